@@ -1,0 +1,1 @@
+"""Measurements of radcodec beside its rivals; not installed with the library."""

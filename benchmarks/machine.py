@@ -1,0 +1,44 @@
+"""Names of what a row was measured with: processor, system, commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+
+def processor() -> str:
+    """Model name of the processor."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    return found.group(1).strip() if found else platform.machine()
+
+
+def slug() -> str:
+    """The processor as it appears in file names."""
+    plain = re.sub(r"\((r|tm)\)", "", processor().lower())
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def system() -> str:
+    """Processor, cores and Python in one cell."""
+    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """Short hash of HEAD, with ``-dirty`` where the tree differs; ``nocommit`` outside a repository."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+
+    head = git("rev-parse", "--short=12", "HEAD")
+    if head.returncode:
+        return "nocommit"
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "radcodec", "models").stdout.strip()
+    return head.stdout.strip() + ("-dirty" if changed else "")

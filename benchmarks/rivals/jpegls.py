@@ -1,0 +1,29 @@
+"""JPEG-LS through imagecodecs (CharLS)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.rivals.base import Array, IntegerRival, Plane
+
+
+class JpegLs(IntegerRival):
+    """Lossless JPEG-LS on quantised integers (mapping: IntegerRival)."""
+
+    name = "jpegls"
+    setting = "lossless"
+
+    def version(self) -> str:
+        import imagecodecs
+
+        return str(imagecodecs.jpegls_version())
+
+    def encode_plane(self, plane: Plane) -> bytes:
+        import imagecodecs
+
+        return bytes(imagecodecs.jpegls_encode(plane, level=0))
+
+    def decode_plane(self, data: bytes) -> Array:
+        import imagecodecs
+
+        return np.asarray(imagecodecs.jpegls_decode(data))

@@ -1,0 +1,33 @@
+"""radcodec itself, as a stream of kind "array": its bytes are those of the whole stream, envelope included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.rivals.base import Array
+
+
+class Radcodec:
+    """``radcodec.encode``: lossless, or bounded by the absolute error; one thread, output verified."""
+
+    name = "radcodec"
+    setting = "default, 1 thread"
+
+    def version(self) -> str:
+        from importlib.metadata import version
+
+        import radcodec  # noqa: F401
+
+        return version("radcodec")
+
+    def encode(self, array: Array, *, max_error: float | None) -> bytes:
+        import radcodec
+
+        return bytes(radcodec.encode(array, max_error=max_error, threads=1))
+
+    def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        import radcodec
+
+        return np.asarray(radcodec.decode(data, threads=1))

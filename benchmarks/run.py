@@ -1,0 +1,109 @@
+"""Every codec on every image of some sets, as CSV rows; what a file already holds is not measured again."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+from benchmarks import machine
+from benchmarks.datasets import Image, images, lattice_integers, sigma
+from benchmarks.measure import measure
+from benchmarks.rivals.base import Array, Rival, Track, Unsupported
+
+COLUMNS = (
+    "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
+    "header_zstd_bytes", "codec", "codec_version", "setting", "status", "bytes", "bits_per_pixel", "max_error_allowed",
+    "max_error", "rmse", "encode_s", "decode_s", "repeats",
+)  # fmt: skip
+KEY = ("track", "bound", "file", "hdu", "codec")
+
+
+def job_of(image: Image, track: Track, divisor: float) -> tuple[Array, float | None] | None:
+    """Samples and bound of one image on one track; None where the track has nothing to say about it."""
+    if track is Track.BOUNDED:
+        error = sigma(image.samples) / divisor
+        return (image.samples, error) if error > 0 else None
+    if track is Track.INTEGERS:
+        integers = lattice_integers(image.samples)
+        return None if integers is None else (integers, None)
+    return image.samples, None
+
+
+def row_of(rival: Rival, samples: Array, max_error: float | None, repeats: int) -> dict[str, object] | None:
+    """The measured cells of a row; None where the rival has no such mode."""
+    try:
+        got = measure(rival, samples, max_error=max_error, repeats=repeats)
+    except Unsupported:
+        return None
+    except Exception as err:  # whatever a foreign codec throws is its result
+        return {"status": f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")}
+    return {
+        "status": "ok" if got.holds else "demand not met",
+        "bytes": got.size_bytes,
+        "bits_per_pixel": f"{8 * got.size_bytes / samples.size:.5f}",
+        "max_error": f"{got.max_error:.9g}",
+        "rmse": f"{got.rmse:.9g}",
+        "encode_s": f"{got.encode_s:.6f}",
+        "decode_s": f"{got.decode_s:.6f}",
+    }
+
+
+def installed(rivals: list[Rival]) -> dict[str, str]:
+    """Version of each rival whose library is there; the others are reported as missing."""
+    versions = {}
+    for rival in rivals:
+        try:
+            versions[rival.name] = rival.version()
+        except ImportError as err:
+            print(f"missing: {rival.name} ({err})", file=sys.stderr)
+    return versions
+
+
+def run(
+    rivals: list[Rival],
+    *,
+    data: Path,
+    sets: list[str],
+    track: Track,
+    divisor: float,
+    out: Path,
+    repeats: int,
+    commit: str,
+) -> int:
+    """Number of rows added to ``out``; each is written as soon as it is measured."""
+    bound = f"sigma/{divisor:g}" if track is Track.BOUNDED else ""
+    versions = installed(rivals)
+    done = set()
+    if out.exists():
+        with out.open(newline="", encoding="utf-8") as file:
+            done = {tuple(row[name] for name in KEY) for row in csv.DictReader(file)}
+    n_rows = 0
+    with out.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+        if file.tell() == 0:
+            writer.writeheader()
+        for chosen in sets:
+            for image in images(data, chosen):
+                job = job_of(image, track, divisor)
+                if job is None:
+                    continue
+                samples, max_error = job
+                for rival in rivals:
+                    key = (track.value, bound, image.file, str(image.hdu), rival.name)
+                    if rival.name not in versions or key in done:
+                        continue
+                    measured = row_of(rival, samples, max_error, repeats)
+                    if measured is None:
+                        continue
+                    known = {
+                        "machine": machine.system(), "commit": commit, "set": chosen, "data_sha256": image.sha256,
+                        "shape": "x".join(map(str, samples.shape)), "dtype": str(samples.dtype), "pixels": samples.size,
+                        "header_zstd_bytes": image.header_zstd_bytes, "codec_version": versions[rival.name],
+                        "setting": rival.setting, "repeats": repeats,
+                        "max_error_allowed": "" if max_error is None else repr(max_error),
+                    }  # fmt: skip
+                    writer.writerow(dict(zip(KEY, key, strict=True)) | known | measured)
+                    file.flush()
+                    n_rows += 1
+    return n_rows

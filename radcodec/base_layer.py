@@ -1,0 +1,132 @@
+"""Tiles normalised for the base layer and back (``docs/format.md`` 6.2 block 1, 9): the only caller of a model.
+
+Each plane has an offset (its median) and a scale (its noise), in stored units; a tile of several planes goes to the
+model stacked along y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec import vqvae
+from radcodec.errors import CorruptError, ModelError
+from radcodec.types import SampleType
+
+if TYPE_CHECKING:
+    from radcodec.vqvae import BaseModel
+
+# Offset and scale of each plane, float64 [P, 2].
+Normalisation = npt.NDArray[np.float64]
+
+_NEEDS_TORCH = (
+    "the base layer needs torch, which is not installed: install its CPU build with "
+    "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+)
+
+
+def load_named_model(name_or_path: str | None) -> BaseModel:
+    """The model of that name or weights file, the default one for None.
+
+    Raises
+    ------
+    ModelError
+        If torch is missing, there is no such model, or it does not match.
+    """
+    try:
+        return vqvae.load_model(name_or_path)
+    except ModuleNotFoundError as err:
+        raise ModelError(_NEEDS_TORCH) from err
+
+
+def find_stored_model(model: tuple[str, bytes] | None) -> BaseModel:
+    """The model that a file names; raises ModelError as `load_named_model` does."""
+    if model is None:
+        raise CorruptError("expected the name of a model in a file with base streams, found none")
+    try:
+        return vqvae.find_model(model[0], model[1].hex())
+    except ModuleNotFoundError as err:
+        raise ModelError(_NEEDS_TORCH) from err
+
+
+def plan_normalisation(
+    image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
+) -> Normalisation:
+    """Offset and scale of each plane of an image [P, H, W] whose noise is ``sigmas`` (0 where it has none).
+
+    A plane without noise gets its standard deviation as scale, a constant one or one without samples 1.
+    """
+    pairs = np.empty((len(image), 2), np.float64)
+    for plane, sigma in enumerate(sigmas):
+        samples = image[plane] if special is None else image[plane][~special[plane]]
+        offset = float(np.median(samples)) if samples.size else 0.0
+        scale = sigma
+        if not scale > 0:
+            with np.errstate(over="ignore", invalid="ignore"):
+                scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0
+        usable = np.isfinite(offset) and np.isfinite(scale) and scale > 0
+        pairs[plane] = (offset, scale) if usable else (offset if np.isfinite(offset) else 0.0, 1.0)
+    return pairs
+
+
+def pack_normalisation(pairs: Normalisation) -> bytes:
+    """Base normalisation block of PARAMS."""
+    return pairs.astype("<f8").tobytes()
+
+
+def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
+    """Offset and scale of each plane; raises CorruptError where the block is not sound."""
+    if len(block) != 16 * n_planes:
+        raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
+    pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
+    if not np.isfinite(pairs).all() or (pairs[:, 1] <= 0).any():
+        raise CorruptError("expected finite offsets and scales above 0 in the base normalisation")
+    return pairs
+
+
+def encode_base(
+    model: BaseModel, tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, pairs: Normalisation
+) -> tuple[bytes, ...]:
+    """Stream of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes."""
+    with np.errstate(all="ignore"):
+        values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
+    if special is not None:
+        values[special] = 0.0
+    n_planes, height, width = tile.shape
+    codes = model.encode_tile(values.reshape(n_planes * height, width), 0.0, 1.0)
+    return tuple(model.stage_streams(codes))
+
+
+def decode_base(
+    model: BaseModel, streams: Sequence[bytes], shape: tuple[int, int, int], pairs: Normalisation
+) -> npt.NDArray[np.float64]:
+    """Base values of a tile [p, h, w] in stored units, from the streams of its first stages.
+
+    Raises
+    ------
+    CorruptError
+        If a stream is unsound or the model has fewer stages.
+    """
+    n_planes, height, width = shape
+    if len(streams) > model.n_stages:
+        raise CorruptError(f"expected at most {model.n_stages} stages of model {model.name!r}, found {len(streams)}")
+    stacked = model.decode_tile(streams, (n_planes * height, width), 0.0, 1.0)
+    return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(shape)
+
+
+def round_to_type(values: npt.NDArray[np.float64], sample_type: SampleType) -> npt.NDArray[Any]:
+    """Values as samples (7.2): floats by conversion, integers to nearest even, clamped to the range of the type."""
+    dtype = np.dtype(sample_type.dtype_str)
+    if sample_type.is_float:
+        with np.errstate(over="ignore"):
+            return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    rounded = np.rint(values)
+    # The largest 64-bit integers are no float64, so the ends are set apart instead of being clipped to.
+    high, low = rounded >= float(limits.max), rounded <= float(limits.min)
+    samples = np.where(high | low, 0.0, rounded).astype(dtype)
+    samples[high], samples[low] = limits.max, limits.min
+    return samples

@@ -1,0 +1,1 @@
+"""The ``.rcz`` container: knows sections, records and streams, but no pixel."""

@@ -1,0 +1,31 @@
+"""CRC-32 of streams as they are stored and of whole files."""
+
+from __future__ import annotations
+
+import zlib
+from typing import BinaryIO
+
+
+def crc_of(*parts: bytes | memoryview) -> int:
+    """CRC-32 (RFC 1952) of the parts one after the other."""
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+    return crc
+
+
+class CrcWriter:
+    """A stream that passes bytes on and keeps the CRC and number of all of them."""
+
+    __slots__ = ("_out", "crc", "size_bytes")
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self.crc = 0
+        self.size_bytes = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of ``data``."""
+        self._out.write(data)
+        self.crc = zlib.crc32(data, self.crc)
+        self.size_bytes += len(data)

@@ -1,0 +1,261 @@
+"""META: what a file holds, image by image and unit by unit (``docs/format.md`` section 3), and the PARAMS framing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from radcodec import limits
+from radcodec.container.layout import (
+    SHA256_BYTES,
+    Cursor,
+    member_of,
+    pack_f8,
+    pack_i8,
+    pack_leb,
+    pack_str,
+    pack_u8,
+)
+from radcodec.errors import CorruptError, LimitError
+from radcodec.types import HduKind, Kind, SampleType
+
+_BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA = (1 << bit for bit in range(6))
+_ALL_FLAGS = (1 << 6) - 1
+_BLOCKS_AN_IMAGE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """One image (3.1). ``bound`` is E in physical units, None where every pixel is exact or mode is lossy."""
+
+    sample_type: SampleType
+    shape: tuple[int, ...]
+    tile_size: int
+    n_stages: int = 0
+    bound: float | None = None
+    bound_sigma: float = 0.0
+    has_step_map: bool = False
+    sigma: float | None = None
+    bscale: float = 1.0
+    bzero: float = 0.0
+    blank: int | None = None
+    dither_seed: int | None = None
+    unit: str = ""
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of samples."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HduRecord:
+    """One header and data unit (3.2)."""
+
+    kind: HduKind
+    name: str
+    note: str
+    header_bytes: int
+    data_bytes: int
+    tail_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meta:
+    """All of META (3). ``image_records`` are the images' bytes as stored, for the pixel CRCs."""
+
+    writer: str
+    original_bytes: int
+    restored_sha256: bytes
+    original_sha256: bytes | None
+    model: tuple[str, bytes] | None
+    images: tuple[ImageRecord, ...]
+    hdus: tuple[HduRecord, ...]
+    text: bytes
+    image_records: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParamBlocks:
+    """The three blocks of one image in PARAMS (6.2), still packed."""
+
+    base: bytes = b""
+    bounds: bytes = b""
+    predictors: bytes = b""
+
+
+def pack_image_record(record: ImageRecord) -> bytes:
+    """Bytes of an image record; equal records give equal bytes."""
+    scaled = record.bscale != 1.0 or record.bzero != 0.0
+    flags = (
+        (_BOUNDED if record.bound is not None else 0)
+        | (_STEP_MAP if record.has_step_map else 0)
+        | (_DITHER if record.dither_seed is not None else 0)
+        | (_SCALED if scaled else 0)
+        | (_BLANK if record.blank is not None else 0)
+        | (_SIGMA if record.sigma is not None else 0)
+    )
+    parts = [bytes([record.sample_type]), pack_leb(len(record.shape)), *map(pack_leb, record.shape)]
+    parts += [pack_leb(record.tile_size), bytes([record.n_stages, flags])]
+    if record.bound is not None:
+        parts += [pack_f8(record.bound), pack_f8(record.bound_sigma)]
+    if record.sigma is not None:
+        parts.append(pack_f8(record.sigma))
+    if scaled:
+        parts += [pack_f8(record.bscale), pack_f8(record.bzero)]
+    if record.blank is not None:
+        parts.append(pack_i8(record.blank))
+    if record.dither_seed is not None:
+        parts.append(pack_u8(record.dither_seed))
+    return b"".join([*parts, pack_str(record.unit)])
+
+
+def _unpack_shape(cursor: Cursor) -> tuple[int, ...]:
+    n_axes = cursor.leb_up_to(limits.MAX_AXES, "number of axes")
+    shape = tuple(cursor.leb_up_to(limits.MAX_PIXELS, "length of an axis") for _ in range(n_axes))
+    # Zeros aside, so that 0 x 2^47 x 2^47 is refused as well and no product below overflows anywhere.
+    if math.prod(length for length in shape if length) > limits.MAX_PIXELS:
+        raise LimitError(f"expected at most {limits.MAX_PIXELS} pixels in an image, found the axes {shape[:8]}")
+    return shape
+
+
+def unpack_image_record(cursor: Cursor) -> ImageRecord:
+    """The image record at the cursor; raises CorruptError or LimitError where a field is out of its range."""
+    sample_type = member_of(SampleType, cursor.u1(), "the sample type")
+    shape = _unpack_shape(cursor)
+    tile_size = cursor.leb_up_to(limits.MAX_TILE, "tile size")
+    if tile_size < limits.MIN_TILE:
+        raise CorruptError(f"expected a tile size of at least {limits.MIN_TILE}, found {tile_size}")
+    n_stages, flags = cursor.u1(), cursor.u1()
+    if n_stages > limits.MAX_STAGES:
+        raise LimitError(f"expected at most {limits.MAX_STAGES} base stages, found {n_stages}")
+    bounded = bool(flags & _BOUNDED)
+    if flags & ~_ALL_FLAGS or (flags & (_STEP_MAP | _DITHER) and not bounded):
+        raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
+    if flags & _BLANK and sample_type.is_float:
+        raise CorruptError("expected BLANK for an image of integers only, found it for one of floats")
+    bound = cursor.finite("bound", above=0.0) if bounded else None
+    bound_sigma = cursor.finite("bound in sigma") if bounded else 0.0
+    if bound_sigma < 0:
+        raise CorruptError(f"expected a bound in sigma of at least 0, found {bound_sigma}")
+    sigma = cursor.finite("noise", above=0.0) if flags & _SIGMA else None
+    scaled = bool(flags & _SCALED)
+    return ImageRecord(
+        sample_type=sample_type,
+        shape=shape,
+        tile_size=tile_size,
+        n_stages=n_stages,
+        bound=bound,
+        bound_sigma=bound_sigma,
+        has_step_map=bool(flags & _STEP_MAP),
+        sigma=sigma,
+        bscale=cursor.finite("BSCALE") if scaled else 1.0,
+        bzero=cursor.finite("BZERO") if scaled else 0.0,
+        blank=cursor.i8() if flags & _BLANK else None,
+        dither_seed=cursor.u8() if flags & _DITHER else None,
+        unit=cursor.text(),
+    )
+
+
+def pack_hdu_record(record: HduRecord) -> bytes:
+    """Bytes of an HDU record."""
+    sizes = (record.header_bytes, record.data_bytes, record.tail_bytes)
+    return bytes([record.kind]) + pack_str(record.name) + pack_str(record.note) + b"".join(map(pack_leb, sizes))
+
+
+def unpack_hdu_record(cursor: Cursor) -> HduRecord:
+    """The HDU record at the cursor; raises CorruptError or LimitError."""
+    return HduRecord(
+        kind=member_of(HduKind, cursor.u1(), "the kind of an HDU"),
+        name=cursor.text(),
+        note=cursor.text(),
+        header_bytes=cursor.leb_up_to(limits.MAX_META_BYTES, "header bytes"),
+        data_bytes=cursor.leb_up_to(limits.MAX_SECTION_BYTES, "data bytes"),
+        tail_bytes=cursor.leb_up_to(limits.MAX_META_BYTES, "tail bytes"),
+    )
+
+
+def pack_meta(meta: Meta) -> bytes:
+    """Bytes of META before packing."""
+    parts = [pack_str(meta.writer), pack_leb(meta.original_bytes), meta.restored_sha256]
+    parts += [b"\0"] if meta.original_sha256 is None else [b"\1", meta.original_sha256]
+    parts += [b"\0"] if meta.model is None else [b"\1", pack_str(meta.model[0]), meta.model[1]]
+    parts += [pack_leb(len(meta.images)), *map(pack_image_record, meta.images)]
+    parts += [pack_leb(len(meta.hdus)), *map(pack_hdu_record, meta.hdus), meta.text]
+    return b"".join(parts)
+
+
+def _check_meta(meta: Meta, kind: Kind) -> None:
+    """Nothing; raises CorruptError where the records do not fit together."""
+    if kind is Kind.ARRAY and (len(meta.images) != 1 or meta.hdus or meta.text):
+        raise CorruptError(
+            f"expected one image and no HDU in a file of kind array, found {len(meta.images)} and {len(meta.hdus)}"
+        )
+    if any(image.n_stages for image in meta.images) and meta.model is None:
+        raise CorruptError("expected the name of a model beside base stages, found none")
+    if kind is Kind.ARRAY:
+        return
+    units = [hdu for hdu in meta.hdus if hdu.kind is HduKind.IMAGE]
+    if len(units) != len(meta.images):
+        raise CorruptError(f"expected as many image records as image HDUs, found {len(meta.images)} and {len(units)}")
+    for image, unit in zip(meta.images, units, strict=True):
+        if image.n_pixels == 0 or unit.data_bytes != image.n_pixels * image.sample_type.size_bytes:
+            raise CorruptError(f"expected {unit.data_bytes} bytes in an image HDU, its record has {image.shape}")
+    text_bytes = sum(hdu.header_bytes + hdu.tail_bytes for hdu in meta.hdus)
+    if text_bytes != len(meta.text):
+        raise CorruptError(f"expected {text_bytes} bytes of header text, found {len(meta.text)}")
+
+
+def unpack_meta(data: bytes, kind: Kind) -> Meta:
+    """META of a file of that kind, all its rules checked.
+
+    Raises
+    ------
+    CorruptError, LimitError
+        If a field is out of its range or the records do not fit together.
+    """
+    cursor = Cursor(data, "META")
+    writer, original_bytes, restored = cursor.text(), cursor.leb(), cursor.take(SHA256_BYTES)
+    original = cursor.take(SHA256_BYTES) if cursor.flag() else None
+    model = (cursor.text(), cursor.take(SHA256_BYTES)) if cursor.flag() else None
+    images: list[ImageRecord] = []
+    records: list[bytes] = []
+    for _ in range(cursor.leb_up_to(limits.MAX_HDUS, "number of images")):
+        start = cursor.position
+        images.append(unpack_image_record(cursor))
+        records.append(cursor.since(start))
+    hdus = [unpack_hdu_record(cursor) for _ in range(cursor.leb_up_to(limits.MAX_HDUS, "number of HDUs"))]
+    meta = Meta(
+        writer=writer,
+        original_bytes=original_bytes,
+        restored_sha256=restored,
+        original_sha256=original,
+        model=model,
+        images=tuple(images),
+        hdus=tuple(hdus),
+        text=cursor.take(cursor.left),
+        image_records=tuple(records),
+    )
+    _check_meta(meta, kind)
+    return meta
+
+
+def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
+    """Bytes of PARAMS before packing."""
+    parts: list[bytes] = []
+    for image in blocks:
+        for block in (image.base, image.bounds, image.predictors):
+            parts += [pack_leb(len(block)), block]
+    return b"".join(parts)
+
+
+def unpack_params(data: bytes, n_images: int) -> tuple[ParamBlocks, ...]:
+    """The blocks of each image; raises CorruptError where they do not fill PARAMS exactly."""
+    cursor = Cursor(data, "PARAMS")
+    images: list[ParamBlocks] = []
+    for _ in range(n_images):
+        base, bounds, predictors = (cursor.take(cursor.leb()) for _ in range(_BLOCKS_AN_IMAGE))
+        images.append(ParamBlocks(base=base, bounds=bounds, predictors=predictors))
+    cursor.end()
+    return tuple(images)

@@ -1,0 +1,260 @@
+"""Reads a ``.rcz`` file piece by piece: first PRELUDE to INDEX, then whichever tiles and stages are asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import zlib
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
+from typing import BinaryIO
+
+from radcodec.container.checksum import crc_of
+from radcodec.container.layout import (
+    FLAG_BASE_ONLY,
+    PRELUDE_BYTES,
+    SECTIONS,
+    TRAILER_BYTES,
+    Prelude,
+    entry_bytes,
+    entry_words,
+    unpack_prelude,
+    unpack_trailer,
+)
+from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
+from radcodec.container.packing import Dictionary, unpack_section
+from radcodec.errors import CorruptError, TruncatedError
+from radcodec.types import HduKind
+from radcodec.zstd import unpack_frame
+
+_CHUNK_BYTES = 1 << 20
+_MASK, _DETAIL, _CRC, _PIXEL_CRC, _STAGES = 0, 1, 2, 3, 4
+
+# Number of tiles of an image, by its shape and tile size.
+TileCounter = Callable[[tuple[int, ...], int], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageIndex:
+    """Where the streams of one image are: offsets from the start of the file, one more than there are tiles."""
+
+    words: array[int]
+    n_words: int
+    tile_starts: array[int]
+    stage_starts: tuple[array[int], ...]
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles."""
+        return len(self.tile_starts) - 1
+
+    def word(self, tile: int, field: int) -> int:
+        """One u4 of the entry of a tile."""
+        return self.words[tile * self.n_words + field]
+
+
+def _unsigned_words(data: bytes) -> array[int]:
+    """The little-endian u4 of a section."""
+    words = array("I")
+    if words.itemsize != 4:
+        words = array("L")
+    words.frombytes(data)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def _starts(sizes: Iterator[int], start: int) -> array[int]:
+    """Offsets of streams that follow each other, and the end of the last."""
+    return array("Q", accumulate(sizes, initial=start))
+
+
+class _Source:
+    """Ranges of a file or of bytes in memory; safe to use from several threads."""
+
+    def __init__(self, source: bytes | bytearray | memoryview | BinaryIO) -> None:
+        self._file: BinaryIO | None = None
+        self._view = memoryview(b"")
+        self._lock = threading.Lock()
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            self._view = memoryview(source).cast("B")
+            self.size_bytes = len(self._view)
+        else:
+            self._file = source
+            self.size_bytes = source.seek(0, os.SEEK_END)
+
+    def read(self, start: int, size: int, what: str) -> bytes:
+        """``size`` bytes from ``start``; raises TruncatedError where there are fewer."""
+        if self._file is None:
+            data = bytes(self._view[start : start + size])
+        else:
+            with self._lock:
+                self._file.seek(start)
+                data = self._file.read(size)
+        if len(data) != size:
+            raise TruncatedError(f"expected {size} bytes of {what} at {start}, found {len(data)}: fetch the file again")
+        return data
+
+
+class Reader:
+    """One open ``.rcz`` file. Reads no more than PRELUDE to INDEX when it is made; safe to use from several threads.
+
+    Parameters
+    ----------
+    source
+        The bytes of a file, or a seekable binary file, which stays open.
+    count_tiles
+        Number of tiles of an image, by its shape and tile size.
+    dictionary
+        The zstandard dictionary for headers that is installed.
+
+    Raises
+    ------
+    FormatError
+        If it is no sound .rcz file as far as INDEX.
+    ModelNotFoundError
+        If its headers need a dictionary that is not installed.
+    """
+
+    def __init__(
+        self,
+        source: bytes | bytearray | memoryview | BinaryIO,
+        *,
+        count_tiles: TileCounter,
+        dictionary: Dictionary | None = None,
+    ) -> None:
+        self._source = _Source(source)
+        size = self._source.size_bytes
+        self.size_bytes = size
+        self.prelude: Prelude = unpack_prelude(self._source.read(0, min(size, PRELUDE_BYTES), "the prelude"))
+        if size < self.prelude.file_bytes:
+            raise TruncatedError(
+                f"expected a file of {self.prelude.file_bytes} bytes, found {size}: it is cut off, fetch it again"
+            )
+        if size > self.prelude.file_bytes:
+            raise CorruptError(f"expected a file of {self.prelude.file_bytes} bytes, found {size}: bytes follow its end")
+        stored = self._checked_section("META", self.prelude.meta_crc)
+        raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
+        self.meta: Meta = unpack_meta(raw, self.prelude.kind)
+        self._params = self._checked_section("PARAMS", self.prelude.params_crc)
+        self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
+
+    @property
+    def is_base_only(self) -> bool:
+        """Whether this is a base-only copy of another file (5.1)."""
+        return bool(self.prelude.flags & FLAG_BASE_ONLY)
+
+    def section_bytes(self, name: str) -> int:
+        """Size of a section as it is stored."""
+        return self.prelude.section_bytes[SECTIONS.index(name)]
+
+    def read_section(self, name: str) -> bytes:
+        """A section as it is stored, its checksum not looked at."""
+        return self._source.read(self.prelude.section_start(name), self.section_bytes(name), name)
+
+    def _checked_section(self, name: str, crc: int) -> bytes:
+        stored = self.read_section(name)
+        if crc_of(stored) != crc:
+            raise CorruptError(f"the checksum of {name} does not hold: the file is damaged, fetch it again")
+        return stored
+
+    def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
+        """Offsets of all streams, after checking that they fill INDEX, BASE and TILES exactly."""
+        counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
+        sizes = [n * entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True)]
+        if sum(sizes) != self.section_bytes("INDEX"):
+            raise CorruptError(f"expected {sum(sizes)} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}")
+        stored = self._checked_section("INDEX", self.prelude.index_crc)
+        position = 0
+        tile_start, base_start = self.prelude.section_start("TILES"), self.prelude.section_start("BASE")
+        images: list[ImageIndex] = []
+        for size, image in zip(sizes, self.meta.images, strict=True):
+            n_words = entry_words(image.n_stages)
+            words = _unsigned_words(stored[position : position + size])
+            position += size
+            both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
+            tile_starts = _starts(both, tile_start)
+            tile_start = tile_starts[-1]
+            stage_starts: list[array[int]] = []
+            for stage in range(image.n_stages):
+                stage_starts.append(_starts(iter(words[_STAGES + 2 * stage :: n_words]), base_start))
+                base_start = stage_starts[-1][-1]
+            images.append(
+                ImageIndex(words=words, n_words=n_words, tile_starts=tile_starts, stage_starts=tuple(stage_starts))
+            )
+        ends = self.prelude.section_start("EXTRA"), self.prelude.section_start("TILES")
+        if (tile_start, base_start) != ends:
+            raise CorruptError("expected the streams of INDEX to fill BASE and TILES exactly, they do not")
+        return tuple(images)
+
+    @cached_property
+    def params(self) -> tuple[ParamBlocks, ...]:
+        """The PARAMS blocks of each image; raises CorruptError where PARAMS is unsound."""
+        return unpack_params(unpack_section(self._params, "PARAMS"), len(self.meta.images))
+
+    def n_tiles(self, image: int) -> int:
+        """Number of tiles of an image."""
+        return self.images[image].n_tiles
+
+    def pixel_crc(self, image: int, tile: int) -> int:
+        """CRC of the restored pixels of a tile, as `layout.pixel_crc_prefix` begins it."""
+        return self.images[image].word(tile, _PIXEL_CRC)
+
+    def read_tile(self, image: int, tile: int) -> tuple[bytes, bytes]:
+        """Mask and detail stream of a tile; raises CorruptError where their checksum does not hold."""
+        index = self.images[image]
+        start, stop = index.tile_starts[tile], index.tile_starts[tile + 1]
+        what = f"tile {tile} of image {image}"
+        stored = self._source.read(start, stop - start, what)
+        if crc_of(stored) != index.word(tile, _CRC):
+            raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
+        mask_bytes = index.word(tile, _MASK)
+        return stored[:mask_bytes], stored[mask_bytes:]
+
+    def stage_size(self, image: int, stage: int, tile: int) -> int:
+        """Bytes of the stream of one base stage of a tile."""
+        return self.images[image].word(tile, _STAGES + 2 * stage)
+
+    def read_stage(self, image: int, stage: int, tile: int) -> bytes:
+        """Stream of one base stage of a tile; raises CorruptError where its checksum does not hold."""
+        index = self.images[image]
+        starts = index.stage_starts[stage]
+        what = f"base stage {stage} of tile {tile} of image {image}"
+        stored = self._source.read(starts[tile], starts[tile + 1] - starts[tile], what)
+        if crc_of(stored) != index.word(tile, _STAGES + 2 * stage + 1):
+            raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
+        return stored
+
+    def stage_range(self, image: int, stage: int) -> tuple[int, int]:
+        """Offsets in the file between which all streams of a base stage of an image are."""
+        starts = self.images[image].stage_starts[stage]
+        return starts[0], starts[-1]
+
+    def read_extra(self) -> bytes:
+        """Data of all units that are not images, one after the other.
+
+        Raises
+        ------
+        CorruptError
+            If the checksum of EXTRA does not hold or it is no frame of the declared size.
+        """
+        size = sum(hdu.data_bytes for hdu in self.meta.hdus if hdu.kind is not HduKind.IMAGE)
+        stored = self._checked_section("EXTRA", self.prelude.extra_crc)
+        if not stored:
+            if size:
+                raise CorruptError(f"expected {size} bytes of data in EXTRA, found none")
+            return b""
+        return unpack_frame(stored, size, what="EXTRA")
+
+    def check_whole_file(self) -> None:
+        """Nothing; raises CorruptError where the checksum of the whole file (2.2) does not hold."""
+        end = self.size_bytes - TRAILER_BYTES
+        crc = 0
+        for start in range(0, end, _CHUNK_BYTES):
+            crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
+        if crc != unpack_trailer(self._source.read(end, TRAILER_BYTES, "the trailer")):
+            raise CorruptError("the checksum of the whole file does not hold: it is damaged, fetch it again")

@@ -1,0 +1,142 @@
+"""A whole ``.rcz`` file from its packed parts, and base-only copies of one."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from radcodec.container.checksum import CrcWriter, crc_of
+from radcodec.container.layout import (
+    FLAG_BASE_ONLY,
+    Prelude,
+    pack_entry,
+    pack_prelude,
+    pack_trailer,
+)
+from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params
+from radcodec.container.packing import Dictionary, pack_section
+from radcodec.container.reader import Reader
+from radcodec.errors import InputError
+from radcodec.types import Kind, Mode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileStreams:
+    """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage of its image."""
+
+    mask: bytes = b""
+    detail: bytes = b""
+    pixel_crc: int = 0
+    stages: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContents:
+    """All that a file is made of; ``tiles`` and ``params`` have one item an image, ``extra`` is a frame or empty."""
+
+    kind: Kind
+    mode: Mode
+    meta: Meta
+    params: Sequence[ParamBlocks]
+    tiles: Sequence[Sequence[TileStreams]]
+    extra: bytes = b""
+
+
+def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
+    return b"".join(
+        pack_entry(
+            (len(tile.mask), len(tile.detail)),
+            crc_of(tile.mask, tile.detail),
+            tile.pixel_crc,
+            [(len(stream), crc_of(stream)) for stream in tile.stages],
+        )
+        for tiles in images
+        for tile in tiles
+    )
+
+
+def _base_streams(images: Sequence[Sequence[TileStreams]]) -> list[bytes]:
+    """Streams of BASE in file order: images, stages, tiles."""
+    return [tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles]
+
+
+def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence[bytes]]) -> int:
+    """Bytes written: prelude, the streams of each section, trailer."""
+    sink = CrcWriter(out)
+    sink.write(pack_prelude(prelude))
+    for streams in sections:
+        for stream in streams:
+            sink.write(stream)
+    out.write(pack_trailer(sink.crc))
+    return prelude.file_bytes
+
+
+def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary | None = None) -> int:
+    """Number of bytes of the file, which is written to ``out`` from front to back.
+
+    Parameters
+    ----------
+    dictionary
+        Zstandard dictionary that META may be packed with, where that makes it smaller.
+    """
+    meta = pack_section(pack_meta(contents.meta), dictionary)
+    params = pack_section(pack_params(contents.params))
+    index = _pack_index(contents.tiles)
+    base = _base_streams(contents.tiles)
+    streams = [stream for tiles in contents.tiles for tile in tiles for stream in (tile.mask, tile.detail)]
+    prelude = Prelude(
+        kind=contents.kind,
+        mode=contents.mode,
+        flags=0,
+        section_bytes=(
+            len(meta),
+            len(params),
+            len(index),
+            sum(map(len, base)),
+            sum(map(len, streams)),
+            len(contents.extra),
+        ),
+        meta_crc=crc_of(meta),
+        params_crc=crc_of(params),
+        index_crc=crc_of(index),
+        extra_crc=crc_of(contents.extra),
+    )
+    return _write_sections(out, prelude, ([meta], [params], [index], base, streams, [contents.extra]))
+
+
+def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
+    """A base-only copy (5.1) of a file, with at most ``n_stages`` base stages, made without decoding a pixel.
+
+    Data of units that are not images are kept.
+
+    Raises
+    ------
+    InputError
+        If the file has no base layer, or ``n_stages`` is not positive.
+    FormatError
+        If the file is damaged.
+    """
+    if n_stages < 1 or not any(image.n_stages for image in reader.meta.images):
+        raise InputError(f"expected a file with a base layer and 1 stage or more to keep, found {n_stages} stages")
+    images: list[list[TileStreams]] = []
+    for number, record in enumerate(reader.meta.images):
+        tiles: list[TileStreams] = []
+        for tile in range(reader.n_tiles(number)):
+            mask, _ = reader.read_tile(number, tile)
+            kept = [reader.read_stage(number, stage, tile) for stage in range(min(n_stages, record.n_stages))]
+            kept += [b""] * (record.n_stages - len(kept))
+            crc = reader.pixel_crc(number, tile)
+            tiles.append(TileStreams(mask=mask, pixel_crc=crc, stages=tuple(kept)))
+        images.append(tiles)
+    meta, params, extra = (reader.read_section(name) for name in ("META", "PARAMS", "EXTRA"))
+    index, base = _pack_index(images), _base_streams(images)
+    masks = [tile.mask for tiles in images for tile in tiles]
+    sizes = (len(meta), len(params), len(index), sum(map(len, base)), sum(map(len, masks)), len(extra))
+    prelude = replace(
+        reader.prelude, mode=Mode.LOSSY, flags=FLAG_BASE_ONLY, section_bytes=sizes, index_crc=crc_of(index)
+    )
+    out = io.BytesIO()
+    _write_sections(out, prelude, ([meta], [params], [index], base, masks, [extra]))
+    return out.getvalue()

@@ -1,0 +1,298 @@
+"""Least-squares fit of an image's causal linear predictor (docs/format.md, 8.2 and 8.3).
+
+Normal equations are summed over blocks spread evenly over the image, weighted by the inverse square of the local error
+(iteratively: the first pass is unweighted), so that bright sources do not decide what the noise between them costs.
+The products run in BLAS on one thread, whatever the caller's setting, because a sum's order depends on the number of
+threads: the same image gives the same predictor on the same machine. Encoders may fit as they like: a file stores the
+quantised coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from numpy.lib.stride_tricks import sliding_window_view
+
+from radcodec.detail.kernels import predict_above
+
+F64 = npt.NDArray[np.float64]
+
+BLOCK = 64  # side of a fitting block in pixels
+MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
+MIN_PIXELS = 64
+PASSES = 3
+RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: the first for maps that are exact to the last place, the second for noise
+COEFFICIENT_BITS = 7.0  # about what one Rice-coded coefficient costs
+LOSS_BITS = 0.002  # bits a pixel that rounding the coefficients may cost
+RADII = (1, 2, 3, 4, 6, 8, 10, 12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """A quantised predictor: coefficient = integer * 2**-shift, in tap order."""
+
+    radius: int
+    shift: int
+    integers: npt.NDArray[np.int64]
+
+    @property
+    def coefficients(self) -> F64:
+        """Coefficients as binary64, in tap order."""
+        return np.ascontiguousarray(self.integers.astype(np.float64) * 2.0**-self.shift)
+
+
+def tap_offsets(radius: int) -> list[tuple[int, int]]:
+    """(dy, dx) of every tap in tap order: pixel (y - dy, x + dx)."""
+    above = [(dy, dx) for dy in range(radius, 0, -1) for dx in range(-radius, radius + 1)]
+    return above + [(0, dx) for dx in range(-radius, 0)]
+
+
+def fit_predictor(
+    image: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    to_window: Callable[[npt.NDArray[Any]], F64],
+    *,
+    floor: float,
+    max_radius: int,
+) -> Predictor | None:
+    """Predictor for the planes of image [P, H, W], or None where too few pixels are there to fit one.
+
+    Parameters
+    ----------
+    special
+        Bool [P, H, W], True where a pixel is special (its window value is 0 and it is not predicted); None if none is.
+    to_window
+        Gives the window values (fill taken off) of samples; need not be finite where a pixel is special.
+    floor
+        Error in window values below which precision is worth nothing.
+    max_radius
+        Largest radius to consider, 1 to 16.
+    """
+    radius = max((r for r in RADII if r <= max_radius), default=1)
+    while radius > 1 and 2 * radius * (radius + 1) * 12 > image.size:
+        radius = RADII[RADII.index(radius) - 1]
+    blocks = _blocks(image, special, to_window, radius)
+    if sum(float(b.weight.sum()) for b in blocks) < MIN_PIXELS:
+        return None
+    with _one_blas_thread():
+        return _fit_blocks(blocks, radius, image.size, floor)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Block:
+    """One fitting block: padded [radius + h, w + 2 radius], its targets [h, w] and their weights [h, w]."""
+
+    padded: F64
+    target: F64
+    weight: F64
+
+
+def _one_blas_thread() -> Any:
+    """Context in which BLAS uses one thread."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
+
+
+def _blocks(
+    image: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    to_window: Callable[[npt.NDArray[Any]], F64],
+    radius: int,
+) -> list[_Block]:
+    """Blocks of together about MAX_PIXELS pixels, spread evenly over the planes."""
+    n_planes, height, width = image.shape
+    rows, cols = -(-height // BLOCK), -(-width // BLOCK)
+    total = n_planes * rows * cols
+    wanted = max(1, min(total, MAX_PIXELS * rows * cols // (height * width)))
+    blocks = []
+    for i in np.linspace(0, total - 1, wanted).round().astype(np.int64).tolist():
+        p, rest = divmod(i, rows * cols)
+        by, bx = divmod(rest, cols)
+        y0, y1, x0, x1 = by * height // rows, (by + 1) * height // rows, bx * width // cols, (bx + 1) * width // cols
+        top, left, right = max(0, y0 - radius), max(0, x0 - radius), min(width, x1 + radius)
+        values = to_window(image[p, top:y1, left:right])
+        known = np.ones(values.shape, np.bool_) if special is None else ~special[p, top:y1, left:right]
+        padded = np.zeros((radius + y1 - y0, x1 - x0 + 2 * radius))
+        padded[top - y0 + radius :, left - x0 + radius : right - x0 + radius] = np.where(known, values, 0.0)
+        inside = (slice(y0 - top, None), slice(x0 - left, x0 - left + x1 - x0))
+        target = np.ascontiguousarray(padded[radius:, radius : radius + x1 - x0])
+        blocks.append(_Block(padded=padded, target=target, weight=known[inside].astype(np.float64)))
+    return blocks
+
+
+def _design(block: _Block, radius: int) -> F64:
+    """Design matrix [taps, h * w] of a block."""
+    height, width = block.target.shape
+    views = sliding_window_view(block.padded, (height, width))  # [radius + 1, 2 radius + 1, h, w]
+    above = views[:radius].reshape(-1, height * width)
+    own = views[radius, :radius].reshape(-1, height * width)
+    return np.concatenate([above, own])
+
+
+def _fit_blocks(blocks: list[_Block], radius: int, n_pixels: int, floor: float) -> Predictor:
+    """Predictor of the best radius for the blocks."""
+    base = [b.weight.copy() for b in blocks]
+    everything = list(range(2 * radius * (radius + 1)))
+    gram, right = _normal_equations(blocks, radius)
+    for _ in range(PASSES - 1):
+        coefs, error = _best_ridge(blocks, radius, everything, gram, right)
+        mean_square = error / sum(float(b.weight.sum()) for b in blocks)
+        for b, w in zip(blocks, base, strict=True):
+            local = local_error(b.padded, radius, coefs, w > 0)
+            b.weight = w / np.maximum(local, max(floor, 1e-4 * np.sqrt(mean_square), 1e-300)) ** 2
+        gram, right = _normal_equations(blocks, radius)
+    return _choose_radius(gram, right, radius, n_pixels, blocks)
+
+
+def _normal_equations(blocks: list[_Block], radius: int) -> tuple[F64, F64]:
+    """Weighted X X^T and X y over the blocks."""
+    n = 2 * radius * (radius + 1)
+    gram, right = np.zeros((n, n)), np.zeros(n)
+    for b in blocks:
+        root = np.sqrt(b.weight).ravel()
+        design = _design(b, radius) * root
+        target = b.target.ravel() * root
+        gram += design @ design.T
+        right += design @ target
+    return gram, right
+
+
+def _best_ridge(blocks: list[_Block], radius: int, inside: list[int], gram: F64, right: F64) -> tuple[F64, float]:
+    """Coefficients (in all taps, zero outside the chosen ones) of the ridge with the least error, and that error.
+
+    The error is measured on the blocks themselves: on maps that are predictable to the last place, the one that
+    the normal equations give is nothing but rounding.
+    """
+    part, part_right = gram[np.ix_(inside, inside)], right[inside]
+    best, best_error = np.zeros(len(right)), np.inf
+    for ridge in RIDGES:
+        coefs = np.zeros(len(right))
+        coefs[inside] = solve_ridge(part, part_right, ridge)
+        error = sum(weighted_error(b.padded, radius, coefs, b.weight) for b in blocks)
+        if error < best_error:
+            best, best_error = coefs, error
+    return best, best_error
+
+
+@njit(cache=True, nogil=True)
+def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
+    """Sum of weight * squared prediction error over a block."""
+    height, width = weight.shape
+    above = np.empty(width)
+    first = radius * (2 * radius + 1)
+    total = 0.0
+    for y in range(height):
+        predict_above(padded, y, radius, coefs, above)
+        for x in range(width):
+            p = above[x]
+            for k in range(radius):
+                p += coefs[first + k] * padded[y + radius, x + k]
+            total += weight[y, x] * (padded[y + radius, x + radius] - p) ** 2
+    return total
+
+
+def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
+    """Solution of (gram + ridge * mean diagonal) c = right by a Cholesky factorisation; zeros where none exists."""
+    n = len(right)
+    diagonal = float(np.trace(gram)) / n
+    if not diagonal > 0:
+        return np.zeros(n)
+    lower = np.ascontiguousarray(gram + ridge * diagonal * np.eye(n))
+    return _cholesky_solve(lower, right.copy())
+
+
+@njit(cache=True, nogil=True)
+def _cholesky_solve(a: F64, b: F64) -> F64:
+    """Solution of a x = b for a symmetric positive definite a [n, n] (overwritten); a pivot that is lost drops its unknown."""
+    n = a.shape[0]
+    for j in range(n):
+        pivot = a[j, j]
+        for k in range(j):
+            pivot -= a[j, k] * a[j, k]
+        dropped = not pivot > 0.0
+        root = 1.0 if dropped else np.sqrt(pivot)
+        a[j, j] = root
+        for i in range(j + 1, n):
+            t = a[i, j]
+            for k in range(j):
+                t -= a[i, k] * a[j, k]
+            a[i, j] = 0.0 if dropped else t / root
+        if dropped:
+            b[j] = 0.0
+            for k in range(j):
+                a[j, k] = 0.0
+    for i in range(n):
+        t = b[i]
+        for k in range(i):
+            t -= a[i, k] * b[k]
+        b[i] = t / a[i, i]
+    for i in range(n - 1, -1, -1):
+        t = b[i]
+        for k in range(i + 1, n):
+            t -= a[k, i] * b[k]
+        b[i] = t / a[i, i]
+    return b
+
+
+@njit(cache=True, nogil=True)
+def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool_]) -> F64:
+    """Expected error [h, w] of each pixel of a block from the errors around it (after, too: the encoder may look ahead)."""
+    height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
+    error = np.empty((height, width))
+    above = np.empty(width)
+    first = radius * (2 * radius + 1)
+    for y in range(height):
+        predict_above(padded, y, radius, coefs, above)
+        for x in range(width):
+            p = above[x]
+            for k in range(radius):
+                p += coefs[first + k] * padded[y + radius, x + k]
+            error[y, x] = abs(padded[y + radius, x + radius] - p) if known[y, x] else 0.0
+    out = np.empty((height, width))
+    for y in range(height):
+        for x in range(width):
+            t, n = 0.0, 1e-30
+            for yy in range(max(0, y - 3), min(height, y + 4)):
+                for xx in range(max(0, x - 3), min(width, x + 4)):
+                    if known[yy, xx]:
+                        t += error[yy, xx]
+                        n += 1.0
+            out[y, x] = t / n
+    return out
+
+
+def _choose_radius(gram: F64, right: F64, radius: int, n_pixels: int, blocks: list[_Block]) -> Predictor:
+    """Quantised predictor of the radius at which fewer error bits still pay for more coefficients."""
+    taps = tap_offsets(radius)
+    weight = sum(float(b.weight.sum()) for b in blocks)
+    best_bits, best_radius, best_coefs, best_error = np.inf, 1, np.zeros(len(taps)), 0.0
+    for r in (r for r in RADII if r <= radius):
+        inside = [i for i, (dy, dx) in enumerate(taps) if dy <= r and -r <= dx <= r]
+        coefs, error = _best_ridge(blocks, radius, inside, gram, right)
+        bits = 0.5 * n_pixels * np.log2(max(error / weight, 1e-300)) + COEFFICIENT_BITS * len(inside)
+        if bits < best_bits:
+            best_bits, best_radius, best_coefs, best_error = bits, r, coefs, error
+    inside = [i for i, (dy, dx) in enumerate(taps) if dy <= best_radius and -best_radius <= dx <= best_radius]
+    return _quantise(best_coefs[inside], best_radius, gram[np.ix_(inside, inside)], best_error)
+
+
+def _quantise(coefs: F64, radius: int, gram: F64, error: float) -> Predictor:
+    """Predictor with the fewest fraction bits whose rounding costs under LOSS_BITS a pixel.
+
+    At the optimum a change d of the coefficients adds d^T gram d to the error.
+    """
+    allowed = error * (2.0 ** (2.0 * LOSS_BITS) - 1.0)
+    for shift in range(4, 41):
+        integers = np.rint(coefs * 2.0**shift)
+        change = integers * 2.0**-shift - coefs
+        if float(change @ (gram @ change)) <= allowed:
+            break
+    if np.abs(integers).max(initial=0.0) >= 2.0**45:
+        integers = np.zeros(len(coefs))
+    return Predictor(radius=radius, shift=shift, integers=integers.astype(np.int64))

@@ -1,0 +1,233 @@
+"""What the working values of a tile are: floats, lattices or quantisation steps (docs/format.md, 8.4).
+
+The bound. For a bound Es on a stored sample x, the step is ``D = Es * (2 - 2**-13)`` and ``k = round(x / D)``, so that
+``|x - D*k| <= D/2 = Es * (1 - 2**-14)``; the slack of ``Es * 2**-14`` takes the roundings of the product and of
+the conversion to the sample type, as long as half a unit in the last place of x is below it. Where it is not, or where
+BSCALE makes physical values round, the check of every restored sample against the bound in physical units finds it, and the
+sample itself is stored as a patch. So the bound never rests on this argument, only the number of patches does.
+Integer images: ``D = 2*floor(Es) + 1`` is odd, and ``|x - D*k| <= (D - 1)/2 <= Es`` exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.detail.kernels import INT_LIMIT
+from radcodec.types import SampleType
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+STEP_FACTOR = 2.0 - 2.0**-13
+MAX_INT_BOUND = 2.0**40
+MAX_LATTICE_VALUES = 1 << 17
+SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+
+
+def _nothing() -> F64:
+    """The empty array that stands for "not used"."""
+    return np.empty((0, 0, 0))
+
+
+class MapKind(IntEnum):
+    """Kind of working values; the integer is what a file stores."""
+
+    FLOAT = 0
+    FLOAT_LATTICE = 1
+    INT_LATTICE = 2
+    STEPS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileBound:
+    """Bound of one tile's samples.
+
+    error : E in physical units, for all samples where ``map`` is None
+    map : float64 [p, h, w], E of each sample
+    """
+
+    error: float
+    map: F64 | None = None
+    bscale: float = 1.0
+    bzero: float = 0.0
+    dither_seed: int | None = None
+    tile_number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueMap:
+    """How working values of a tile and its samples belong together.
+
+    a, b, z are the parameters of the kind; step is D of the first sample; gain and dither are float64 [p, h, w] or
+    empty; steps is D of each sample where it varies.
+    """
+
+    kind: MapKind
+    sample_type: SampleType
+    a: float | int = 0
+    b: float | int = 1
+    z: int = 0
+    step: float = 1.0
+    steps: F64 = field(default_factory=_nothing)
+    gain: F64 = field(default_factory=_nothing)
+    dither: F64 = field(default_factory=_nothing)
+
+    def fill(self, fill: float) -> float:
+        """Fill in working units."""
+        if self.kind == MapKind.FLOAT:
+            return fill
+        if self.kind == MapKind.STEPS:
+            return fill / self.step
+        return (fill - float(self.a)) / float(self.b)
+
+
+def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
+    """Samples [p, h, w] of working values (float64 for FLOAT, int64 otherwise)."""
+    dtype = np.dtype(how.sample_type.dtype_str)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if how.kind == MapKind.FLOAT:
+            return values.astype(dtype)
+        if how.kind == MapKind.FLOAT_LATTICE:
+            return (float(how.a) + float(how.b) * values.astype(np.float64)).astype(dtype)
+        if how.kind == MapKind.INT_LATTICE:
+            wide = values.view(np.uint64) * np.uint64(how.b) + np.uint64(int(how.a) % 2**64)
+            return wide.astype(dtype)
+        steps = how.steps if how.steps.size else how.step
+        if dtype.kind == "f":
+            real = values.astype(np.float64)
+            return (steps * (real + how.dither if how.dither.size else real)).astype(dtype)
+        limits = np.iinfo(dtype)
+        product = values * np.asarray(steps).astype(np.int64)
+        return np.clip(product, limits.min, min(limits.max, 2**63 - 1)).astype(dtype)
+
+
+def step_map(bound: TileBound, shape: tuple[int, int, int], sample_type: SampleType) -> ValueMap | None:
+    """Map of quantisation steps for a bound, or None where the first sample's E is 0 (the tile is lossless)."""
+    errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
+    if not errors.flat[0] > 0 or not np.isfinite(errors).all() or errors.min() <= 0:
+        return None
+    if sample_type.is_float:
+        steps = errors * STEP_FACTOR
+    else:
+        steps = 2.0 * np.floor(np.minimum(errors, MAX_INT_BOUND)) + 1.0
+    first = float(steps.flat[0])
+    if not 2.0**-900 < steps.min() <= steps.max() < 2.0**900:
+        return None
+    varies = bool((steps != first).any())
+    dither = _nothing()
+    if bound.dither_seed is not None and sample_type.is_float:
+        dither = dither_values(bound.dither_seed, bound.tile_number, shape)
+    return ValueMap(
+        kind=MapKind.STEPS,
+        sample_type=sample_type,
+        step=first,
+        steps=steps if varies else _nothing(),
+        gain=np.ascontiguousarray(steps / first) if varies else _nothing(),
+        dither=dither,
+    )
+
+
+def quantise(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap) -> I64 | None:
+    """Step numbers int64 [p, h, w] nearest to a tile's samples (0 where special), or None where they are too large."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        steps = how.steps if how.steps.size else how.step
+        real = tile.astype(np.float64) / steps
+        if how.dither.size:
+            real -= how.dither
+        if special is not None:
+            real[special] = 0.0
+        if not (np.abs(real) < INT_LIMIT / 16).all():
+            return None
+        if tile.dtype.kind == "f":
+            return np.rint(real).astype(np.int64)
+        if tile.dtype == np.uint64 and special is None and int(tile.max()) >= 2**62:
+            return None
+        if tile.dtype.itemsize == 8 and np.abs(tile.astype(np.float64)).max() >= 2.0**62:
+            return None
+        whole = tile.astype(np.int64) if special is None else np.where(special, 0, tile).astype(np.int64)
+        step = np.asarray(steps).astype(np.int64)
+        return np.asarray((whole + step // 2) // step, np.int64)
+
+
+def dither_values(seed: int, tile_number: int, shape: tuple[int, int, int]) -> F64:
+    """Subtractive dither in [-0.5, 0.5) of every sample of a tile (docs/format.md, 8.7; splitmix64, Steele 2014)."""
+    n = int(np.prod(shape))
+    start = (seed + (tile_number << 32) + SPLITMIX[0]) % 2**64
+    with np.errstate(over="ignore"):
+        x = np.arange(n, dtype=np.uint64) + np.uint64(start)
+        x = (x ^ x >> np.uint64(30)) * np.uint64(SPLITMIX[1])
+        x = (x ^ x >> np.uint64(27)) * np.uint64(SPLITMIX[2])
+        x ^= x >> np.uint64(31)
+    return ((x >> np.uint64(11)).astype(np.float64) * 2.0**-53 - 0.5).reshape(shape)
+
+
+def int_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> tuple[I64, ValueMap] | None:
+    """Working integers and map of an integer tile, or None where they span too much."""
+    known = tile[~special] if special is not None else tile.ravel()
+    if known.size == 0:
+        return None
+    low, high = int(known.min()), int(known.max())
+    if high - low >= 2**50:
+        return None
+    with np.errstate(over="ignore"):
+        offsets = known.astype(np.uint64) - np.uint64(low % 2**64)
+    step = max(1, int(np.gcd.reduce(offsets[:4096])))
+    if step > 1:
+        step = max(1, int(np.gcd.reduce(offsets)))
+    middle = int(np.partition(offsets, offsets.size // 2)[offsets.size // 2]) // step
+    with np.errstate(over="ignore"):
+        everything = ((tile.astype(np.uint64) - np.uint64(low % 2**64)) // np.uint64(step)).view(np.int64) - middle
+    if special is not None:
+        everything[special] = 0
+    a = (low + middle * step + 2**63) % 2**64 - 2**63
+    kind = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
+    return everything, ValueMap(kind=MapKind.INT_LATTICE, sample_type=kind, a=a, b=step)
+
+
+def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> tuple[I64, ValueMap] | None:
+    """Working integers and map of a float tile whose values are roundings of a + b*k, or None where they are not."""
+    known = tile[~special] if special is not None else tile.ravel()
+    if known.size < 64 or np.unique(known[:: max(1, known.size // 512)]).size > 0.9 * min(known.size, 512):
+        return None
+    distinct = np.unique(known).astype(np.float64)
+    if not 2 <= distinct.size <= min(MAX_LATTICE_VALUES, known.size // 2):
+        return None
+    found = _lattice_step(distinct)
+    if found is None:
+        return None
+    a, b = found
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = np.rint((tile.astype(np.float64) - a) / b)
+    if special is not None:
+        real[special] = 0.0
+    if not (np.abs(real) < 2.0**50).all():
+        return None
+    how = ValueMap(kind=MapKind.FLOAT_LATTICE, sample_type=SampleType[f"F{tile.dtype.itemsize}"], a=a, b=b)
+    return real.astype(np.int64), how
+
+
+def _lattice_step(distinct: F64) -> tuple[float, float] | None:
+    """(a, b) such that all of the sorted distinct values are nearly a + b*k, found outwards from the value nearest zero."""
+    origin = distinct[np.argmin(np.abs(distinct))]
+    values = distinct[np.argsort(np.abs(distinct - origin), kind="stable")] - origin
+    gaps = np.diff(distinct)
+    b = float(np.partition(gaps, gaps.size // 20)[gaps.size // 20])
+    a, n = 0.0, 2
+    while True:
+        n = min(n, values.size)
+        k = np.rint((values[:n] - a) / b)
+        if np.abs(values[:n] - a - b * k).max() > 0.25 * abs(b):
+            return None
+        spread = k - k.mean()
+        power = float(spread @ spread)
+        if power > 0:
+            b = float(spread @ values[:n]) / power
+            a = float((values[:n] - b * k).mean())
+        if n == values.size:
+            return float(origin + a), b
+        n *= 2

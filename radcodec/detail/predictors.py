@@ -1,0 +1,120 @@
+"""The predictor block of an image: how coefficients are written (docs/format.md, 8.2)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from radcodec.detail.bits import BitReader, BitWriter, get_leb, put_leb
+from radcodec.detail.fit import Predictor, tap_offsets
+from radcodec.detail.tables import TableSet, find_tables
+from radcodec.errors import CorruptError
+
+HEAD = struct.Struct("<8sd")
+MAX_PREDICTORS = 256
+MAX_RADIUS = 16
+MAX_SHIFT = 40
+MAX_COEFFICIENT = 1 << 46
+RICE_LIMIT = 24
+RICE_ESCAPE_BITS = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictors:
+    """What the tiles of an image share: table set, fill and predictors."""
+
+    tables: TableSet
+    fill: float
+    predictors: tuple[Predictor, ...]
+
+
+def pack_predictors(predictors: Predictors) -> bytes:
+    """Predictor block of an image."""
+    out = bytearray(HEAD.pack(predictors.tables.sha256[:8], predictors.fill))
+    put_leb(out, len(predictors.predictors))
+    for p in predictors.predictors:
+        body = _pack_integers(p)
+        out += bytes((p.radius, p.shift))
+        put_leb(out, len(body))
+        out += body
+    return bytes(out)
+
+
+def unpack_predictors(block: bytes) -> Predictors:
+    """Predictors of a block.
+
+    Raises
+    ------
+    CorruptError
+        If the block is not of the form of docs/format.md, 8.2.
+    ModelNotFoundError
+        If it names a table set that is not installed.
+    """
+    if len(block) < HEAD.size:
+        raise CorruptError(f"predictor block: expected at least {HEAD.size} bytes, found {len(block)}")
+    name, fill = HEAD.unpack_from(block)
+    if not np.isfinite(fill):
+        raise CorruptError(f"predictor block: expected a finite fill, found {fill}")
+    n, pos = get_leb(block, HEAD.size)
+    if not 1 <= n <= MAX_PREDICTORS:
+        raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
+    predictors = []
+    for _ in range(n):
+        if pos + 2 > len(block):
+            raise CorruptError("predictor block: ends within a predictor")
+        radius, shift = block[pos], block[pos + 1]
+        size, pos = get_leb(block, pos + 2)
+        if not 1 <= radius <= MAX_RADIUS or shift > MAX_SHIFT or pos + size > len(block):
+            raise CorruptError(f"predictor block: radius {radius}, shift {shift}, {size} bytes are out of range")
+        predictors.append(_unpack_integers(block[pos : pos + size], radius, shift))
+        pos += size
+    if pos != len(block):
+        raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")
+    return Predictors(tables=find_tables(name), fill=fill, predictors=tuple(predictors))
+
+
+def coding_order(radius: int) -> list[int]:
+    """Tap numbers from the nearest tap to the farthest, ties in tap order."""
+    taps = tap_offsets(radius)
+    return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
+
+
+def _pack_integers(predictor: Predictor) -> bytes:
+    """Rice code of a predictor's integers."""
+    bits = BitWriter()
+    mean = 16
+    for i in coding_order(predictor.radius):
+        c = int(predictor.integers[i])
+        z = 2 * c if c >= 0 else -2 * c - 1
+        k = max(0, (mean >> 4).bit_length() - 1)
+        if z >> k < RICE_LIMIT:
+            bits.put((1 << (z >> k)) - 1, (z >> k) + 1)
+            bits.put(z & ((1 << k) - 1), k)
+        else:
+            bits.put((1 << RICE_LIMIT) - 1, RICE_LIMIT)
+            bits.put(z, RICE_ESCAPE_BITS)
+        mean += (16 * z - mean) >> 2
+    return bits.finish()
+
+
+def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:
+    """Predictor of a Rice code."""
+    bits = BitReader(body)
+    order = coding_order(radius)
+    integers = np.zeros(len(order), np.int64)
+    mean = 16
+    for i in order:
+        k = max(0, (mean >> 4).bit_length() - 1)
+        q = 0
+        while q < RICE_LIMIT and bits.get(1):
+            q += 1
+        z = q << k | bits.get(k) if q < RICE_LIMIT else bits.get(RICE_ESCAPE_BITS)
+        c = z // 2 if z % 2 == 0 else -(z + 1) // 2
+        if abs(c) >= MAX_COEFFICIENT:
+            raise CorruptError(f"predictor block: coefficient {c} is out of range")
+        integers[i] = c
+        mean += (16 * z - mean) >> 2
+    bits.finish()
+    return Predictor(radius=radius, shift=shift, integers=integers)

@@ -1,0 +1,1 @@
+"""Entropy coding: the compiled ANS coder."""

@@ -1,0 +1,79 @@
+"""Every exception that radcodec raises on purpose.
+
+::
+
+    RadcodecError
+    +-- InputError (ValueError)       what was given cannot be compressed as asked
+    |   +-- UnsupportedDataError      not FITS, or a dtype that no mode supports
+    |   +-- BoundError                a bound, bit-rate or unit that cannot be met
+    +-- FormatError (ValueError)      a .rcz file that is not what it should be
+    |   +-- NotRadcodecError          the magic is missing
+    |   +-- UnsupportedVersionError   written by a newer format
+    |   +-- TruncatedError            ends before it should
+    |   +-- CorruptError              a checksum or an invariant does not hold
+    |   +-- LimitError                a declared size is over a cap of ``limits``
+    +-- ModelError
+    |   +-- ModelNotFoundError        the file names a model that is not installed
+    |   +-- ModelMismatchError        its SHA-256 or its arithmetic differs
+    +-- GuaranteeError                our own output failed its check; nothing is written
+
+Messages say what was expected, what was found, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class RadcodecError(Exception):
+    """Base of all errors that radcodec raises on purpose."""
+
+
+class InputError(RadcodecError, ValueError):
+    """The input or an option cannot be compressed as asked."""
+
+
+class UnsupportedDataError(InputError):
+    """The input is not FITS, or holds data that radcodec does not support."""
+
+
+class BoundError(InputError):
+    """The bound, bit-rate or unit asked for cannot be met."""
+
+
+class FormatError(RadcodecError, ValueError):
+    """A .rcz stream is not what it should be."""
+
+
+class NotRadcodecError(FormatError):
+    """The stream does not start with the radcodec magic."""
+
+
+class UnsupportedVersionError(FormatError):
+    """The stream was written in a format version that this reader does not know."""
+
+
+class TruncatedError(FormatError):
+    """The stream ends before its declared end."""
+
+
+class CorruptError(FormatError):
+    """A checksum or an invariant of the format does not hold."""
+
+
+class LimitError(FormatError):
+    """A declared size is over one of the caps in ``radcodec.limits``."""
+
+
+class ModelError(RadcodecError):
+    """A model is missing or does not match."""
+
+
+class ModelNotFoundError(ModelError):
+    """The model that is asked for is not installed."""
+
+
+class ModelMismatchError(ModelError):
+    """The model's SHA-256, or the result of its integer arithmetic, differs."""
+
+
+class GuaranteeError(RadcodecError):
+    """Our own output failed its check, so nothing was written."""

@@ -1,0 +1,128 @@
+"""Arrays as minimal FITS files, and stored pixels as the physical values that astropy gives.
+
+References
+----------
+FITS Standard 4.0, section 4.4.2.5 (BSCALE, BZERO, BLANK) and table 11 (BZERO for unsigned integers).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.errors import UnsupportedDataError
+from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
+from radcodec.types import ImageInfo, SampleType
+
+# BITPIX, and the BZERO by which a type that FITS does not know is stored as one that it does.
+_STORAGE: dict[SampleType, tuple[int, int]] = {
+    SampleType.U1: (8, 0),
+    SampleType.I1: (8, -128),
+    SampleType.I2: (16, 0),
+    SampleType.U2: (16, 1 << 15),
+    SampleType.I4: (32, 0),
+    SampleType.U4: (32, 1 << 31),
+    SampleType.I8: (64, 0),
+    SampleType.U8: (64, 1 << 63),
+    SampleType.F4: (-32, 0),
+    SampleType.F8: (-64, 0),
+}
+_NAMES = {member.dtype_str: member for member in SampleType}
+
+
+def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
+    """Header of a primary image HDU with the mandatory cards, and BSCALE and BZERO for types that need them.
+
+    A shape without axes gives one axis of one pixel; an empty array gives its axes with NAXISn = 0.
+    """
+    bitpix, bzero = _STORAGE[sample_type]
+    axes = tuple(reversed(shape)) or (1,)
+    cards: list[tuple[str, CardValue, str]] = [
+        ("SIMPLE", True, "conforms to FITS standard"),
+        ("BITPIX", bitpix, "array data type"),
+        ("NAXIS", len(axes), "number of array dimensions"),
+    ]
+    cards += [(f"NAXIS{n}", length, "") for n, length in enumerate(axes, start=1)]
+    if bzero:
+        cards += [("BSCALE", 1, ""), ("BZERO", bzero, "")]
+    return pad_header(b"".join(format_card(*card) for card in cards) + b"END".ljust(80))
+
+
+def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, bytes]:
+    """Header, big-endian pixel bytes and zero padding that make a FITS file of an array when written one by one.
+
+    Parameters
+    ----------
+    array
+        Of any strides, byte order and number of axes; int8 to int64, uint8 to uint64, float32 or float64. Unsigned
+        integers and int8 are stored by the BZERO convention; NaN payloads are kept.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If the dtype is another one.
+    """
+    sample_type = _NAMES.get(array.dtype.str[1:])
+    if sample_type is None:
+        raise UnsupportedDataError(
+            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
+        )
+    header = minimal_header(sample_type, array.shape)
+    if array.size == 0:
+        return header, memoryview(b""), b""
+    bits = sample_type.size_bytes * 8
+    if _STORAGE[sample_type][1]:
+        # Subtracting BZERO modulo 2^bits is flipping the top bit.
+        unsigned = array.astype(f"=u{sample_type.size_bytes}", copy=False)
+        stored: npt.NDArray[Any] = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    else:
+        stored = array
+    big_endian = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder(">"))
+    data = big_endian.reshape(-1).view(np.uint8).data
+    return header, data, b"\0" * (-len(data) % BLOCK_BYTES)
+
+
+def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | None:
+    """Integer dtype that BSCALE 1 and this BZERO stand for; None where the convention does not apply."""
+    for member, (bitpix, offset) in _STORAGE.items():
+        stored_as = "u1" if bitpix == 8 else f"i{bitpix // 8}"
+        if offset and bzero == offset and stored_as == sample_type.dtype_str:
+            return np.dtype(member.dtype_str)
+    return None
+
+
+def to_physical(stored: npt.NDArray[Any], info: ImageInfo) -> npt.NDArray[Any]:
+    """Physical values as ``astropy.io.fits`` gives them in ``hdu.data``, in native byte order.
+
+    Unscaled pixels without BLANK come back as they are (the same array); BSCALE 1 with the BZERO of the unsigned
+    convention gives unsigned integers (int8 for BITPIX 8), where BLANK is not applied; other integers give float32
+    (BITPIX 8 and 16) or float64 (BITPIX 32 and 64) with NaN at BLANK pixels. Floats keep their type. As in astropy,
+    BLANK = 0 marks nothing.
+
+    Parameters
+    ----------
+    stored
+        Stored pixels in native byte order, of the type ``info.sample_type``, of any shape.
+    """
+    scaled = info.bscale != 1.0 or info.bzero != 0.0
+    if not scaled and info.blank is None:
+        return stored
+    integer = None if info.sample_type.is_float or info.bscale != 1.0 else _pseudo_integer(info.sample_type, info.bzero)
+    if integer is not None:
+        unsigned = stored.view(f"u{info.sample_type.size_bytes}")
+        flipped: npt.NDArray[Any] = (unsigned ^ unsigned.dtype.type(1 << (unsigned.itemsize * 8 - 1))).view(integer)
+        return flipped
+    if info.sample_type.is_float:
+        values: npt.NDArray[Any] = stored.copy()
+    else:
+        values = stored.astype(np.float32 if info.sample_type.size_bytes <= 2 else np.float64)
+    with np.errstate(all="ignore"):
+        if info.bscale != 1.0:
+            np.multiply(values, info.bscale, out=values)
+        if info.bzero != 0.0:
+            np.add(values, info.bzero, out=values)
+    if info.blank:
+        values[stored == info.blank] = np.nan
+    return values

@@ -1,0 +1,106 @@
+"""Header cards looked up, and provenance cards put in, without touching another byte of the header."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from radcodec.errors import InputError
+from radcodec.fits.cards import (
+    BLOCK_BYTES,
+    CARD_BYTES,
+    CardValue,
+    card_keyword,
+    find_end,
+    format_card,
+    is_commentary,
+    iter_cards,
+    pad_header,
+    parse_value,
+)
+from radcodec.types import Mode
+
+PROVENANCE_KEYWORDS = ("RCZMODE", "RCZMAXE", "RCZSIGMA", "RCZMODEL", "RCZSHA", "RCZVERS")
+
+
+def header_cards(header: bytes) -> list[bytes]:
+    """The 80-byte cards of a header, verbatim, up to and without END."""
+    return [card for _, card in iter_cards(header)]
+
+
+def card_value(header: bytes, keyword: str) -> CardValue:
+    """Value of the first card with that keyword, as astropy gives it; None if absent, undefined or unreadable."""
+    wanted = keyword.upper().encode("ascii")
+    for found, card in iter_cards(header):
+        if found == wanted:
+            return parse_value(card)
+    return None
+
+
+def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> bytes:
+    """The header with cards ``(keyword, value, comment)`` put in just before END; no other byte changes.
+
+    A keyword that the header already holds is rewritten in its place (the first of repeated ones), so that doing it
+    twice changes nothing more; COMMENT and HISTORY have no value and are refused. Blank space after END is used up
+    first; then the header grows by blocks of 2880 bytes. Anything but blanks after END is kept behind it.
+
+    Raises
+    ------
+    InputError
+        If the header has no END card, or a card does not fit into 80 bytes.
+    """
+    end = find_end(header)
+    if end < 0:
+        raise InputError("expected a FITS header with an END card, found none: cards cannot be put into it")
+    places: dict[bytes, int] = {}
+    for start in range(0, end, CARD_BYTES):
+        places.setdefault(card_keyword(header[start : start + CARD_BYTES]), start)
+    body, added = bytearray(header[:end]), bytearray()
+    for keyword, value, comment in cards:
+        name = keyword.encode("ascii")
+        if is_commentary(name):
+            raise InputError(f"expected a keyword that has a value, found {keyword!r}")
+        card = format_card(name, value, comment)
+        place = places.get(name)
+        if place is None:
+            places[name] = end + len(added)
+            added += card
+        elif place < end:
+            body[place : place + CARD_BYTES] = card
+        else:
+            added[place - end : place - end + CARD_BYTES] = card
+    tail = header[end + CARD_BYTES :]
+    blank = len(tail) - len(tail.lstrip(b" "))
+    tail = tail[min(len(added), blank // CARD_BYTES * CARD_BYTES) :]
+    new = bytes(body + added) + header[end : end + CARD_BYTES] + tail
+    # A header that was cut short by the end of the file stays so unless it grows.
+    return new if len(new) == len(header) or len(new) % BLOCK_BYTES == 0 else pad_header(new)
+
+
+def provenance_cards(
+    *,
+    mode: Mode,
+    bound: float | None,
+    unit: str,
+    sigma: float | None,
+    model_name: str | None,
+    model_sha256: str | None,
+    version: str,
+) -> list[tuple[str, CardValue, str]]:
+    """Cards that say how the pixels were changed, for `insert_cards`: always the same keywords, in the same order.
+
+    What does not apply is None, which gives a card with an undefined value. Nothing in them depends on date or host.
+
+    Parameters
+    ----------
+    bound, sigma
+        Largest error and noise of the image, in ``unit`` (BUNIT); written so that they read back as the same float64.
+    """
+    label = f"[{unit}] " if unit else ""
+    return [
+        ("RCZMODE", mode.name.lower(), "radcodec: fidelity of the pixels"),
+        ("RCZMAXE", bound, f"{label}largest error"),
+        ("RCZSIGMA", sigma, f"{label}noise"),
+        ("RCZMODEL", model_name, "model"),
+        ("RCZSHA", model_sha256, ""),
+        ("RCZVERS", version, "radcodec version"),
+    ]

@@ -1,0 +1,221 @@
+"""A plain FITS file cut into its header and data units, as byte ranges.
+
+Nothing is decoded but the few cards that give structure, and nothing is refused: whatever cannot be understood becomes
+a unit of kind OPAQUE that is carried byte for byte. The units tile the file exactly, however malformed it is.
+
+References
+----------
+FITS Standard 4.0, sections 4.4.1 (structure keywords, data size), 6 (random groups), 7 (extensions), 10 (compression).
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from radcodec.errors import UnsupportedDataError
+from radcodec.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, find_end, parse_value
+from radcodec.fits.sniff import describe_bytes
+from radcodec.types import Hdu, HduKind, ImageInfo, SampleType
+
+FitsBuffer: TypeAlias = bytes | memoryview | mmap.mmap
+
+FITS_START = b"SIMPLE  ="
+MAX_NAXIS = 999
+
+_SAMPLE_TYPES = {
+    8: SampleType.U1,
+    16: SampleType.I2,
+    32: SampleType.I4,
+    64: SampleType.I8,
+    -32: SampleType.F4,
+    -64: SampleType.F8,
+}
+_WANTED = frozenset(
+    b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT GROUPS ZIMAGE BSCALE BZERO BLANK BUNIT EXTNAME".split()
+)
+_NAMING = (b"BUNIT", b"EXTNAME")
+_TABLES = ("BINTABLE", "TABLE", "A3DTABLE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Structure:
+    """What the structure cards of one header say; ``problem`` is not empty where they make no sense."""
+
+    bitpix: int = 8
+    shape: tuple[int, ...] = ()
+    size_bytes: int = 0
+    groups: bool = False
+    pcount: int = 0
+    gcount: int = 1
+    problem: str = ""
+
+
+def _wanted_values(header: bytes) -> dict[bytes, CardValue]:
+    """Values of the structure cards of a header, by keyword.
+
+    Of a repeated keyword the last card counts, but the first of BUNIT and EXTNAME: so it is in ``astropy.io.fits``,
+    which reads the pixels by the last cards and answers ``header["BUNIT"]`` with the first.
+    """
+    values: dict[bytes, CardValue] = {}
+    for start in range(0, len(header), CARD_BYTES):
+        keyword = header[start : start + 8].rstrip(b" ")
+        if (keyword in _WANTED or keyword.startswith(b"NAXIS")) and not (keyword in _NAMING and keyword in values):
+            values[keyword] = parse_value(header[start : start + CARD_BYTES])
+    return values
+
+
+def _integer(values: dict[bytes, CardValue], keyword: bytes, default: int | None) -> int | None:
+    """Integer value of a keyword, ``default`` where the card is absent, None where it is no integer."""
+    value = values.get(keyword, default)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _real(values: dict[bytes, CardValue], keyword: bytes, default: float) -> float:
+    """Finite number of a keyword, ``default`` where it is absent, unreadable or not finite."""
+    value = values.get(keyword)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return default
+
+
+def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
+    """Structure that the cards of a header declare, with the exact data size as a Python integer."""
+    bitpix = _integer(values, b"BITPIX", None)
+    naxis = _integer(values, b"NAXIS", None)
+    if bitpix not in _SAMPLE_TYPES:
+        return _Structure(problem=f"BITPIX is {values.get(b'BITPIX')!r}, not one of 8, 16, 32, 64, -32, -64")
+    if naxis is None or not 0 <= naxis <= MAX_NAXIS:
+        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_NAXIS}")
+    axes: list[int] = []
+    for n in range(1, naxis + 1):
+        length = _integer(values, b"NAXIS%d" % n, None)
+        if length is None or length < 0:
+            found = values.get(b"NAXIS%d" % n)
+            return _Structure(problem=f"NAXIS{n} is {found!r}, not an integer of at least 0")
+        axes.append(length)
+    pcount, gcount = _integer(values, b"PCOUNT", 0), _integer(values, b"GCOUNT", 1)
+    if pcount is None or gcount is None or pcount < 0 or gcount < 0:
+        return _Structure(problem=f"PCOUNT is {values.get(b'PCOUNT')!r} and GCOUNT {values.get(b'GCOUNT')!r}")
+    groups = primary and values.get(b"GROUPS") is True and naxis > 1 and axes[0] == 0
+    pixels = math.prod(axes[1:] if groups else axes) if naxis else 0
+    # An image without pixels has no data, whatever a leftover PCOUNT says; only groups and extensions have parameters.
+    count = 0 if primary and not groups and pixels == 0 else gcount * (pcount + pixels)
+    return _Structure(
+        bitpix=bitpix,
+        shape=tuple(reversed(axes)),
+        size_bytes=abs(bitpix) // 8 * count,
+        groups=groups,
+        pcount=pcount,
+        gcount=gcount,
+    )
+
+
+def _image_info(values: dict[bytes, CardValue], structure: _Structure) -> ImageInfo:
+    """Pixel array that the header of an image describes."""
+    sample_type = _SAMPLE_TYPES[structure.bitpix]
+    unit = values.get(b"BUNIT")
+    return ImageInfo(
+        sample_type=sample_type,
+        shape=structure.shape,
+        bscale=_real(values, b"BSCALE", 1.0),
+        bzero=_real(values, b"BZERO", 0.0),
+        blank=None if sample_type.is_float else _integer(values, b"BLANK", None),
+        unit=unit if isinstance(unit, str) else "",
+    )
+
+
+def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary: bool) -> tuple[HduKind, str]:
+    """Kind of a unit whose size is known and whose data are all there, and why where that is OPAQUE."""
+    extension = values.get(b"XTENSION")
+    if structure.groups:
+        return HduKind.GROUPS, ""
+    if not primary and extension in _TABLES:
+        return (HduKind.COMPRESSED if values.get(b"ZIMAGE") is True else HduKind.TABLE), ""
+    if not primary and extension != "IMAGE":
+        return HduKind.OPAQUE, f"the extension type {extension!r} is not known"
+    if structure.size_bytes == 0 and 0 in (structure.shape or (0,)):
+        return HduKind.EMPTY, ""
+    if structure.pcount != 0 or structure.gcount != 1:
+        found = f"found {structure.pcount} and {structure.gcount}"
+        return HduKind.OPAQUE, f"an image has PCOUNT 0 and GCOUNT 1, {found}"
+    return HduKind.IMAGE, ""
+
+
+def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
+    """Unit that carries the rest of the file; ``data_start`` is ``start`` where no header was made out."""
+    return Hdu(
+        kind=HduKind.OPAQUE,
+        name="",
+        header_start=start,
+        data_start=data_start,
+        data_stop=total,
+        end=total,
+        image=None,
+        note=note,
+    )
+
+
+def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
+    """The unit that begins at ``start``; OPAQUE to the end of the file where its size cannot be told."""
+    total, primary = len(data), start == 0
+    end_card = find_end(data, start)  # type: ignore[arg-type]  # re searches an mmap as it does bytes
+    if end_card < 0:
+        return _opaque_rest(start, start, total, "the header has no END card")
+    values = _wanted_values(bytes(data[start:end_card]))
+    header_bytes = end_card + CARD_BYTES - start
+    # The last card and the padding of a header may be cut off by the end of the file.
+    data_start = min(start + header_bytes + -header_bytes % BLOCK_BYTES, total)
+    if primary and values.get(b"SIMPLE") is not True:
+        note = "SIMPLE is not T: the file says that it does not conform to FITS"
+        return _opaque_rest(start, data_start, total, note)
+    structure = _structure(values, primary=primary)
+    if structure.problem:
+        return _opaque_rest(start, data_start, total, structure.problem)
+    data_stop = data_start + structure.size_bytes
+    if data_stop > total:
+        found = f"{total - data_start} bytes of {structure.size_bytes} are there"
+        return _opaque_rest(start, data_start, total, f"the data are cut off by the end of the file: {found}")
+    kind, note = _classify(values, structure, primary=primary)
+    name = values.get(b"EXTNAME")
+    return Hdu(
+        kind=kind,
+        name=name if isinstance(name, str) else "PRIMARY" if primary else "",
+        header_start=start,
+        data_start=data_start,
+        data_stop=data_stop,
+        end=min(data_stop + -structure.size_bytes % BLOCK_BYTES, total),
+        image=_image_info(values, structure) if kind is HduKind.IMAGE else None,
+        note=note,
+    )
+
+
+def parse_fits(data: FitsBuffer) -> tuple[Hdu, ...]:
+    """Header and data units of a plain FITS file, in order, tiling it exactly from 0 to ``len(data)``.
+
+    Never fails on a file that starts with ``SIMPLE  =``: what is malformed comes out as units of kind OPAQUE whose
+    ``note`` says what is wrong. An opaque unit has its header wherever that ends with an END card; otherwise, and for
+    bytes after the last unit, the header is empty (``data_start == header_start``).
+    Scale cards that cannot be read count as BSCALE 1 and BZERO 0; ``blank`` may lie outside of the range of the type.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If the bytes do not start with ``SIMPLE  =``; the message names what they look like.
+    """
+    if bytes(data[: len(FITS_START)]) != FITS_START:
+        raise UnsupportedDataError(
+            f"expected a FITS file, which starts with {FITS_START.decode()!r}, "
+            f"but found {describe_bytes(bytes(data[:300]))}"
+        )
+    hdus: list[Hdu] = []
+    position, total = 0, len(data)
+    while position < total:
+        if position > 0 and bytes(data[position : position + 8]) != b"XTENSION":
+            hdus.append(_opaque_rest(position, position, total, "bytes after the last unit, not an extension"))
+        else:
+            hdus.append(_parse_unit(data, position))
+        position = hdus[-1].end
+    return tuple(hdus)

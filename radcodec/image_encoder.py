@@ -1,0 +1,294 @@
+"""One image to the streams of its tiles: bound, masks, predictors, detail streams; each tile decoded and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec import detail
+from radcodec.base_layer import encode_base, pack_normalisation, plan_normalisation
+from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound, tile_errors
+from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
+from radcodec.container.writer import TileStreams
+from radcodec.decoder import ImageCoding, Lazy, Pixels, pixel_crc, restore_tile
+from radcodec.errors import GuaranteeError
+from radcodec.masks import Mask, as_bits, encode_mask, find_special
+from radcodec.parallel import ordered_map
+from radcodec.tiles import Box, tile_grid
+from radcodec.types import Mode
+
+if TYPE_CHECKING:
+    from radcodec.vqvae import BaseModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions:
+    """How to encode. ``bound`` is given in bounded mode; ``bpp`` or ``n_stages`` may be given in lossy mode."""
+
+    mode: Mode
+    bound: BoundSpec | None = None
+    bpp: float | None = None
+    n_stages: int | None = None
+    sigma: float | None = None
+    dither: bool = False
+    preview_percent: float = 0.0
+    model: str | None = None
+    tile_size: int
+    threads: int
+    verify: bool = True
+    provenance: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodedImage:
+    """An image whose exact or bounded streams are made, but whose base stages are not chosen yet.
+
+    ``pixels`` are the restored samples [P, H, W], the original ones where all is exact; in lossy mode they are filled
+    in when the stages are chosen. ``base`` has the streams of every stage of every tile, empty without a base layer.
+    """
+
+    record: ImageRecord
+    coding: ImageCoding
+    original: Pixels = field(repr=False)
+    pixels: Pixels = field(repr=False)
+    special: Mask | None = field(repr=False)
+    params: ParamBlocks = field(repr=False)
+    masks: Sequence[bytes] = field(repr=False)
+    details: Sequence[bytes] = field(repr=False)
+    base: Sequence[tuple[bytes, ...]] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedImage:
+    """An image ready to be written, with its restored samples [P, H, W]."""
+
+    record: ImageRecord
+    params: ParamBlocks = field(repr=False)
+    tiles: Sequence[TileStreams] = field(repr=False)
+    pixels: Pixels = field(repr=False)
+
+
+def _cut(array: npt.NDArray[Any], box: Box) -> npt.NDArray[Any]:
+    p0, p1, y0, y1, x0, x1 = box
+    return array[p0:p1, y0:y1, x0:x1]
+
+
+def _mask_image(image: Pixels, coding: ImageCoding, exact: bool) -> tuple[Mask | None, list[bytes]]:
+    """bool [P, H, W] of all special samples, None where there are none, and the mask stream of each tile."""
+    whole: Mask | None = None
+    streams: list[bytes] = []
+    for tile in range(coding.grid.n_tiles):
+        box = coding.grid.box(tile)
+        samples = _cut(image, box)
+        special = find_special(samples, blank=coding.record.blank, exact=exact)
+        streams.append(encode_mask(samples, special))
+        if special is not None:
+            if whole is None:
+                whole = np.zeros(image.shape, np.bool_)
+            _cut(whole, box)[...] = special
+    return whole, streams
+
+
+def _physical(samples: Pixels, record: ImageRecord) -> npt.NDArray[np.float64]:
+    values = samples.astype(np.float64)
+    return values if record.bscale == 1.0 and record.bzero == 0.0 else record.bzero + record.bscale * values
+
+
+def tile_breach(
+    original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box
+) -> str:
+    """What is wrong with the restored samples [p, h, w] of a tile, "" where its guarantee holds.
+
+    Special samples, and all where E is 0, must be the same bits; the others within E in physical units, with no
+    tolerance.
+    """
+    same = as_bits(original) == as_bits(restored)
+    if coding.record.bound is None:
+        return "" if bool(same.all()) else f"{np.count_nonzero(~same)} pixels differ from the original"
+    errors = np.asarray(tile_errors(coding.bounds, box))
+    with np.errstate(all="ignore"):
+        difference = np.abs(_physical(restored, coding.record) - _physical(original, coding.record))
+        within = same | ((difference <= errors) & (errors > 0) & np.isfinite(restored))
+    if special is not None:
+        within[special] = same[special]
+    if bool(within.all()):
+        return ""
+    worst = np.nan_to_num(difference[~within], nan=np.inf).max()
+    return f"{np.count_nonzero(~within)} pixels are off by up to {worst}, more than allowed"
+
+
+def _seeded(record: ImageRecord, seed: int, options: EncodeOptions) -> ImageRecord:
+    return replace(record, dither_seed=seed) if options.dither and record.bound is not None else record
+
+
+def _coding(record: ImageRecord, bounds: ImageBounds, block: bytes, model: BaseModel | None) -> ImageCoding:
+    grid = tile_grid(record.shape, record.tile_size)
+    return ImageCoding(record=record, grid=grid, bounds=bounds, lazy=Lazy(block, model))
+
+
+def code_image(image: Pixels, record: ImageRecord, options: EncodeOptions, *, seed: int) -> CodedImage:
+    """The masks and, in exact and bounded mode, the detail streams of an image; each tile decoded and compared.
+
+    Parameters
+    ----------
+    image
+        Stored samples, native [P, H, W].
+    record
+        What is known of it so far: type, shape, tile size, scaling, BLANK, unit.
+    seed
+        Of the dither.
+
+    Raises
+    ------
+    BoundError
+        If the bound does not fit the image.
+    GuaranteeError
+        If what the decoder gives does not keep the bound.
+    """
+    bounds = ImageBounds()
+    coding = _coding(record, bounds, b"", None)
+    if coding.grid.n_tiles == 0:
+        params = ParamBlocks()
+        return CodedImage(
+            record=record, coding=coding, original=image, pixels=image, special=None, params=params, masks=(), details=()
+        )
+    special, masks = _mask_image(image, coding, exact=options.mode is Mode.LOSSLESS)
+    if options.bound is not None:
+        plan = plan_bounds(
+            image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma
+        )
+        if plan.largest > 0:
+            bounds = plan.bounds
+            bounded = replace(record, bound=plan.largest, bound_sigma=plan.in_sigma, sigma=plan.sigma)
+            record = _seeded(replace(bounded, has_step_map=bounds.cells is not None), seed, options)
+    pixels = image if record.bound is None else np.empty_like(image)
+    coded = CodedImage(
+        record=record,
+        coding=_coding(record, bounds, b"", None),
+        original=image,
+        pixels=pixels,
+        special=special,
+        params=ParamBlocks(bounds=pack_bounds(bounds)),
+        masks=masks,
+        details=[b""] * len(masks),
+    )
+    return coded if options.mode is Mode.LOSSY else _add_details(coded, options, range(len(masks)))
+
+
+def _smallest_step(coded: CodedImage) -> float | None:
+    """The bound, in stored units, that predictors are fitted for: the smallest one of a tile that is not exact."""
+    if coded.record.bound is None:
+        return None
+    grid, bounds = coded.coding.grid, coded.coding.bounds
+    found = (tile_bound(coded.record, bounds, grid.box(tile), tile) for tile in range(grid.n_tiles))
+    return min((bound.error for bound in found if bound is not None), default=None)
+
+
+def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]) -> CodedImage:
+    """The image with detail streams for ``tiles``, checked by decoding them; their restored samples are filled in."""
+    record, whole = coded.record, coded.special
+    block = b""
+    if whole is None or not whole.all():
+        block = detail.fit_image(coded.original, whole, _smallest_step(coded), record.sample_type)
+    coding = replace(coded.coding, lazy=Lazy(block, None))
+
+    def one(tile: int) -> bytes:
+        box = coding.grid.box(tile)
+        samples = np.ascontiguousarray(_cut(coded.original, box))
+        special = None if whole is None else np.ascontiguousarray(_cut(whole, box))
+        stream = b""
+        if special is None or not special.all():
+            bound = tile_bound(record, coding.bounds, box, tile)
+            stream = detail.encode_tile(samples, special, coding.lazy.predictors, bound)
+        if not options.verify and record.bound is None:
+            return stream
+        restored = restore_tile(coding, tile, coded.masks[tile], stream, ())
+        breach = tile_breach(samples, restored, special, coding, box) if options.verify else ""
+        if breach:
+            raise GuaranteeError(f"tile {tile} as it decodes breaks its guarantee: {breach}; nothing was written")
+        if coded.pixels is not coded.original:
+            _cut(coded.pixels, box)[...] = restored
+        return stream
+
+    details = list(coded.details)
+    for tile, stream in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
+        details[tile] = stream
+    return replace(coded, coding=coding, details=details, params=replace(coded.params, predictors=block))
+
+
+def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> CodedImage:
+    """The image with the streams of every stage of the base layer for every tile that it can hold.
+
+    In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly.
+    """
+    grid = coded.coding.grid
+    if grid.n_tiles == 0:
+        return coded
+    sigmas = [measure(coded.original, coded.special, plane) for plane in range(grid.n_planes)]
+    pairs = plan_normalisation(coded.original, coded.special, sigmas)
+    lossy = options.mode is Mode.LOSSY
+
+    def special_of(tile: int) -> Mask | None:
+        return None if coded.special is None else _cut(coded.special, grid.box(tile))
+
+    def usable(tile: int) -> bool:
+        special, box = special_of(tile), grid.box(tile)
+        if special is not None and bool(special.all()):
+            return False
+        return not lossy or all(sigma > 0 for sigma in sigmas[box[0] : box[1]])
+
+    def one(tile: int) -> tuple[bytes, ...]:
+        if not usable(tile):
+            return (b"",) * model.n_stages
+        box = grid.box(tile)
+        return encode_base(model, _cut(coded.original, box), special_of(tile), pairs[box[0] : box[1]])
+
+    # The model may hold torch's threads to one for its whole time, so tiles are not spread over threads here.
+    base = list(map(one, range(grid.n_tiles)))
+    coding = replace(coded.coding, normalisation=pairs, lazy=Lazy(coded.params.predictors, model))
+    coded = replace(coded, base=base, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
+    if lossy:
+        coded = replace(coded, pixels=np.array(coded.original))
+        exact = [tile for tile in range(grid.n_tiles) if not base[tile][0] and not _all_special(coded, tile)]
+        if exact:
+            added = _add_details(coded, options, exact)
+            lazy = Lazy(added.params.predictors, model)
+            return replace(added, coding=replace(added.coding, lazy=lazy))
+    return coded
+
+
+def _all_special(coded: CodedImage, tile: int) -> bool:
+    return coded.special is not None and bool(_cut(coded.special, coded.coding.grid.box(tile)).all())
+
+
+def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options: EncodeOptions) -> FinishedImage:
+    """The image with ``n_stages`` base stages, of which tile i keeps the first ``kept[i]``, and its pixel CRCs.
+
+    In lossy mode the restored samples are what those stages decode to.
+    """
+    record = replace(coded.record, n_stages=n_stages)
+    record_bytes = pack_image_record(record)
+    grid = coded.coding.grid
+    stages = [
+        coded.base[tile][: kept[tile]] + (b"",) * (n_stages - kept[tile]) if n_stages else ()
+        for tile in range(grid.n_tiles)
+    ]
+
+    def finish(tile: int) -> TileStreams:
+        pixels = _cut(coded.pixels, grid.box(tile))
+        if options.mode is Mode.LOSSY and not coded.details[tile]:
+            pixels[...] = restore_tile(coded.coding, tile, coded.masks[tile], b"", stages[tile])
+        return TileStreams(
+            mask=coded.masks[tile],
+            detail=coded.details[tile],
+            pixel_crc=pixel_crc(record_bytes, tile, pixels),
+            stages=stages[tile],
+        )
+
+    tiles = list(ordered_map(finish, range(grid.n_tiles), options.threads))
+    params = coded.params if n_stages else replace(coded.params, base=b"")
+    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels)

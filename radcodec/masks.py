@@ -1,0 +1,99 @@
+"""The samples of a tile that come back exactly and are no business of the other layers (``docs/format.md`` 7.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.errors import CorruptError
+from radcodec.types import SampleType
+from radcodec.zstd import pack_frame, unpack_frame, unpack_frame_up_to
+
+Pixels = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+_LISTED, _ONE_VALUE = 0, 1
+# A value that takes more than this share of a tile costs less as a bitmap than as surprises of the detail layer.
+_FREQUENT_SHARE = 1 / 64
+
+
+def as_bits(samples: Pixels) -> npt.NDArray[Any]:
+    """The same bytes as unsigned integers, so that NaN payloads and signs of zero compare as they are stored."""
+    return samples.view(f"u{samples.dtype.itemsize}")
+
+
+def find_special(tile: Pixels, *, blank: int | None, exact: bool) -> Mask | None:
+    """bool mask, of the shape of ``tile``, of its special samples; None where it has none.
+
+    NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent; BLANK of integers, in exact work only
+    where it is frequent.
+
+    Parameters
+    ----------
+    tile
+        Native samples of any shape.
+    blank
+        BLANK of an integer image.
+    exact
+        Whether the other samples are coded losslessly.
+    """
+    frequent = _FREQUENT_SHARE * tile.size
+    if tile.dtype.kind != "f":
+        if blank is None:
+            return None
+        marked = tile == blank
+        count = np.count_nonzero(marked)
+        return marked if count and (not exact or count > frequent) else None
+    zero = tile == 0
+    special = ~np.isfinite(tile)
+    if zero.any():
+        negative = zero & np.signbit(tile)
+        special |= negative
+        positive = zero & ~negative
+        if np.count_nonzero(positive) > frequent:
+            special |= positive
+    return special if special.any() else None
+
+
+def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
+    """Mask stream of a tile; empty where no sample is special."""
+    if special is None or not special.any():
+        return b""
+    bitmap = np.packbits(special.reshape(-1)).tobytes()
+    little = np.ascontiguousarray(tile.reshape(-1)[special.reshape(-1)]).astype(tile.dtype.newbyteorder("<"))
+    bits = as_bits(little)
+    if bool((bits == bits[0]).all()):
+        return bytes([_ONE_VALUE]) + pack_frame(little[:1].tobytes() + bitmap)
+    return bytes([_LISTED]) + pack_frame(bitmap + little.tobytes())
+
+
+def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple[Mask, Pixels]:
+    """bool [n] mask of the special samples of a tile, and their values in order (one value where all are equal).
+
+    Raises
+    ------
+    CorruptError
+        If the stream is not what it should be.
+    """
+    form, frame = stream[0], stream[1:]
+    bitmap_bytes = -(-n_samples // 8)
+    little = np.dtype("<" + sample_type.dtype_str)
+    if form == _ONE_VALUE:
+        content = unpack_frame(frame, bitmap_bytes + little.itemsize, what="a mask stream")
+        bitmap, listed = content[little.itemsize :], content[: little.itemsize]
+    elif form == _LISTED:
+        content = unpack_frame_up_to(frame, bitmap_bytes + n_samples * little.itemsize, what="a mask stream")
+        bitmap, listed = content[:bitmap_bytes], content[bitmap_bytes:]
+    else:
+        raise CorruptError(f"expected a mask of form 0 or 1, found {form}")
+    if len(bitmap) != bitmap_bytes:
+        raise CorruptError(f"expected a bitmap of {bitmap_bytes} bytes in a mask stream, found {len(bitmap)}")
+    marks = np.unpackbits(np.frombuffer(bitmap, np.uint8))
+    special = marks[:n_samples].astype(np.bool_)
+    if marks[n_samples:].any():
+        raise CorruptError("expected zeros in the padding of a mask's bitmap, found ones")
+    if form == _LISTED and len(listed) != np.count_nonzero(special) * little.itemsize:
+        raise CorruptError(f"expected {np.count_nonzero(special)} values after a mask's bitmap, found {len(listed)} bytes")
+    return special, np.frombuffer(listed, little).astype(little.newbyteorder("="))

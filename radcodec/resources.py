@@ -1,0 +1,29 @@
+"""Where the shipped models and the header dictionary are: inside the wheel, or beside the package in a checkout."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+_HEADER_DICTIONARY = "headers.zdict"
+
+
+def find_models_folder() -> Path | None:
+    """Folder with one sub-folder a model, ``registry.toml`` and the header dictionary; None where none is installed."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "models_data", package.parent / "models"):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+@cache
+def load_header_dictionary() -> tuple[bytes, bytes] | None:
+    """The zstandard dictionary for FITS headers and its SHA-256; None where it is not installed."""
+    folder = find_models_folder()
+    path = folder / _HEADER_DICTIONARY if folder is not None else None
+    if path is None or not path.is_file():
+        return None
+    content = path.read_bytes()
+    return content, hashlib.sha256(content).digest()

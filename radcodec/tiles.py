@@ -1,0 +1,109 @@
+"""Planes cut into tiles: how many there are and which samples each of them covers.
+
+The geometry of ``docs/format.md`` section 4. Nothing here holds more than a few numbers, however many tiles there are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# First and last + 1 of planes, rows and columns.
+Box = tuple[int, int, int, int, int, int]
+
+
+def _n_pieces(length: int, limit: int) -> int:
+    return -(-length // limit)
+
+
+def _piece(index: int, length: int, n_pieces: int) -> tuple[int, int]:
+    """Range that piece ``index`` of ``n_pieces`` even ones covers."""
+    return index * length // n_pieces, (index + 1) * length // n_pieces
+
+
+def _piece_of(position: int, length: int, n_pieces: int) -> int:
+    """Number of the piece that ``position`` lies in: the inverse of `_piece`."""
+    return ((position + 1) * n_pieces - 1) // length
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TileGrid:
+    """The tiles of one image of ``n_planes`` planes of ``height`` by ``width``, numbered planes slowest, x fastest.
+
+    ``p_pieces``, ``y_pieces`` and ``x_pieces`` are how many pieces each axis is cut into; all are 0 without pixels.
+    """
+
+    n_planes: int
+    height: int
+    width: int
+    p_pieces: int
+    y_pieces: int
+    x_pieces: int
+
+    @property
+    def n_tiles(self) -> int:
+        """Number of tiles."""
+        return self.p_pieces * self.y_pieces * self.x_pieces
+
+    def box(self, index: int) -> Box:
+        """Ranges ``(p0, p1, y0, y1, x0, x1)`` of tile ``index``, half-open."""
+        rest, ix = divmod(index, self.x_pieces)
+        ip, iy = divmod(rest, self.y_pieces)
+        return (
+            *_piece(ip, self.n_planes, self.p_pieces),
+            *_piece(iy, self.height, self.y_pieces),
+            *_piece(ix, self.width, self.x_pieces),
+        )
+
+    def p_piece_of(self, plane: int) -> int:
+        """Which piece of the plane axis a plane lies in."""
+        return _piece_of(plane, self.n_planes, self.p_pieces)
+
+    def number(self, ip: int, iy: int, ix: int) -> int:
+        """Tile number of a piece of each axis."""
+        return (ip * self.y_pieces + iy) * self.x_pieces + ix
+
+    def tiles_in_region(self, region: Box) -> Iterator[int]:
+        """Numbers of the tiles that hold a sample of the region, ascending; none for an empty region."""
+        p0, p1, y0, y1, x0, x1 = region
+        if self.n_tiles == 0 or p0 >= p1 or y0 >= y1 or x0 >= x1:
+            return
+        y_first, y_last = (_piece_of(y, self.height, self.y_pieces) for y in (y0, y1 - 1))
+        x_first, x_last = (_piece_of(x, self.width, self.x_pieces) for x in (x0, x1 - 1))
+        for ip in range(self.p_piece_of(p0), self.p_piece_of(p1 - 1) + 1):
+            for iy in range(y_first, y_last + 1):
+                for ix in range(x_first, x_last + 1):
+                    yield self.number(ip, iy, ix)
+
+
+def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Planes, height and width of an array: one axis is one row, none is one pixel."""
+    if not shape:
+        return 1, 1, 1
+    if len(shape) == 1:
+        return 1, 1, shape[0]
+    return math.prod(shape[:-2]), shape[-2], shape[-1]
+
+
+def tile_grid(shape: tuple[int, ...], tile_size: int) -> TileGrid:
+    """The tiles of an array of ``shape`` (slowest axis first) for tiles of ``tile_size`` by ``tile_size`` samples."""
+    n_planes, height, width = plane_shape(shape)
+    if n_planes == 0 or height == 0 or width == 0:
+        return TileGrid(n_planes=n_planes, height=height, width=width, p_pieces=0, y_pieces=0, x_pieces=0)
+    area = tile_size * tile_size
+    x_limit = area if height == 1 else tile_size
+    planes_a_tile = max(1, area // (height * width)) if height <= tile_size and width <= x_limit else 1
+    return TileGrid(
+        n_planes=n_planes,
+        height=height,
+        width=width,
+        p_pieces=_n_pieces(n_planes, planes_a_tile),
+        y_pieces=_n_pieces(height, tile_size),
+        x_pieces=_n_pieces(width, x_limit),
+    )
+
+
+def count_tiles(shape: tuple[int, ...], tile_size: int) -> int:
+    """Number of tiles of an array."""
+    return tile_grid(shape, tile_size).n_tiles

@@ -1,0 +1,1 @@
+"""Training of base-layer models (extra ``[train]``); nothing else in radcodec imports it."""

@@ -1,0 +1,114 @@
+"""What a training run needs, read from a TOML file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radcodec.errors import InputError
+from radcodec.vqvae.spec import CELL, ModelSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataConfig:
+    """Where training crops come from.
+
+    folders : FITS folders to train on (environment variables expanded); may be empty.
+    validation : FITS folder for the figures in the log, "" for simulated images.
+    simulated_share : share of crops from simulated images, 0..1 (1 where there are no folders).
+    crop_px : side of a crop, a multiple of the coarsest stride.
+    pool : simulated images held at a time; one is replaced at every step.
+    """
+
+    folders: tuple[str, ...]
+    validation: str
+    simulated_share: float
+    crop_px: int
+    pool: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitConfig:
+    """How long and how hard to train.
+
+    steps, batch, learning_rate : of the autoencoder; the rate falls as a cosine to 2 %.
+    prior_steps, prior_learning_rate : of the index prior, trained afterwards on the frozen autoencoder.
+    rate_weight : weight of an index's bits in its choice, relative to the slope of a Gaussian's R(D).
+    commitment : weight of the commitment loss.
+    full_share : share of crops decoded from all stages; the others from a random number of them.
+    decay : of the codebooks' moving averages. revive_every : steps without use after which an entry is moved.
+    validate_every : steps between validations (which also write a checkpoint).
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    prior_steps: int
+    prior_learning_rate: float
+    rate_weight: float
+    commitment: float
+    full_share: float
+    decay: float
+    revive_every: int
+    validate_every: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """A whole run. `out` is the folder of checkpoints, log and the exported model."""
+
+    seed: int
+    threads: int
+    summary: str
+    out: str
+    spec: ModelSpec
+    data: DataConfig
+    fit: FitConfig
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Return the run described by a TOML file.
+
+    Raises
+    ------
+    InputError
+        The file is not TOML, a key is missing, unknown or of the wrong type, or values do not fit together.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        model = dict(raw["model"])
+        spec = ModelSpec(**{**model, "strides": tuple(model["strides"]), "entries": tuple(model["entries"])})
+        data = dict(raw["data"])
+        run = dict(raw["run"])
+        config = TrainConfig(
+            spec=spec,
+            data=DataConfig(**{**data, "folders": tuple(os.path.expandvars(item) for item in data["folders"]),
+                               "validation": os.path.expandvars(data["validation"])}),
+            fit=FitConfig(**raw["fit"]),
+            **run,
+        )  # fmt: skip
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as err:
+        raise InputError(
+            f"{path}: not a training configuration ({type(err).__name__}: {err}); see models/README.md"
+        ) from err
+    _check(config, path)
+    return config
+
+
+def _check(config: TrainConfig, path: Path) -> None:
+    """Check what the types cannot say."""
+    spec = config.spec
+    problems: dict[str, Any] = {
+        "strides and entries of different lengths": len(spec.strides) != len(spec.entries),
+        f"strides that are not multiples of {CELL}, coarse first": any(stride % CELL for stride in spec.strides)
+        or list(spec.strides) != sorted(spec.strides, reverse=True),
+        "strides that do not divide each other": any(a % b for a, b in zip(spec.strides, spec.strides[1:])),  # noqa: B905
+        "crop_px that is no multiple of the coarsest stride": config.data.crop_px % spec.alignment,
+        "entries beyond 2..65536": any(not 2 <= entries <= 65536 for entries in spec.entries),
+    }
+    found = [what for what, wrong in problems.items() if wrong]
+    if found:
+        raise InputError(f"{path}: found {'; '.join(found)}; see models/README.md")

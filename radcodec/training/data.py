@@ -1,0 +1,168 @@
+"""Training images: FITS folders and simulated maps, as noise-normalised crops.
+
+Images are held as (value - median) / sigma, float32, non-finite pixels 0. A crop is a random window of one of them,
+flipped and turned at random, its noise scale jittered (a real sigma is only an estimate), then companded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from astropy.io import fits
+
+from radcodec.errors import InputError
+from radcodec.simulate import Coverage, ImageKind, simulate_image
+from radcodec.training.config import DataConfig
+from radcodec.vqvae.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
+
+Image = npt.NDArray[np.float32]
+#: 1 / (normal quantile of 3/4): turns a median absolute deviation into a standard deviation.
+MAD_TO_SIGMA = 1.4826022185056018
+#: Side of a simulated image, pixels.
+SIMULATED_PX = 192
+
+
+def load_planes(folder: Path) -> list[npt.NDArray[np.float64]]:
+    """Return every 2-D plane of every image HDU below a folder, sorted by path, float64.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist or holds no FITS image.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of training images (set RADCODEC_DATA, or edit data.folders)")
+    planes: list[npt.NDArray[np.float64]] = []
+    for path in sorted(p for p in folder.rglob("*") if p.name.lower().endswith((".fits", ".fit", ".fits.gz"))):
+        with fits.open(path, memmap=False, ignore_missing_simple=True) as hdus:
+            for hdu in hdus:
+                if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and hdu.data is not None and hdu.data.ndim >= 2:
+                    planes.extend(np.asarray(hdu.data, dtype=np.float64).reshape(-1, *hdu.data.shape[-2:]))
+    if not planes:
+        raise InputError(f"{folder}: expected FITS images, found none")
+    return planes
+
+
+def measure_noise(plane: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return median and 1.4826 * MAD of the finite pixels of a plane; sigma is 1 where it would be 0."""
+    finite = plane[np.isfinite(plane)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    median = float(np.median(finite))
+    sigma = MAD_TO_SIGMA * float(np.median(np.abs(finite - median)))
+    return median, sigma if sigma > 0 else 1.0
+
+
+def normalise(plane: npt.NDArray[np.float64], sigma: float | None = None) -> Image:
+    """Return (plane - median) / sigma, float32, non-finite pixels 0; sigma is measured unless given."""
+    median, measured = measure_noise(plane)
+    ratio = (plane - median) / (measured if sigma is None else sigma)
+    return np.asarray(np.where(np.isfinite(ratio), ratio, 0.0), dtype=np.float32)
+
+
+def compand_ratio(ratio: Image) -> Image:
+    """Return 3 asinh(ratio / 3) clamped to the decoder's range, float32."""
+    limit = OUTPUT_LIMIT / OUTPUT_UNIT
+    return np.asarray(np.clip(COMPAND_KNEE * np.arcsinh(ratio / COMPAND_KNEE), -limit, limit), dtype=np.float32)
+
+
+def simulate_ratio(rng: np.random.Generator, side: int = SIMULATED_PX) -> Image:
+    """Return one simulated image in units of its noise: a random beam, array, noise level and dynamic range.
+
+    Beams of 2 to 8 pixels, axis ratios down to 0.5; up to 40 sources up to 10^4.5 sigma; half of the images with
+    gaps in their uv plane, and half of those with dirty side lobes; a third divided by a primary beam.
+    """
+    major = float(np.exp(rng.uniform(np.log(2.0), np.log(8.0))))
+    coverages: tuple[Coverage, ...] = ("gaussian", "gaussian", "tracks", "snapshot")
+    coverage = coverages[int(rng.integers(4))]
+    kind: ImageKind = "dirty" if coverage != "gaussian" and rng.random() < 0.5 else "clean"
+    image = simulate_image(
+        (side, side),
+        seed=int(rng.integers(2**31)),
+        beam_fwhm_px=(major, major * rng.uniform(0.5, 1.0)),
+        beam_pa_deg=rng.uniform(0.0, 180.0),
+        noise_rms=1.0,
+        n_sources=int(rng.integers(0, 40)),
+        max_snr=float(10 ** rng.uniform(0.5, 3.5 if kind == "dirty" else 4.5)),
+        kind=kind,
+        uv_coverage=coverage,
+        primary_beam_fwhm_px=rng.uniform(0.7, 3.0) * side if rng.random() < 1 / 3 else None,
+    ).astype(np.float64)
+    # Mostly the measured sigma, as in use; sometimes the true one, which a dirty map's side lobes hide.
+    return normalise(image, None if rng.random() < 0.7 else 1.0)
+
+
+class CropStream:
+    """An endless stream of batches of companded crops, float32 [N, 1, c, c]."""
+
+    def __init__(self, config: DataConfig, seed: int) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._crop = config.crop_px
+        self._real = [
+            ratio
+            for folder in config.folders
+            for ratio in map(normalise, load_planes(Path(folder)))
+            if min(ratio.shape) >= config.crop_px
+        ]
+        self._share = config.simulated_share if self._real else 1.0
+        needed = config.pool if self._share > 0 else 0
+        self._pool = [simulate_ratio(self._rng, max(SIMULATED_PX, self._crop)) for _ in range(needed)]
+
+    def batch(self, size: int) -> torch.Tensor:
+        """Return the next `size` crops; one simulated image is replaced each time."""
+        if self._pool:
+            slot = int(self._rng.integers(len(self._pool)))
+            self._pool[slot] = simulate_ratio(self._rng, max(SIMULATED_PX, self._crop))
+        crops = np.stack([self._draw() for _ in range(size)])
+        return torch.from_numpy(crops)[:, None]
+
+    def _draw(self) -> Image:
+        """Return one companded crop."""
+        rng = self._rng
+        images = self._pool if rng.random() < self._share else self._real
+        image = images[int(rng.integers(len(images)))]
+        if images is self._real and rng.random() < 0.3:
+            image = zoom(image, float(rng.uniform(0.7, 1.6)), self._crop)
+        top = int(rng.integers(image.shape[0] - self._crop + 1))
+        left = int(rng.integers(image.shape[1] - self._crop + 1))
+        crop = image[top : top + self._crop, left : left + self._crop]
+        crop = np.rot90(crop, int(rng.integers(4)))
+        crop = crop[::-1] if rng.random() < 0.5 else crop
+        return compand_ratio(crop * np.float32(np.exp(rng.normal(0.0, 0.2))))
+
+
+def zoom(image: Image, factor: float, least: int) -> Image:
+    """Return an image resampled by about `factor` by cutting or padding its spectrum (exact for a band limit).
+
+    Sides never drop below `least`; the noise keeps its level.
+    """
+    spectrum = np.fft.fftshift(np.fft.fft2(image))
+    for axis in (0, 1):
+        length = spectrum.shape[axis]
+        target = max(least, round(length * factor))
+        middle = length // 2
+        if target <= length:
+            start = middle - target // 2
+            spectrum = spectrum.take(range(start, start + target), axis=axis)
+        else:
+            before = target // 2 - middle
+            widths = [(0, 0), (0, 0)]
+            widths[axis] = (before, target - length - before)
+            spectrum = np.pad(spectrum, widths)
+    ratio = spectrum.size / image.size
+    return np.asarray(np.fft.ifft2(np.fft.ifftshift(spectrum)).real * ratio, dtype=np.float32)
+
+
+def validation_images(config: DataConfig, kind: Literal["folder", "simulated"], seed: int) -> Iterator[Image]:
+    """Yield whole validation images in units of their noise: the folder's, or eight simulated ones."""
+    if kind == "folder" and config.validation:
+        yield from map(normalise, load_planes(Path(config.validation)))
+        return
+    rng = np.random.default_rng(seed + 1)
+    for _ in range(8):
+        yield simulate_ratio(rng)

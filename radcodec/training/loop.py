@@ -1,0 +1,265 @@
+"""The two training loops: autoencoder first, then the index prior on the frozen autoencoder; both resumable."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from radcodec.training.config import TrainConfig
+from radcodec.training.data import CropStream, validation_images
+from radcodec.training.evaluate import Evaluation, evaluate
+from radcodec.training.losses import commitment_loss, prior_loss, reconstruction_loss
+from radcodec.training.network import Network, export_arrays, partial_sum
+from radcodec.vqvae.model import BaseModel
+from radcodec.vqvae.spec import CELL
+
+logger = logging.getLogger(__name__)
+
+#: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (Rate in
+#: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)
+WARM_UP_SHARE = 0.02
+RATE_SHARES = (0.1, 0.4)
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Steps done in each loop, and whether the tables had their last count; what a checkpoint counts by."""
+
+    autoencoder: int = 0
+    prior: int = 0
+    recounted: bool = False
+
+
+class Trainer:
+    """State of one run: network, data and progress, with its checkpoint and log files."""
+
+    def __init__(self, config: TrainConfig, *, resume: bool) -> None:
+        torch.set_num_threads(config.threads)
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.folder = Path(config.out)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.network = Network(config.spec)
+        self.progress = Progress()
+        fit = config.fit
+        self._autoencoder_adam = torch.optim.Adam(self.network.autoencoder_parameters(), lr=fit.learning_rate)
+        self._prior_adam = torch.optim.Adam(self.network.priors.parameters(), lr=fit.prior_learning_rate)
+        if resume and self.checkpoint.is_file():
+            self._restore()
+        # The stream's seed moves on with the progress: a resumed run sees new crops, not the old ones again.
+        done = self.progress.autoencoder + self.progress.prior
+        self.data = CropStream(config.data, config.seed * 1_000_003 + done)
+        self._validation = list(validation_images(config.data, "folder", config.seed))
+
+    @property
+    def checkpoint(self) -> Path:
+        """Path of the checkpoint."""
+        return self.folder / "checkpoint.pt"
+
+    def fit_autoencoder(self) -> None:
+        """Train encoder, decoder and codebooks for the configured steps."""
+        fit = self.config.fit
+        losses: list[tuple[float, float]] = []
+        self.network.train()
+        while self.progress.autoencoder < fit.steps:
+            losses.append(self._autoencoder_step())
+            self.progress.autoencoder += 1
+            if self.progress.autoencoder % fit.validate_every == 0 or self.progress.autoencoder == fit.steps:
+                means = np.mean(losses, axis=0)
+                self._report("autoencoder", {"reconstruction": means[0], "commitment": means[1]})
+                losses.clear()
+
+    def fit_prior(self) -> None:
+        """Train the prior for the configured steps, then re-estimate its tables from hard choices."""
+        fit = self.config.fit
+        losses: list[float] = []
+        self.network.eval()
+        if self.progress.prior == fit.prior_steps and self.progress.recounted:
+            return
+        if self.progress.prior == 0:
+            start_prior_tables(self.network)
+        while self.progress.prior < fit.prior_steps:
+            losses.append(self._prior_step())
+            self.progress.prior += 1
+            if self.progress.prior % fit.validate_every == 0:
+                self._report("prior", {"prior_bits": float(np.mean(losses))})
+                losses.clear()
+        if fit.prior_steps:
+            recount_tables(self.network, lambda: self.data.batch(fit.batch), fit.rate_weight, batches=100)
+        self.progress.recounted = True
+        self._report("final", {})
+
+    def export(self) -> BaseModel:
+        """Return the run-time model of the present state (its SHA-256 left empty)."""
+        return BaseModel(self.config.spec, export_arrays(self.network, self.config.fit.rate_weight), "")
+
+    def validate(self) -> Evaluation:
+        """Return the present figures on the validation images."""
+        return evaluate(self.export(), self._validation)
+
+    def _autoencoder_step(self) -> tuple[float, float]:
+        """Make one step; return reconstruction and commitment loss."""
+        fit, step = self.config.fit, self.progress.autoencoder
+        warm = min(1.0, (step + 1) / max(1.0, WARM_UP_SHARE * fit.steps))
+        rate = float(np.interp(step / fit.steps, RATE_SHARES, (0.0, 1.0)))
+        _set_rate(self._autoencoder_adam, fit.learning_rate * warm * cosine(step / fit.steps))
+        batch = self.data.batch(fit.batch)
+        latent = self.network.encoder(batch)
+        quantised = self.network.quantiser(
+            latent, rate_weight=fit.rate_weight * rate, decay=fit.decay, revive_every=fit.revive_every
+        )
+        n_stages = self.config.spec.n_stages
+        full = torch.rand(fit.batch) < fit.full_share
+        stages = torch.where(full, n_stages, torch.randint(1, n_stages + 1, (fit.batch,)))
+        total = partial_sum(quantised, torch.full((fit.batch,), n_stages))
+        kept = partial_sum(quantised, stages)
+        decoded = self.network.decoder(kept.detach() + (latent - latent.detach()))
+        reconstruction = reconstruction_loss(decoded, batch)
+        commitment = commitment_loss(latent, total)
+        self._autoencoder_adam.zero_grad()
+        (reconstruction + fit.commitment * commitment).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.autoencoder_parameters(), 1.0)
+        self._autoencoder_adam.step()
+        self.network.limit()
+        return float(reconstruction.detach()), float(commitment.detach())
+
+    def _prior_step(self) -> float:
+        """Make one step of all stages' priors; return the bits a pixel that they would cost."""
+        fit, share = self.config.fit, self.progress.prior / self.config.fit.prior_steps
+        _set_rate(self._prior_adam, fit.prior_learning_rate * cosine(share))
+        bits = prior_bits(self.network, self.data.batch(fit.batch), fit.rate_weight, sharpness=min(1.0, 1.5 * share))
+        self._prior_adam.zero_grad()
+        bits.backward()  # type: ignore[no-untyped-call]
+        self._prior_adam.step()
+        self.network.limit()
+        return float(bits.detach())
+
+    def _report(self, phase: str, means: dict[str, float]) -> None:
+        """Write a checkpoint and one log row; validate."""
+        self._save()
+        figures = self.validate()
+        books = [self.network.quantiser.codebook(stage) for stage in range(self.config.spec.n_stages)]
+        row: dict[str, Any] = {
+            "phase": phase,
+            "step": self.progress.autoencoder if phase == "autoencoder" else self.progress.prior,
+            **{name: "" for name in ("reconstruction", "commitment", "prior_bits")},
+            **{name: f"{value:.5f}" for name, value in means.items()},
+        }
+        for stage, book in enumerate(books):
+            row[f"perplexity{stage}"] = f"{book.perplexity():.2f}"
+            row[f"dead{stage}"] = int((book.idle > self.config.fit.revive_every // 2).sum())
+            row[f"rmse{stage}"] = f"{figures.rmse[stage]:.5f}"
+            row[f"coded_bits{stage}"] = f"{figures.coded_bits[stage]:.5f}"
+            row[f"order0_bits{stage}"] = f"{figures.order0_bits[stage]:.5f}"
+        append_row(self.folder / "log.csv", row)
+        logger.info(
+            "%s %s: loss %s, rmse %.4f at %.4f bit/px (order 0 %.4f)", phase, row["step"], means,
+            figures.rmse[-1], sum(figures.coded_bits), sum(figures.order0_bits),
+        )  # fmt: skip
+
+    def _save(self) -> None:
+        """Write the checkpoint beside the old one, then replace it."""
+        state = {
+            "network": self.network.state_dict(),
+            "autoencoder_adam": self._autoencoder_adam.state_dict(),
+            "prior_adam": self._prior_adam.state_dict(),
+            "progress": asdict(self.progress),
+        }
+        temporary = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.checkpoint)
+
+    def _restore(self) -> None:
+        """Read the checkpoint (tensors and numbers only: weights_only)."""
+        state = torch.load(self.checkpoint, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self._autoencoder_adam.load_state_dict(state["autoencoder_adam"])
+        self._prior_adam.load_state_dict(state["prior_adam"])
+        self.progress = Progress(**state["progress"])
+        # The data's seed is moved on by the progress, the stage dropout's likewise.
+        torch.manual_seed(self.config.seed + self.progress.autoencoder + self.progress.prior)
+
+
+def cosine(share: float) -> float:
+    """Return the learning rate's factor, from 1 at share 0 to 0.02 at share 1."""
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def prior_bits(network: Network, batch: torch.Tensor, rate_weight: float, *, sharpness: float) -> torch.Tensor:
+    """Return the bits a pixel that the prior spends on the indices of a batch, differentiable scalar."""
+    total = torch.zeros(())
+    for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, batch, rate_weight)):
+        prior = network.prior(stage)
+        tables = torch.log_softmax(prior.tables, dim=1) / math.log(2)
+        bits = prior_loss(prior(context, vectors, odd), tables, indices, sharpness)
+        total = total + bits / float(network.spec.strides[stage] ** 2)
+    return total
+
+
+def start_prior_tables(network: Network) -> None:
+    """Multiply the noise that every table starts with by the running shares of its stage."""
+    with torch.no_grad():
+        for stage in range(network.spec.n_stages):
+            tables = network.prior(stage).tables
+            tables.copy_(tables + torch.log(network.quantiser.codebook(stage).share.clamp(min=1e-5)))
+
+
+@torch.no_grad()
+def recount_tables(
+    network: Network, draw: Callable[[], torch.Tensor], rate_weight: float, *, batches: int
+) -> None:
+    """Set every table to the counts of the indices that really choose it, with 200 pseudo-counts of its old self."""
+    counts = [torch.zeros_like(network.prior(stage).tables) for stage in range(network.spec.n_stages)]
+    for _ in range(batches):
+        for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, draw(), rate_weight)):
+            choice = network.prior(stage)(context, vectors, odd).argmax(dim=1)
+            counts[stage].index_put_((choice.flatten(), indices.flatten()), torch.ones(()), accumulate=True)
+    for stage, seen in enumerate(counts):
+        tables = network.prior(stage).tables
+        tables.copy_(torch.log(seen + 200.0 * torch.softmax(tables, dim=1)))
+
+
+def _stage_inputs(
+    network: Network, batch: torch.Tensor, rate_weight: float
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Return (context, vectors, indices, odd) of every stage on its own grid, for a frozen autoencoder."""
+    with torch.no_grad():
+        latent = network.encoder(batch)
+        quantised = network.quantiser(latent, rate_weight=rate_weight, decay=1.0, revive_every=0)
+    inputs = []
+    total = torch.zeros_like(latent)
+    for stage, vectors in enumerate(quantised.vectors):
+        factor = network.spec.strides[stage] // CELL
+        rows, columns = quantised.indices[stage].shape[1:]
+        odd = (torch.arange(rows)[:, None] + torch.arange(columns)[None, :]) % 2 == 1
+        # All vectors so far are constant over this stage's cells, so that picking one is exact.
+        picked = (total[:, :, ::factor, ::factor], vectors[:, :, ::factor, ::factor])
+        inputs.append((*picked, quantised.indices[stage], odd))
+        total = total + vectors
+    return inputs
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Append one row to a CSV file, with a header if the file is new."""
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of every group."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+

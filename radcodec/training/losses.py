@@ -1,0 +1,50 @@
+"""What training minimises.
+
+Both terms are logarithms of a crop's mean squared error: halving the error of a bright, hard crop counts as much as
+halving that of blank sky, which is what a bit buys (6 dB a bit, whatever the level).
+"""
+
+from __future__ import annotations
+
+import torch
+
+#: Errors far below the noise (0.1 sigma rms) are not worth fighting for, companded units squared.
+RECONSTRUCTION_FLOOR = 0.01
+#: Latents may stray this far (squared units of 1/32) at a price that is linear in the square; a lower floor would
+#: make the price depend on ratios alone, and then nothing keeps the latents from growing.
+COMMITMENT_FLOOR = 100.0
+
+
+def reconstruction_loss(decoded: torch.Tensor, companded: torch.Tensor) -> torch.Tensor:
+    """Return the mean over crops of the log mean squared error in the companded domain, scalar."""
+    return _log_error(decoded, companded, RECONSTRUCTION_FLOOR)
+
+
+def commitment_loss(latent: torch.Tensor, quantised: torch.Tensor) -> torch.Tensor:
+    """Return the mean over crops of the log mean squared distance of latents to their (fixed) quantised values.
+
+    The codebooks' own loss is their moving average (van den Oord et al. 2017, appendix A.1).
+    """
+    return _log_error(latent, quantised.detach(), COMMITMENT_FLOOR)
+
+
+def prior_loss(
+    scores: torch.Tensor, tables: torch.Tensor, indices: torch.Tensor, sharpness: float
+) -> torch.Tensor:
+    """Return the mean bits an index, scalar; between a mixture of tables (sharpness 0) and a hard choice (1).
+
+    `scores` float32 [N, M, h, w]; `tables` log2 probabilities [M, K]; `indices` int64 [N, h, w]. The mixture
+    -log2 sum_m p_m T_m lets every table learn; the expected length -sum_m p_m log2 T_m is linear in p, so that its
+    minimum is a choice of one table, which is all that the integer network makes at run time.
+    """
+    weights = torch.log_softmax(scores / 64.0, dim=1).permute(0, 2, 3, 1)  # [N, h, w, M]
+    lengths = -tables.t()[indices]  # [N, h, w, M] bits
+    log_two = 0.6931471805599453
+    mixture = -torch.logsumexp(weights - lengths * log_two, dim=-1) / log_two
+    expected = (weights.exp() * lengths).sum(dim=-1)
+    return ((1 - sharpness) * mixture + sharpness * expected).mean()
+
+
+def _log_error(left: torch.Tensor, right: torch.Tensor, floor: float) -> torch.Tensor:
+    """Return mean over the first axis of log(mean squared difference + floor)."""
+    return torch.log((left - right).square().mean(dim=(1, 2, 3)) + floor).mean()

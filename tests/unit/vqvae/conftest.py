@@ -1,0 +1,35 @@
+"""An untrained model: everything about the base layer but its picture quality can be tested with it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from radcodec.training.network import Network, export_arrays
+from radcodec.vqvae.model import BaseModel
+from radcodec.vqvae.spec import ModelSpec
+
+
+@pytest.fixture(scope="session")
+def spec() -> ModelSpec:
+    """The sizes of a tiny model with every kind of step between strides."""
+    return ModelSpec(
+        name="tiny", strides=(32, 8, 8, 4), entries=(5, 16, 7, 32), latent_channels=4, channels=8,
+        encoder_blocks=1, decoder_blocks=1, prior_channels=8, prior_tables=6,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def model(spec: ModelSpec) -> BaseModel:
+    """A tiny model with random weights and random, uneven tables."""
+    torch.manual_seed(4)
+    network = Network(spec)
+    for stage in network.quantiser.stages:
+        stage.entries.mul_(40.0)  # type: ignore[operator]
+    for prior in network.priors:
+        prior.tables.data.mul_(4.0)
+    network.limit()
+    return BaseModel(network.spec, export_arrays(network, 0.3), "0" * 64)
