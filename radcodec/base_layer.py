@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Offset and scale of each plane, float64 [P, 2].
 Normalisation = npt.NDArray[np.float64]
 
+# A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
+_NOTHING = b"\0"
 _NEEDS_TORCH = (
     "the base layer needs torch, which is not installed: install its CPU build with "
     "pip install torch --index-url https://download.pytorch.org/whl/cpu"
@@ -97,7 +99,7 @@ def encode_base(
         values[special] = 0.0
     n_planes, height, width = tile.shape
     codes = model.encode_tile(values.reshape(n_planes * height, width), 0.0, 1.0)
-    return tuple(model.stage_streams(codes))
+    return tuple(stream or _NOTHING for stream in model.stage_streams(codes))
 
 
 def decode_base(
@@ -113,6 +115,7 @@ def decode_base(
     n_planes, height, width = shape
     if len(streams) > model.n_stages:
         raise CorruptError(f"expected at most {model.n_stages} stages of model {model.name!r}, found {len(streams)}")
+    streams = [b"" if stream == _NOTHING else stream for stream in streams]
     stacked = model.decode_tile(streams, (n_planes * height, width), 0.0, 1.0)
     return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(shape)
 

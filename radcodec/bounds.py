@@ -17,10 +17,9 @@ import numpy.typing as npt
 
 from radcodec import detail, noise
 from radcodec.container.layout import Cursor, pack_leb
-
+from radcodec.container.meta import ImageRecord
 from radcodec.errors import BoundError, CorruptError
 from radcodec.limits import MAX_CELL
-from radcodec.container.meta import ImageRecord
 from radcodec.tiles import Box, plane_shape
 
 # Wide enough for a robust number from correlated noise (some 1000 beams), narrower than a primary beam.
@@ -255,31 +254,21 @@ def tile_errors(bounds: ImageBounds, box: Box) -> float | npt.NDArray[np.float64
     return first if bool((errors == first).all()) else errors
 
 
-def _stored_units(errors: npt.NDArray[np.float64], bscale: float) -> npt.NDArray[np.float64]:
-    """E divided by |BSCALE|, one step down where that times |BSCALE| is more than E; 0 (exact) for a BSCALE of 0."""
-    scale = abs(bscale)
-    if scale == 1.0:
-        return errors
-    if scale == 0.0:
-        return np.zeros_like(errors)
-    with np.errstate(over="ignore"):
-        stored = errors / scale
-        stored = np.where(stored * scale > errors, np.nextafter(stored, 0.0), stored)
-    # A bound beyond float64 is no bound that steps can be made of.
-    return np.where(np.isfinite(stored), stored, 0.0)
-
-
 def tile_bound(record: ImageRecord, bounds: ImageBounds, box: Box, tile: int) -> detail.TileBound | None:
-    """What the detail layer needs to know about the bound of a tile; None where all of it is exact."""
-    if record.bound is None:
+    """The bound of a tile in physical units, as the detail layer wants it; None where all of it is exact."""
+    # Every physical value is the same where BSCALE is 0: there is no step that a bound could be made of.
+    if record.bound is None or record.bscale == 0.0:
         return None
-    errors = _stored_units(np.asarray(tile_errors(bounds, box), np.float64), record.bscale)
-    largest = float(errors.max(initial=0.0))
-    if largest == 0.0:
-        return None
+    errors = tile_errors(bounds, box)
+    if isinstance(errors, float):
+        if errors == 0.0:
+            return None
+        largest, each = errors, None
+    else:
+        largest, each = float(errors.max()), errors
     return detail.TileBound(
         error=largest,
-        map=errors if errors.ndim else None,
+        map=each,
         bscale=record.bscale,
         bzero=record.bzero,
         dither_seed=record.dither_seed,

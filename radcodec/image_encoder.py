@@ -180,12 +180,13 @@ def code_image(image: Pixels, record: ImageRecord, options: EncodeOptions, *, se
 
 
 def _smallest_step(coded: CodedImage) -> float | None:
-    """The bound, in stored units, that predictors are fitted for: the smallest one of a tile that is not exact."""
+    """The bound, in stored units, that predictors are fitted for: the smallest of the tiles' that is not exact."""
     if coded.record.bound is None:
         return None
     grid, bounds = coded.coding.grid, coded.coding.bounds
     found = (tile_bound(coded.record, bounds, grid.box(tile), tile) for tile in range(grid.n_tiles))
-    return min((bound.error for bound in found if bound is not None), default=None)
+    smallest = min((bound.error for bound in found if bound is not None), default=None)
+    return None if smallest is None else smallest / abs(coded.record.bscale)
 
 
 def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]) -> CodedImage:

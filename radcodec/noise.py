@@ -1,8 +1,9 @@
 """Robust noise of an image from its pixel values.
 
-Radio noise is correlated over the restoring beam, so an estimate from pixel differences reads far too low (fpack's reads 0.24 to
-0.7 of the truth). Here every cell of a grid gives a median absolute deviation of pixel values about its own median, clipped
-iteratively at 3 sigma; the grid's cells span many correlation lengths; cells that emission dominates are left out.
+Radio noise is correlated over the restoring beam, so an estimate from pixel differences reads far too low (fpack's
+reads 0.24 to 0.7 of the truth). Here every cell of a grid gives a median absolute deviation of pixel values about its
+own median, clipped iteratively at 3 sigma; the grid's cells span many correlation lengths; cells that emission
+dominates are left out.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
     """Noise of each cell of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 where it is zero or undefined.
 
-    A cell's value is the median of the 3x3 cells around it, those dominated by emission or without pixels left out where others are.
+    A cell's value is the median of the 3x3 cells around it, those dominated by emission or without pixels left out
+    where others are.
     """
     sigmas, clipped = _grid(plane, special, cell)
     quiet = np.where(clipped <= MAX_CLIPPED, sigmas, np.nan)
@@ -58,7 +60,8 @@ def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.f
     around = np.stack([padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)])
     empty = np.isnan(around).all(axis=0)
     around[0][empty] = overall
-    return np.nanmedian(around, axis=0).astype(np.float32)
+    smooth: npt.NDArray[np.float32] = np.nanmedian(around, axis=0).astype(np.float32)
+    return smooth
 
 
 def _cell_size(plane: Plane, special: Mask | None) -> int:

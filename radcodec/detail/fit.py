@@ -1,7 +1,8 @@
 """Least-squares fit of an image's causal linear predictor (docs/format.md, 8.2 and 8.3).
 
 Normal equations are summed over blocks spread evenly over the image, weighted by the inverse square of the local error
-(iteratively: the first pass is unweighted), so that bright sources do not decide what the noise between them costs.
+(iteratively: the first turn is unweighted). Turn by turn this lowers the mean logarithm of the error, which is what
+the bits are made of, where plain least squares would let a few bright sources decide what all the noise costs.
 The products run in BLAS on one thread, whatever the caller's setting, because a sum's order depends on the number of
 threads: the same image gives the same predictor on the same machine. Encoders may fit as they like: a file stores the
 quantised coefficients.
@@ -25,7 +26,10 @@ F64 = npt.NDArray[np.float64]
 BLOCK = 64  # side of a fitting block in pixels
 MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
 MIN_PIXELS = 64
-PASSES = 3
+MAX_TURNS = 9
+WEIGHT_RADIUS = 6  # of the turns that only find weights, where values are quantised anyway
+ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
+LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
 RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: the first for maps that are exact to the last place, the second for noise
 COEFFICIENT_BITS = 7.0  # about what one Rice-coded coefficient costs
 LOSS_BITS = 0.002  # bits a pixel that rounding the coefficients may cost
@@ -127,27 +131,42 @@ def _blocks(
 
 
 def _design(block: _Block, radius: int) -> F64:
-    """Design matrix [taps, h * w] of a block."""
+    """Design matrix [taps, h * w] of a block for a radius up to the one it is padded for."""
     height, width = block.target.shape
-    views = sliding_window_view(block.padded, (height, width))  # [radius + 1, 2 radius + 1, h, w]
+    spare = block.padded.shape[0] - height - radius
+    padded = block.padded[spare:, spare : spare + width + 2 * radius]
+    views = sliding_window_view(padded, (height, width))  # [radius + 1, 2 radius + 1, h, w]
     above = views[:radius].reshape(-1, height * width)
     own = views[radius, :radius].reshape(-1, height * width)
     return np.concatenate([above, own])
 
 
 def _fit_blocks(blocks: list[_Block], radius: int, n_pixels: int, floor: float) -> Predictor:
-    """Predictor of the best radius for the blocks."""
+    """Predictor of the best radius for the blocks: small ones find the weights, the large one is fitted with them."""
     base = [b.weight.copy() for b in blocks]
-    everything = list(range(2 * radius * (radius + 1)))
-    gram, right = _normal_equations(blocks, radius)
-    for _ in range(PASSES - 1):
-        coefs, error = _best_ridge(blocks, radius, everything, gram, right)
-        mean_square = error / sum(float(b.weight.sum()) for b in blocks)
+    level = np.inf
+    for turn in range(MAX_TURNS):
+        exact = floor == 0.0 and turn > 0
+        small = radius if exact else min(radius, WEIGHT_RADIUS)
+        gram, right = _normal_equations(blocks, small)
+        coefs, error = _best_ridge(blocks, radius, _taps_within(radius, small), gram, right)
+        least = max(floor, LEAST_WEIGHT * np.sqrt(error / sum(float(b.weight.sum()) for b in blocks)), 1e-300)
+        logs, count = 0.0, 0
         for b, w in zip(blocks, base, strict=True):
-            local = local_error(b.padded, radius, coefs, w > 0)
-            b.weight = w / np.maximum(local, max(floor, 1e-4 * np.sqrt(mean_square), 1e-300)) ** 2
-        gram, right = _normal_equations(blocks, radius)
+            local = np.maximum(local_error(b.padded, radius, coefs, w > 0), least)
+            b.weight = w / local**2
+            logs += float(np.log2(local[w > 0]).sum())
+            count += int((w > 0).sum())
+        before, level = level, logs / count
+        if turn > 0 and before - level < ENOUGH_BITS:
+            break
+    gram, right = _normal_equations(blocks, radius)
     return _choose_radius(gram, right, radius, n_pixels, blocks)
+
+
+def _taps_within(radius: int, r: int) -> list[int]:
+    """Numbers of the taps of a radius that a smaller radius r has too, in its own tap order."""
+    return [i for i, (dy, dx) in enumerate(tap_offsets(radius)) if dy <= r and -r <= dx <= r]
 
 
 def _normal_equations(blocks: list[_Block], radius: int) -> tuple[F64, F64]:
@@ -156,7 +175,8 @@ def _normal_equations(blocks: list[_Block], radius: int) -> tuple[F64, F64]:
     gram, right = np.zeros((n, n)), np.zeros(n)
     for b in blocks:
         root = np.sqrt(b.weight).ravel()
-        design = _design(b, radius) * root
+        design = _design(b, radius)
+        design *= root
         target = b.target.ravel() * root
         gram += design @ design.T
         right += design @ target
@@ -164,16 +184,17 @@ def _normal_equations(blocks: list[_Block], radius: int) -> tuple[F64, F64]:
 
 
 def _best_ridge(blocks: list[_Block], radius: int, inside: list[int], gram: F64, right: F64) -> tuple[F64, float]:
-    """Coefficients (in all taps, zero outside the chosen ones) of the ridge with the least error, and that error.
+    """Coefficients in the blocks' taps (zero outside ``inside``) of the ridge with the least error, and that error.
+
+    gram and right are those of the taps inside.
 
     The error is measured on the blocks themselves: on maps that are predictable to the last place, the one that
     the normal equations give is nothing but rounding.
     """
-    part, part_right = gram[np.ix_(inside, inside)], right[inside]
-    best, best_error = np.zeros(len(right)), np.inf
+    best, best_error = np.zeros(2 * radius * (radius + 1)), np.inf
     for ridge in RIDGES:
-        coefs = np.zeros(len(right))
-        coefs[inside] = solve_ridge(part, part_right, ridge)
+        coefs = np.zeros(len(best))
+        coefs[inside] = solve_ridge(gram, right, ridge)
         error = sum(weighted_error(b.padded, radius, coefs, b.weight) for b in blocks)
         if error < best_error:
             best, best_error = coefs, error
@@ -269,16 +290,15 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
 
 def _choose_radius(gram: F64, right: F64, radius: int, n_pixels: int, blocks: list[_Block]) -> Predictor:
     """Quantised predictor of the radius at which fewer error bits still pay for more coefficients."""
-    taps = tap_offsets(radius)
     weight = sum(float(b.weight.sum()) for b in blocks)
-    best_bits, best_radius, best_coefs, best_error = np.inf, 1, np.zeros(len(taps)), 0.0
+    best_bits, best_radius, best_coefs, best_error = np.inf, 1, np.zeros(len(right)), 0.0
     for r in (r for r in RADII if r <= radius):
-        inside = [i for i, (dy, dx) in enumerate(taps) if dy <= r and -r <= dx <= r]
-        coefs, error = _best_ridge(blocks, radius, inside, gram, right)
+        inside = _taps_within(radius, r)
+        coefs, error = _best_ridge(blocks, radius, inside, gram[np.ix_(inside, inside)], right[inside])
         bits = 0.5 * n_pixels * np.log2(max(error / weight, 1e-300)) + COEFFICIENT_BITS * len(inside)
         if bits < best_bits:
             best_bits, best_radius, best_coefs, best_error = bits, r, coefs, error
-    inside = [i for i, (dy, dx) in enumerate(taps) if dy <= best_radius and -best_radius <= dx <= best_radius]
+    inside = _taps_within(radius, best_radius)
     return _quantise(best_coefs[inside], best_radius, gram[np.ix_(inside, inside)], best_error)
 
 

@@ -1,10 +1,10 @@
 """What the working values of a tile are: floats, lattices or quantisation steps (docs/format.md, 8.4).
 
 The bound. For a bound Es on a stored sample x, the step is ``D = Es * (2 - 2**-13)`` and ``k = round(x / D)``, so that
-``|x - D*k| <= D/2 = Es * (1 - 2**-14)``; the slack of ``Es * 2**-14`` takes the roundings of the product and of
-the conversion to the sample type, as long as half a unit in the last place of x is below it. Where it is not, or where
-BSCALE makes physical values round, the check of every restored sample against the bound in physical units finds it, and the
-sample itself is stored as a patch. So the bound never rests on this argument, only the number of patches does.
+``|x - D*k| <= D/2 = Es * (1 - 2**-14)``; the slack of ``Es * 2**-14`` takes the roundings of the product and of the
+conversion to the sample type, as long as half a unit in the last place of x is below it. Where it is not, or where
+BSCALE makes physical values round, the check of every restored sample against the bound in physical units finds it, and
+the sample itself is stored as a patch. So the bound never rests on this argument, only the number of patches does.
 Integer images: ``D = 2*floor(Es) + 1`` is odd, and ``|x - D*k| <= (D - 1)/2 <= Es`` exactly.
 """
 
@@ -103,7 +103,8 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
             return (steps * (real + how.dither if how.dither.size else real)).astype(dtype)
         limits = np.iinfo(dtype)
         product = values * np.asarray(steps).astype(np.int64)
-        return np.clip(product, limits.min, min(limits.max, 2**63 - 1)).astype(dtype)
+        clipped: npt.NDArray[Any] = np.clip(product, limits.min, min(limits.max, 2**63 - 1)).astype(dtype)
+        return clipped
 
 
 def step_map(bound: TileBound, shape: tuple[int, int, int], sample_type: SampleType) -> ValueMap | None:
@@ -111,10 +112,8 @@ def step_map(bound: TileBound, shape: tuple[int, int, int], sample_type: SampleT
     errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
     if not errors.flat[0] > 0 or not np.isfinite(errors).all() or errors.min() <= 0:
         return None
-    if sample_type.is_float:
-        steps = errors * STEP_FACTOR
-    else:
-        steps = 2.0 * np.floor(np.minimum(errors, MAX_INT_BOUND)) + 1.0
+    whole = 2.0 * np.floor(np.minimum(errors, MAX_INT_BOUND)) + 1.0
+    steps = errors * STEP_FACTOR if sample_type.is_float else whole
     first = float(steps.flat[0])
     if not 2.0**-900 < steps.min() <= steps.max() < 2.0**900:
         return None
@@ -212,7 +211,7 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
 
 
 def _lattice_step(distinct: F64) -> tuple[float, float] | None:
-    """(a, b) such that all of the sorted distinct values are nearly a + b*k, found outwards from the value nearest zero."""
+    """(a, b) with all of the sorted distinct values nearly a + b*k, found outwards from the value nearest zero."""
     origin = distinct[np.argmin(np.abs(distinct))]
     values = distinct[np.argsort(np.abs(distinct - origin), kind="stable")] - origin
     gaps = np.diff(distinct)

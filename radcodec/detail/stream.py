@@ -25,8 +25,10 @@ from radcodec.detail.maps import (
     restore,
     step_map,
 )
+from radcodec.detail.model import model_float, model_int
 from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
 from radcodec.detail.tables import TableSet, default_tables
+from radcodec.detail.unmodel import decode_float, decode_int
 from radcodec.entropy.ans import encode_symbols
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
@@ -289,9 +291,9 @@ def _encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wo
     setting = np.array([predictor.radius, level, clamp, how.z, MANTISSA.get(tile.dtype.itemsize, 0)], np.int64)
     coefs = predictor.coefficients
     if how.kind == MapKind.FLOAT:
-        status, n, bits = kernels.model_float(work.values, mask, coefs, setting, fill, tables, symbols, raw)
+        status, n, bits = model_float(work.values, mask, coefs, setting, fill, tables, symbols, raw)
     else:
-        status, n, bits = kernels.model_int(
+        status, n, bits = model_int(
             work.values, mask, how.gain, how.dither, coefs, setting, fill, tables, symbols, raw
         )
     if status != kernels.OK:
@@ -373,11 +375,11 @@ def _decode_learned(
     n_bits = 8 * f.n_raw
     if f.how.kind == MapKind.FLOAT:
         real = np.empty(shape)
-        status = kernels.decode_float(real, mask, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits)
+        status = decode_float(real, mask, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits)
         values: Tile = real
     else:
         values = np.empty(shape, np.int64)
-        status = kernels.decode_int(
+        status = decode_int(
             values, mask, f.how.gain, f.how.dither, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits
         )
     if status != kernels.OK:

@@ -36,9 +36,9 @@ class FitConfig:
 
     steps, batch, learning_rate : of the autoencoder; the rate falls as a cosine to 2 %.
     prior_steps, prior_learning_rate : of the index prior, trained afterwards on the frozen autoencoder.
-    rate_weight : weight of an index's bits in its choice, relative to the slope of a Gaussian's R(D).
+    rate_weights : a stage each, weight of an index's bits in its choice, relative to the slope of a Gaussian's R(D).
+    stage_shares : a stage each, share of the crops that are decoded from the stages up to it (normalised).
     commitment : weight of the commitment loss.
-    full_share : share of crops decoded from all stages; the others from a random number of them.
     decay : of the codebooks' moving averages. revive_every : steps without use after which an entry is moved.
     validate_every : steps between validations (which also write a checkpoint).
     """
@@ -48,9 +48,9 @@ class FitConfig:
     learning_rate: float
     prior_steps: int
     prior_learning_rate: float
-    rate_weight: float
+    rate_weights: tuple[float, ...]
+    stage_shares: tuple[float, ...]
     commitment: float
-    full_share: float
     decay: float
     revive_every: int
     validate_every: int
@@ -82,12 +82,14 @@ def read_config(path: Path) -> TrainConfig:
         model = dict(raw["model"])
         spec = ModelSpec(**{**model, "strides": tuple(model["strides"]), "entries": tuple(model["entries"])})
         data = dict(raw["data"])
+        fit = dict(raw["fit"])
         run = dict(raw["run"])
         config = TrainConfig(
             spec=spec,
             data=DataConfig(**{**data, "folders": tuple(os.path.expandvars(item) for item in data["folders"]),
                                "validation": os.path.expandvars(data["validation"])}),
-            fit=FitConfig(**raw["fit"]),
+            fit=FitConfig(**{**fit, "rate_weights": tuple(fit["rate_weights"]),
+                             "stage_shares": tuple(fit["stage_shares"])}),
             **run,
         )  # fmt: skip
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as err:
@@ -102,7 +104,10 @@ def _check(config: TrainConfig, path: Path) -> None:
     """Check what the types cannot say."""
     spec = config.spec
     problems: dict[str, Any] = {
-        "strides and entries of different lengths": len(spec.strides) != len(spec.entries),
+        "strides, entries, rate_weights and stage_shares of different lengths": len(
+            {len(spec.strides), len(spec.entries), len(config.fit.rate_weights), len(config.fit.stage_shares)}
+        )
+        != 1,
         f"strides that are not multiples of {CELL}, coarse first": any(stride % CELL for stride in spec.strides)
         or list(spec.strides) != sorted(spec.strides, reverse=True),
         "strides that do not divide each other": any(a % b for a, b in zip(spec.strides, spec.strides[1:])),  # noqa: B905

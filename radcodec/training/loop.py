@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -93,13 +93,13 @@ class Trainer:
                 self._report("prior", {"prior_bits": float(np.mean(losses))})
                 losses.clear()
         if fit.prior_steps:
-            recount_tables(self.network, lambda: self.data.batch(fit.batch), fit.rate_weight, batches=100)
+            recount_tables(self.network, lambda: self.data.batch(fit.batch), fit.rate_weights, batches=100)
         self.progress.recounted = True
         self._report("final", {})
 
     def export(self) -> BaseModel:
         """Return the run-time model of the present state (its SHA-256 left empty)."""
-        return BaseModel(self.config.spec, export_arrays(self.network, self.config.fit.rate_weight), "")
+        return BaseModel(self.config.spec, export_arrays(self.network, self.config.fit.rate_weights), "")
 
     def validate(self) -> Evaluation:
         """Return the present figures on the validation images."""
@@ -113,12 +113,12 @@ class Trainer:
         _set_rate(self._autoencoder_adam, fit.learning_rate * warm * cosine(step / fit.steps))
         batch = self.data.batch(fit.batch)
         latent = self.network.encoder(batch)
+        weights = [rate * weight for weight in fit.rate_weights]
         quantised = self.network.quantiser(
-            latent, rate_weight=fit.rate_weight * rate, decay=fit.decay, revive_every=fit.revive_every
+            latent, rate_weights=weights, decay=fit.decay, revive_every=fit.revive_every
         )
         n_stages = self.config.spec.n_stages
-        full = torch.rand(fit.batch) < fit.full_share
-        stages = torch.where(full, n_stages, torch.randint(1, n_stages + 1, (fit.batch,)))
+        stages = 1 + torch.multinomial(torch.tensor(fit.stage_shares, dtype=torch.float32), fit.batch, replacement=True)
         total = partial_sum(quantised, torch.full((fit.batch,), n_stages))
         kept = partial_sum(quantised, stages)
         decoded = self.network.decoder(kept.detach() + (latent - latent.detach()))
@@ -135,7 +135,7 @@ class Trainer:
         """Make one step of all stages' priors; return the bits a pixel that they would cost."""
         fit, share = self.config.fit, self.progress.prior / self.config.fit.prior_steps
         _set_rate(self._prior_adam, fit.prior_learning_rate * cosine(share))
-        bits = prior_bits(self.network, self.data.batch(fit.batch), fit.rate_weight, sharpness=min(1.0, 1.5 * share))
+        bits = prior_bits(self.network, self.data.batch(fit.batch), fit.rate_weights, sharpness=min(1.0, 1.5 * share))
         self._prior_adam.zero_grad()
         bits.backward()  # type: ignore[no-untyped-call]
         self._prior_adam.step()
@@ -193,10 +193,12 @@ def cosine(share: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def prior_bits(network: Network, batch: torch.Tensor, rate_weight: float, *, sharpness: float) -> torch.Tensor:
+def prior_bits(
+    network: Network, batch: torch.Tensor, rate_weights: Sequence[float], *, sharpness: float
+) -> torch.Tensor:
     """Return the bits a pixel that the prior spends on the indices of a batch, differentiable scalar."""
     total = torch.zeros(())
-    for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, batch, rate_weight)):
+    for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, batch, rate_weights)):
         prior = network.prior(stage)
         tables = torch.log_softmax(prior.tables, dim=1) / math.log(2)
         bits = prior_loss(prior(context, vectors, odd), tables, indices, sharpness)
@@ -214,12 +216,12 @@ def start_prior_tables(network: Network) -> None:
 
 @torch.no_grad()
 def recount_tables(
-    network: Network, draw: Callable[[], torch.Tensor], rate_weight: float, *, batches: int
+    network: Network, draw: Callable[[], torch.Tensor], rate_weights: Sequence[float], *, batches: int
 ) -> None:
     """Set every table to the counts of the indices that really choose it, with 200 pseudo-counts of its old self."""
     counts = [torch.zeros_like(network.prior(stage).tables) for stage in range(network.spec.n_stages)]
     for _ in range(batches):
-        for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, draw(), rate_weight)):
+        for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, draw(), rate_weights)):
             choice = network.prior(stage)(context, vectors, odd).argmax(dim=1)
             counts[stage].index_put_((choice.flatten(), indices.flatten()), torch.ones(()), accumulate=True)
     for stage, seen in enumerate(counts):
@@ -228,12 +230,12 @@ def recount_tables(
 
 
 def _stage_inputs(
-    network: Network, batch: torch.Tensor, rate_weight: float
+    network: Network, batch: torch.Tensor, rate_weights: Sequence[float]
 ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Return (context, vectors, indices, odd) of every stage on its own grid, for a frozen autoencoder."""
     with torch.no_grad():
         latent = network.encoder(batch)
-        quantised = network.quantiser(latent, rate_weight=rate_weight, decay=1.0, revive_every=0)
+        quantised = network.quantiser(latent, rate_weights=rate_weights, decay=1.0, revive_every=0)
     inputs = []
     total = torch.zeros_like(latent)
     for stage, vectors in enumerate(quantised.vectors):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -50,7 +52,7 @@ def partial_sum(quantised: Quantised, stages: torch.Tensor) -> torch.Tensor:
     return total
 
 
-def export_arrays(network: Network, rate_weight: float) -> ModelArrays:
+def export_arrays(network: Network, rate_weights: Sequence[float]) -> ModelArrays:
     """Return the run-time arrays of a network."""
     spec = network.spec
     layers = {name: layer.export() for name, layer in network.decoder.named_layers().items()}
@@ -66,7 +68,10 @@ def export_arrays(network: Network, rate_weight: float) -> ModelArrays:
                 name: value.detach().numpy().astype(np.float32) for name, value in network.encoder.tensors().items()
             },
             codebooks=tuple(book.integers().numpy().astype(np.int16) for book in books),
-            penalties=tuple(book.penalty(rate_weight).numpy().astype(np.float32) for book in books),
+            penalties=tuple(
+                book.penalty(weight).numpy().astype(np.float32)
+                for book, weight in zip(books, rate_weights, strict=True)
+            ),
             layers=layers,
             tables=tuple(integer_tables(values) for values in probabilities),
             sinh=expansion_table(),

@@ -1,13 +1,14 @@
 """The residual quantiser as it is trained: moving-average codebooks, dead-code revival, rate in the choice.
 
 Entry k of a stage is chosen by the least |r - c_k|^2 + lambda * bits_k, where bits_k = -log2 of its running share and
-lambda = rate_weight * 2 ln 2 * (mean squared error of the stage per dimension): the slope -dD/dR of a Gaussian
+lambda = rate_weight * 2 ln 2 * (typical squared error of the stage per dimension): the slope -dD/dR of a Gaussian
 source, so that blank sky, which is most of an image, falls on a few cheap entries (Chou, Lookabaugh and Gray 1989).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,7 +69,7 @@ class Codebook(nn.Module):
         """Place the entries on a first batch of vectors [n, D], far ones first (as k-means++ does)."""
         self.entries.copy_(_spread(vectors, self.entries.shape[0]))
         self.sums.copy_(self.entries)
-        self.error.copy_((vectors - vectors.mean(dim=0)).square().sum(dim=1).mean())
+        self.error.copy_(_typical((vectors - vectors.mean(dim=0)).square().sum(dim=1)))
         self.started.fill_(True)
 
     def update(self, vectors: torch.Tensor, chosen: torch.Tensor, decay: float, revive_every: int) -> None:
@@ -80,7 +81,7 @@ class Codebook(nn.Module):
         self.sums.mul_(decay).add_(sums, alpha=1 - decay)
         self.share.mul_(decay).add_(uses / uses.sum(), alpha=1 - decay)
         errors = (vectors - self.integers()[chosen]).square().sum(dim=1)
-        self.error.mul_(decay).add_(errors.mean(), alpha=1 - decay)
+        self.error.mul_(decay).add_(_typical(errors), alpha=1 - decay)
         self.entries.copy_(self.sums / self.totals.clamp(min=1e-6)[:, None])
         self.idle.add_(1).masked_fill_(uses > 0, 0)
         dead = torch.nonzero(self.idle > revive_every).flatten()
@@ -115,7 +116,7 @@ class ResidualQuantiser(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, latent: torch.Tensor, *, rate_weight: float, decay: float, revive_every: int
+        self, latent: torch.Tensor, *, rate_weights: Sequence[float], decay: float, revive_every: int
     ) -> Quantised:
         """Return the quantised latents [N, D, h/4, w/4]; in training mode the codebooks learn from them."""
         residual = latent.detach()
@@ -128,7 +129,7 @@ class ResidualQuantiser(nn.Module):
             if self.training and not bool(codebook.started):
                 codebook.start(flat)
             entries = codebook.integers()
-            chosen = torch.from_numpy(nearest_codes(pooled, entries, codebook.penalty(rate_weight)))
+            chosen = torch.from_numpy(nearest_codes(pooled, entries, codebook.penalty(rate_weights[stage])))
             upsampled = functional.interpolate(entries[chosen].permute(0, 3, 1, 2), scale_factor=factor)
             residual = residual - upsampled
             indices.append(chosen)
@@ -136,6 +137,11 @@ class ResidualQuantiser(nn.Module):
             if self.training:
                 codebook.update(flat, chosen.flatten(), decay, revive_every)
         return Quantised(indices=tuple(indices), vectors=tuple(vectors))
+
+
+def _typical(errors: torch.Tensor) -> torch.Tensor:
+    """Return the geometric mean of squared errors: that of the noise, however bright the sources of a batch are."""
+    return torch.exp(torch.log(errors + 1.0).mean())
 
 
 def _spread(vectors: torch.Tensor, count: int) -> torch.Tensor:

@@ -32,4 +32,4 @@ def model(spec: ModelSpec) -> BaseModel:
     for prior in network.priors:
         prior.tables.data.mul_(4.0)
     network.limit()
-    return BaseModel(network.spec, export_arrays(network, 0.3), "0" * 64)
+    return BaseModel(network.spec, export_arrays(network, [0.3] * 4), "0" * 64)

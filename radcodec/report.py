@@ -1,0 +1,142 @@
+"""What a ``.rcz`` file holds, from its header and tile index alone. No pixel is decoded and numpy is not imported."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from radcodec.container.layout import FORMAT_VERSION, PRELUDE_BYTES, TRAILER_BYTES
+from radcodec.container.meta import ImageRecord
+from radcodec.container.reader import Reader
+from radcodec.types import HduKind, Kind
+
+_KIND_NAMES = {
+    HduKind.IMAGE: "image",
+    HduKind.EMPTY: "empty",
+    HduKind.TABLE: "table",
+    HduKind.GROUPS: "random groups",
+    HduKind.COMPRESSED: "tile-compressed image",
+    HduKind.OPAQUE: "opaque",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A ``.rcz`` file in numbers; `to_dict` gives what ``--json`` prints.
+
+    ``max_error`` is absolute, in the image's unit, the largest used; ``payload_bits_per_pixel`` counts what pixels are
+    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made.
+    """
+
+    mode: str
+    kind: str
+    size_bytes: int
+    original_bytes: int
+    pixels: int
+    bits_per_pixel: float | None
+    payload_bits_per_pixel: float | None
+    max_error: float | None
+    max_error_sigma: float | None
+    sigma: float | None
+    model: dict[str, str] | None
+    format_version: int
+    writer: str
+    base_only: bool
+    hdus: list[dict[str, Any]]
+    layers: list[dict[str, Any]]
+    original_sha256: str | None
+    restored_sha256: str
+    path: str | None = None
+    seconds: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, as types that JSON knows."""
+        return {**asdict(self), "warnings": list(self.warnings)}
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the file is than the original."""
+        return self.original_bytes / self.size_bytes
+
+
+def _image_fields(record: ImageRecord) -> dict[str, Any]:
+    return {
+        "shape": list(record.shape),
+        "sample_type": record.sample_type.dtype_str,
+        "tile": record.tile_size,
+        "base_stages": record.n_stages,
+        "max_error": record.bound,
+        "max_error_sigma": record.bound_sigma or None,
+        "sigma": record.sigma,
+        "dither": record.dither_seed is not None,
+        "unit": record.unit,
+    }
+
+
+def _hdus(reader: Reader) -> list[dict[str, Any]]:
+    """One dict an HDU; for kind array one that stands for the array."""
+    if reader.prelude.kind is Kind.ARRAY:
+        return [{"kind": "image", "name": "", "note": "", **_image_fields(reader.meta.images[0])}]
+    images = iter(reader.meta.images)
+    hdus: list[dict[str, Any]] = []
+    for hdu in reader.meta.hdus:
+        fields: dict[str, Any] = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
+        fields |= {"header_bytes": hdu.header_bytes, "data_bytes": hdu.data_bytes}
+        if hdu.kind is HduKind.IMAGE:
+            fields |= _image_fields(next(images))
+        hdus.append(fields)
+    return hdus
+
+
+def _layers(reader: Reader) -> list[dict[str, Any]]:
+    """Name and bytes of each part of the file; together they are all of it."""
+    masks = sum(sum(index.words[:: index.n_words]) for index in reader.images)
+    sizes = {
+        "envelope": PRELUDE_BYTES + reader.section_bytes("INDEX") + TRAILER_BYTES,
+        "headers": reader.section_bytes("META"),
+        "parameters": reader.section_bytes("PARAMS"),
+        "base": reader.section_bytes("BASE"),
+        "masks": masks,
+        "detail": reader.section_bytes("TILES") - masks,
+        "other data": reader.section_bytes("EXTRA"),
+    }
+    return [{"name": name, "bytes": size} for name, size in sizes.items()]
+
+
+def describe(
+    reader: Reader, *, path: str | None = None, seconds: float | None = None, warnings: tuple[str, ...] = ()
+) -> Report:
+    """The report of an open file."""
+    meta = reader.meta
+    pixels = sum(image.n_pixels for image in meta.images)
+    payload = sum(reader.section_bytes(name) for name in ("PARAMS", "BASE", "TILES"))
+    bounded = [image for image in meta.images if image.bound is not None]
+    widest = max(bounded, key=lambda image: image.bound or 0.0, default=None)
+    lossless = not bounded and meta.original_sha256 is None and reader.prelude.mode.name == "LOSSLESS"
+    original = meta.original_sha256 or (
+        meta.restored_sha256 if lossless or reader.prelude.kind is Kind.FITS and not reader.is_base_only else None
+    )
+    return Report(
+        mode=reader.prelude.mode.name.lower(),
+        kind=reader.prelude.kind.name.lower(),
+        size_bytes=reader.size_bytes,
+        original_bytes=meta.original_bytes,
+        pixels=pixels,
+        bits_per_pixel=8 * reader.size_bytes / pixels if pixels else None,
+        payload_bits_per_pixel=8 * payload / pixels if pixels else None,
+        max_error=widest.bound if widest else None,
+        max_error_sigma=widest.bound_sigma or None if widest else None,
+        sigma=widest.sigma if widest else None,
+        model=None if meta.model is None else {"name": meta.model[0], "sha256": meta.model[1].hex()},
+        format_version=FORMAT_VERSION,
+        writer=meta.writer,
+        base_only=reader.is_base_only,
+        hdus=_hdus(reader),
+        layers=_layers(reader),
+        original_sha256=original.hex() if original else None,
+        restored_sha256=meta.restored_sha256.hex(),
+        path=path,
+        seconds=seconds,
+        warnings=warnings,
+    )

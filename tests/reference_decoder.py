@@ -1,0 +1,846 @@
+"""A second reader of .rcz files, written from docs/format.md alone: slow, simple, one page of the format after another.
+
+It shares no line with radcodec, so that the two agreeing says that the page describes the files. Section numbers are
+those of docs/format.md. ``decode_file`` gives what a file restores to: bytes (kind FITS) or an array (kind array).
+Everything that the page tells a reader to reject raises ``RejectError``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import sys
+import zlib
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+MAGIC = b"\x89RCZ\r\n\x1a\n"
+DTYPES = ("", "u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f4", "<f8")
+Samples = npt.NDArray[Any]
+
+
+class RejectError(ValueError):
+    """The stream is one that docs/format.md tells a reader to reject."""
+
+
+def need(condition: bool, what: str) -> None:
+    """RejectError unless the condition holds."""
+    if not condition:
+        raise RejectError(what)
+
+
+# ---- 1. Conventions -------------------------------------------------------------------------------------------------
+
+
+class Cursor:
+    """Reads fields one after another from bytes that must be used up."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.pos = bytes(data), 0
+
+    def take(self, n: int) -> bytes:
+        need(self.pos + n <= len(self.data), "a field reaches over the end")
+        self.pos += n
+        return self.data[self.pos - n : self.pos]
+
+    def get(self, code: str) -> Any:
+        return struct.unpack("<" + code, self.take(struct.calcsize("<" + code)))[0]
+
+    def leb(self) -> int:
+        value = 0
+        for i in range(10):
+            byte = self.get("B")
+            value |= (byte & 127) << 7 * i
+            if byte < 128:
+                need(byte != 0 or i == 0, "leb is not of the shortest form")
+                need(value < 1 << 64, "leb is over 64 bits")
+                return value
+        raise RejectError("leb is over 10 bytes")
+
+    def str(self) -> str:
+        n = self.leb()
+        need(n <= 4096, "str is over 4096 bytes")
+        try:
+            return self.take(n).decode("utf-8")
+        except UnicodeDecodeError as err:
+            raise RejectError("str is not UTF-8") from err
+
+    def rest(self) -> bytes:
+        return self.take(len(self.data) - self.pos)
+
+    def end(self) -> None:
+        need(self.pos == len(self.data), "bytes are left over")
+
+
+def unzig(z: int) -> int:
+    """Signed integer of its unsigned code."""
+    return z // 2 if z % 2 == 0 else -((z + 1) // 2)
+
+
+def unzstd(frame: bytes, size: int | None, dictionary: bytes | None = None) -> bytes:
+    """Content of exactly one frame; of ``size`` bytes, if that is known."""
+    extra = {"dict_data": zstandard.ZstdCompressionDict(dictionary)} if dictionary else {}
+    try:
+        decoder = zstandard.ZstdDecompressor(**extra).decompressobj()
+        content = decoder.decompress(frame)
+    except zstandard.ZstdError as err:
+        raise RejectError(f"zstd: {err}") from err
+    need(decoder.eof and not decoder.unused_data, "not exactly one zstd frame")
+    need(size is None or len(content) == size, "zstd frame of another size")
+    return content
+
+
+# ---- 2. The file ----------------------------------------------------------------------------------------------------
+
+
+def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
+    """Kind, mode, flags and the six sections as stored (2.1, 2.2)."""
+    need(data[:8] == MAGIC, "magic")
+    need(len(data) >= 92, "truncated")
+    _, version, kind, mode, flags, *sizes = struct.unpack_from("<8sHBBI6Q", data)
+    need(version == 0, "unsupported version")
+    crcs = struct.unpack_from("<5I", data, 64)
+    need(zlib.crc32(data[:80]) == crcs[4], "CRC of the prelude")
+    need(kind <= 1 and mode <= 2 and flags <= 1, "kind, mode or flags")
+    need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
+    need(len(data) == 84 + sum(sizes) + 8, "length of the file")
+    sections, pos = [], 84
+    for size in sizes:
+        sections.append(data[pos : pos + size])
+        pos += size
+    for section, crc in zip((0, 1, 2, 5), crcs[:4], strict=True):
+        need(zlib.crc32(sections[section]) == crc, "CRC of a section")
+    need(struct.unpack_from("<I", data, pos)[0] == zlib.crc32(data[:pos]), "CRC of the file")
+    need(data[pos + 4 :] == b"RCZE", "trailer")
+    return kind, mode, flags, sections
+
+
+def unpack_section(section: bytes, dictionary_allowed: bool) -> bytes:
+    """A packed section (2.3)."""
+    cur = Cursor(section)
+    packing = cur.get("B")
+    if packing == 0:
+        return cur.rest()
+    need(packing == 1 or (packing == 2 and dictionary_allowed), "packing")
+    size = cur.leb()
+    need(size <= 1 << 32, "raw size of a section")
+    if packing == 1:
+        return unzstd(cur.rest(), size)
+    sha, dictionary = cur.take(32), (MODELS / "headers.zdict").read_bytes()
+    need(sha == hashlib.sha256(dictionary).digest(), "missing dictionary")
+    return unzstd(cur.rest(), size, dictionary)
+
+
+# ---- 3. META --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Image:
+    """An image record (3.1) and what PARAMS and INDEX say about the image."""
+
+    sample_type: int
+    shape: tuple[int, ...]
+    tile: int
+    stages: int
+    bounded: bool = False
+    step_map: bool = False
+    dithered: bool = False
+    bound: float = 0.0
+    bscale: float = 1.0
+    bzero: float = 0.0
+    blank: int | None = None
+    seed: int = 0
+    unit: str = ""
+    record: bytes = b""
+    normalisation: list[tuple[float, float]] = field(default_factory=list)
+    errors: Samples | None = None  # E of every pixel, [P, H, W]
+    predictors: Predictors | None = None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(DTYPES[self.sample_type])
+
+    @property
+    def planes(self) -> tuple[int, int, int]:
+        """P, H, W (4)."""
+        if len(self.shape) < 2:
+            return 1, 1, math.prod(self.shape)
+        return math.prod(self.shape[:-2]), self.shape[-2], self.shape[-1]
+
+
+@dataclass
+class Meta:
+    """META (3)."""
+
+    restored_sha256: bytes
+    model: tuple[str, bytes] | None
+    images: list[Image]
+    hdus: list[tuple[int, int, int, int]]  # kind, header, data and tail bytes
+    text: bytes
+
+
+def read_image_record(cur: Cursor, kind: int) -> Image:
+    """One image record (3.1)."""
+    start = cur.pos
+    sample_type, n_axes = cur.get("B"), cur.leb()
+    need(1 <= sample_type <= 10 and n_axes <= 999, "sample type or number of axes")
+    shape = tuple(cur.leb() for _ in range(n_axes))
+    need(kind == 0 or 0 not in shape, "axis of length 0")
+    need(math.prod(shape) < 1 << 48, "number of pixels")
+    tile, stages, flags = cur.leb(), cur.get("B"), cur.get("B")
+    need(8 <= tile <= 2048 and stages <= 16 and flags < 64, "tile size, stages or flags")
+    image = Image(sample_type, shape, tile, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4))
+    if image.bounded:
+        image.bound, _ = cur.get("d"), cur.get("d")
+        need(math.isfinite(image.bound) and image.bound > 0, "E")
+    if flags & 32:
+        cur.get("d")
+    if flags & 8:
+        image.bscale, image.bzero = cur.get("d"), cur.get("d")
+    if flags & 16:
+        image.blank = cur.get("q")
+    if image.dithered:
+        image.seed = cur.get("Q")
+    image.unit = cur.str()
+    image.record = cur.data[start : cur.pos]
+    return image
+
+
+def read_meta(meta: bytes, kind: int) -> Meta:
+    """META after unpacking (3)."""
+    cur = Cursor(meta)
+    cur.str()
+    cur.leb()
+    restored = cur.take(32)
+    original = cur.get("B")
+    need(original <= 1, "flag of original_sha256")
+    if original:
+        cur.take(32)
+    has_model = cur.get("B")
+    need(has_model <= 1, "flag of the model")
+    model = (cur.str(), cur.take(32)) if has_model else None
+    n_images = cur.leb()
+    need(kind == 1 or n_images == 1, "number of images")
+    images = [read_image_record(cur, kind) for _ in range(n_images)]
+    n_hdus = cur.leb()
+    need(kind == 1 or n_hdus == 0, "number of HDUs")
+    hdus = []
+    for _ in range(n_hdus):
+        hdu_kind = cur.get("B")
+        need(hdu_kind <= 5, "kind of HDU")
+        cur.str()
+        cur.str()
+        hdus.append((hdu_kind, cur.leb(), cur.leb(), cur.leb()))
+    text = cur.rest()
+    need(len(text) == sum(header + tail for _, header, _, tail in hdus), "length of the text")
+    image_sizes = [data for hdu_kind, _, data, _ in hdus if hdu_kind == 0]
+    if kind == 1:
+        need(image_sizes == [math.prod(i.shape) * i.dtype.itemsize for i in images], "bytes of an image HDU")
+    need(model is not None or all(i.stages == 0 for i in images), "base stages without a model")
+    return Meta(restored, model, images, hdus, text)
+
+
+# ---- 4. Planes and tiles --------------------------------------------------------------------------------------------
+
+
+def cuts(n: int, limit: int) -> list[tuple[int, int]]:
+    """Pieces of an axis of length n."""
+    c = -(-n // limit)
+    return [(i * n // c, (i + 1) * n // c) for i in range(c)]
+
+
+def tile_slices(image: Image) -> list[tuple[slice, slice, slice]]:
+    """Where the tiles of an image lie, in their order."""
+    P, H, W = image.planes
+    if P * H * W == 0:
+        return []
+    T = image.tile
+    x_limit = T * T if H == 1 else T
+    fits = T >= H and x_limit >= W
+    per_tile = max(1, T * T // (H * W)) if fits else 1
+    return [(slice(*p), slice(*y), slice(*x)) for p in cuts(P, per_tile) for y in cuts(H, T) for x in cuts(W, x_limit)]
+
+
+# ---- 6. PARAMS ------------------------------------------------------------------------------------------------------
+
+
+def read_params(params: bytes, images: list[Image]) -> None:
+    """Put what PARAMS holds into the images (6.2)."""
+    cur = Cursor(params)
+    for image in images:
+        normalisation, bounds, block = (Cursor(cur.take(cur.leb())) for _ in range(3))
+        P = image.planes[0]
+        if image.stages:
+            image.normalisation = [(normalisation.get("d"), normalisation.get("d")) for _ in range(P)]
+            need(all(math.isfinite(a) and math.isfinite(b) and b > 0 for a, b in image.normalisation), "normalisation")
+        normalisation.end()
+        if image.bounded:
+            image.errors = read_bounds(bounds, image)
+        bounds.end()
+        if block.data:
+            image.predictors = read_predictors(block)
+        block.end()
+    cur.end()
+
+
+def read_bounds(cur: Cursor, image: Image) -> Samples:
+    """E of every pixel [P, H, W] (6.2)."""
+    P, H, W = image.planes
+    if not cur.data:
+        return np.full((P, H, W), image.bound)
+    if not image.step_map:
+        errors = np.repeat(np.frombuffer(cur.take(8 * P), "<f8"), H * W).reshape(P, H, W)
+    else:
+        c = cur.leb()
+        need(1 <= c <= 4096, "cell size")
+        rows, columns = -(-H // c), -(-W // c)
+        cells = np.frombuffer(cur.take(4 * P * rows * columns), "<f4").reshape(P, rows, columns).astype("f8")
+        errors = cells[:, np.arange(H)[:, None] // c, np.arange(W)[None] // c]
+    need(bool(np.all(np.isfinite(errors) & (errors >= 0))), "E of a plane or cell")
+    return errors
+
+
+# ---- 8.2 Predictor block --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Predictors:
+    """fill, and of each predictor (radius, coefficients in tap order)."""
+
+    fill: float
+    predictors: list[tuple[int, list[float]]]
+
+
+class Bits:
+    """Bits of bytes, least significant first; all bytes must be needed and spare bits must be 0."""
+
+    def __init__(self, data: bytes) -> None:
+        self.value, self.size, self.pos = int.from_bytes(data, "little"), len(data), 0
+
+    def take(self, n: int) -> int:
+        need(self.pos + n <= 8 * self.size, "raw bits run out")
+        self.pos += n
+        return (self.value >> self.pos - n) & ((1 << n) - 1)
+
+    def end(self) -> None:
+        need(-(-self.pos // 8) == self.size and self.value >> self.pos == 0, "raw bits are left over")
+
+
+def tap_order(radius: int) -> list[tuple[int, int]]:
+    """(dy, dx) of the taps of a window (8.3)."""
+    above = [(dy, dx) for dy in range(radius, 0, -1) for dx in range(-radius, radius + 1)]
+    return above + [(0, dx) for dx in range(-radius, 0)]
+
+
+def rice_decode(data: bytes, radius: int) -> list[int]:
+    """Coefficients in tap order."""
+    taps, bits, mean = tap_order(radius), Bits(data), 16
+    out = [0] * len(taps)
+    for i in sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i)):
+        k, q = max(0, (mean >> 4).bit_length() - 1), 0
+        while q < 24 and bits.take(1):
+            q += 1
+        z = bits.take(48) if q == 24 else q << k | bits.take(k)
+        out[i] = unzig(z)
+        need(abs(out[i]) < 1 << 46, "coefficient")
+        mean += (16 * z - mean) >> 2
+    bits.end()
+    return out
+
+
+def read_predictors(cur: Cursor) -> Predictors:
+    """The predictor block of an image."""
+    need(cur.take(8) == hashlib.sha256((MODELS / "detail.tables").read_bytes()).digest()[:8], "missing table set")
+    fill = cur.get("d")
+    need(math.isfinite(fill), "fill")
+    count = cur.leb()
+    need(1 <= count <= 256, "number of predictors")
+    out = []
+    for _ in range(count):
+        radius, shift = cur.get("B"), cur.get("B")
+        need(1 <= radius <= 16 and shift <= 40, "radius or shift")
+        out.append((radius, [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]))
+    return Predictors(fill, out)
+
+
+# ---- 8.1, 8.6, 8.7 --------------------------------------------------------------------------------------------------
+
+
+def bits_of(v: float) -> int:
+    """Bit pattern of a binary64, as an unsigned integer."""
+    return int(struct.unpack("<Q", struct.pack("<d", v))[0])
+
+
+def exponent(v: float) -> int:
+    """e(v) = floor(log2 v)."""
+    return math.frexp(v)[1] - 1
+
+
+def quarter(v: float) -> int:
+    """Four steps an octave, 0 for 1.0."""
+    return (bits_of(max(v, 2.0**-1000)) >> 50) - 4092
+
+
+def eighth(v: float) -> int:
+    """Eight steps an octave, 0 for 1.0."""
+    return (bits_of(max(v, 2.0**-1000)) >> 49) - 8184
+
+
+@cache
+def table_counts() -> Samples:
+    """Counts [shape, table, phase, symbol] of the table set."""
+    frame = (MODELS / "detail.tables").read_bytes()
+    content = unzstd(frame, zstandard.get_frame_parameters(frame).content_size)
+    shapes, *sizes = struct.unpack_from("<4I", content)
+    need(sizes == [72, 8, 128], "table set")
+    counts = np.frombuffer(content, "<u4", offset=16).reshape(shapes, 72, 8, 128)
+    need(bool(np.all(counts >= 1) and np.all(counts.sum(-1) == 1 << 24)), "counts of the table set")
+    return counts
+
+
+@cache
+def cumulative(shape: int, table: int, phase: int) -> list[int]:
+    """129 cumulative counts."""
+    return [0, *np.cumsum(table_counts()[shape, table, phase], dtype="i8").tolist()]
+
+
+class Ans:
+    """The entropy decoder (8.6)."""
+
+    def __init__(self, words: list[int]) -> None:
+        self.words, self.state = list(words), 0
+        for _ in range(min(2, len(words))):
+            self.state = self.state << 32 | self.words.pop()
+
+    def symbol(self, cumulated: list[int]) -> int:
+        q = self.state & ((1 << 24) - 1)
+        S = bisect_right(cumulated, q) - 1
+        self.state = (self.state >> 24) * (cumulated[S + 1] - cumulated[S]) + q - cumulated[S]
+        if self.state < 1 << 32 and self.words:
+            self.state = self.state << 32 | self.words.pop()
+        return S
+
+    def end(self) -> None:
+        need(self.state == 0 and not self.words, "the entropy coded stream does not end")
+
+
+def splitmix(x: int) -> int:
+    """Mixed 64-bit number."""
+    mask = (1 << 64) - 1
+    x = (x + 0x9E3779B97F4A7C15) & mask
+    x = ((x ^ x >> 30) * 0xBF58476D1CE4E5B9) & mask
+    x = ((x ^ x >> 27) * 0x94D049BB133111EB) & mask
+    return x ^ x >> 31
+
+
+def dither(seed: int, tile: int, sample: int) -> float:
+    """u of a sample (8.7)."""
+    return (splitmix((seed + (tile << 32) + sample) & ((1 << 64) - 1)) >> 11) * 2.0**-53 - 0.5
+
+
+# ---- 8.4 Detail stream ----------------------------------------------------------------------------------------------
+
+
+def round_samples(values: list[float], dtype: np.dtype[Any]) -> Samples:
+    """Floats rounded to a float sample type."""
+    with np.errstate(over="ignore"):
+        return np.array(values, "f8").astype(dtype)
+
+
+def clamp_int(value: int, dtype: np.dtype[Any]) -> int:
+    """Nearest integer of an integer sample type."""
+    info = np.iinfo(dtype)
+    return min(max(value, int(info.min)), int(info.max))
+
+
+def decode_detail(
+    stream: bytes, image: Image, tile: int, shape: tuple[int, int, int], special: Samples, errors: Samples | None
+) -> Samples:
+    """Samples [n] of a tile from its detail stream (8.4); special ones are whatever comes out.
+
+    ``special`` is bool [n]; ``errors`` is E of each sample, float64 [n], or None in an image without a bound.
+    """
+    n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
+    method = cur.get("B")
+    need(method <= 2, "method")
+    if method == 0:
+        samples = np.frombuffer(cur.take(n * dtype.itemsize), dtype)
+        cur.end()
+        return samples
+    if method == 1:
+        shuffled = np.frombuffer(unzstd(cur.rest(), n * dtype.itemsize), "u1").reshape(dtype.itemsize, n)
+        return np.frombuffer(shuffled.T.tobytes(), dtype)
+    if image.predictors is None:
+        raise RejectError("method 2 without predictors")
+    number = cur.leb()
+    need(number < len(image.predictors.predictors), "predictor number")
+    radius, coefficients = image.predictors.predictors[number]
+    coder = LearnedTile(shape, special, radius, coefficients)
+    maps = ValueMap(cur, image, tile, n, errors)
+    coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
+    coder.mantissa = 23 if dtype.itemsize == 4 else 52
+    coder.fill = maps.working_fill(image.predictors.fill)
+    coder.shape_number, coder.level, coder.clamp = cur.get("B"), cur.get("h"), cur.get("h")
+    need(coder.shape_number < table_counts().shape[0], "shape")
+    need(abs(coder.level) <= 4000 and abs(coder.clamp) <= 1000, "level or clamp exponent")
+    need(coder.kind == 0 or coder.clamp <= 52, "clamp exponent")
+    n_words, n_raw, n_patches = cur.leb(), cur.leb(), cur.leb()
+    patches, where = [], 0
+    for i in range(n_patches):
+        distance = cur.leb()
+        need(i == 0 or distance > 0, "two patches of one sample")
+        where += distance
+        need(where < n, "patch outside the tile")
+        patches.append((where, np.frombuffer(cur.take(dtype.itemsize), dtype)))
+    coder.ans = Ans(list(struct.unpack(f"<{n_words}I", cur.take(4 * n_words))))
+    coder.raw = Bits(cur.take(n_raw))
+    cur.end()
+    samples = maps.restore(coder.decode())
+    for where, value in patches:
+        samples[where] = value[0]
+    return samples
+
+
+class ValueMap:
+    """Between working values and samples (8.4): reads its fields."""
+
+    def __init__(self, cur: Cursor, image: Image, tile: int, n: int, errors: Samples | None) -> None:
+        self.dtype, self.n, self.kind, self.z = image.dtype, n, cur.get("B"), 0
+        self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
+        is_float = self.dtype.kind == "f"
+        need(self.kind <= 3, "map")
+        need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
+        if self.kind == 0:
+            self.z = cur.get("h")
+            need(-1022 <= self.z <= 1000, "quantum")
+        elif self.kind == 1:
+            self.a, self.b = cur.get("d"), cur.get("d")
+            need(math.isfinite(self.a) and math.isfinite(self.b) and self.b != 0, "lattice")
+        elif self.kind == 2:
+            self.a, self.b = cur.get("q"), cur.get("Q")
+            need(self.b > 0, "lattice")
+        else:
+            if errors is None:
+                raise RejectError("map 3 without a bound")
+            self.set_steps(image, tile, errors.tolist())
+
+    def set_steps(self, image: Image, tile: int, errors: list[float]) -> None:
+        """D, g and u of every sample of map 3."""
+        is_float = self.dtype.kind == "f"
+        need(all(math.isfinite(E) and E > 0 for E in errors), "map 3 where E is 0")
+        for i, E in enumerate(errors):
+            Es = E if image.bscale == 1.0 else E / abs(image.bscale)
+            self.steps[i] = Es * (2 - 2.0**-13) if is_float else 2.0 * math.floor(min(Es, 2.0**40)) + 1
+            need(2.0**-900 < self.steps[i] < 2.0**900, "D")
+            if is_float and image.dithered:
+                self.dither[i] = dither(image.seed, tile, i)
+        self.gain = [D / self.steps[0] for D in self.steps]
+
+    def working_fill(self, fill: float) -> float:
+        """fill'."""
+        if self.kind == 0:
+            return fill
+        out = fill / self.steps[0] if self.kind == 3 else (fill - float(self.a)) / float(self.b)
+        need(math.isfinite(out) and abs(out) <= 2.0**52, "fill in working units")
+        return out
+
+    def restore(self, values: list[Any]) -> Samples:
+        """Samples [n] of working values (map 0) or integers k."""
+        if self.kind == 0:
+            return round_samples(values, self.dtype)
+        if self.kind == 1:
+            return round_samples([self.a + self.b * float(k) for k in values], self.dtype)
+        if self.kind == 2:
+            low = np.array([(self.a + self.b * k) % (1 << 64) for k in values], "<u8")
+            return low.view("u1").reshape(self.n, 8)[:, : self.dtype.itemsize].copy().view(self.dtype)[:, 0]
+        if self.dtype.kind == "f":
+            moved = zip(self.steps, values, self.dither, strict=True)
+            return round_samples([D * (float(k) + u) for D, k, u in moved], self.dtype)
+        out = []
+        for D, k in zip(self.steps, values, strict=True):
+            product = (int(D) * k + (1 << 63)) % (1 << 64) - (1 << 63)
+            out.append(clamp_int(product, self.dtype))
+        return np.array(out, self.dtype)
+
+
+# ---- 8.3, 8.5 The learned method ------------------------------------------------------------------------------------
+
+ERROR_WEIGHTS = (
+    (1, -4, (16, 20, 28, 44, 63, 44, 28, 20, 16)),
+    (2, -3, (18, 22, 28, 31, 28, 22, 18)),
+    (3, -2, (18, 20, 21, 20, 18)),
+    (4, -1, (15, 16, 15)),
+    (0, -4, (16, 21, 31, 63)),
+)
+
+
+class LearnedTile:
+    """Working values of a tile from symbols and raw bits."""
+
+    kind: int
+    z: int
+    mantissa: int
+    fill: float
+    shape_number: int
+    level: int
+    clamp: int
+    gain: list[float]
+    dither: list[float]
+    ans: Ans
+    raw: Bits
+
+    def __init__(self, shape: tuple[int, int, int], special: Samples, radius: int, coefficients: list[float]) -> None:
+        self.size, self.special = shape, special.tolist()
+        self.taps = [(dy, dx, c) for (dy, dx), c in zip(tap_order(radius), coefficients, strict=True)]
+
+    def decode(self) -> list[Any]:
+        """Values (map 0) or integers k of all samples; 0 where special."""
+        P, H, W = self.size
+        l = self.level  # noqa: E741  (the name that the format page gives it)
+        self.means = [2.0 ** ((i - 40 + l) // 4) * (1 + (i - 40 + l) % 4 / 4) for i in range(80)]
+        self.counts = [0] * 80
+        self.first_error = 2.0 ** (l // 4) * (1 + l % 4 / 4)
+        self.floor = 2.0**-1000 if self.kind == 0 else 2.0**-8
+        out: list[Any] = []
+        for p in range(P):
+            self.window: list[list[float]] = []
+            self.errors: list[list[float]] = []
+            for y in range(H):
+                self.window.append([])
+                self.errors.append([])
+                for x in range(W):
+                    out.append(self.decode_pixel(y, x, (p * H + y) * W + x))
+        self.ans.end()
+        self.raw.end()
+        return out
+
+    def decode_pixel(self, y: int, x: int, i: int) -> Any:
+        """One pixel; leaves its window value and its error in the rows."""
+        p = self.predict(y, x)
+        t = self.expected_error(y, x)
+        if self.special[i]:
+            self.window[y].append(p)
+            self.errors[y].append(t)
+            return 0
+        number = min(max(quarter(t) - self.level + 40, 0), 79)
+        s = self.means[number]
+        mu = self.fill + p
+        if self.kind == 0:
+            s = max(s, 2.0**-1000)
+            v = value = self.decode_float(mu, s)
+            error = max(abs(v - mu), 2.0 ** (self.float_unit(mu) - 2))
+        else:
+            centre = min(max(mu / self.gain[i] - self.dither[i], -(2.0**54)), 2.0**54)
+            value = self.decode_integer(centre, s)
+            v = self.gain[i] * (float(value) + self.dither[i])
+            error = max(abs(float(value) - centre), 2.0**-8)
+        self.window[y].append(v - self.fill)
+        self.errors[y].append(error)
+        n = self.counts[number]
+        self.means[number] = s + (error - s) * (1 / (n + 1.5))
+        self.counts[number] = min(n + 1, 126)
+        return value
+
+    def predict(self, y: int, x: int) -> float:
+        """Clamped p (8.3)."""
+        p, W = 0.0, self.size[2]
+        for dy, dx, coefficient in self.taps:
+            inside = y - dy >= 0 and 0 <= x + dx < W
+            p += coefficient * (self.window[y - dy][x + dx] if inside else 0.0)
+        limit = 2.0**self.clamp
+        return -limit if math.isnan(p) else min(max(p, -limit), limit)
+
+    def expected_error(self, y: int, x: int) -> float:
+        """Expected error t (8.5), raised to its floor."""
+        t, W = 0.0, self.size[2]
+        for dy, first_dx, weights in ERROR_WEIGHTS:
+            for dx, weight in enumerate(weights, first_dx):
+                row, column = y - dy, min(max(x + dx, 0), W - 1)
+                if dy == 0 and x + dx < 0:
+                    row -= 1
+                t += weight * (self.errors[row][column] if row >= 0 else self.first_error)
+        return max(t * (1 / 720), self.floor)
+
+    def read_bin(self, centre: float, h: float, d: int, s: float) -> int | None:
+        """The bin m, or None where the value follows as 64 raw bits."""
+        rho = (centre + h) * 2.0**-d
+        base = math.floor(rho)
+        phase = math.floor(8 * (rho - base))
+        table = min(max(eighth(s) - 8 * d + 48, 0), 71)
+        S = self.ans.symbol(cumulative(self.shape_number, table, phase))
+        if S:
+            return base + S - 64
+        length = self.raw.take(6)
+        if self.kind == 0 and length == 63:
+            return None
+        need(length <= 54, "escape")
+        return base + unzig(self.raw.take(length))
+
+    def decode_integer(self, centre: float, s: float) -> int:
+        """Integer k of maps 1 to 3."""
+        d = max(0, exponent(s) - 2)
+        m = self.read_bin(centre, 0.5, d, s)
+        assert m is not None
+        need(abs(m) <= 1 << 54 >> d, "bin")
+        return (m << d) + self.raw.take(d)
+
+    def float_unit(self, mu: float) -> int:
+        """u of map 0."""
+        return max(self.z, exponent(abs(mu)) - self.mantissa) if mu else self.z
+
+    def decode_float(self, mu: float, s: float) -> float:
+        """Value of map 0."""
+        u = self.float_unit(mu)
+        d = max(u, exponent(s) - 2)
+        need(d <= 1000 and u >= -1020, "d or u")
+        h = math.copysign(2.0 ** (u - 1), mu) if mu else 0.0
+        m = self.read_bin(mu, h, d, s)
+        if m is None:
+            v = float(struct.unpack("<d", self.raw.take(64).to_bytes(8, "little"))[0])
+        else:
+            magnitude = self.refine(m if m >= 0 else -m - 1, d)
+            v = magnitude if m >= 0 else -magnitude
+        limit = float(np.finfo("f4").max) if self.mantissa == 23 else 2.0**1001
+        need(abs(v) <= limit, "value")  # also false for a NaN
+        return v
+
+    def refine(self, M: int, d: int) -> float:
+        """Magnitude in the magnitude bin M."""
+        if M > 0:
+            f = max(self.z, M.bit_length() - 1 + d - self.mantissa)
+            r, f = (self.raw.take(d - f), f) if d > f else (0, d)
+            return scaled(M, d) + scaled(r, f)
+        f = d
+        while f - self.mantissa - 1 >= self.z:
+            if self.raw.take(1):
+                return scaled(1, f - 1) + scaled(self.raw.take(self.mantissa), f - self.mantissa - 1)
+            f -= 1
+        return scaled(self.raw.take(max(0, f - self.z)), self.z)
+
+
+def scaled(integer: int, power: int) -> float:
+    """integer * 2**power, or infinity."""
+    try:
+        return math.ldexp(integer, power)
+    except OverflowError:
+        return math.inf
+
+
+# ---- 9. Base layer --------------------------------------------------------------------------------------------------
+
+
+def decode_base(model: tuple[str, bytes] | None, image: Image, where: Any, streams: list[bytes]) -> Samples:
+    """Base values float64 [n] of a tile, stored units (9)."""
+    raise RejectError(f"docs/format.md has no section 9 yet, so that {len(streams)} base streams cannot be read")
+
+
+# ---- 5, 7. Tiles ----------------------------------------------------------------------------------------------------
+
+
+def read_mask(stream: bytes, n: int, dtype: np.dtype[Any]) -> tuple[Samples, Samples]:
+    """bool [n], and the special samples in order (7.1)."""
+    if not stream:
+        return np.zeros(n, bool), np.zeros(0, dtype)
+    form, n_map, item = stream[0], -(-n // 8), dtype.itemsize
+    need(form <= 1, "form of a mask")
+    content = unzstd(stream[1:], n_map + item if form else None)
+    bitmap, samples = (content[item:], content[:item]) if form else (content[:n_map], content[n_map:])
+    bits = np.unpackbits(np.frombuffer(bitmap, "u1")) if len(bitmap) == n_map else np.zeros(0, "u1")
+    need(bits.size == 8 * n_map and not bits[n:].any(), "bitmap of a mask")
+    special = bits[:n].astype(bool)
+    if form:
+        samples *= int(special.sum())
+    need(len(samples) == int(special.sum()) * item, "special samples of a mask")
+    return special, np.frombuffer(samples, dtype)
+
+
+def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[bytes]) -> Samples:
+    """Samples [n] of a tile (7.2); streams are mask, detail and base stages."""
+    mask, detail, *base = streams
+    shape = tuple(part.stop - part.start for part in where)
+    n, dtype = math.prod(shape), image.dtype
+    special, values = read_mask(mask, n, dtype)
+    out = np.zeros(n, dtype)
+    if detail:
+        errors = None if image.errors is None else image.errors[where].ravel()
+        out[:] = decode_detail(detail, image, tile, shape, special, errors)
+    elif not special.all():
+        need(any(base), "no stream for samples that need one")
+        base_values = decode_base(meta.model, image, where, base)
+        if dtype.kind == "f":
+            out[:] = round_samples(base_values.tolist(), dtype)
+        else:
+            out[:] = [clamp_int(round(v), dtype) for v in base_values.tolist()]
+    out[special] = values
+    return out
+
+
+def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], is_copy: bool) -> Samples:
+    """All samples of an image, in its shape (5); takes its parts of INDEX, BASE and TILES."""
+    places = tile_slices(image)
+    entries = [[cur["INDEX"].get("I") for _ in range(4 + 2 * image.stages)] for _ in places]
+    base: list[list[bytes]] = [[] for _ in places]
+    for stage in range(image.stages):
+        for tile, entry in enumerate(entries):
+            base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
+            need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
+    out = np.zeros(image.planes, image.dtype)
+    for tile, (where, entry) in enumerate(zip(places, entries, strict=True)):
+        need(not is_copy or entry[1] == 0, "detail stream in a base-only copy")
+        mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])
+        need(zlib.crc32(mask + detail) == entry[2], "CRC of a tile")
+        samples = restore_tile(image, meta, tile, where, [mask, detail, *base[tile]])
+        crc = zlib.crc32(image.record + struct.pack("<Q", tile) + samples.tobytes())
+        need(is_copy or crc == entry[3], "pixel CRC of a tile")
+        out[where] = samples.reshape(out[where].shape)
+    return out.reshape(image.shape)
+
+
+def decode_file(data: bytes) -> bytes | Samples:
+    """What a .rcz file restores to: the FITS file (kind FITS) or the array (kind array)."""
+    kind, _mode, flags, sections = read_sections(bytes(data))
+    stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
+    meta = read_meta(unpack_section(stored["META"], True), kind)
+    entry_bytes = sum(len(tile_slices(image)) * (16 + 8 * image.stages) for image in meta.images)
+    need(len(stored["INDEX"]) == entry_bytes, "length of INDEX")
+    params = stored["PARAMS"]
+    read_params(unpack_section(params, False) if params else b"", meta.images)
+    is_copy = bool(flags & 1)
+    cur = {name: Cursor(stored[name]) for name in ("INDEX", "BASE", "TILES")}
+    arrays = [restore_image(image, meta, cur, is_copy) for image in meta.images]
+    for cursor in cur.values():
+        cursor.end()
+    extra_bytes = sum(hdu_data for hdu_kind, _, hdu_data, _ in meta.hdus if hdu_kind != 0)
+    extra = unzstd(stored["EXTRA"], extra_bytes) if stored["EXTRA"] else b""
+    need(len(extra) == extra_bytes, "length of EXTRA")
+    restored = assemble_fits(meta, arrays, extra) if kind else arrays[0].tobytes() + meta.images[0].record
+    need(is_copy or hashlib.sha256(restored).digest() == meta.restored_sha256, "SHA-256 of what is restored")
+    return arrays[0] if kind == 0 else restored
+
+
+def assemble_fits(meta: Meta, arrays: list[Samples], extra: bytes) -> bytes:
+    """The FITS file (3.3)."""
+    text, rest, images, parts = Cursor(meta.text), Cursor(extra), iter(arrays), []
+    for hdu_kind, header_bytes, data_bytes, tail_bytes in meta.hdus:
+        parts.append(text.take(header_bytes))
+        if hdu_kind == 0:
+            samples = next(images)
+            parts.append(samples.astype(samples.dtype.newbyteorder(">")).tobytes())
+        else:
+            parts.append(rest.take(data_bytes))
+        parts.append(text.take(tail_bytes))
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    restored = decode_file(Path(sys.argv[1]).read_bytes())
+    sys.stdout.buffer.write(restored if isinstance(restored, bytes) else restored.tobytes())
