@@ -11,7 +11,7 @@ from benchmarks.datasets import default_folder
 from benchmarks.report import fill_readme, report
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Track
-from benchmarks.run import installed, run
+from benchmarks.run import installed, run, run_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("run", help="measure, and append rows to a CSV file")
-    runs.add_argument("--track", required=True, choices=[track.value for track in Track])
+    runs.add_argument("--track", required=True, choices=[track.value for track in Track] + ["files"])
     runs.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
     runs.add_argument("--set", dest="sets", action="append", required=True, help="such as first/test; may be repeated")
     runs.add_argument("--rivals", help="names with commas between them (default: all)")
@@ -59,6 +59,11 @@ def main() -> None:
     commit = options.commit or machine.commit()
     name = f"{datetime.date.today():%Y-%m-%d}_{machine.slug()}_{commit}.csv"
     out = options.out or ROOT / "benchmarks" / "results" / name
+    if options.track == "files":
+        n_rows = run_files(data=options.data, sets=options.sets, divisor=None, out=out, commit=commit)
+        n_rows += run_files(data=options.data, sets=options.sets, divisor=options.divisor, out=out, commit=commit)
+        print(f"{n_rows} rows added to {out}")
+        return
     n_rows = run(
         [rivals[name] for name in chosen],
         data=options.data,

@@ -43,10 +43,11 @@ def default_folder() -> Path:
 
 
 def images(folder: Path, chosen: str) -> Iterator[Image]:
-    """Images of every FITS file of one set, such as ``first/test``, in order of name."""
+    """Images of every FITS file of one set, such as ``first/test``, in order of name; or of one file."""
     from astropy.io import fits
 
-    paths = sorted(p for p in (folder / chosen).iterdir() if p.suffix in (".fits", ".fit", ".fts"))
+    place = folder / chosen
+    paths = [place] if place.is_file() else sorted(p for p in place.iterdir() if p.suffix == ".fits")
     for path in paths:
         content = path.read_bytes()
         with warnings.catch_warnings(), fits.open(path, do_not_scale_image_data=True, memmap=False) as hdus:

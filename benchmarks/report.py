@@ -12,6 +12,7 @@ BEGIN, END = "<!-- results -->", "<!-- /results -->"
 Row = dict[str, str]
 
 TITLES = {
+    "files": "Whole FITS files {bound}, bits a pixel (8 x size of the file / pixels)",
     "lossless": "Lossless, bits a pixel",
     "bounded": "Bounded, bits a pixel at equal maximum error ({bound})",
     "integers": "Integer samples, lossless, bits a pixel",

@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from benchmarks import machine
 from benchmarks.datasets import Image, images, lattice_integers, sigma
+from benchmarks.files import absolute_error, gzip_file, measure_file
 from benchmarks.measure import measure
+from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Rival, Track, Unsupported
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
-    "header_zstd_bytes", "codec", "codec_version", "setting", "status", "bytes", "bits_per_pixel", "max_error_allowed",
-    "max_error", "rmse", "encode_s", "decode_s", "repeats",
+    "header_zstd_bytes", "codec", "codec_version", "setting", "status", "bytes", "bits_per_pixel",
+    "payload_bits_per_pixel", "max_error_allowed", "max_error", "rmse", "encode_s", "decode_s", "repeats",
 )  # fmt: skip
 KEY = ("track", "bound", "file", "hdu", "codec")
 
@@ -60,6 +63,56 @@ def installed(rivals: list[Rival]) -> dict[str, str]:
     return versions
 
 
+def open_csv(file: TextIO) -> csv.DictWriter[str]:
+    """Writer at the end of ``file``, which gets its first line if it is empty."""
+    writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+    if file.tell() == 0:
+        writer.writeheader()
+    return writer
+
+
+def rows_done(out: Path) -> set[tuple[str, ...]]:
+    """Keys of the rows that ``out`` holds."""
+    if not out.exists():
+        return set()
+    with out.open(newline="", encoding="utf-8") as file:
+        return {tuple(row[name] for name in KEY) for row in csv.DictReader(file)}
+
+
+def run_files(*, data: Path, sets: list[str], divisor: float | None, out: Path, commit: str) -> int:
+    """Number of rows added for whole FITS files: lossless, or bounded by sigma / ``divisor``."""
+    bound, n_rows, done, seen = f"sigma/{divisor:g}" if divisor else "", 0, rows_done(out), set()
+    version = all_rivals()["radcodec"].version()
+    with out.open("a", newline="", encoding="utf-8") as file:
+        writer = open_csv(file)
+        for chosen in sets:
+            for image in images(data, chosen):
+                path = data / image.file
+                error = absolute_error(path, image, divisor) if divisor else None
+                if image.file in seen or error == 0:
+                    continue
+                seen.add(image.file)
+                for codec in ("radcodec",) if divisor else ("radcodec", "gzip"):
+                    key = ("files", bound, image.file, "", codec)
+                    if key in done:
+                        continue
+                    known = {
+                        "machine": machine.system(), "commit": commit, "set": chosen, "data_sha256": image.sha256,
+                        "shape": "x".join(map(str, image.samples.shape)), "dtype": str(image.samples.dtype),
+                        "pixels": image.samples.size, "codec": codec, "repeats": 1,
+                        "codec_version": version if codec == "radcodec" else "",
+                        "setting": "default, 1 thread" if codec == "radcodec" else "level 9",
+                    }  # fmt: skip
+                    if codec == "radcodec":
+                        measured = measure_file(path, max_error=error)
+                    else:
+                        measured = gzip_file(path, image.samples.size)
+                    writer.writerow(dict(zip(KEY, key, strict=True)) | known | measured)
+                    file.flush()
+                    n_rows += 1
+    return n_rows
+
+
 def run(
     rivals: list[Rival],
     *,
@@ -74,15 +127,10 @@ def run(
     """Number of rows added to ``out``; each is written as soon as it is measured."""
     bound = f"sigma/{divisor:g}" if track is Track.BOUNDED else ""
     versions = installed(rivals)
-    done = set()
-    if out.exists():
-        with out.open(newline="", encoding="utf-8") as file:
-            done = {tuple(row[name] for name in KEY) for row in csv.DictReader(file)}
+    done = rows_done(out)
     n_rows = 0
     with out.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        if file.tell() == 0:
-            writer.writeheader()
+        writer = open_csv(file)
         for chosen in sets:
             for image in images(data, chosen):
                 job = job_of(image, track, divisor)

@@ -22,7 +22,7 @@ from radcodec.bounds import ImageBounds, tile_bound, unpack_bounds
 from radcodec.container.layout import pixel_crc_prefix
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
-from radcodec.errors import CorruptError, InputError, LimitError
+from radcodec.errors import CorruptError, InputError, LimitError, UnsupportedDataError
 from radcodec.masks import decode_mask
 from radcodec.parallel import ordered_map
 from radcodec.tiles import Box, TileGrid, plane_shape, tile_grid
@@ -313,9 +313,9 @@ def image_info(record: ImageRecord) -> ImageInfo:
 
 
 def first_image(reader: Reader) -> StoredImage:
-    """The first image of a file; raises InputError where it has none."""
+    """The first image of a file; raises UnsupportedDataError where it has none."""
     if not reader.meta.images:
-        raise InputError("expected a file with an image that has pixels, found none: decompress it instead")
+        raise UnsupportedDataError("expected a file with an image that has pixels, found none: decompress it instead")
     return open_image(reader, 0)
 
 

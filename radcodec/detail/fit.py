@@ -30,7 +30,8 @@ MAX_TURNS = 9
 WEIGHT_RADIUS = 6  # of the turns that only find weights, where values are quantised anyway
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
-RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: the first for maps that are exact to the last place, the second for noise
+LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
+RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COEFFICIENT_BITS = 7.0  # about what one Rice-coded coefficient costs
 LOSS_BITS = 0.002  # bits a pixel that rounding the coefficients may cost
 RADII = (1, 2, 3, 4, 6, 8, 10, 12)
@@ -81,10 +82,14 @@ def fit_predictor(
     while radius > 1 and 2 * radius * (radius + 1) * 12 > image.size:
         radius = RADII[RADII.index(radius) - 1]
     blocks = _blocks(image, special, to_window, radius)
-    if sum(float(b.weight.sum()) for b in blocks) < MIN_PIXELS:
+    largest = max(float(np.abs(b.padded).max()) for b in blocks)
+    if sum(float(b.weight.sum()) for b in blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
         return None
+    for b in blocks:  # coefficients have no unit: sums of squares stay in range
+        b.padded /= largest
+        b.target /= largest
     with _one_blas_thread():
-        return _fit_blocks(blocks, radius, image.size, floor)
+        return _fit_blocks(blocks, radius, image.size, floor / largest)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -150,6 +155,8 @@ def _fit_blocks(blocks: list[_Block], radius: int, n_pixels: int, floor: float) 
         small = radius if exact else min(radius, WEIGHT_RADIUS)
         gram, right = _normal_equations(blocks, small)
         coefs, error = _best_ridge(blocks, radius, _taps_within(radius, small), gram, right)
+        if not error > 0.0:
+            break
         least = max(floor, LEAST_WEIGHT * np.sqrt(error / sum(float(b.weight.sum()) for b in blocks)), 1e-300)
         logs, count = 0.0, 0
         for b, w in zip(blocks, base, strict=True):
@@ -230,13 +237,13 @@ def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
 
 @njit(cache=True, nogil=True)
 def _cholesky_solve(a: F64, b: F64) -> F64:
-    """Solution of a x = b for a symmetric positive definite a [n, n] (overwritten); a pivot that is lost drops its unknown."""
+    """Solution of a x = b for a positive definite a [n, n] (overwritten); a pivot that is lost drops its unknown."""
     n = a.shape[0]
     for j in range(n):
         pivot = a[j, j]
         for k in range(j):
             pivot -= a[j, k] * a[j, k]
-        dropped = not pivot > 0.0
+        dropped = not pivot > LOST * a[j, j]
         root = 1.0 if dropped else np.sqrt(pivot)
         a[j, j] = root
         for i in range(j + 1, n):
@@ -263,7 +270,7 @@ def _cholesky_solve(a: F64, b: F64) -> F64:
 
 @njit(cache=True, nogil=True)
 def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool_]) -> F64:
-    """Expected error [h, w] of each pixel of a block from the errors around it (after, too: the encoder may look ahead)."""
+    """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
     height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
     error = np.empty((height, width))
     above = np.empty(width)

@@ -211,9 +211,12 @@ def unit_mean(mu: float, g: float, u: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def float_quantum(values: F64) -> Int:
-    """Largest z for which 2**z divides every one of the finite values [n]; 0 if all are zero. Normal binary64 only."""
-    low = 1100
+def float_quantum(values: F64) -> tuple[Int, Int]:
+    """Largest z for which 2**z divides each of the finite values [n], and the fraction bits that any of them needs.
+
+    (0, 0) if all are zero. Normal binary64 only.
+    """
+    low, most = 1100, 0
     for v in values:
         if v != 0.0:
             b = bits_of(v) & ((1 << 52) - 1) | (1 << 52)
@@ -222,4 +225,5 @@ def float_quantum(values: F64) -> Int:
                 b >>= 1
                 zeros += 1
             low = min(low, ((bits_of(v) >> 52) & 2047) - 1075 + zeros)
-    return 0 if low == 1100 else low
+            most = max(most, 52 - zeros)
+    return (0 if low == 1100 else low), most

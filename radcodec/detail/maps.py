@@ -26,6 +26,7 @@ I64 = npt.NDArray[np.int64]
 STEP_FACTOR = 2.0 - 2.0**-13
 MAX_INT_BOUND = 2.0**40
 MAX_LATTICE_VALUES = 1 << 17
+MAX_REWEIGHTS = 100
 SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
@@ -63,7 +64,7 @@ class TileBound:
 class ValueMap:
     """How working values of a tile and its samples belong together.
 
-    a, b, z are the parameters of the kind; step is D of the first sample; gain and dither are float64 [p, h, w] or
+    a, b, z, mantissa are the parameters of the kind; step is D of the first sample; gain and dither are float64 [p, h, w] or
     empty; steps is D of each sample where it varies.
     """
 
@@ -72,6 +73,7 @@ class ValueMap:
     a: float | int = 0
     b: float | int = 1
     z: int = 0
+    mantissa: int = 0
     step: float = 1.0
     steps: F64 = field(default_factory=_nothing)
     gain: F64 = field(default_factory=_nothing)
@@ -196,7 +198,7 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
     distinct = np.unique(known).astype(np.float64)
     if not 2 <= distinct.size <= min(MAX_LATTICE_VALUES, known.size // 2):
         return None
-    found = _lattice_step(distinct)
+    found = _lattice_step(distinct, tile.dtype)
     if found is None:
         return None
     a, b = found
@@ -210,7 +212,7 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
     return real.astype(np.int64), how
 
 
-def _lattice_step(distinct: F64) -> tuple[float, float] | None:
+def _lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | None:
     """(a, b) with all of the sorted distinct values nearly a + b*k, found outwards from the value nearest zero."""
     origin = distinct[np.argmin(np.abs(distinct))]
     values = distinct[np.argsort(np.abs(distinct - origin), kind="stable")] - origin
@@ -228,5 +230,34 @@ def _lattice_step(distinct: F64) -> tuple[float, float] | None:
             b = float(spread @ values[:n]) / power
             a = float((values[:n] - b * k).mean())
         if n == values.size:
-            return float(origin + a), b
+            return _settle(values, k, np.abs(np.spacing((values + origin).astype(dtype))) / 2.0, float(origin), a, b)
         n *= 2
+
+
+def _settle(values: F64, k: F64, half: F64, origin: float, a: float, b: float) -> tuple[float, float]:
+    """(origin + a, b) such that every value - (a + b*k) is within its half spacing, or nearly.
+
+    Lawson's algorithm: least squares whose weights grow where the residual, in half spacings, is large, which
+    goes to the least maximum (Lawson 1961; Rice and Usow 1968, doi:10.1090/S0025-5718-1968-0227655-2).
+    """
+    share = np.full(values.size, 1.0 / values.size)
+    best, best_ratio = (a, b), np.inf
+    for _ in range(MAX_REWEIGHTS):
+        weight = share * (float(half.min()) / half) ** 2
+        weight /= weight.sum()
+        middle, level = float(weight @ k), float(weight @ values)
+        spread = k - middle
+        power = float((weight * spread) @ spread)
+        if not power > 0.0:
+            break
+        b = float((weight * spread) @ (values - level)) / power
+        a = level - b * middle
+        ratio = np.abs(values - (a + b * k)) / half
+        worst = float(ratio.max())
+        if worst < best_ratio:
+            best, best_ratio = (a, b), worst
+        if worst <= 1.0:
+            break
+        share *= ratio
+        share /= share.sum()
+    return origin + best[0], best[1]

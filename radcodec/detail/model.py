@@ -39,7 +39,7 @@ from radcodec.detail.kernels import (
 
 @njit(cache=True, inline="always")
 def _put(raw: npt.NDArray[np.uint8], pos: Int, value: Int, n: Int) -> Int:
-    """Append n bits of value, least significant first; gives the new bit position (the caller keeps RAW_SPARE bytes)."""
+    """Append n bits of value, least significant first; gives the new bit position."""
     v = np.uint64(value)
     while n > 0:
         off = pos & 7
@@ -99,7 +99,8 @@ def model_float(
 ) -> tuple[Int, Int, Int]:
     """Model values [p, h, w] of a float tile in decoding order; gives (status, symbols, raw bits).
 
-    setting is (radius, level, clamp exponent, z, mantissa bits); tables [n] (table * 8 + phase) and symbols [n] are filled.
+    setting is (radius, level, clamp exponent, z, mantissa bits). Filled are tables [n] (table * 8 + phase), symbols [n]
+    and raw, whose last RAW_SPARE bytes are spare.
     """
     planes, height, width = values.shape
     radius, level, z, mantissa = setting[0], setting[1], setting[3], setting[4]

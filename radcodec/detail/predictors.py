@@ -57,6 +57,7 @@ def unpack_predictors(block: bytes) -> Predictors:
     name, fill = HEAD.unpack_from(block)
     if not np.isfinite(fill):
         raise CorruptError(f"predictor block: expected a finite fill, found {fill}")
+    tables = find_tables(name)
     n, pos = get_leb(block, HEAD.size)
     if not 1 <= n <= MAX_PREDICTORS:
         raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
@@ -72,7 +73,7 @@ def unpack_predictors(block: bytes) -> Predictors:
         pos += size
     if pos != len(block):
         raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")
-    return Predictors(tables=find_tables(name), fill=fill, predictors=tuple(predictors))
+    return Predictors(tables=tables, fill=fill, predictors=tuple(predictors))
 
 
 def coding_order(radius: int) -> list[int]:

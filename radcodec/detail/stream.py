@@ -37,12 +37,16 @@ RAW, SHUFFLED, LEARNED = 0, 1, 2
 ZSTD_LEVEL = 3
 MAX_RADIUS = 12
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
+SMALL_TILE = 16384  # samples up to which the plain methods are always tried
+SURE = (0.002, 0.6)  # share of the raw size between which the learned method has never lost to a plain one
 NO_SPECIAL: npt.NDArray[np.bool_] = np.empty((0, 0, 0), np.bool_)
 TAIL = struct.Struct("<Bhh")  # shape, level, clamp exponent
-MANTISSA = {4: 23, 8: 52}
+FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
+FRACTION_BITS = {4: 23, 8: 52}
 
 Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,7 @@ def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None,
     plain = tile
     if bound is not None and work is not None:
         plain = _patched(restore(work.values, work.how), work.patches, tile)
-    if learned is not None and len(learned) < 0.6 * tile.nbytes and len(learned) > 0.002 * tile.nbytes and tile.size > 16384:
+    if learned is not None and tile.size > SMALL_TILE and SURE[0] * tile.nbytes < len(learned) < SURE[1] * tile.nbytes:
         return learned
     best = learned
     for other in (_encode_shuffled(plain), bytes((RAW,)) + _little(plain).tobytes()):
@@ -198,9 +202,9 @@ def _prepare_float(tile: Tile, special: Mask | None) -> _Work | None:
     size = np.abs(real)
     if size.max(initial=0.0) >= 2.0**900 or size[size > 0].min(initial=1.0) < 2.0**-900:
         return None
-    z = kernels.float_quantum(real.reshape(-1))
+    z, mantissa = kernels.float_quantum(real.reshape(-1))
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
-    how = ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z)
+    how = ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z, mantissa=mantissa)
     return _Work(values=real, how=how, patches=np.empty(0, np.int64))
 
 
@@ -276,48 +280,74 @@ def _clamp_exponent(work: _Work, special: Mask | None, fill: float) -> int:
     return max(-1000, min(1000, int(np.ceil(np.log2(max(size, 2.0**-1000))))))
 
 
-def _encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, work: _Work) -> bytes | None:
-    """Method 2, or None where the model cannot carry the tile or gains nothing."""
-    predictor, how = predictors.predictors[0], work.how
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Modelled:
+    """What the model makes of a tile: symbols and tables [n], the raw bits, and the settings that the fields name."""
+
+    tables: npt.NDArray[np.uint16]
+    symbols: npt.NDArray[np.uint8]
+    raw: npt.NDArray[np.uint8]
+    level: int
+    clamp: int
+
+
+def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: TileBound | None) -> SymbolTables:
+    """(symbols, tables) of a tile, for training table sets; empty where the learned method cannot carry it."""
+    work = _prepare(tile, special, bound)
+    done = None if work is None else _model(special, predictors, work)
+    if done is None:
+        return np.empty(0, np.uint8), np.empty(0, np.uint16)
+    return done.symbols, done.tables
+
+
+def _model(special: Mask | None, predictors: Predictors, work: _Work) -> _Modelled | None:
+    """The model's pass over a tile, or None where it cannot carry the tile or gains nothing."""
+    predictor, how, values = predictors.predictors[0], work.how, work.values
     fill = how.fill(predictors.fill)
     clamp = _clamp_exponent(work, special, fill)
     if how.kind != MapKind.FLOAT and (clamp > 52 or abs(fill) > 2.0**52):
         return None
     level = _level(work, special, predictor, fill)
-    n = tile.size
-    tables, symbols = np.empty(n, np.uint16), np.empty(n, np.uint8)
-    raw = np.zeros(tile.nbytes + kernels.RAW_SPARE, np.uint8)
+    tables, symbols = np.empty(values.size, np.uint16), np.empty(values.size, np.uint8)
+    size = how.sample_type.size_bytes
+    raw = np.zeros(values.size * size + kernels.RAW_SPARE, np.uint8)
     mask = NO_SPECIAL if special is None else special
-    setting = np.array([predictor.radius, level, clamp, how.z, MANTISSA.get(tile.dtype.itemsize, 0)], np.int64)
+    setting = np.array([predictor.radius, level, clamp, how.z, how.mantissa], np.int64)
     coefs = predictor.coefficients
     if how.kind == MapKind.FLOAT:
-        status, n, bits = model_float(work.values, mask, coefs, setting, fill, tables, symbols, raw)
+        status, n, bits = model_float(values, mask, coefs, setting, fill, tables, symbols, raw)
     else:
-        status, n, bits = model_int(
-            work.values, mask, how.gain, how.dither, coefs, setting, fill, tables, symbols, raw
-        )
+        status, n, bits = model_int(values, mask, how.gain, how.dither, coefs, setting, fill, tables, symbols, raw)
     if status != kernels.OK:
         return None
-    shape, words = _encode_words(symbols[:n], tables[:n], predictors.tables)
+    return _Modelled(tables=tables[:n], symbols=symbols[:n], raw=raw[: (bits + 7) // 8], level=level, clamp=clamp)
+
+
+def _encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, work: _Work) -> bytes | None:
+    """Method 2, or None where the model cannot carry the tile or gains nothing."""
+    done = _model(special, predictors, work)
+    if done is None:
+        return None
+    how = work.how
+    shape, words = _encode_words(done.symbols, done.tables, predictors.tables)
     out = bytearray((LEARNED,))
     put_leb(out, 0)
     out.append(how.kind)
     if how.kind == MapKind.FLOAT:
-        out += struct.pack("<h", how.z)
+        out += FLOAT_MAP.pack(how.z, how.mantissa)
     elif how.kind == MapKind.FLOAT_LATTICE:
         out += struct.pack("<dd", how.a, how.b)
     elif how.kind == MapKind.INT_LATTICE:
         out += struct.pack("<qQ", how.a, how.b)
-    out += TAIL.pack(shape, level, clamp)
-    n_raw = (bits + 7) // 8
-    for number in (words.size, n_raw, work.patches.size):
+    out += TAIL.pack(shape, done.level, done.clamp)
+    for number in (words.size, done.raw.size, work.patches.size):
         put_leb(out, number)
     before = 0
     for i in work.patches.tolist():
         put_leb(out, i - before)
         out += _little(tile.reshape(-1)[i : i + 1]).tobytes()
         before = i
-    return bytes(out) + words.astype("<u4").tobytes() + raw[:n_raw].tobytes()
+    return bytes(out) + words.astype("<u4").tobytes() + done.raw.tobytes()
 
 
 def _encode_words(
@@ -368,8 +398,7 @@ def _decode_learned(
     if not np.isfinite(fill) or (f.how.kind != MapKind.FLOAT and (f.clamp > 52 or abs(fill) > 2.0**52)):
         raise CorruptError("detail stream: fill or clamp is out of range")
     mask = NO_SPECIAL if special is None else special
-    mantissa = MANTISSA.get(sample_type.size_bytes, 0)
-    setting = np.array([f.predictor.radius, f.level, f.clamp, f.how.z, mantissa], np.int64)
+    setting = np.array([f.predictor.radius, f.level, f.clamp, f.how.z, f.how.mantissa], np.int64)
     cumulative, starts = predictors.tables.cumulative[f.shape], predictors.tables.starts[f.shape]
     coefs = f.predictor.coefficients
     n_bits = 8 * f.n_raw
@@ -391,7 +420,11 @@ def _decode_learned(
 
 
 def _parse_learned(
-    body: memoryview, shape: tuple[int, int, int], sample_type: SampleType, predictors: Predictors, bound: TileBound | None
+    body: memoryview,
+    shape: tuple[int, int, int],
+    sample_type: SampleType,
+    predictors: Predictors,
+    bound: TileBound | None,
 ) -> _Fields:
     """Fields of a learned stream, each within its range."""
     number, pos = get_leb(body, 0)
@@ -445,7 +478,7 @@ def _parse_map(
     """The map that a learned stream names, and the position behind its parameters."""
     kind = body[pos] if pos < len(body) else 255
     pos += 1
-    sizes = {MapKind.FLOAT: 2, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 0}
+    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 0}
     if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
         raise CorruptError(f"detail stream: expected a map 0 to 3 and its parameters, found {kind}")
     end = pos + sizes[MapKind(kind)]
@@ -466,7 +499,7 @@ def _parse_map(
         if not (np.isfinite(fa) and np.isfinite(fb) and fb != 0.0):
             raise CorruptError(f"detail stream: a lattice of {fa} and {fb}")
         return ValueMap(kind=MapKind.FLOAT_LATTICE, sample_type=sample_type, a=fa, b=fb), end
-    (z,) = struct.unpack_from("<h", body, pos)
-    if not -1022 <= z <= 1000:
-        raise CorruptError(f"detail stream: a quantum of 2^{z}")
-    return ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z), end
+    z, mantissa = FLOAT_MAP.unpack_from(body, pos)
+    if not -1022 <= z <= 1000 or mantissa > FRACTION_BITS[sample_type.size_bytes]:
+        raise CorruptError(f"detail stream: a quantum of 2^{z} with {mantissa} fraction bits")
+    return ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z, mantissa=mantissa), end

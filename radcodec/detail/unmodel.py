@@ -117,7 +117,6 @@ def decode_float(
     planes, height, width = out.shape
     radius, level, z, mantissa = setting[0], setting[1], setting[3], setting[4]
     limit = exp2(setting[2])
-    largest = 3.4028234663852886e38 if mantissa == 23 else 2.0 * FLOAT_LIMIT
     n_special = special.shape[0]
     first = radius * (2 * radius + 1)
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
@@ -176,7 +175,7 @@ def decode_float(
                     m = np.int64(fbase) + k
                     a, pos = _take_float(raw, pos, m if m >= 0 else -m - 1, d, z, mantissa)
                     v = a if m >= 0 else -a
-                if pos > n_bits or not abs(v) <= largest:
+                if pos > n_bits or not abs(v) <= 2.0 * FLOAT_LIMIT:
                     return BAD_STREAM
                 e = max(abs(v - mu), exp2(u - 2))
                 means[c] = s + (e - s) * RATES[counts[c]]

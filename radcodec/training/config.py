@@ -38,7 +38,9 @@ class FitConfig:
     prior_steps, prior_learning_rate : of the index prior, trained afterwards on the frozen autoencoder.
     rate_weights : a stage each, weight of an index's bits in its choice, relative to the slope of a Gaussian's R(D).
     stage_shares : a stage each, share of the crops that are decoded from the stages up to it (normalised).
-    commitment : weight of the commitment loss.
+    noise_share : share of the crops that are decoded from latents with added noise instead of codes; all of them in the
+        first tenth of the steps. They fix the scale of the latents and make the transform a good one at high rates.
+    rate_loss, commitment : weights of these losses.
     decay : of the codebooks' moving averages. revive_every : steps without use after which an entry is moved.
     validate_every : steps between validations (which also write a checkpoint).
     """
@@ -50,6 +52,8 @@ class FitConfig:
     prior_learning_rate: float
     rate_weights: tuple[float, ...]
     stage_shares: tuple[float, ...]
+    noise_share: float
+    rate_loss: float
     commitment: float
     decay: float
     revive_every: int

@@ -16,7 +16,7 @@ import torch
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
 from radcodec.training.evaluate import Evaluation, evaluate
-from radcodec.training.losses import commitment_loss, prior_loss, reconstruction_loss
+from radcodec.training.losses import NOISE_LEVEL, commitment_loss, prior_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import Network, export_arrays, partial_sum
 from radcodec.vqvae.model import BaseModel
 from radcodec.vqvae.spec import CELL
@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 #: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (Rate in
 #: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)
 WARM_UP_SHARE = 0.02
-RATE_SHARES = (0.1, 0.4)
+RATE_SHARES = (0.2, 0.5)
+#: Share of the steps that train the transform alone, with noise in the place of the quantiser.
+NOISE_ONLY_SHARE = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -113,19 +115,23 @@ class Trainer:
         _set_rate(self._autoencoder_adam, fit.learning_rate * warm * cosine(step / fit.steps))
         batch = self.data.batch(fit.batch)
         latent = self.network.encoder(batch)
-        weights = [rate * weight for weight in fit.rate_weights]
-        quantised = self.network.quantiser(
-            latent, rate_weights=weights, decay=fit.decay, revive_every=fit.revive_every
-        )
-        n_stages = self.config.spec.n_stages
-        stages = 1 + torch.multinomial(torch.tensor(fit.stage_shares, dtype=torch.float32), fit.batch, replacement=True)
-        total = partial_sum(quantised, torch.full((fit.batch,), n_stages))
-        kept = partial_sum(quantised, stages)
-        decoded = self.network.decoder(kept.detach() + (latent - latent.detach()))
+        noisy = torch.round(latent + NOISE_LEVEL * torch.randn_like(latent)).detach()
+        commitment = torch.zeros(())
+        kept = noisy
+        if step >= NOISE_ONLY_SHARE * fit.steps:
+            weights = [rate * weight for weight in fit.rate_weights]
+            quantised = self.network.quantiser(
+                latent, rate_weights=weights, decay=fit.decay, revive_every=fit.revive_every
+            )
+            shares = torch.tensor(fit.stage_shares, dtype=torch.float32)
+            stages = 1 + torch.multinomial(shares, fit.batch, replacement=True)
+            commitment = commitment_loss(latent, partial_sum(quantised, torch.full_like(stages, len(shares))))
+            free = torch.rand(fit.batch) < fit.noise_share
+            kept = torch.where(free[:, None, None, None], noisy, partial_sum(quantised, stages))
+        decoded = self.network.decoder(kept + (latent - latent.detach()))
         reconstruction = reconstruction_loss(decoded, batch)
-        commitment = commitment_loss(latent, total)
         self._autoencoder_adam.zero_grad()
-        (reconstruction + fit.commitment * commitment).backward()  # type: ignore[no-untyped-call]
+        (reconstruction + fit.commitment * commitment + fit.rate_loss * rate_loss(latent)).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.autoencoder_parameters(), 1.0)
         self._autoencoder_adam.step()
         self.network.limit()

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import torch
 
+from radcodec.vqvae.spec import CELL
+
 #: Errors far below the noise (0.1 sigma rms) are not worth fighting for, companded units squared.
 RECONSTRUCTION_FLOOR = 0.01
 #: Latents may stray this far (squared units of 1/32) at a price that is linear in the square; a lower floor would
 #: make the price depend on ratios alone, and then nothing keeps the latents from growing.
 COMMITMENT_FLOOR = 100.0
+#: Standard deviation of the noise that stands for a fine quantiser in training, latent units (of 1/32).
+NOISE_LEVEL = 8.0
 
 
 def reconstruction_loss(decoded: torch.Tensor, companded: torch.Tensor) -> torch.Tensor:
@@ -26,6 +30,16 @@ def commitment_loss(latent: torch.Tensor, quantised: torch.Tensor) -> torch.Tens
     The codebooks' own loss is their moving average (van den Oord et al. 2017, appendix A.1).
     """
     return _log_error(latent, quantised.detach(), COMMITMENT_FLOOR)
+
+
+def rate_loss(latent: torch.Tensor) -> torch.Tensor:
+    """Return about how many bits a pixel the latents [N, D, h/4, w/4] would cost at an error of NOISE_LEVEL, scalar.
+
+    Half of log2(1 + z^2 / noise^2) a latent, the rate of a Gaussian of that size. Without it the encoder has no reason
+    to put its energy into few latents: codebooks then spend bits on directions that the decoder hardly sees.
+    """
+    bits = 0.5 * torch.log2(1 + (latent / NOISE_LEVEL).square())
+    return bits.sum(dim=1).mean() / CELL**2
 
 
 def prior_loss(

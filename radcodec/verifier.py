@@ -1,0 +1,157 @@
+"""Files checked: every checksum, every tile, and against the original where that is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.container.reader import Reader
+from radcodec.decoder import (
+    Pixels,
+    StoredImage,
+    decode_array,
+    decode_tile,
+    iter_fits_bytes,
+    open_image,
+)
+from radcodec.errors import GuaranteeError, UnsupportedDataError
+from radcodec.fits.arrays import to_physical
+from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
+from radcodec.fits.parse import FitsBuffer, parse_fits
+from radcodec.image_encoder import tile_breach
+from radcodec.masks import find_special
+from radcodec.parallel import ordered_map
+from radcodec.tiles import plane_shape
+from radcodec.types import Hdu, HduKind, Kind, Mode
+
+# Cards that a bounded or lossy image may hold otherwise than the original.
+_MAY_DIFFER = frozenset(name.encode("ascii") for name in (*PROVENANCE_KEYWORDS, "CHECKSUM", "DATASUM"))
+
+
+def check_file(reader: Reader, threads: int) -> None:
+    """Nothing, after every checksum of the file was found to hold and every tile was decoded.
+
+    Raises
+    ------
+    FormatError, ModelError
+        As decoding does; CorruptError also where the checksum of the whole file does not hold.
+    """
+    reader.check_whole_file()
+    if reader.prelude.kind is Kind.ARRAY:
+        decode_array(reader, threads)
+        return
+    for _ in iter_fits_bytes(reader, threads):
+        pass
+
+
+def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    """Nothing, after the file was found to keep its promise about ``original``, a plain FITS file.
+
+    Lossless: the same bytes. Bounded: every pixel within the bound, special ones the same bits. Lossy: special pixels
+    the same bits. In both, headers the same but for provenance and checksum cards, all else the same bytes.
+
+    Raises
+    ------
+    GuaranteeError
+        If there is a difference that the mode does not allow; the message says where.
+    UnsupportedDataError
+        If ``original`` is no FITS file.
+    """
+    if reader.prelude.kind is Kind.ARRAY:
+        _check_array(reader, original, threads)
+    elif reader.prelude.mode is Mode.LOSSLESS:
+        _check_bytes(reader, original, threads)
+    else:
+        _check_units(reader, original, threads)
+
+
+def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    view, position = memoryview(original), 0
+    for piece in iter_fits_bytes(reader, threads):
+        if piece != view[position : position + len(piece)]:
+            raise GuaranteeError(f"the restored file differs from the original in bytes {position} and on")
+        position += len(piece)
+    if position != len(view):
+        raise GuaranteeError(f"the restored file has {position} bytes, the original {len(view)}")
+
+
+def _unchanged_cards(header: bytes) -> list[bytes]:
+    return [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
+
+
+def _original_pixels(view: memoryview, hdu: Hdu, image: StoredImage) -> Pixels:
+    """Native stored samples [P, H, W] of an HDU of the original; raises GuaranteeError where it is another image."""
+    record = image.coding.record
+    info = hdu.image
+    if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
+        found = None if info is None else (info.sample_type.dtype_str, info.shape)
+        raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {found}")
+    stored = np.frombuffer(view[hdu.data_start : hdu.data_stop], ">" + record.sample_type.dtype_str)
+    return stored.astype(record.sample_type.dtype_str).reshape(plane_shape(record.shape))
+
+
+def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
+    """Nothing; raises GuaranteeError where a restored tile is not what it should be to the original one."""
+    grid = image.coding.grid
+    tiles = range(grid.n_tiles)
+    for tile, restored in zip(tiles, ordered_map(lambda n: decode_tile(image, n), tiles, threads), strict=True):
+        box = grid.box(tile)
+        p0, p1, y0, y1, x0, x1 = box
+        samples = np.ascontiguousarray(original[p0:p1, y0:y1, x0:x1])
+        special = find_special(samples, blank=image.coding.record.blank, exact=False)
+        if mode is Mode.LOSSY:
+            same = special is None or _same_bits(samples[special], restored[special])
+            breach = "" if same else "special pixels differ from the original"
+        else:
+            breach = tile_breach(samples, restored, special, image.coding, box)
+        if breach:
+            raise GuaranteeError(f"tile {tile} of image {image.number} (y {y0}:{y1}, x {x0}:{x1}): {breach}")
+
+
+def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
+    return first.tobytes() == second.tobytes()
+
+
+def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    """Unit by unit: bounded and lossy files."""
+    view, hdus = memoryview(original), parse_fits(original)
+    records = reader.meta.hdus
+    if [hdu.kind for hdu in hdus] != [record.kind for record in records]:
+        raise GuaranteeError(f"the file has {len(records)} HDUs, the original {len(hdus)} or others")
+    extra, text = memoryview(reader.read_extra()), memoryview(reader.meta.text)
+    position = extra_position = number = 0
+    for place, (hdu, record) in enumerate(zip(hdus, records, strict=True)):
+        header = text[position : position + record.header_bytes]
+        position += record.header_bytes
+        tail = text[position : position + record.tail_bytes]
+        position += record.tail_bytes
+        before = view[hdu.header_start : hdu.data_start]
+        if hdu.kind is HduKind.IMAGE:
+            image = open_image(reader, number)
+            _check_pixels(image, _original_pixels(view, hdu, image), reader.prelude.mode, threads)
+            number += 1
+            same = _unchanged_cards(bytes(header)) == _unchanged_cards(bytes(before))
+        else:
+            data = extra[extra_position : extra_position + record.data_bytes]
+            extra_position += record.data_bytes
+            same = header == before and data == view[hdu.data_start : hdu.data_stop]
+        if not same or tail != view[hdu.data_stop : hdu.end]:
+            raise GuaranteeError(f"HDU {place} ({hdu.name or 'without a name'}) differs from the original")
+
+
+def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    """A file of kind array against the first image of a FITS file, physical values."""
+    view = memoryview(original)
+    hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
+    if hdu is None or hdu.image is None:
+        raise UnsupportedDataError("expected an original with an image, found none")
+    stored = np.frombuffer(view[hdu.data_start : hdu.data_stop], ">" + hdu.image.sample_type.dtype_str)
+    values = to_physical(stored.astype(hdu.image.sample_type.dtype_str).reshape(hdu.image.shape), hdu.image)
+    image = open_image(reader, 0)
+    record = image.coding.record
+    if values.dtype != np.dtype(record.sample_type.dtype_str) or values.size != record.n_pixels:
+        raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {values.shape}")
+    _check_pixels(image, values.reshape(plane_shape(record.shape)), reader.prelude.mode, threads)
+

@@ -1,0 +1,181 @@
+"""Write golden files: ``python tests/golden/make_golden.py [FOLDER]``, by default to tests/golden/files.
+
+A golden file pins what a format version means: it is written once, by the version that its name says, and never again.
+This script leaves alone every case that is there already; a new case is added to ``array_cases`` or ``fits_cases``.
+Every file is read back by radcodec and by the reference decoder, and held against its input, before it is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import reference_decoder
+
+import radcodec
+from radcodec.simulate import simulate_fits, simulate_image
+
+VERSION = 0
+Array = npt.NDArray[Any]
+Case = tuple[str, Any, dict[str, Any]]
+
+
+def special_values(image: Array) -> Array:
+    """The image with every kind of value that no arithmetic keeps: NaN payloads, infinities, -0.0, blocks of 0.0."""
+    out = image.copy()
+    out[:8] = np.nan
+    out.view("u4")[2, 3] = 0x7FC12345
+    out.view("u4")[2, 4] = 0xFF812345  # signalling, negative
+    out[10, 10:14] = [np.inf, -np.inf, -0.0, 0.0]
+    out[11, 10:12] = np.array([1, 0x807FFFFF], "u4").view("f4")  # subnormal
+    out[20:30, 20:30] = 0.0
+    return out
+
+
+def array_cases() -> Iterator[Case]:
+    """Name, array and options of each case of kind array; the first dimension that matters is in the name."""
+    image = simulate_image((64, 64), seed=3)
+    cube = np.stack([simulate_image((24, 30), seed=i) * np.float32(1 + 0.2 * i) for i in range(5)])
+    micro = np.round(image.astype("f8") * 1e6)
+    rng = np.random.default_rng(7)
+    yield "array_f4", image, {}
+    yield "array_f8", image.astype("f8") * np.pi, {}
+    yield "array_i2", micro.clip(-32768, 32767).astype("i2"), {}
+    yield "array_u1", (micro / 10 + 100).clip(0, 255).astype("u1"), {}
+    yield "array_u2_lattice", ((micro // 10 % 4096) * 16).astype("u2"), {}
+    yield "array_i8_wide", rng.integers(-(1 << 63), (1 << 63) - 1, (40, 40), endpoint=True), {}
+    yield "array_f4_special", special_values(image), {}
+    yield "array_f4_lattice", (micro * 3e-6 + 0.5).astype("f4"), {}
+    yield "array_f4_bounded", image, {"max_error": 2e-5}
+    yield "array_f4_bounded_special", special_values(image), {"max_error": 2e-5}
+    yield "array_f4_dither", image, {"max_error": 2e-5, "dither": True}
+    yield "array_f8_bounded", image.astype("f8") * 1e3, {"max_error": 1e-3}
+    yield "array_i2_bounded", micro.clip(-32768, 32767).astype("i2"), {"max_error": 5.0}
+    yield "array_i8_bounded", (image.astype("f8") * 1e18).astype("i8"), {"max_error": 1e12}
+    yield "array_cube", cube, {}
+    yield "array_cube_sigma", cube, {"max_error": "0.125sigma"}
+    yield "array_1d", image.ravel()[:3000], {}
+    yield "array_0d", np.array(2.5, "f4"), {}
+    yield "array_empty", np.zeros((3, 0, 2), "i4"), {}
+    yield "array_constant", np.full((20, 20), 1.25, "f4"), {}
+    yield "array_tile16", image, {"tile": 16}
+    yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
+
+
+def card(keyword: str, value: str) -> bytes:
+    """An 80-byte header card."""
+    return f"{keyword:<8}= {value:>20}".ljust(80).encode("ascii")
+
+
+def pad(data: bytes, fill: bytes) -> bytes:
+    """Data filled up to whole FITS blocks."""
+    return data + fill * (-len(data) % 2880)
+
+
+def multi_hdu() -> bytes:
+    """A FITS file of an image, a table, a second image and bytes that belong to nothing."""
+    rng = np.random.default_rng(11)
+    table = [card("XTENSION", "'BINTABLE'"), card("BITPIX", "8"), card("NAXIS", "2"), card("NAXIS1", "12")]
+    table += [card("NAXIS2", "50"), card("PCOUNT", "0"), card("GCOUNT", "1"), card("TFIELDS", "1")]
+    table += [card("TFORM1", "'12A     '"), card("EXTNAME", "'SOURCES '"), b"END".ljust(80)]
+    image = [card("XTENSION", "'IMAGE   '"), card("BITPIX", "16"), card("NAXIS", "2"), card("NAXIS1", "20")]
+    image += [card("NAXIS2", "30"), card("PCOUNT", "0"), card("GCOUNT", "1"), card("BLANK", "-32768"), b"END".ljust(80)]
+    samples = (simulate_image((30, 20), seed=8) * 1e6).astype(">i2")
+    samples[:3] = -32768
+    parts = [simulate_fits((40, 48), seed=12, n_axes=4), pad(b"".join(table), b" ")]
+    parts += [pad(rng.integers(32, 127, 600).astype("u1").tobytes(), b"\0"), pad(b"".join(image), b" ")]
+    return b"".join([*parts, pad(samples.tobytes(), b"\0"), b"what a telescope's pipeline left behind"])
+
+
+def fits_cases() -> Iterator[Case]:
+    """Name, file and options of each case of kind FITS."""
+    image = simulate_fits((64, 64), seed=5, n_axes=4, nan_border_px=3)
+    yield "fits_multi_hdu", multi_hdu(), {"preview": 0}
+    yield "fits_sigma", image, {"max_error": "0.125sigma", "preview": 0}
+    yield "fits_localsigma", image, {"max_error": "0.25localsigma", "preview": 0}
+    yield (
+        "fits_i2_sigma",
+        simulate_fits((48, 48), seed=6, bitpix=16, nan_border_px=2),
+        {"max_error": "0.25sigma", "preview": 0},
+    )
+    yield "fits_preview", image, {"preview": 20}
+    yield "fits_lossy", image, {"lossy_stages": 2}
+
+
+def check_bound(name: str, original: Array, restored: Array, options: dict[str, Any]) -> None:
+    """Stop unless a lossless array is the same, and one with an absolute bound is within it."""
+    bound = options.get("max_error")
+    if bound is None and original.tobytes() != restored.tobytes():
+        raise SystemExit(f"{name}: expected the input back, found something else")
+    if isinstance(bound, float):
+        finite = np.isfinite(original) if original.dtype.kind == "f" else np.ones(original.shape, bool)
+        differences = np.abs(restored[finite].astype("f8") - original[finite].astype("f8"))
+        if differences.size and differences.max() > bound:
+            raise SystemExit(f"{name}: expected errors up to {bound}, found {differences.max()}")
+
+
+def make_array(name: str, array: Array, options: dict[str, Any]) -> tuple[bytes, Array]:
+    """The file of an array case and the array that it restores to."""
+    data = radcodec.encode(array, **options)
+    restored, again = radcodec.decode(data), reference_decoder.decode_file(data)
+    if restored.shape != again.shape or restored.dtype != again.dtype or restored.tobytes() != again.tobytes():
+        raise SystemExit(f"{name}: radcodec and the reference decoder differ")
+    check_bound(name, array, restored, options)
+    return data, restored
+
+
+def make_fits(name: str, content: bytes, options: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The file of a FITS case and the bytes that it restores to."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, packed, back = (Path(folder) / part for part in ("in.fits", "in.rcz", "out.fits"))
+        source.write_bytes(content)
+        radcodec.compress(source, packed, **options)
+        radcodec.decompress(packed, back)
+        data, restored = packed.read_bytes(), back.read_bytes()
+    if reference_decoder.decode_file(data) != restored:
+        raise SystemExit(f"{name}: radcodec and the reference decoder differ")
+    if "max_error" not in options and "lossy_stages" not in options and restored != content:
+        raise SystemExit(f"{name}: expected the input back, found something else")
+    return data, restored
+
+
+def main() -> None:
+    """Write the cases that are missing."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "files"
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for is_fits, cases in ((False, array_cases()), (True, fits_cases())):
+        for case, content, options in cases:
+            name = f"v{VERSION}_{case}"
+            if (folder / f"{name}.rcz").exists():
+                print(f"{name}: is there already, left as it is")
+                continue
+            try:
+                data, restored = (make_fits if is_fits else make_array)(name, content, options)
+            except (radcodec.RadcodecError, reference_decoder.RejectError) as err:
+                print(f"{name}: {err}")
+                failed.append(name)
+                continue
+            if is_fits:
+                expected = {"bytes": len(restored), "sha256": hashlib.sha256(restored).hexdigest()}
+                (folder / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="ascii")
+            else:
+                np.save(folder / f"{name}.npy", restored)
+            (folder / f"{name}.rcz").write_bytes(data)
+            print(f"{name}: {len(data)} bytes")
+    if failed:
+        raise SystemExit("not written: " + ", ".join(failed))
+
+
+if __name__ == "__main__":
+    main()

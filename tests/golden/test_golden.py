@@ -1,0 +1,50 @@
+"""Files that released writers wrote are read the same for ever, by radcodec and by the reference decoder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference_decoder
+
+import radcodec
+
+FOLDER = Path(__file__).resolve().parent / "files"
+ARRAYS = sorted(path.stem for path in FOLDER.glob("*.npy"))
+FITS = sorted(path.stem for path in FOLDER.glob("*.json"))
+
+
+def test_golden_files_are_there() -> None:
+    """Each file has its expectation, and there are some of both kinds."""
+    names = sorted(path.stem for path in FOLDER.glob("*.rcz"))
+    assert names, f"no golden files in {FOLDER}: write them with `python tests/golden/make_golden.py` and commit them"
+    assert names == sorted(ARRAYS + FITS)
+    assert ARRAYS
+    assert FITS
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_golden_array(name: str) -> None:
+    """Both decoders give the stored array, bit by bit."""
+    data = (FOLDER / f"{name}.rcz").read_bytes()
+    expected = np.load(FOLDER / f"{name}.npy", allow_pickle=False)
+    for restored in (radcodec.decode(data), reference_decoder.decode_file(data)):
+        assert isinstance(restored, np.ndarray)
+        assert (restored.shape, restored.dtype) == (expected.shape, expected.dtype)
+        assert restored.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_golden_fits(name: str, tmp_path: Path) -> None:
+    """Both decoders give the file whose hash is stored."""
+    packed = FOLDER / f"{name}.rcz"
+    expected = json.loads((FOLDER / f"{name}.json").read_text(encoding="ascii"))
+    back = tmp_path / "back.fits"
+    radcodec.decompress(packed, back)
+    for restored in (back.read_bytes(), reference_decoder.decode_file(packed.read_bytes())):
+        assert isinstance(restored, bytes)
+        assert len(restored) == expected["bytes"]
+        assert hashlib.sha256(restored).hexdigest() == expected["sha256"]

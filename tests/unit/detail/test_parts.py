@@ -1,0 +1,136 @@
+"""The small parts of the detail layer: numbers, bit strings, coefficients, tables, dither and solver."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from radcodec.detail.bits import BitReader, BitWriter, get_leb, put_leb
+from radcodec.detail.fit import Predictor, solve_ridge, tap_offsets
+from radcodec.detail.kernels import class_of, float_quantum, table_of
+from radcodec.detail.maps import dither_values
+from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
+from radcodec.detail.tables import TOTAL, default_tables, pack_tables, unpack_tables
+from radcodec.errors import CorruptError, ModelMismatchError, ModelNotFoundError
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_leb_round_trip(value: int) -> None:
+    """Any 64-bit number comes back, with the position behind it."""
+    out = bytearray(b"x")
+    put_leb(out, value)
+    assert get_leb(bytes(out), 1) == (value, len(out))
+
+
+def test_leb_by_hand() -> None:
+    """624485 is E5 8E 26, the example of the DWARF standard."""
+    out = bytearray()
+    put_leb(out, 624485)
+    assert out == b"\xe5\x8e\x26"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", b"\x80\x00", b"\xff" * 10 + b"\x01", b"\xff" * 9 + b"\x02"])
+def test_bad_leb_is_refused(data: bytes) -> None:
+    """Unfinished, overlong and over-large numbers raise CorruptError."""
+    with pytest.raises(CorruptError, match="number"):
+        get_leb(data, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2**40 - 1))))
+def test_bits_round_trip(items: list[tuple[int, int]]) -> None:
+    """Numbers of any width come back, and nothing is left."""
+    writer = BitWriter()
+    for n, value in items:
+        writer.put(value & ((1 << n) - 1), n)
+    reader = BitReader(writer.finish())
+    assert [reader.get(n) for n, _ in items] == [value & ((1 << n) - 1) for n, value in items]
+    reader.finish()
+
+
+@given(st.integers(1, 6), st.data())
+def test_coefficients_round_trip(radius: int, data: st.DataObject) -> None:
+    """Coefficients of any size come back, with radius, shift and fill."""
+    n = 2 * radius * (radius + 1)
+    size = st.one_of(st.integers(-300, 300), st.integers(-(2**46) + 1, 2**46 - 1))
+    integers = np.array(data.draw(st.lists(size, min_size=n, max_size=n)), np.int64)
+    predictor = Predictor(radius=radius, shift=17, integers=integers)
+    block = pack_predictors(Predictors(tables=default_tables(), fill=-2.5, predictors=(predictor, predictor)))
+    found = unpack_predictors(block)
+    assert found.fill == -2.5
+    assert [p.radius for p in found.predictors] == [radius, radius]
+    assert (found.predictors[1].integers == integers).all()
+
+
+def test_unknown_tables_are_a_missing_model() -> None:
+    """A block that names another table set raises ModelNotFoundError."""
+    block = b"\x00" * 8 + np.float64(0).tobytes() + b"\x01"
+    with pytest.raises(ModelNotFoundError, match="table set 0000000000000000"):
+        unpack_predictors(block)
+
+
+def test_taps_by_hand() -> None:
+    """Radius 1 has the three pixels above and the one to the left; the nearest are coded first."""
+    assert tap_offsets(1) == [(1, -1), (1, 0), (1, 1), (0, -1)]
+    assert coding_order(1) == [1, 3, 0, 2]
+
+
+def test_solver_against_numpy() -> None:
+    """The Cholesky solution is NumPy's to rounding."""
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=(40, 20))
+    gram, right = a.T @ a, rng.normal(size=20)
+    assert np.allclose(solve_ridge(gram, right, 0.0), np.linalg.solve(gram, right), rtol=1e-9)
+
+
+def test_solver_drops_lost_unknowns() -> None:
+    """Two equal columns do not break the solution: one of them is dropped."""
+    gram = np.array([[2.0, 2.0], [2.0, 2.0]])
+    assert np.allclose(solve_ridge(gram, np.array([2.0, 2.0]), 0.0), [1.0, 0.0])
+
+
+def test_classes_and_tables_by_hand() -> None:
+    """quarter(1.0) is 0, one octave is four classes; a scale of 4 bins is table 64, of 1/64 bin table 0."""
+    assert class_of(1.0, 0) == 40
+    assert class_of(2.0, 0) == 44
+    assert class_of(1.25, 0) == 41
+    assert class_of(1e300, 0) == 79
+    assert table_of(4.0, 0) == 64
+    assert table_of(4.5, 0) == 65
+    assert table_of(1 / 64, 0) == 0
+
+
+def test_quantum_by_hand() -> None:
+    """0.75 = 3 * 2**-2 and 5 share the quantum 2**-2 and need 2 fraction bits; zeros have none."""
+    assert float_quantum(np.array([0.75, 5.0, 0.0])) == (-2, 2)
+    assert float_quantum(np.array([8.0, 24.0])) == (3, 1)
+    assert float_quantum(np.zeros(3)) == (0, 0)
+
+
+def test_dither_against_published_splitmix64() -> None:
+    """The stream is splitmix64: with seed 0 its first outputs are E220A8397B1DCDAF and 6E789E6AA1B965F4."""
+    first = (0xE220A8397B1DCDAF >> 11) * 2.0**-53 - 0.5
+    assert dither_values(0, 0, (1, 1, 1))[0, 0, 0] == first
+    second = (0x6E789E6AA1B965F4 >> 11) * 2.0**-53 - 0.5
+    assert dither_values(0x9E3779B97F4A7C15, 0, (1, 1, 1))[0, 0, 0] == second
+    assert dither_values((1 << 64) - 1, 1, (2, 3, 4)).shape == (2, 3, 4)
+
+
+def test_shipped_tables_are_sound() -> None:
+    """Every row sums to 2**24 and the start of each 64th of the range is the symbol that holds it."""
+    tables = default_tables()
+    assert (tables.cumulative[:, :, -1] == TOTAL).all()
+    assert (np.diff(tables.cumulative.astype(np.int64), axis=2) >= 1).all()
+    row, starts = tables.cumulative[0, 300], tables.starts[0, 300]
+    expected = [int(np.searchsorted(row, q << 18, side="right")) - 1 for q in range(64)]
+    assert starts.tolist() == expected
+
+
+def test_bad_tables_are_refused() -> None:
+    """Garbage and rows with a wrong sum raise ModelMismatchError."""
+    with pytest.raises(ModelMismatchError, match="zstd frame"):
+        unpack_tables(b"not tables")
+    counts = np.full((1, 72, 8, 128), TOTAL // 128, np.uint32)
+    counts[0, 0, 0, 0] += 1
+    with pytest.raises(ModelMismatchError, match="summing"):
+        unpack_tables(pack_tables(counts))
