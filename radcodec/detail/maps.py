@@ -64,8 +64,8 @@ class TileBound:
 class ValueMap:
     """How working values of a tile and its samples belong together.
 
-    a, b, z, mantissa are the parameters of the kind; step is D of the first sample; gain and dither are float64 [p, h, w] or
-    empty; steps is D of each sample where it varies.
+    a, b, z, mantissa are the parameters of the kind; step is D of the first sample; gain and dither are float64
+    [p, h, w] or empty; steps is D of each sample where it varies.
     """
 
     kind: MapKind
@@ -230,7 +230,8 @@ def _lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | 
             b = float(spread @ values[:n]) / power
             a = float((values[:n] - b * k).mean())
         if n == values.size:
-            return _settle(values, k, np.abs(np.spacing((values + origin).astype(dtype))) / 2.0, float(origin), a, b)
+            half = 0.5 * np.abs(np.spacing((values + origin).astype(dtype))).astype(np.float64)
+            return _settle(values, k, np.maximum(half, 2.0**-1000), float(origin), a, b)
         n *= 2
 
 

@@ -1,8 +1,8 @@
 """Training of the detail layer's table set: symbol counts for every shape, scale and phase (docs/format.md, 8.6).
 
-Shapes start as Gaussian and Student-t errors integrated over bins; then, turn by turn, every training tile goes to the
-shape that codes it in the fewest bits and every shape becomes the counts of its tiles, smoothed by the parametric form it
-started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k).
+Shapes start as Gaussian and Student-t errors integrated over bins; then, turn by turn, every training tile goes to
+the shape that codes it in the fewest bits and every shape becomes the counts of its tiles, smoothed by the parametric
+form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k).
 
     python -m radcodec.training.detail_tables FITS_FOLDER OUT
 """
@@ -102,7 +102,7 @@ def _learn(histograms: list[Histogram], chosen: npt.NDArray[np.bool_], prior: F6
 
 
 def training_images(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
-    """Images [1, H, W] of a folder's FITS files (evenly chosen) and simulated ones of other beams, noises and ranges."""
+    """Images [1, H, W] of a folder's FITS files (evenly chosen), then simulated ones of other beams and ranges."""
     from astropy.io import fits
 
     files = sorted(folder.glob("*.fits"))

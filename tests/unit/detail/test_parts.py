@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from radcodec.detail.bits import BitReader, BitWriter, get_leb, put_leb
 from radcodec.detail.fit import Predictor, solve_ridge, tap_offsets
 from radcodec.detail.kernels import class_of, float_quantum, table_of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import constriction
 import numpy as np
 import pytest
+
 from radcodec.detail.tables import default_tables
 from radcodec.entropy.ans import encode_symbols
 

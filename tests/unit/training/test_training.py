@@ -18,7 +18,7 @@ from radcodec.errors import InputError
 from radcodec.simulate import simulate_image
 from radcodec.training.config import read_config
 from radcodec.training.evaluate import entropy_bits, evaluate
-from radcodec.training.losses import prior_loss, reconstruction_loss
+from radcodec.training.losses import prior_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import integer_tables
 from radcodec.training.quantiser import Codebook
 from radcodec.training.run import register_model, train
@@ -90,9 +90,11 @@ def test_perplexity_of_equal_shares_is_the_number_of_entries() -> None:
 
 
 def test_losses_by_hand() -> None:
-    """log(mean square + 0.01); a certain choice of a table of 1/4 costs 2 bits, hard or mixed."""
+    """log(mean square + 0.01); half of log2(1 + 3) a latent; a certain choice of a table of 1/4 costs 2 bits."""
     one = torch.ones(1, 1, 2, 2)
     assert float(reconstruction_loss(one, 3 * one)) == pytest.approx(math.log(4.01), rel=1e-6)
+    # Four latents of 8 * sqrt(3) in a cell of 16 pixels: one bit each.
+    assert float(rate_loss(torch.full((1, 4, 2, 2), 8 * math.sqrt(3)))) == pytest.approx(0.25, rel=1e-6)
     scores = torch.zeros(1, 2, 1, 1)
     scores[0, 1] = 1e5
     tables = torch.log2(torch.tensor([[0.5, 0.5], [0.25, 0.75]]))

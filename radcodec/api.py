@@ -1,0 +1,476 @@
+"""What users call: arrays and files in, files and arrays out. Everything heavy is imported when it is first needed."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from radcodec.errors import BoundError, InputError
+from radcodec.limits import DEFAULT_TILE, MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
+from radcodec.parallel import usable_threads
+from radcodec.paths import atomic_file, check_target, compressed_name, restored_name
+from radcodec.rcz_file import RczFile, Source, open_reader
+from radcodec.report import Report, describe
+from radcodec.types import Kind, Mode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from radcodec.image_encoder import EncodeOptions
+
+Path = str | os.PathLike[str]
+Region = str | tuple[tuple[int, int], tuple[int, int]]
+
+_DEFAULT_PREVIEW_PERCENT = 1.0
+
+
+def _options(
+    *,
+    max_error: float | str | None,
+    lossy: bool,
+    lossy_bpp: float | None,
+    lossy_stages: int | None,
+    preview: float,
+    model: str | os.PathLike[str] | None,
+    threads: int | None,
+    verify: bool,
+    sigma: float | None,
+    tile: int,
+    dither: bool,
+    provenance: bool = True,
+) -> EncodeOptions:
+    """Options that fit together; raises BoundError or InputError where they do not."""
+    from radcodec.bounds import parse_bound
+    from radcodec.image_encoder import EncodeOptions
+
+    is_lossy = lossy or lossy_bpp is not None or lossy_stages is not None
+    if is_lossy and max_error is not None:
+        raise BoundError("expected either a largest error or lossy mode, found both: choose one")
+    if lossy_bpp is not None and lossy_stages is not None:
+        raise BoundError("expected either a bit-rate or a number of stages, found both: choose one")
+    if lossy_bpp is not None and not (math.isfinite(lossy_bpp) and lossy_bpp > 0):
+        raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
+    if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
+        raise BoundError(f"expected 1 stage of the base layer or more, found {lossy_stages}")
+    if max_error is None and (dither or sigma is not None):
+        raise BoundError("expected a largest error beside dither or a given noise, found none")
+    if not MIN_TILE <= tile <= MAX_TILE:
+        raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
+    if not 0 <= preview <= MAX_PREVIEW_PERCENT:
+        raise InputError(f"expected a preview of 0 to {MAX_PREVIEW_PERCENT:g} percent of the file, found {preview}")
+    return EncodeOptions(
+        mode=Mode.LOSSY if is_lossy else Mode.LOSSLESS if max_error is None else Mode.BOUNDED,
+        bound=None if max_error is None else parse_bound(max_error),
+        bpp=lossy_bpp,
+        n_stages=lossy_stages,
+        sigma=sigma,
+        dither=dither,
+        preview_percent=0.0 if is_lossy else float(preview),
+        model=None if model is None else os.fspath(model),
+        tile_size=tile,
+        threads=usable_threads(threads),
+        verify=verify,
+        provenance=provenance,
+    )
+
+
+def encode(
+    array: npt.ArrayLike,
+    *,
+    max_error: float | str | None = None,
+    lossy: bool = False,
+    lossy_bpp: float | None = None,
+    lossy_stages: int | None = None,
+    preview: float = 0,
+    model: Path | None = None,
+    threads: int | None = None,
+    verify: bool = True,
+    sigma: float | None = None,
+    tile: int = DEFAULT_TILE,
+    dither: bool = False,
+) -> bytes:
+    """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
+
+    Parameters
+    ----------
+    array
+        int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order.
+    max_error
+        Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``.
+    lossy, lossy_bpp, lossy_stages
+        Base layer only: all stages, at most so many bits a pixel of the whole stream, or so many stages.
+    preview
+        Share of the stream, in percent, that a base layer for quick looks may take beside exact or bounded pixels.
+    model
+        Name or weights file of the base layer's model; the default one for None.
+    threads
+        All usable cores for None. The bytes do not depend on it.
+    verify
+        Decode the result and compare before returning.
+    sigma
+        The noise to use for a bound in sigma instead of the measured one, in the array's unit.
+    tile
+        Side of the tiles, 8 to 2048 pixels.
+    dither
+        Subtractive dither in bounded mode.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If the dtype is another one.
+    BoundError, InputError
+        If a bound, bit-rate or option is unsound or cannot be met.
+    ModelError
+        If a base layer is asked for and there is none.
+    GuaranteeError
+        If the result does not decode to what it should.
+    """
+    import numpy as np
+
+    from radcodec.encoder import encode_array
+
+    options = _options(
+        max_error=max_error,
+        lossy=lossy,
+        lossy_bpp=lossy_bpp,
+        lossy_stages=lossy_stages,
+        preview=preview,
+        model=model,
+        threads=threads,
+        verify=verify,
+        sigma=sigma,
+        tile=tile,
+        dither=dither,
+    )
+    out = io.BytesIO()
+    encode_array(np.asarray(array), options).write_to(out)
+    return out.getvalue()
+
+
+def decode(data: Source, *, threads: int | None = None) -> npt.NDArray[Any]:
+    """The array in a ``.rcz`` file: writable, of the shape and dtype it had, in native byte order.
+
+    A file of kind FITS gives its first image with pixels, physical values as astropy would give them.
+
+    Raises
+    ------
+    FormatError
+        If it is no sound ``.rcz`` file.
+    UnsupportedDataError
+        If it holds no image.
+    ModelError
+        If it needs a model that is not there.
+    """
+    from radcodec.decoder import decode_array, decode_image, first_image, image_info
+    from radcodec.fits.arrays import to_physical
+
+    n_threads = usable_threads(threads)
+    with ExitStack() as stack:
+        reader = open_reader(data, stack)
+        reader.check_whole_file()
+        if reader.prelude.kind is Kind.ARRAY:
+            return decode_array(reader, n_threads)
+        image = first_image(reader)
+        return to_physical(decode_image(image, n_threads), image_info(image.coding.record))
+
+
+@contextmanager
+def _target(dst: Path | BinaryIO, *, overwrite: bool, like: object) -> Iterator[BinaryIO]:
+    """Where output goes: a file that appears when all is well, or the stream that was given."""
+    if isinstance(dst, (str, os.PathLike)):
+        path = os.fspath(like) if isinstance(like, (str, os.PathLike)) else None
+        with atomic_file(os.fspath(dst), overwrite=overwrite, like=path) as file:
+            yield file
+        return
+    # What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
+    import tempfile
+
+    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
+        yield spool  # type: ignore[misc]  # a binary file in all that is used here
+        spool.seek(0)
+        shutil.copyfileobj(spool, dst)
+
+
+def _check_destination(dst: Path | BinaryIO, src: object, overwrite: bool) -> None:
+    """Nothing; raises before any work is done where the target cannot be written."""
+    if not isinstance(dst, (str, os.PathLike)):
+        return
+    check_target(os.fspath(dst), overwrite)
+    if isinstance(src, (str, os.PathLike)) and os.path.exists(dst) and os.path.exists(src) and os.path.samefile(src, dst):
+        raise InputError(f"expected an output other than the input, found {os.fspath(dst)} for both")
+
+
+def compress(
+    src: Path | BinaryIO,
+    dst: Path | BinaryIO | None = None,
+    *,
+    overwrite: bool = False,
+    max_error: float | str | None = None,
+    lossy: bool = False,
+    lossy_bpp: float | None = None,
+    lossy_stages: int | None = None,
+    preview: float | None = None,
+    model: Path | None = None,
+    threads: int | None = None,
+    verify: bool = True,
+    sigma: float | None = None,
+    tile: int = DEFAULT_TILE,
+    dither: bool = False,
+    no_provenance: bool = False,
+) -> Report:
+    """Compress a FITS file; what was written, as a `Report`.
+
+    Parameters
+    ----------
+    src
+        A path or a binary stream, of a FITS file or a gzipped one.
+    dst
+        A path, a binary stream, or None for the name of ``src`` with ``.rcz`` added. A file appears whole or not at all.
+    overwrite
+        Whether ``dst`` may exist.
+    preview
+        Percent of the file that the coarse base layer for quick looks may take; 1 for None.
+    no_provenance
+        Leave the headers of bounded and lossy images as they are.
+
+    The other options are those of `encode`, bounds in the image's unit; a bound may have a unit (``"20uJy/beam"``).
+
+    Raises
+    ------
+    FileExistsError, OSError
+        If ``dst`` exists, or the operating system refuses.
+    RadcodecError
+        As `encode`; UnsupportedDataError also where ``src`` is no FITS file.
+    """
+    from radcodec.encoder import encode_fits
+    from radcodec.fits.source import open_fits_source
+
+    start = time.perf_counter()
+    options = _options(
+        max_error=max_error,
+        lossy=lossy,
+        lossy_bpp=lossy_bpp,
+        lossy_stages=lossy_stages,
+        preview=_DEFAULT_PREVIEW_PERCENT if preview is None else preview,
+        model=model,
+        threads=threads,
+        verify=verify,
+        sigma=sigma,
+        tile=tile,
+        dither=dither,
+        provenance=not no_provenance,
+    )
+    if dst is None:
+        if not isinstance(src, (str, os.PathLike)):
+            raise InputError("expected a name for the output of a stream, found none")
+        dst = compressed_name(os.fspath(src))
+    _check_destination(dst, src, overwrite)
+    with open_fits_source(src) as buffer:
+        encoded = encode_fits(buffer, options)
+        with _target(dst, overwrite=overwrite, like=src) as out:
+            encoded.write_to(out)
+            out.seek(0)
+            with ExitStack() as stack:
+                reader = open_reader(out, stack)
+                path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
+                seconds = time.perf_counter() - start
+                return describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
+
+
+def decompress(
+    src: Path | BinaryIO | bytes,
+    dst: Path | BinaryIO | None = None,
+    *,
+    overwrite: bool = False,
+    threads: int | None = None,
+) -> Report:
+    """Restore the FITS file of a ``.rcz`` file; what it was restored from, as a `Report`.
+
+    A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``.
+
+    Raises
+    ------
+    FileExistsError, OSError
+        If ``dst`` exists, or the operating system refuses.
+    FormatError, ModelError
+        If ``src`` is no sound ``.rcz`` file or needs a model that is not there. Nothing is written then.
+    """
+    from radcodec.decoder import decode_array, decode_fits_to
+    from radcodec.fits.arrays import array_to_fits_bytes
+
+    start = time.perf_counter()
+    n_threads = usable_threads(threads)
+    if dst is None:
+        if not isinstance(src, (str, os.PathLike)):
+            raise InputError("expected a name for the output of a stream, found none")
+        dst = restored_name(os.fspath(src))
+    _check_destination(dst, src, overwrite)
+    with ExitStack() as stack:
+        reader = open_reader(src, stack)
+        reader.check_whole_file()
+        with _target(dst, overwrite=overwrite, like=src) as out:
+            if reader.prelude.kind is Kind.FITS:
+                decode_fits_to(reader, out, n_threads)
+            else:
+                for piece in array_to_fits_bytes(decode_array(reader, n_threads)):
+                    out.write(piece)
+        path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
+        return describe(reader, path=path, seconds=time.perf_counter() - start)
+
+
+def open(source: Source, *, threads: int | None = None) -> RczFile:  # noqa: A001  # the name is the contract
+    """A ``.rcz`` file opened for reading parts of it: only its header and tile index are read.
+
+    Raises
+    ------
+    FormatError, ModelNotFoundError
+        If it is no sound ``.rcz`` file as far as that.
+    """
+    return RczFile(source, threads=threads)
+
+
+def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int | None = None) -> Report:
+    """The report of a file of which every checksum holds and that keeps its promise about ``against``, a FITS file.
+
+    Raises
+    ------
+    GuaranteeError
+        If there is a difference to ``against`` that the mode does not allow.
+    FormatError, ModelError
+        If the file is damaged or needs a model that is not there.
+    """
+    from radcodec.fits.source import open_fits_source
+    from radcodec.verifier import check_against, check_file
+
+    n_threads = usable_threads(threads)
+    with ExitStack() as stack:
+        reader = open_reader(src, stack)
+        start = time.perf_counter()
+        check_file(reader, n_threads)
+        if against is not None:
+            check_against(reader, stack.enter_context(open_fits_source(against)), n_threads)
+        path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
+        return describe(reader, path=path, seconds=time.perf_counter() - start)
+
+
+def _parse_region(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Ranges of x and y from ``X0:X1,Y0:Y1`` or two pairs; raises InputError for anything else."""
+    if isinstance(region, str):
+        try:
+            x, y = (tuple(int(number) for number in part.split(":")) for part in region.split(","))
+        except ValueError as err:
+            raise InputError(f"expected a region such as 100:200,300:400 (x, then y), found {region!r}") from err
+    else:
+        x, y = (tuple(int(number) for number in pair) for pair in region)
+    if len(x) != 2 or len(y) != 2:
+        raise InputError(f"expected a region such as 100:200,300:400 (x, then y), found {region!r}")
+    return (x[0], x[1]), (y[0], y[1])
+
+
+def cutout(
+    src: Source,
+    dst: Path | BinaryIO,
+    region: Region,
+    *,
+    plane: int | None = None,
+    overwrite: bool = False,
+    threads: int | None = None,
+) -> None:
+    """Write a rectangle of the first image as a FITS file, its world coordinates shifted; decodes only what it needs.
+
+    Parameters
+    ----------
+    region
+        ``"X0:X1,Y0:Y1"`` or ``((x0, x1), (y0, y1))``: 0-based, half-open, x along the fastest axis.
+    plane
+        One plane, counted over all axes but the fastest two; None keeps all.
+
+    Raises
+    ------
+    InputError
+        If the region or the plane is empty or not inside of the image.
+    FormatError, ModelError, OSError
+        As `decompress`.
+    """
+    from radcodec.decoder import decode_region, first_image, image_header, sample_bytes
+    from radcodec.fits.arrays import array_to_fits_bytes
+    from radcodec.fits.cutout import cutout_header
+
+    x, y = _parse_region(region)
+    _check_destination(dst, src, overwrite)
+    with ExitStack() as stack:
+        reader = open_reader(src, stack)
+        image = first_image(reader)
+        record, grid = image.coding.record, image.coding.grid
+        header = image_header(reader, 0) or RczFile(src).header.encode("latin-1")
+        new_header = cutout_header(header, shape=record.shape or (1,), x=x, y=y, plane=plane)
+        planes = range(grid.n_planes) if plane is None else [plane]
+        stored = decode_region(image, planes, y, x, usable_threads(threads))
+        pieces: tuple[Any, ...]
+        if reader.prelude.kind is Kind.FITS:
+            data = sample_bytes(stored, ">")
+        else:
+            data = array_to_fits_bytes(stored)[1]
+        pieces = (new_header, data, b"\0" * (-len(data) % 2880))
+        with _target(dst, overwrite=overwrite, like=src) as out:
+            for piece in pieces:
+                out.write(piece)
+
+
+def preview(
+    src: Source, dst: Path | BinaryIO | None = None, *, plane: int = 0, overwrite: bool = False, threads: int | None = None
+) -> npt.NDArray[np.float64]:
+    """A quick look at one plane of the first image, float64 [H, W]; also written as a PNG file where ``dst`` is given.
+
+    From the base layer where there is one, else decoded. The picture has an asinh stretch and its first row at the
+    bottom.
+
+    Raises
+    ------
+    FormatError, ModelError, OSError
+        As `decompress`.
+    """
+    if dst is not None:
+        _check_destination(dst, src, overwrite)
+    with RczFile(src, threads=threads) as file:
+        image = file.preview(plane)
+    if dst is not None:
+        from radcodec.picture import sky_picture
+
+        with _target(dst, overwrite=overwrite, like=None) as out:
+            out.write(sky_picture(image))
+    return image
+
+
+def estimate(
+    src: Path | BinaryIO | npt.NDArray[Any], *, model: Path | None = None, threads: int | None = None
+) -> list[dict[str, Any]]:
+    """What each of a ladder of modes would take, measured on a sample of the tiles: a dry run.
+
+    Parameters
+    ----------
+    src
+        A FITS file, or an array.
+
+    Returns
+    -------
+    list of dict
+        ``mode``, ``max_error``, ``max_error_sigma``, ``bits_per_pixel``, ``noise_added_percent``, ``seconds`` (for
+        all of the image), largest bound last, then the lossy mode where there is a base layer.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If there is no image.
+    """
+    from radcodec.estimator import estimate_ladder
+
+    return estimate_ladder(src, model=None if model is None else os.fspath(model), threads=usable_threads(threads))
+
