@@ -211,7 +211,7 @@ def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]
     """Runs of samples [p, h, W] that follow each other in the array, with the index of the first sample of each."""
     grid = image.coding.grid
     tiles = ordered_map(lambda tile: decode_tile(image, tile), range(grid.n_tiles), threads)
-    for first in range(0, grid.n_tiles, grid.x_pieces):
+    for first in range(0, grid.n_tiles, max(1, grid.x_pieces)):
         row = [next(tiles) for _ in range(grid.x_pieces)]
         p0, _, y0, _, _, _ = grid.box(first)
         start = (p0 * grid.height + y0) * grid.width

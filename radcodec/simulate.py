@@ -77,13 +77,11 @@ def simulate_image(
     pad = int(np.ceil(6 * max(beam_fwhm_px)))
     grid = (height + 2 * pad, width + 2 * pad)
     restoring = _gaussian_transfer(grid, beam_fwhm_px, beam_pa_deg)
-    if uv_coverage == "gaussian":
-        weights = restoring
-    else:
-        weights = _uv_weights(grid, beam_fwhm_px, beam_pa_deg, uv_coverage, rng)
+    gaussian = uv_coverage == "gaussian"
+    weights = restoring if gaussian else _uv_weights(grid, beam_fwhm_px, beam_pa_deg, uv_coverage, rng)
     # Naturally weighted visibilities of variance 1/count: the noise power is the weights themselves. For the
     # Gaussian it is their square, white noise convolved with the beam: the lag-1 correlation of FIRST maps.
-    amplitude = weights if uv_coverage == "gaussian" else np.sqrt(weights)
+    amplitude = weights if gaussian else np.sqrt(weights)
     noise = _noise(grid, amplitude, noise_rms, rng)
     model = _source_model(grid, pad, beam_fwhm_px, n_sources, max_snr * noise_rms, noise_rms, rng)
     sky = _convolve(model, weights if kind == "dirty" else restoring)
@@ -151,9 +149,7 @@ def _frequencies(grid: tuple[int, int]) -> tuple[npt.NDArray[np.float64], npt.ND
     return v, u
 
 
-def _gaussian_transfer(
-    grid: tuple[int, int], fwhm_px: tuple[float, float], pa_deg: float
-) -> npt.NDArray[np.float64]:
+def _gaussian_transfer(grid: tuple[int, int], fwhm_px: tuple[float, float], pa_deg: float) -> npt.NDArray[np.float64]:
     """Return the Fourier transform of a unit-integral elliptical Gaussian, float64 [H, W//2+1]."""
     v, u = _frequencies(grid)
     angle = np.deg2rad(pa_deg)
@@ -252,9 +248,7 @@ def _source_model(
     return model
 
 
-def _double_source(
-    fwhm_px: float, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _double_source(fwhm_px: float, rng: np.random.Generator) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Return offsets [N, 2] (y, x pixels) and weights [N] of a core, two jets and two lobes.
 
     Edge-brightened (FR II: hot spots at the ends) or edge-darkened (FR I: brightest near the core), at random.

@@ -1,1 +1,25 @@
-"""The detail layer: learned residual coding to the exact image or one within a bound (docs/format.md, section 8)."""
+"""The detail layer: learned residual coding to the exact image or one within a bound (docs/format.md, section 8).
+
+Names are loaded when they are first used, because their modules load numba.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from radcodec.detail.maps import TileBound
+    from radcodec.detail.predictors import Predictors
+    from radcodec.detail.stream import decode_tile, encode_tile, fit_image, load_predictors
+
+__all__ = ["Predictors", "TileBound", "decode_tile", "encode_tile", "fit_image", "load_predictors"]
+
+_HOMES = {"Predictors": "predictors", "TileBound": "maps"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name of one of the modules."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'stream')}"), name)

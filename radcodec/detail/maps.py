@@ -27,6 +27,7 @@ STEP_FACTOR = 2.0 - 2.0**-13
 MAX_INT_BOUND = 2.0**40
 MAX_LATTICE_VALUES = 1 << 17
 MAX_REWEIGHTS = 100
+LATTICE_RANGE = 150  # exponents beyond which sums of squares could leave binary64
 SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
@@ -198,6 +199,8 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
     distinct = np.unique(known).astype(np.float64)
     if not 2 <= distinct.size <= min(MAX_LATTICE_VALUES, known.size // 2):
         return None
+    if np.abs(distinct).max() > 2.0**LATTICE_RANGE or np.diff(distinct).min() < 2.0**-LATTICE_RANGE:
+        return None
     found = _lattice_step(distinct, tile.dtype)
     if found is None:
         return None
@@ -231,7 +234,7 @@ def _lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | 
             a = float((values[:n] - b * k).mean())
         if n == values.size:
             half = 0.5 * np.abs(np.spacing((values + origin).astype(dtype))).astype(np.float64)
-            return _settle(values, k, np.maximum(half, 2.0**-1000), float(origin), a, b)
+            return _settle(values, k, np.maximum(half, 2.0**-200), float(origin), a, b)
         n *= 2
 
 

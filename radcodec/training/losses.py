@@ -42,9 +42,7 @@ def rate_loss(latent: torch.Tensor) -> torch.Tensor:
     return bits.sum(dim=1).mean() / CELL**2
 
 
-def prior_loss(
-    scores: torch.Tensor, tables: torch.Tensor, indices: torch.Tensor, sharpness: float
-) -> torch.Tensor:
+def prior_loss(scores: torch.Tensor, tables: torch.Tensor, indices: torch.Tensor, sharpness: float) -> torch.Tensor:
     """Return the mean bits an index, scalar; between a mixture of tables (sharpness 0) and a hard choice (1).
 
     `scores` float32 [N, M, h, w]; `tables` log2 probabilities [M, K]; `indices` int64 [N, h, w]. The mixture

@@ -80,5 +80,5 @@ def _registry_entry(entry: dict[str, object]) -> str:
     summary = str(entry.get("summary", "")).replace("\\", "\\\\").replace('"', '\\"')
     return (
         f'[[model]]\nname = "{entry["name"]}"\nsha256 = "{entry["sha256"]}"\n'
-        f"default = {'true' if entry.get('default') else 'false'}\nsummary = \"{summary}\"\n"
+        f'default = {"true" if entry.get("default") else "false"}\nsummary = "{summary}"\n'
     )

@@ -88,7 +88,7 @@ class BaseModel:
         shape = (values.shape[0], values.shape[1])
         grids = [grid_shape(shape, stride) for stride in self.strides]
         indices = tuple(
-            np.ascontiguousarray(cells[0, : rows, : columns]).astype(np.uint16)
+            np.ascontiguousarray(cells[0, :rows, :columns]).astype(np.uint16)
             for cells, (rows, columns) in zip(chosen, grids, strict=True)
         )
         return TileCodes(shape=shape, indices=indices)
@@ -119,9 +119,7 @@ class BaseModel:
             )
         indices: list[npt.NDArray[np.int64]] = []
         for stream in streams[:wanted]:
-            indices.append(
-                prior.decode_stage(self.spec, self.arrays, self._arithmetic, indices, shape, bytes(stream))
-            )
+            indices.append(prior.decode_stage(self.spec, self.arrays, self._arithmetic, indices, shape, bytes(stream)))
         return TileCodes(shape=shape, indices=tuple(stage.astype(np.uint16) for stage in indices))
 
     def reconstruct(self, codes: TileCodes, offset: float, scale: float) -> npt.NDArray[np.float64]:

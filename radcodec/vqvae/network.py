@@ -80,9 +80,7 @@ class TorchArithmetic:
             return rows.index_select(0, torch.from_numpy(cells)).t()[None, :, :, None]  # [1, C, n, 1]
 
 
-def encode_latent(
-    spec: ModelSpec, encoder: Mapping[str, torch.Tensor], companded: torch.Tensor
-) -> torch.Tensor:
+def encode_latent(spec: ModelSpec, encoder: Mapping[str, torch.Tensor], companded: torch.Tensor) -> torch.Tensor:
     """Return latents in integer units, float32 [N, D, h/4, w/4], of companded images float32 [N, 1, h, w].
 
     Differentiable; the training uses the same function.
@@ -95,9 +93,7 @@ def encode_latent(
     return _convolve(features, encoder, "output") * LATENT_UNIT
 
 
-def nearest_codes(
-    pooled: torch.Tensor, codebook: torch.Tensor, penalty: torch.Tensor
-) -> npt.NDArray[np.int64]:
+def nearest_codes(pooled: torch.Tensor, codebook: torch.Tensor, penalty: torch.Tensor) -> npt.NDArray[np.int64]:
     """Return the entries of least squared distance plus penalty, int64 [N, h, w].
 
     `pooled` float32 [N, D, h, w]; `codebook` float32 [K, D]; `penalty` float32 [K], in squared latent units.

@@ -109,9 +109,7 @@ def _context(
     """Return the context features of the stage after `earlier`, [P, h, w] on its grid."""
     stage = len(earlier)
     total = latent_sum(spec, arrays, earlier, shape, spec.strides[stage])
-    return arithmetic.convolve(
-        arithmetic.put(np.clip(total, -LATENT_LIMIT, LATENT_LIMIT)), f"prior{stage}.context"
-    )
+    return arithmetic.convolve(arithmetic.put(np.clip(total, -LATENT_LIMIT, LATENT_LIMIT)), f"prior{stage}.context")
 
 
 def _neighbours(

@@ -133,9 +133,7 @@ def check_arrays(spec: ModelSpec, arrays: ModelArrays) -> None:
         if layer is None:
             raise ModelMismatchError(f"model {spec.name!r}: layer {name!r} is missing; reinstall the model")
         _check_exact(spec.name, name, layer)
-    for stage, (entries, codebook, table) in enumerate(
-        zip(spec.entries, arrays.codebooks, arrays.tables, strict=True)
-    ):
+    for stage, (entries, codebook, table) in enumerate(zip(spec.entries, arrays.codebooks, arrays.tables, strict=True)):
         if codebook.shape != (entries, spec.latent_channels):
             raise ModelMismatchError(
                 f"model {spec.name!r}: codebook {stage} has shape {codebook.shape}, "

@@ -1,0 +1,270 @@
+"""The learned method of a detail stream: its fields, written and read (docs/format.md, 8.4 to 8.6)."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.detail import kernels
+from radcodec.detail.bits import get_leb, put_leb
+from radcodec.detail.fit import Predictor, local_error
+from radcodec.detail.maps import MapKind, TileBound, ValueMap, restore, step_map
+from radcodec.detail.model import model_float, model_int
+from radcodec.detail.plain import LEARNED, Mask, Tile, little
+from radcodec.detail.predictors import Predictors
+from radcodec.detail.prepare import Work
+from radcodec.detail.tables import TableSet
+from radcodec.detail.unmodel import decode_float, decode_int
+from radcodec.entropy.ans import encode_symbols
+from radcodec.errors import CorruptError
+from radcodec.types import SampleType
+
+NO_SPECIAL: npt.NDArray[np.bool_] = np.empty((0, 0, 0), np.bool_)
+TAIL = struct.Struct("<Bhh")  # shape, level, clamp exponent
+FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
+FLOAT_LATTICE_MAP = struct.Struct("<dd")  # a, b
+INT_LATTICE_MAP = struct.Struct("<qQ")  # a, b
+FRACTION_BITS = {4: 23, 8: 52}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Modelled:
+    """What the model makes of a tile: symbols and tables [n], the raw bits, and the settings that the fields name."""
+
+    tables: npt.NDArray[np.uint16]
+    symbols: npt.NDArray[np.uint8]
+    raw: npt.NDArray[np.uint8]
+    level: int
+    clamp: int
+
+
+def _level(work: Work, special: Mask | None, predictor: Predictor, fill: float) -> int:
+    """Quarter-octave index of the median prediction error in a corner of the tile."""
+    gain = work.how.gain[0, :64, :64] if work.how.gain.size else 1.0
+    values = work.values[0, :64, :64].astype(np.float64) * gain - fill
+    known = np.ones(values.shape, np.bool_) if special is None else ~special[0, :64, :64]
+    r = predictor.radius
+    padded = np.zeros((values.shape[0] + r, values.shape[1] + 2 * r))
+    padded[r:, r:-r] = np.where(known, values, 0.0)
+    error = local_error(padded, r, predictor.coefficients, known)[known]
+    middle = float(np.median(error)) if error.size else 1.0
+    floor = 2.0**-1000 if work.how.kind == MapKind.FLOAT else kernels.ERROR_FLOOR
+    return max(-3900, min(3900, int(np.floor(4.0 * np.log2(max(middle, floor))))))
+
+
+def _clamp_exponent(work: Work, special: Mask | None, fill: float) -> int:
+    """Smallest power of two that no window value of the tile exceeds."""
+    values = work.values
+    low, high = float(values.min()), float(values.max())
+    size = max(abs(low - fill), abs(high - fill))
+    if work.how.gain.size:
+        size = (max(abs(low), abs(high)) + 1.0) * float(work.how.gain.max()) + abs(fill)
+    return max(-1000, min(1000, int(np.ceil(np.log2(max(size, 2.0**-1000))))))
+
+
+def model(special: Mask | None, predictors: Predictors, work: Work) -> _Modelled | None:
+    """The model's pass over a tile, or None where it cannot carry the tile or gains nothing."""
+    predictor, how, values = predictors.predictors[0], work.how, work.values
+    fill = how.fill(predictors.fill)
+    clamp = _clamp_exponent(work, special, fill)
+    if how.kind != MapKind.FLOAT and (clamp > 52 or abs(fill) > 2.0**52):
+        return None
+    level = _level(work, special, predictor, fill)
+    tables, symbols = np.empty(values.size, np.uint16), np.empty(values.size, np.uint8)
+    size = how.sample_type.size_bytes
+    raw = np.zeros(values.size * size + kernels.RAW_SPARE, np.uint8)
+    mask = NO_SPECIAL if special is None else special
+    setting = np.array([predictor.radius, level, clamp, how.z, how.mantissa], np.int64)
+    coefs = predictor.coefficients
+    if how.kind == MapKind.FLOAT:
+        status, n, bits = model_float(values, mask, coefs, setting, fill, tables, symbols, raw)
+    else:
+        status, n, bits = model_int(values, mask, how.gain, how.dither, coefs, setting, fill, tables, symbols, raw)
+    if status != kernels.OK:
+        return None
+    return _Modelled(tables=tables[:n], symbols=symbols[:n], raw=raw[: (bits + 7) // 8], level=level, clamp=clamp)
+
+
+def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, work: Work) -> bytes | None:
+    """Method 2, or None where the model cannot carry the tile or gains nothing."""
+    done = model(special, predictors, work)
+    if done is None:
+        return None
+    how = work.how
+    shape, words = _encode_words(done.symbols, done.tables, predictors.tables)
+    out = bytearray((LEARNED,))
+    put_leb(out, 0)
+    out.append(how.kind)
+    if how.kind == MapKind.FLOAT:
+        out += FLOAT_MAP.pack(how.z, how.mantissa)
+    elif how.kind == MapKind.FLOAT_LATTICE:
+        out += FLOAT_LATTICE_MAP.pack(how.a, how.b)
+    elif how.kind == MapKind.INT_LATTICE:
+        out += INT_LATTICE_MAP.pack(how.a, how.b)
+    out += TAIL.pack(shape, done.level, done.clamp)
+    for number in (words.size, done.raw.size, work.patches.size):
+        put_leb(out, number)
+    before = 0
+    for i in work.patches.tolist():
+        put_leb(out, i - before)
+        out += little(tile.reshape(-1)[i : i + 1]).tobytes()
+        before = i
+    return bytes(out) + words.astype("<u4").tobytes() + done.raw.tobytes()
+
+
+def _encode_words(
+    symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
+) -> tuple[int, npt.NDArray[np.uint32]]:
+    """The shape that codes the symbols in the fewest bits, and the ANS words it gives."""
+    shape = 0
+    if table_set.n_shapes > 1 and symbols.size:
+        stride = max(1, symbols.size // 32768)
+        at, what = tables[::stride], symbols[::stride]
+        costs = []
+        for cumulative in table_set.cumulative:
+            size = cumulative[at, what.astype(np.intp) + 1] - cumulative[at, what]
+            costs.append(-float(np.log2(size.astype(np.float64)).sum()))
+        shape = int(np.argmin(costs))
+    words = np.empty(symbols.size + 2, np.uint32)
+    count = encode_symbols(symbols, tables, table_set.cumulative[shape], words)
+    return shape, words[:count]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fields:
+    """The fields of a learned stream."""
+
+    predictor: Predictor
+    how: ValueMap
+    shape: int
+    level: int
+    clamp: int
+    patch_at: npt.NDArray[np.int64]
+    patch_values: Tile
+    words: npt.NDArray[np.uint32]
+    raw: npt.NDArray[np.uint8]
+    n_raw: int
+
+
+def decode_learned(
+    body: memoryview,
+    shape: tuple[int, int, int],
+    sample_type: SampleType,
+    special: Mask | None,
+    predictors: Predictors,
+    bound: TileBound | None,
+) -> Tile:
+    """Samples of method 2."""
+    f = _parse_learned(body, shape, sample_type, predictors, bound)
+    fill = f.how.fill(predictors.fill)
+    if not np.isfinite(fill) or (f.how.kind != MapKind.FLOAT and (f.clamp > 52 or abs(fill) > 2.0**52)):
+        raise CorruptError("detail stream: fill or clamp is out of range")
+    mask = NO_SPECIAL if special is None else special
+    setting = np.array([f.predictor.radius, f.level, f.clamp, f.how.z, f.how.mantissa], np.int64)
+    cumulative, starts = predictors.tables.cumulative[f.shape], predictors.tables.starts[f.shape]
+    coefs = f.predictor.coefficients
+    n_bits = 8 * f.n_raw
+    if f.how.kind == MapKind.FLOAT:
+        real = np.empty(shape)
+        status = decode_float(real, mask, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits)
+        values: Tile = real
+    else:
+        values = np.empty(shape, np.int64)
+        status = decode_int(
+            values, mask, f.how.gain, f.how.dither, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits
+        )
+    if status != kernels.OK:
+        raise CorruptError("detail stream: its symbols or raw bits do not end where they should")
+    out = restore(values, f.how)
+    if f.patch_at.size:
+        out.reshape(-1)[f.patch_at] = f.patch_values
+    return out
+
+
+def _parse_learned(
+    body: memoryview,
+    shape: tuple[int, int, int],
+    sample_type: SampleType,
+    predictors: Predictors,
+    bound: TileBound | None,
+) -> _Fields:
+    """Fields of a learned stream, each within its range."""
+    number, pos = get_leb(body, 0)
+    if number >= len(predictors.predictors):
+        raise CorruptError(f"detail stream: expected a predictor under {len(predictors.predictors)}, found {number}")
+    how, pos = _parse_map(body, pos, shape, sample_type, bound)
+    if pos + TAIL.size > len(body):
+        raise CorruptError("detail stream: ends within its fields")
+    which, level, clamp = TAIL.unpack_from(body, pos)
+    n_words, pos = get_leb(body, pos + TAIL.size)
+    n_raw, pos = get_leb(body, pos)
+    n_patches, pos = get_leb(body, pos)
+    if which >= predictors.tables.n_shapes or abs(level) > 4000 or abs(clamp) > 1000:
+        raise CorruptError(f"detail stream: shape {which}, level {level} or clamp {clamp} is out of range")
+    size, n = sample_type.size_bytes, int(np.prod(shape))
+    if n_patches > n or n_patches * (size + 1) + 4 * n_words + n_raw > len(body) - pos:
+        raise CorruptError("detail stream: declares more than it holds")
+    at = np.empty(n_patches, np.int64)
+    values = bytearray()
+    last = 0
+    for i in range(n_patches):
+        step, pos = get_leb(body, pos)
+        last += step
+        if last >= n or (step == 0 and i > 0):
+            raise CorruptError(f"detail stream: patch {i} is at sample {last} of {n}, or not after the one before")
+        at[i] = last
+        values += body[pos : pos + size]
+        pos += size
+    if pos + 4 * n_words + n_raw != len(body):
+        raise CorruptError(f"detail stream: expected {pos + 4 * n_words + n_raw} bytes, found {len(body)}")
+    raw = np.zeros(n_raw + kernels.RAW_SPARE, np.uint8)
+    raw[:n_raw] = np.frombuffer(body, np.uint8, n_raw, pos + 4 * n_words)
+    dtype = np.dtype(sample_type.dtype_str)
+    return _Fields(
+        predictor=predictors.predictors[number],
+        how=how,
+        shape=which,
+        level=level,
+        clamp=clamp,
+        patch_at=at,
+        patch_values=np.frombuffer(bytes(values), dtype.newbyteorder("<")).astype(dtype),
+        words=np.frombuffer(body, "<u4", n_words, pos).astype(np.uint32),
+        raw=raw,
+        n_raw=n_raw,
+    )
+
+
+def _parse_map(
+    body: memoryview, pos: int, shape: tuple[int, int, int], sample_type: SampleType, bound: TileBound | None
+) -> tuple[ValueMap, int]:
+    """The map that a learned stream names, and the position behind its parameters."""
+    kind = body[pos] if pos < len(body) else 255
+    pos += 1
+    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 0}
+    if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
+        raise CorruptError(f"detail stream: expected a map 0 to 3 and its parameters, found {kind}")
+    end = pos + sizes[MapKind(kind)]
+    if kind == MapKind.STEPS:
+        how = step_map(bound, shape, sample_type) if bound is not None else None
+        if how is None:
+            raise CorruptError("detail stream: uses steps, but its image has no bound there")
+        return how, end
+    if (kind == MapKind.INT_LATTICE) == sample_type.is_float:
+        raise CorruptError(f"detail stream: map {kind} does not fit {sample_type.name}")
+    if kind == MapKind.INT_LATTICE:
+        a, b = INT_LATTICE_MAP.unpack_from(body, pos)
+        if b == 0:
+            raise CorruptError("detail stream: a lattice step of 0")
+        return ValueMap(kind=MapKind.INT_LATTICE, sample_type=sample_type, a=a, b=b), end
+    if kind == MapKind.FLOAT_LATTICE:
+        fa, fb = FLOAT_LATTICE_MAP.unpack_from(body, pos)
+        if not (np.isfinite(fa) and np.isfinite(fb) and fb != 0.0):
+            raise CorruptError(f"detail stream: a lattice of {fa} and {fb}")
+        return ValueMap(kind=MapKind.FLOAT_LATTICE, sample_type=sample_type, a=fa, b=fb), end
+    z, mantissa = FLOAT_MAP.unpack_from(body, pos)
+    if not -1022 <= z <= 1000 or mantissa > FRACTION_BITS[sample_type.size_bytes]:
+        raise CorruptError(f"detail stream: a quantum of 2^{z} with {mantissa} fraction bits")
+    return ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z, mantissa=mantissa), end

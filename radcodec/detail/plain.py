@@ -1,0 +1,54 @@
+"""The plain methods of a detail stream: raw and shuffled samples (docs/format.md, 8.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+from radcodec.errors import CorruptError
+
+RAW, SHUFFLED, LEARNED = 0, 1, 2
+ZSTD_LEVEL = 3
+MAX_WINDOW = 1 << 27
+
+Tile = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+
+def little(tile: Tile) -> Tile:
+    """The tile with little-endian samples."""
+    return tile.astype(tile.dtype.newbyteorder("<"), copy=False)
+
+
+def encode_raw(tile: Tile) -> bytes:
+    """Method 0."""
+    return bytes((RAW,)) + little(tile).tobytes()
+
+
+def decode_raw(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
+    """Samples of method 0."""
+    if len(body) != size:
+        raise CorruptError(f"detail stream: expected {size} raw bytes, found {len(body)}")
+    return np.frombuffer(body, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+def encode_shuffled(tile: Tile) -> bytes:
+    """Method 1."""
+    octets = np.frombuffer(little(tile).tobytes(), np.uint8).reshape(-1, tile.dtype.itemsize)
+    return bytes((SHUFFLED,)) + zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(octets.T.tobytes())
+
+
+def decode_shuffled(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
+    """Samples of method 1."""
+    try:
+        reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(body, read_across_frames=False)
+        octets = reader.read(size + 1)
+    except zstandard.ZstdError as err:
+        raise CorruptError(f"detail stream: not a zstd frame: {err}") from err
+    if len(octets) != size:
+        raise CorruptError(f"detail stream: expected {size} bytes in the frame, found {len(octets)} or more")
+    planes = np.frombuffer(octets, np.uint8).reshape(dtype.itemsize, -1)
+    return np.frombuffer(planes.T.tobytes(), dtype.newbyteorder("<")).astype(dtype).reshape(shape)

@@ -1,0 +1,96 @@
+"""A tile made ready for the learned method: the choice of its map, its working values and its patches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.detail import kernels
+from radcodec.detail.maps import (
+    MapKind,
+    TileBound,
+    ValueMap,
+    float_lattice,
+    int_lattice,
+    quantise,
+    restore,
+    step_map,
+)
+from radcodec.detail.plain import Mask, Tile
+from radcodec.types import SampleType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A tile ready to be modelled: working values, their map, and the samples that patches must set right."""
+
+    values: npt.NDArray[Any]
+    how: ValueMap
+    patches: npt.NDArray[np.int64]
+
+
+def prepare(tile: Tile, special: Mask | None, bound: TileBound | None) -> Work | None:
+    """Working values of a tile, or None where it can only be stored as it is."""
+    if bound is not None:
+        sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
+        how = step_map(bound, (tile.shape[0], tile.shape[1], tile.shape[2]), sample_type)
+        steps = None if how is None else quantise(tile, special, how)
+        if how is not None and steps is not None:
+            patches = _violations(tile, special, restore(steps, how), bound)
+            if patches.size <= tile.size // 64:
+                return Work(values=steps, how=how, patches=patches)
+    if tile.dtype.kind != "f":
+        lattice = int_lattice(tile, special)
+        return None if lattice is None else Work(values=lattice[0], how=lattice[1], patches=np.empty(0, np.int64))
+    lattice = float_lattice(tile, special)
+    if lattice is not None:
+        patches = differences(tile, special, restore(*lattice))
+        if patches.size <= tile.size // 256:
+            return Work(values=lattice[0], how=lattice[1], patches=patches)
+    return _prepare_float(tile, special)
+
+
+def _prepare_float(tile: Tile, special: Mask | None) -> Work | None:
+    """Float working values of a tile, or None where they are out of the model's range."""
+    real = tile.astype(np.float64)
+    if special is not None:
+        real[special] = 0.0
+    size = np.abs(real)
+    if size.max(initial=0.0) >= 2.0**900 or size[size > 0].min(initial=1.0) < 2.0**-900:
+        return None
+    z, mantissa = kernels.float_quantum(real.reshape(-1))
+    sample_type = SampleType[f"F{tile.dtype.itemsize}"]
+    how = ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z, mantissa=mantissa)
+    return Work(values=real, how=how, patches=np.empty(0, np.int64))
+
+
+def _violations(tile: Tile, special: Mask | None, restored: Tile, bound: TileBound) -> npt.NDArray[np.int64]:
+    """Numbers of the samples whose restored value breaks the bound in physical units."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = bound.bscale != 1.0 or bound.bzero != 0.0
+        before, after = tile.astype(np.float64), restored.astype(np.float64)
+        if scaled:
+            before, after = bound.bzero + bound.bscale * before, bound.bzero + bound.bscale * after
+        wrong = ~(np.abs(after - before) <= (bound.error if bound.map is None else bound.map))
+    if special is not None:
+        wrong &= ~special
+    return np.flatnonzero(wrong)
+
+
+def differences(tile: Tile, special: Mask | None, restored: Tile) -> npt.NDArray[np.int64]:
+    """Numbers of the samples that are not restored bit for bit."""
+    kind = f"u{tile.dtype.itemsize}"
+    wrong = tile.view(kind) != restored.view(kind)
+    if special is not None:
+        wrong &= ~special
+    return np.flatnonzero(wrong)
+
+
+def patched(restored: Tile, patches: npt.NDArray[np.int64], tile: Tile) -> Tile:
+    """The restored tile with the patched samples of the original."""
+    if patches.size:
+        restored.reshape(-1)[patches] = tile.reshape(-1)[patches]
+    return restored

@@ -1,0 +1,140 @@
+"""The dry run: what each of a ladder of modes would take, measured on a sample of an image."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import time
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.bounds import BoundKind, BoundSpec, measure
+from radcodec.container.meta import ImageRecord
+from radcodec.container.reader import Reader
+from radcodec.decoder import Pixels, decode_image, open_image
+from radcodec.encoder import encode_array
+from radcodec.errors import ModelError, UnsupportedDataError
+from radcodec.fits.parse import parse_fits
+from radcodec.fits.source import open_fits_source
+from radcodec.image_encoder import EncodeOptions
+from radcodec.limits import DEFAULT_TILE
+from radcodec.masks import find_special
+from radcodec.tiles import count_tiles, plane_shape, tile_grid
+from radcodec.types import Mode, SampleType
+
+# Largest error of each rung in sigma; 0 is lossless.
+_RUNGS = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# Enough for three digits of the rate, a second of work.
+_SAMPLE_TILES = 4
+_SMALL_PIXELS = _SAMPLE_TILES * DEFAULT_TILE * DEFAULT_TILE
+
+
+def _sample(image: Pixels) -> Pixels:
+    """The image [P, H, W] where it is small, else a few of its tiles, evenly spread, as planes of one size."""
+    if image.size <= _SMALL_PIXELS:
+        return image
+    grid = tile_grid(image.shape, DEFAULT_TILE)
+    if grid.n_tiles <= 1:
+        return image
+    chosen = [(2 * place + 1) * grid.n_tiles // (2 * _SAMPLE_TILES) for place in range(_SAMPLE_TILES)]
+    boxes = [grid.box(tile) for tile in dict.fromkeys(chosen)]
+    n_planes, height, width = (min(box[2 * axis + 1] - box[2 * axis] for box in boxes) for axis in range(3))
+    parts = [image[p0 : p0 + n_planes, y0 : y0 + height, x0 : x0 + width] for p0, _, y0, _, x0, _ in boxes]
+    return np.concatenate(parts)
+
+
+def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageRecord, int]:
+    """Stored samples [P, H, W] (a sample of them) of the first image of a FITS file, its record, its pixels."""
+    with open_fits_source(src) as buffer:
+        hdu = next((hdu for hdu in parse_fits(buffer) if hdu.image is not None), None)
+        if hdu is None or hdu.image is None:
+            raise UnsupportedDataError("expected a FITS file with an image, found none: there is nothing to estimate")
+        info = hdu.image
+        data = memoryview(buffer)[hdu.data_start : hdu.data_stop]
+        stored = np.frombuffer(data, ">" + info.sample_type.dtype_str).reshape(plane_shape(info.shape))
+        sample = _sample(stored).astype(info.sample_type.dtype_str)
+        del stored, data
+    record = ImageRecord(
+        sample_type=info.sample_type,
+        shape=sample.shape,
+        tile_size=DEFAULT_TILE,
+        bscale=info.bscale,
+        bzero=info.bzero,
+        blank=info.blank,
+        unit=info.unit,
+    )
+    return sample, record, math.prod(info.shape)
+
+
+def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
+    sample = _sample(array.reshape(plane_shape(array.shape)))
+    native = np.ascontiguousarray(sample, sample.dtype.newbyteorder("="))
+    sample_type = SampleType[native.dtype.str[1:].upper()]
+    return native, ImageRecord(sample_type=sample_type, shape=native.shape, tile_size=DEFAULT_TILE), array.size
+
+
+def _options(mode: Mode, step: float, threads: int, model: str | None) -> EncodeOptions:
+    return EncodeOptions(
+        mode=mode,
+        bound=BoundSpec(kind=BoundKind.SIGMA, value=step) if mode is Mode.BOUNDED else None,
+        tile_size=DEFAULT_TILE,
+        threads=threads,
+        model=model,
+    )
+
+
+def estimate_ladder(
+    src: str | os.PathLike[str] | BinaryIO | npt.NDArray[Any], *, model: str | None, threads: int
+) -> list[dict[str, Any]]:
+    """One dict a mode, as `radcodec.estimate` describes; errors as there."""
+    sample, record, n_pixels = _array_image(src) if isinstance(src, np.ndarray) else _first_image(src)
+    special = find_special(sample, blank=record.blank, exact=False)
+    sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
+    sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
+    rungs = [(Mode.BOUNDED if step else Mode.LOSSLESS, step) for step in _RUNGS] + [(Mode.LOSSY, 0.0)]
+    rows: list[dict[str, Any]] = []
+    for mode, step in rungs:
+        if mode is Mode.BOUNDED and sigma == 0.0:
+            continue
+        start = time.perf_counter()
+        try:
+            restored, size = _round_trip(sample, _options(mode, step, threads, model))
+        except ModelError:
+            # Without a base layer there is no lossy mode to tell about.
+            continue
+        seconds = time.perf_counter() - start
+        rows.append(
+            {
+                "mode": mode.name.lower(),
+                "max_error": step * sigma * abs(record.bscale) if step else None,
+                "max_error_sigma": step or None,
+                "bits_per_pixel": 8 * size / sample.size,
+                "noise_added_percent": _noise_added(sample, restored, special, sigma),
+                "seconds": seconds * n_pixels / sample.size,
+            }
+        )
+    return rows
+
+
+def _round_trip(sample: Pixels, options: EncodeOptions) -> tuple[Pixels, int]:
+    """What a sample restores to and how many bytes it takes."""
+    out = io.BytesIO()
+    size = encode_array(sample, options).write_to(out)
+    reader = Reader(out.getvalue(), count_tiles=count_tiles)
+    return decode_image(open_image(reader, 0), options.threads), size
+
+
+def _noise_added(
+    before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float
+) -> float | None:
+    """By how many percent the error raises the noise, added in squares; None without noise."""
+    if sigma == 0.0:
+        return None
+    with np.errstate(invalid="ignore"):
+        error = after.astype(np.float64) - before.astype(np.float64)
+    kept = error if special is None else error[~special]
+    power = float(np.mean(kept * kept)) if kept.size else 0.0
+    return 100 * (math.sqrt(1 + power / sigma**2) - 1)
