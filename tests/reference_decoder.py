@@ -487,7 +487,7 @@ def decode_detail(
     coder = LearnedTile(shape, special, radius, coefficients)
     maps = ValueMap(cur, image, tile, n, errors)
     coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
-    coder.mantissa = 23 if dtype.itemsize == 4 else 52
+    coder.fraction_bits = maps.fraction_bits
     coder.fill = maps.working_fill(image.predictors.fill)
     coder.shape_number, coder.level, coder.clamp = cur.get("B"), cur.get("h"), cur.get("h")
     need(coder.shape_number < table_counts().shape[0], "shape")
@@ -514,14 +514,16 @@ class ValueMap:
     """Between working values and samples (8.4): reads its fields."""
 
     def __init__(self, cur: Cursor, image: Image, tile: int, n: int, errors: Samples | None) -> None:
-        self.dtype, self.n, self.kind, self.z = image.dtype, n, cur.get("B"), 0
+        self.dtype, self.n, self.kind = image.dtype, n, cur.get("B")
+        self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
         is_float = self.dtype.kind == "f"
         need(self.kind <= 3, "map")
         need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
         if self.kind == 0:
-            self.z = cur.get("h")
+            self.z, self.fraction_bits = cur.get("h"), cur.get("B")
             need(-1022 <= self.z <= 1000, "quantum")
+            need(self.fraction_bits <= (23 if self.dtype.itemsize == 4 else 52), "fraction bits")
         elif self.kind == 1:
             self.a, self.b = cur.get("d"), cur.get("d")
             need(math.isfinite(self.a) and math.isfinite(self.b) and self.b != 0, "lattice")
@@ -588,7 +590,7 @@ class LearnedTile:
 
     kind: int
     z: int
-    mantissa: int
+    fraction_bits: int
     fill: float
     shape_number: int
     level: int
@@ -674,7 +676,7 @@ class LearnedTile:
         """The bin m, or None where the value follows as 64 raw bits."""
         rho = (centre + h) * 2.0**-d
         base = math.floor(rho)
-        phase = math.floor(8 * (rho - base))
+        phase = min(math.floor(8 * (rho - base)), 7)  # rho - base rounds to 1 for a rho a little under 0
         table = min(max(eighth(s) - 8 * d + 48, 0), 71)
         S = self.ans.symbol(cumulative(self.shape_number, table, phase))
         if S:
@@ -695,7 +697,7 @@ class LearnedTile:
 
     def float_unit(self, mu: float) -> int:
         """u of map 0."""
-        return max(self.z, exponent(abs(mu)) - self.mantissa) if mu else self.z
+        return max(self.z, exponent(abs(mu)) - self.fraction_bits) if abs(mu) >= 2.0**-1000 else self.z
 
     def decode_float(self, mu: float, s: float) -> float:
         """Value of map 0."""
@@ -709,20 +711,19 @@ class LearnedTile:
         else:
             magnitude = self.refine(m if m >= 0 else -m - 1, d)
             v = magnitude if m >= 0 else -magnitude
-        limit = float(np.finfo("f4").max) if self.mantissa == 23 else 2.0**1001
-        need(abs(v) <= limit, "value")  # also false for a NaN
+        need(abs(v) <= 2.0**1001, "value")  # also false for a NaN
         return v
 
     def refine(self, M: int, d: int) -> float:
         """Magnitude in the magnitude bin M."""
         if M > 0:
-            f = max(self.z, M.bit_length() - 1 + d - self.mantissa)
+            f = max(self.z, M.bit_length() - 1 + d - self.fraction_bits)
             r, f = (self.raw.take(d - f), f) if d > f else (0, d)
             return scaled(M, d) + scaled(r, f)
         f = d
-        while f - self.mantissa - 1 >= self.z:
+        while f - self.fraction_bits - 1 >= self.z:
             if self.raw.take(1):
-                return scaled(1, f - 1) + scaled(self.raw.take(self.mantissa), f - self.mantissa - 1)
+                return scaled(1, f - 1) + scaled(self.raw.take(self.fraction_bits), f - self.fraction_bits - 1)
             f -= 1
         return scaled(self.raw.take(max(0, f - self.z)), self.z)
 
@@ -807,7 +808,7 @@ def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], is_copy: boo
 
 def decode_file(data: bytes) -> bytes | Samples:
     """What a .rcz file restores to: the FITS file (kind FITS) or the array (kind array)."""
-    kind, _mode, flags, sections = read_sections(bytes(data))
+    kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
     meta = read_meta(unpack_section(stored["META"], True), kind)
     entry_bytes = sum(len(tile_slices(image)) * (16 + 8 * image.stages) for image in meta.images)
@@ -815,6 +816,7 @@ def decode_file(data: bytes) -> bytes | Samples:
     params = stored["PARAMS"]
     read_params(unpack_section(params, False) if params else b"", meta.images)
     is_copy = bool(flags & 1)
+    need(not is_copy or (mode == 2 and all(image.stages for image in meta.images)), "base-only copy without a base")
     cur = {name: Cursor(stored[name]) for name in ("INDEX", "BASE", "TILES")}
     arrays = [restore_image(image, meta, cur, is_copy) for image in meta.images]
     for cursor in cur.values():
