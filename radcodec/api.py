@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Path = str | os.PathLike[str]
 Region = str | tuple[tuple[int, int], tuple[int, int]]
 
+Progress = Callable[[int], None]
+
 _DEFAULT_PREVIEW_PERCENT = 1.0
 
 
@@ -45,6 +47,7 @@ def _options(
     tile: int,
     dither: bool,
     provenance: bool = True,
+    progress: Progress | None = None,
 ) -> EncodeOptions:
     """Options that fit together; raises BoundError or InputError where they do not."""
     from radcodec.bounds import parse_bound
@@ -78,6 +81,7 @@ def _options(
         threads=usable_threads(threads),
         verify=verify,
         provenance=provenance,
+        progress=progress,
     )
 
 
@@ -224,6 +228,7 @@ def compress(
     tile: int = DEFAULT_TILE,
     dither: bool = False,
     no_provenance: bool = False,
+    progress: Progress | None = None,
 ) -> Report:
     """Compress a FITS file; what was written, as a `Report`.
 
@@ -239,6 +244,8 @@ def compress(
         Percent of the file that the coarse base layer for quick looks may take; 1 for None.
     no_provenance
         Leave the headers of bounded and lossy images as they are.
+    progress
+        Called now and then with the number of pixels done since the last call.
 
     The other options are those of `encode`, bounds in the image's unit; a bound may have a unit (``"20uJy/beam"``).
 
@@ -266,6 +273,7 @@ def compress(
         tile=tile,
         dither=dither,
         provenance=not no_provenance,
+        progress=progress,
     )
     if dst is None:
         if not isinstance(src, (str, os.PathLike)):
@@ -290,10 +298,12 @@ def decompress(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Restore the FITS file of a ``.rcz`` file; what it was restored from, as a `Report`.
 
     A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``.
+    ``progress`` is called now and then with the number of bytes done since the last call.
 
     Raises
     ------
@@ -317,7 +327,7 @@ def decompress(
         reader.check_whole_file()
         with _target(dst, overwrite=overwrite, like=src) as out:
             if reader.prelude.kind is Kind.FITS:
-                decode_fits_to(reader, out, n_threads)
+                decode_fits_to(reader, out, n_threads, progress=progress)
             else:
                 for piece in array_to_fits_bytes(decode_array(reader, n_threads)):
                     out.write(piece)

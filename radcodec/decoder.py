@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -375,8 +375,12 @@ def _fits_pieces(reader: Reader, threads: int) -> Iterator[bytes | memoryview]:
         position += hdu.tail_bytes
 
 
-def decode_fits_to(reader: Reader, out: BinaryIO, threads: int) -> int:
+def decode_fits_to(
+    reader: Reader, out: BinaryIO, threads: int, *, progress: Callable[[int], None] | None = None
+) -> int:
     """Number of bytes of the restored FITS file, written to ``out`` as it is decoded.
+
+    ``progress`` is told how many more bytes are done.
 
     Raises
     ------
@@ -391,4 +395,6 @@ def decode_fits_to(reader: Reader, out: BinaryIO, threads: int) -> int:
     for piece in iter_fits_bytes(reader, threads):
         out.write(piece)
         total += len(piece)
+        if progress is not None:
+            progress(len(piece))
     return total

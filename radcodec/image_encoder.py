@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
-    """How to encode. ``bound`` is given in bounded mode; ``bpp`` or ``n_stages`` may be given in lossy mode."""
+    """How to encode. ``bound`` is given in bounded mode; ``bpp`` or ``n_stages`` may be given in lossy mode.
+
+    ``progress`` is told how many more pixels are done, from the caller's thread.
+    """
 
     mode: Mode
     bound: BoundSpec | None = None
@@ -41,6 +44,7 @@ class EncodeOptions:
     threads: int
     verify: bool = True
     provenance: bool = True
+    progress: Callable[[int], None] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,11 @@ class FinishedImage:
     params: ParamBlocks = field(repr=False)
     tiles: Sequence[TileStreams] = field(repr=False)
     pixels: Pixels = field(repr=False)
+
+
+def _tell(options: EncodeOptions, box: Box) -> None:
+    if options.progress is not None:
+        options.progress((box[1] - box[0]) * (box[3] - box[2]) * (box[5] - box[4]))
 
 
 def _cut(array: npt.NDArray[Any], box: Box) -> npt.NDArray[Any]:
@@ -215,9 +224,10 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
             _cut(coded.pixels, box)[...] = restored
         return stream
 
-    details = list(coded.details)
+    details, grid = list(coded.details), coding.grid
     for tile, stream in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
         details[tile] = stream
+        _tell(options, grid.box(tile))
     return replace(coded, coding=coding, details=details, params=replace(coded.params, predictors=block))
 
 
@@ -243,9 +253,11 @@ def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> Cod
         return not lossy or all(sigma > 0 for sigma in sigmas[box[0] : box[1]])
 
     def one(tile: int) -> tuple[bytes, ...]:
+        box = grid.box(tile)
+        if lossy:
+            _tell(options, box)
         if not usable(tile):
             return (b"",) * model.n_stages
-        box = grid.box(tile)
         return encode_base(model, _cut(coded.original, box), special_of(tile), pairs[box[0] : box[1]])
 
     # The model may hold torch's threads to one for its whole time, so tiles are not spread over threads here.

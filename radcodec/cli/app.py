@@ -1,0 +1,80 @@
+"""The click group, its commands loaded lazily, and what happens to their errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from radcodec.cli.errors import DONE, EXPECTED, SYSTEM, error_line, exit_code
+from radcodec.version import VERSION
+
+# Command to module, one line of help; so that listing or running one command imports no other.
+_COMMANDS = {
+    "compress": ("radcodec.cli.compress", "Compress FITS files: exactly unless told otherwise."),
+    "decompress": ("radcodec.cli.restore", "Restore a FITS file."),
+    "info": ("radcodec.cli.inspect", "Say what a file holds, without decoding a pixel."),
+    "verify": ("radcodec.cli.restore", "Check a file, also against the original."),
+    "cutout": ("radcodec.cli.restore", "Write a rectangle of an image as a FITS file."),
+    "preview": ("radcodec.cli.restore", "Write a picture of an image."),
+    "estimate": ("radcodec.cli.inspect", "Dry run: what each mode would take."),
+    "models": ("radcodec.cli.inspect", "List the models of the base layer."),
+    "demo": ("radcodec.cli.demo", "The main job on an embedded sample."),
+    "train": ("radcodec.cli.train", "Train a model as a configuration says."),
+}
+
+
+class _Group(click.Group):
+    """A group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of use."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="radcodec")
+def radcodec() -> None:
+    """Compress radio-astronomical FITS images: exactly, within a bound, or to a bit-rate."""
+
+
+def _tell(line: str) -> None:
+    """Write a line to standard error, if that still takes one."""
+    try:
+        click.echo(line, err=True)
+    except OSError:
+        pass
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Exit code of the command line with these arguments. Never raises for an error that is expected."""
+    try:
+        code = radcodec.main(args=list(arguments), prog_name="radcodec", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not complain about that again on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _tell("radcodec: the reader of the output has gone")
+        return SYSTEM
+    except click.exceptions.NoArgsIsHelpError as error:
+        _tell(error.format_message())
+        return exit_code(error)
+    except EXPECTED as error:
+        _tell(error_line(error))
+        return exit_code(error)
+    return code if isinstance(code, int) else DONE

@@ -1,0 +1,56 @@
+"""The one place where errors become exit codes and lines on standard error."""
+
+from __future__ import annotations
+
+import click
+
+from radcodec.errors import (
+    BoundError,
+    FormatError,
+    GuaranteeError,
+    InputError,
+    ModelError,
+    UnsupportedDataError,
+)
+
+DONE, NO_GUARANTEE, USAGE, BAD_INPUT, NO_MODEL, SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+# The first class that an error is an instance of counts.
+_CODES: tuple[tuple[type[BaseException], int], ...] = (
+    (GuaranteeError, NO_GUARANTEE),
+    (UnsupportedDataError, BAD_INPUT),
+    (BoundError, USAGE),
+    (InputError, USAGE),
+    (FormatError, BAD_INPUT),
+    (ModelError, NO_MODEL),
+    (FileExistsError, USAGE),
+    (OSError, SYSTEM),
+    (MemoryError, SYSTEM),
+    (click.ClickException, USAGE),
+    (click.Abort, INTERRUPTED),
+    (KeyboardInterrupt, INTERRUPTED),
+)
+
+# Errors that are told in one line; anything else is a bug and shows as one.
+EXPECTED = tuple(kind for kind, _ in _CODES)
+
+
+def exit_code(error: BaseException) -> int:
+    """Exit code of an error of one of the classes in ``EXPECTED``."""
+    return next(code for kind, code in _CODES if isinstance(error, kind))
+
+
+def error_line(error: BaseException, name: str = "") -> str:
+    """The error as one line, with the file it is about where that is known and not yet in it."""
+    if isinstance(error, click.ClickException):
+        text = error.format_message()
+    elif isinstance(error, (KeyboardInterrupt, click.Abort)):
+        text = "interrupted"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
+    elif isinstance(error, MemoryError):
+        text = "the memory of this machine does not suffice"
+    else:
+        text = str(error)
+    text = " ".join(text.split())
+    return f"radcodec: {name}: {text}" if name and name not in text else f"radcodec: {text}"

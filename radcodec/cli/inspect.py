@@ -1,0 +1,111 @@
+"""``radcodec info``, ``estimate`` and ``models``: nothing is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from radcodec import api
+from radcodec.cli.common import (
+    json_option,
+    print_json,
+    seekable_source,
+    size_text,
+    source_of,
+    threads_option,
+    told_of,
+)
+from radcodec.cli.errors import DONE
+from radcodec.report import Report
+
+
+def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
+    words = [f"  HDU {number}", hdu["kind"]]
+    if hdu["name"]:
+        words.append(repr(hdu["name"]))
+    if "shape" in hdu:
+        shape = "x".join(map(str, hdu["shape"])) or "one pixel"
+        words += [hdu["sample_type"], shape, f"tile {hdu['tile']}"]
+        if hdu["base_stages"]:
+            words.append(f"{hdu['base_stages']} base stages")
+        if hdu["max_error"] is not None:
+            in_sigma = f" = {hdu['max_error_sigma']:g} sigma" if hdu["max_error_sigma"] else ""
+            words.append(f"max error {hdu['max_error']:.6g} {hdu['unit']}".rstrip() + in_sigma)
+    if hdu["note"]:
+        words.append(f"({hdu['note']})")
+    return "  ".join(words)
+
+
+def _info_lines(name: str, report: Report) -> list[str]:
+    """What people read about a file."""
+    rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
+    sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)} ({report.ratio:.2f}x, {rate})"
+    lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
+    lines.append(f"  format {report.format_version}, written by {report.writer}")
+    if report.base_only:
+        lines.append("  base-only copy of another file")
+    if report.model is not None:
+        lines.append(f"  model {report.model['name']}  sha256 {report.model['sha256']}")
+    lines += [_hdu_line(number, hdu) for number, hdu in enumerate(report.hdus)]
+    lines += [f"  {layer['name']:<12}{layer['bytes']:>14,} bytes" for layer in report.layers if layer["bytes"]]
+    lines.append(f"  restores to sha256 {report.restored_sha256}")
+    if report.original_sha256 not in (None, report.restored_sha256):
+        lines.append(f"  original    sha256 {report.original_sha256}")
+    return lines
+
+
+@click.command()
+@click.argument("source", metavar="IN.rcz")
+@json_option
+def info(source: str, as_json: bool) -> int:
+    """Say what a file holds, from its header and tile index alone."""
+    with told_of(source), api.open(seekable_source(source)) as file:
+        report = file.info
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        click.echo("\n".join(_info_lines(source, report)))
+    return DONE
+
+
+@click.command()
+@click.argument("source", metavar="IN.fits")
+@click.option("--model", metavar="NAME|PATH", help="Model of the base layer.")
+@threads_option
+@json_option
+def estimate(source: str, model: str | None, threads: int | None, as_json: bool) -> int:
+    """Dry run: what each of a ladder of modes would take, measured on a sample of the first image."""
+    with told_of(source):
+        rows = api.estimate(source_of(source), model=model, threads=threads)
+    if as_json:
+        print_json({"input": source, "modes": rows})
+        return DONE
+    click.echo(f"{'mode':<10}{'max error':>14}{'in sigma':>10}{'bits/px':>10}{'noise +%':>10}{'seconds':>9}")
+    for row in rows:
+        error = "" if row["max_error"] is None else f"{row['max_error']:.4g}"
+        in_sigma = "" if row["max_error_sigma"] is None else f"{row['max_error_sigma']:g}"
+        noise = "" if row["noise_added_percent"] is None else f"{row['noise_added_percent']:.2f}"
+        rate, seconds = f"{row['bits_per_pixel']:.3f}", f"{row['seconds']:.1f}"
+        click.echo(f"{row['mode']:<10}{error:>14}{in_sigma:>10}{rate:>10}{noise:>10}{seconds:>9}")
+    return DONE
+
+
+@click.command()
+@json_option
+def models(as_json: bool) -> int:
+    """List the models of the base layer, their hashes and cards."""
+    from radcodec.vqvae.store import list_models
+
+    records = list_models()
+    if as_json:
+        fields = ("name", "sha256", "default", "summary", "card")
+        print_json({"models": [{field: getattr(record, field) for field in fields} for record in records]})
+        return DONE
+    for record in records:
+        click.echo(f"{record.name}{' (default)' if record.default else ''}  sha256 {record.sha256}\n  {record.summary}")
+        if record.card:
+            click.echo("\n".join(f"  | {line}" for line in record.card.splitlines()))
+    if not records:
+        click.echo("no models are installed")
+    return DONE
