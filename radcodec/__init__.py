@@ -12,10 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from radcodec.version import VERSION as __version__
+from radcodec.version import VERSION
 
 if TYPE_CHECKING:
-    from radcodec.api import compress, cutout, decode, decompress, encode, estimate, open, preview, verify  # noqa: A004
+    from radcodec.api import compress, cutout, decode, decompress, encode, estimate, open, preview, verify
     from radcodec.errors import (
         BoundError,
         CorruptError,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     )
     from radcodec.rcz_file import RczFile
     from radcodec.report import Report
+
+__version__ = VERSION
 
 __all__ = [
     "BoundError",

@@ -15,8 +15,8 @@ def n_leading(sizes: StageSizes) -> int:
     return next((stage for stage, size in enumerate(sizes) if not size), len(sizes))
 
 
-def preview_stages(tiles: Sequence[StageSizes], *, other_bytes: int, fixed_bytes: int, percent: float) -> int:
-    """The largest number of stages that takes at most ``percent`` of a file; 0 where not even one does.
+def fits_preview(tiles: Sequence[StageSizes], *, other_bytes: int, fixed_bytes: int, percent: float) -> bool:
+    """Whether all of these stages take at most ``percent`` of the file, and hold anything at all.
 
     Parameters
     ----------
@@ -27,13 +27,10 @@ def preview_stages(tiles: Sequence[StageSizes], *, other_bytes: int, fixed_bytes
     fixed_bytes
         What a base layer of any number of stages adds beside its streams and index entries.
     """
-    best = 0
-    for n_stages in range(1, max(map(len, tiles), default=0) + 1):
-        streams = sum(sum(sizes[:n_stages]) for sizes in tiles)
-        base = streams + fixed_bytes + len(tiles) * (entry_bytes(n_stages) - entry_bytes(0))
-        if streams and 100 * base <= percent * (other_bytes + base):
-            best = n_stages
-    return best
+    streams = sum(map(sum, tiles))
+    entries = sum(entry_bytes(len(sizes)) - entry_bytes(0) for sizes in tiles)
+    base = streams + fixed_bytes + entries
+    return streams > 0 and 100 * base <= percent * (other_bytes + base)
 
 
 def fill_stages(tiles: Sequence[StageSizes], n_stages: int, budget_bytes: int) -> list[int] | None:

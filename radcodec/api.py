@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import io
-import math
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from radcodec.errors import BoundError, InputError
-from radcodec.limits import DEFAULT_TILE, MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
+from radcodec.errors import InputError
+from radcodec.limits import DEFAULT_TILE
 from radcodec.parallel import usable_threads
-from radcodec.paths import atomic_file, check_target, compressed_name, restored_name
+from radcodec.paths import check_output, compressed_name, output_file, restored_name
 from radcodec.rcz_file import RczFile, Source, open_reader
 from radcodec.report import Report, describe
-from radcodec.types import Kind, Mode
+from radcodec.types import Kind
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from radcodec.image_encoder import EncodeOptions
 
 Path = str | os.PathLike[str]
 Region = str | tuple[tuple[int, int], tuple[int, int]]
@@ -31,58 +28,6 @@ Region = str | tuple[tuple[int, int], tuple[int, int]]
 Progress = Callable[[int], None]
 
 _DEFAULT_PREVIEW_PERCENT = 1.0
-
-
-def _options(
-    *,
-    max_error: float | str | None,
-    lossy: bool,
-    lossy_bpp: float | None,
-    lossy_stages: int | None,
-    preview: float,
-    model: str | os.PathLike[str] | None,
-    threads: int | None,
-    verify: bool,
-    sigma: float | None,
-    tile: int,
-    dither: bool,
-    provenance: bool = True,
-    progress: Progress | None = None,
-) -> EncodeOptions:
-    """Options that fit together; raises BoundError or InputError where they do not."""
-    from radcodec.bounds import parse_bound
-    from radcodec.image_encoder import EncodeOptions
-
-    is_lossy = lossy or lossy_bpp is not None or lossy_stages is not None
-    if is_lossy and max_error is not None:
-        raise BoundError("expected either a largest error or lossy mode, found both: choose one")
-    if lossy_bpp is not None and lossy_stages is not None:
-        raise BoundError("expected either a bit-rate or a number of stages, found both: choose one")
-    if lossy_bpp is not None and not (math.isfinite(lossy_bpp) and lossy_bpp > 0):
-        raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
-    if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
-        raise BoundError(f"expected 1 stage of the base layer or more, found {lossy_stages}")
-    if max_error is None and (dither or sigma is not None):
-        raise BoundError("expected a largest error beside dither or a given noise, found none")
-    if not MIN_TILE <= tile <= MAX_TILE:
-        raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
-    if not 0 <= preview <= MAX_PREVIEW_PERCENT:
-        raise InputError(f"expected a preview of 0 to {MAX_PREVIEW_PERCENT:g} percent of the file, found {preview}")
-    return EncodeOptions(
-        mode=Mode.LOSSY if is_lossy else Mode.LOSSLESS if max_error is None else Mode.BOUNDED,
-        bound=None if max_error is None else parse_bound(max_error),
-        bpp=lossy_bpp,
-        n_stages=lossy_stages,
-        sigma=sigma,
-        dither=dither,
-        preview_percent=0.0 if is_lossy else float(preview),
-        model=None if model is None else os.fspath(model),
-        tile_size=tile,
-        threads=usable_threads(threads),
-        verify=verify,
-        provenance=provenance,
-        progress=progress,
-    )
 
 
 def encode(
@@ -139,8 +84,9 @@ def encode(
     import numpy as np
 
     from radcodec.encoder import encode_array
+    from radcodec.options import make_options
 
-    options = _options(
+    options = make_options(
         max_error=max_error,
         lossy=lossy,
         lossy_bpp=lossy_bpp,
@@ -185,32 +131,6 @@ def decode(data: Source, *, threads: int | None = None) -> npt.NDArray[Any]:
         return to_physical(decode_image(image, n_threads), image_info(image.coding.record))
 
 
-@contextmanager
-def _target(dst: Path | BinaryIO, *, overwrite: bool, like: object) -> Iterator[BinaryIO]:
-    """Where output goes: a file that appears when all is well, or the stream that was given."""
-    if isinstance(dst, (str, os.PathLike)):
-        path = os.fspath(like) if isinstance(like, (str, os.PathLike)) else None
-        with atomic_file(os.fspath(dst), overwrite=overwrite, like=path) as file:
-            yield file
-        return
-    # What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
-    import tempfile
-
-    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
-        yield spool  # type: ignore[misc]  # a binary file in all that is used here
-        spool.seek(0)
-        shutil.copyfileobj(spool, dst)
-
-
-def _check_destination(dst: Path | BinaryIO, src: object, overwrite: bool) -> None:
-    """Nothing; raises before any work is done where the target cannot be written."""
-    if not isinstance(dst, (str, os.PathLike)):
-        return
-    check_target(os.fspath(dst), overwrite)
-    if isinstance(src, (str, os.PathLike)) and os.path.exists(dst) and os.path.exists(src) and os.path.samefile(src, dst):
-        raise InputError(f"expected an output other than the input, found {os.fspath(dst)} for both")
-
-
 def compress(
     src: Path | BinaryIO,
     dst: Path | BinaryIO | None = None,
@@ -237,7 +157,7 @@ def compress(
     src
         A path or a binary stream, of a FITS file or a gzipped one.
     dst
-        A path, a binary stream, or None for the name of ``src`` with ``.rcz`` added. A file appears whole or not at all.
+        A path, a binary stream, or None for the name of ``src`` with ``.rcz`` added. It appears whole or not at all.
     overwrite
         Whether ``dst`` may exist.
     preview
@@ -258,9 +178,10 @@ def compress(
     """
     from radcodec.encoder import encode_fits
     from radcodec.fits.source import open_fits_source
+    from radcodec.options import make_options
 
     start = time.perf_counter()
-    options = _options(
+    options = make_options(
         max_error=max_error,
         lossy=lossy,
         lossy_bpp=lossy_bpp,
@@ -279,10 +200,10 @@ def compress(
         if not isinstance(src, (str, os.PathLike)):
             raise InputError("expected a name for the output of a stream, found none")
         dst = compressed_name(os.fspath(src))
-    _check_destination(dst, src, overwrite)
+    check_output(dst, src, overwrite)
     with open_fits_source(src) as buffer:
         encoded = encode_fits(buffer, options)
-        with _target(dst, overwrite=overwrite, like=src) as out:
+        with output_file(dst, overwrite=overwrite, like=src) as out:
             encoded.write_to(out)
             out.seek(0)
             with ExitStack() as stack:
@@ -321,11 +242,11 @@ def decompress(
         if not isinstance(src, (str, os.PathLike)):
             raise InputError("expected a name for the output of a stream, found none")
         dst = restored_name(os.fspath(src))
-    _check_destination(dst, src, overwrite)
+    check_output(dst, src, overwrite)
     with ExitStack() as stack:
         reader = open_reader(src, stack)
         reader.check_whole_file()
-        with _target(dst, overwrite=overwrite, like=src) as out:
+        with output_file(dst, overwrite=overwrite, like=src) as out:
             if reader.prelude.kind is Kind.FITS:
                 decode_fits_to(reader, out, n_threads, progress=progress)
             else:
@@ -335,7 +256,7 @@ def decompress(
         return describe(reader, path=path, seconds=time.perf_counter() - start)
 
 
-def open(source: Source, *, threads: int | None = None) -> RczFile:  # noqa: A001  # the name is the contract
+def open(source: Source, *, threads: int | None = None) -> RczFile:
     """A ``.rcz`` file opened for reading parts of it: only its header and tile index are read.
 
     Raises
@@ -370,20 +291,6 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
         return describe(reader, path=path, seconds=time.perf_counter() - start)
 
 
-def _parse_region(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Ranges of x and y from ``X0:X1,Y0:Y1`` or two pairs; raises InputError for anything else."""
-    if isinstance(region, str):
-        try:
-            x, y = (tuple(int(number) for number in part.split(":")) for part in region.split(","))
-        except ValueError as err:
-            raise InputError(f"expected a region such as 100:200,300:400 (x, then y), found {region!r}") from err
-    else:
-        x, y = (tuple(int(number) for number in pair) for pair in region)
-    if len(x) != 2 or len(y) != 2:
-        raise InputError(f"expected a region such as 100:200,300:400 (x, then y), found {region!r}")
-    return (x[0], x[1]), (y[0], y[1])
-
-
 def cutout(
     src: Source,
     dst: Path | BinaryIO,
@@ -412,9 +319,10 @@ def cutout(
     from radcodec.decoder import decode_region, first_image, image_header, sample_bytes
     from radcodec.fits.arrays import array_to_fits_bytes
     from radcodec.fits.cutout import cutout_header
+    from radcodec.indexing import parse_region
 
-    x, y = _parse_region(region)
-    _check_destination(dst, src, overwrite)
+    x, y = parse_region(region)
+    check_output(dst, src, overwrite)
     with ExitStack() as stack:
         reader = open_reader(src, stack)
         image = first_image(reader)
@@ -423,19 +331,21 @@ def cutout(
         new_header = cutout_header(header, shape=record.shape or (1,), x=x, y=y, plane=plane)
         planes = range(grid.n_planes) if plane is None else [plane]
         stored = decode_region(image, planes, y, x, usable_threads(threads))
-        pieces: tuple[Any, ...]
-        if reader.prelude.kind is Kind.FITS:
-            data = sample_bytes(stored, ">")
-        else:
-            data = array_to_fits_bytes(stored)[1]
+        is_fits = reader.prelude.kind is Kind.FITS
+        data = memoryview(sample_bytes(stored, ">")) if is_fits else array_to_fits_bytes(stored)[1]
         pieces = (new_header, data, b"\0" * (-len(data) % 2880))
-        with _target(dst, overwrite=overwrite, like=src) as out:
+        with output_file(dst, overwrite=overwrite, like=src) as out:
             for piece in pieces:
                 out.write(piece)
 
 
 def preview(
-    src: Source, dst: Path | BinaryIO | None = None, *, plane: int = 0, overwrite: bool = False, threads: int | None = None
+    src: Source,
+    dst: Path | BinaryIO | None = None,
+    *,
+    plane: int = 0,
+    overwrite: bool = False,
+    threads: int | None = None,
 ) -> npt.NDArray[np.float64]:
     """A quick look at one plane of the first image, float64 [H, W]; also written as a PNG file where ``dst`` is given.
 
@@ -448,13 +358,13 @@ def preview(
         As `decompress`.
     """
     if dst is not None:
-        _check_destination(dst, src, overwrite)
+        check_output(dst, src, overwrite)
     with RczFile(src, threads=threads) as file:
         image = file.preview(plane)
     if dst is not None:
         from radcodec.picture import sky_picture
 
-        with _target(dst, overwrite=overwrite, like=None) as out:
+        with output_file(dst, overwrite=overwrite, like=None) as out:
             out.write(sky_picture(image))
     return image
 
@@ -483,4 +393,3 @@ def estimate(
     from radcodec.estimator import estimate_ladder
 
     return estimate_ladder(src, model=None if model is None else os.fspath(model), threads=usable_threads(threads))
-

@@ -7,6 +7,7 @@ model stacked along y.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from radcodec.errors import CorruptError, ModelError
 from radcodec.types import SampleType
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel
+    from radcodec.vqvae import BaseModel, TileCodes
 
 # Offset and scale of each plane, float64 [P, 2].
 Normalisation = npt.NDArray[np.float64]
@@ -89,17 +90,22 @@ def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
     return pairs
 
 
-def encode_base(
+def code_base(
     model: BaseModel, tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, pairs: Normalisation
-) -> tuple[bytes, ...]:
-    """Stream of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes."""
+) -> TileCodes:
+    """Indices of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes."""
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
     if special is not None:
         values[special] = 0.0
     n_planes, height, width = tile.shape
-    codes = model.encode_tile(values.reshape(n_planes * height, width), 0.0, 1.0)
-    return tuple(stream or _NOTHING for stream in model.stage_streams(codes))
+    return model.encode_tile(values.reshape(n_planes * height, width), 0.0, 1.0)
+
+
+def pack_codes(model: BaseModel, codes: TileCodes, n_stages: int) -> tuple[bytes, ...]:
+    """Stream, never empty, of each of the first ``n_stages`` stages of a tile."""
+    first = replace(codes, indices=codes.indices[:n_stages])
+    return tuple(stream or _NOTHING for stream in model.stage_streams(first))
 
 
 def decode_base(

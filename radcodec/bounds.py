@@ -48,7 +48,8 @@ class BoundSpec:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBounds:
     """E of every pixel of one image, physical units: ``cells`` float32 [P, ceil(H/cell), ceil(W/cell)], else
-    ``planes`` float64 [P], else ``everywhere``; 0 means exact."""
+    ``planes`` float64 [P], else ``everywhere``; 0 means exact.
+    """
 
     everywhere: float = 0.0
     planes: npt.NDArray[np.float64] | None = None
@@ -155,7 +156,9 @@ def plan_bounds(
         return _same_everywhere(_absolute(spec, unit), 0.0, None)
     if spec.kind is BoundKind.LOCAL_SIGMA:
         if sigma is not None:
-            raise BoundError("expected no noise to be given beside a bound in localsigma, which measures it: leave it out")
+            raise BoundError(
+                "expected no noise to be given beside a bound in localsigma, which measures it: leave it out"
+            )
         return _plan_local(image, special, spec.value, bscale)
     if sigma is not None:
         return _same_everywhere(_checked(product_down(spec.value, sigma), spec.value), spec.value, sigma)

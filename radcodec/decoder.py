@@ -41,14 +41,16 @@ class Lazy:
         self._block = predictors
         self._model = model
         self._predictors: detail.Predictors | None = None
+        self._loaded = False
         self._lock = threading.Lock()
 
     @property
-    def predictors(self) -> detail.Predictors:
-        """The image's predictors; raises CorruptError where their block is unsound."""
+    def predictors(self) -> detail.Predictors | None:
+        """The image's predictors, None where it has none; raises CorruptError where their block is unsound."""
         with self._lock:
-            if self._predictors is None:
+            if not self._loaded:
                 self._predictors = detail.load_predictors(self._block)
+                self._loaded = True
             return self._predictors
 
     @property
@@ -126,9 +128,7 @@ def base_values(coding: ImageCoding, box: Box, streams: Sequence[bytes]) -> npt.
     return decode_base(coding.lazy.model, streams, _box_shape(box), coding.normalisation[box[0] : box[1]])
 
 
-def restore_tile(
-    coding: ImageCoding, tile: int, mask: bytes, detail_stream: bytes, stages: Sequence[bytes]
-) -> Pixels:
+def restore_tile(coding: ImageCoding, tile: int, mask: bytes, detail_stream: bytes, stages: Sequence[bytes]) -> Pixels:
     """Samples [p, h, w] of a tile from its streams (7.2); its checksums are the caller's.
 
     Raises
@@ -292,7 +292,8 @@ def decode_base_plane(image: StoredImage, plane: int, threads: int) -> npt.NDArr
             values[marks] = listed
             if coding.record.blank is not None:
                 values[marks & (values == coding.record.blank)] = np.nan
-        return values[plane - box[0]]
+        base: npt.NDArray[np.float64] = values[plane - box[0]]
+        return base
 
     for tile, values in zip(tiles, ordered_map(one, tiles, threads), strict=True):
         _, _, y0, y1, x0, x1 = grid.box(tile)

@@ -127,9 +127,7 @@ def _round_trip(sample: Pixels, options: EncodeOptions) -> tuple[Pixels, int]:
     return decode_image(open_image(reader, 0), options.threads), size
 
 
-def _noise_added(
-    before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float
-) -> float | None:
+def _noise_added(before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float) -> float | None:
     """By how many percent the error raises the noise, added in squares; None without noise."""
     if sigma == 0.0:
         return None

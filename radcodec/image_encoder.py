@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec import detail
-from radcodec.base_layer import encode_base, pack_normalisation, plan_normalisation
+from radcodec.base_layer import code_base, pack_codes, pack_normalisation, plan_normalisation
 from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound, tile_errors
 from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
 from radcodec.container.writer import TileStreams
@@ -22,7 +22,7 @@ from radcodec.tiles import Box, tile_grid
 from radcodec.types import Mode
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel
+    from radcodec.vqvae import BaseModel, TileCodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class CodedImage:
     """An image whose exact or bounded streams are made, but whose base stages are not chosen yet.
 
     ``pixels`` are the restored samples [P, H, W], the original ones where all is exact; in lossy mode they are filled
-    in when the stages are chosen. ``base`` has the streams of every stage of every tile, empty without a base layer.
+    in when the stages are chosen. ``codes`` are the base layer's of each tile, and ``base`` the streams made of them.
     """
 
     record: ImageRecord
@@ -63,6 +63,7 @@ class CodedImage:
     params: ParamBlocks = field(repr=False)
     masks: Sequence[bytes] = field(repr=False)
     details: Sequence[bytes] = field(repr=False)
+    codes: Sequence[TileCodes | None] = field(default=(), repr=False)
     base: Sequence[tuple[bytes, ...]] = field(default=(), repr=False)
 
 
@@ -87,7 +88,7 @@ def _cut(array: npt.NDArray[Any], box: Box) -> npt.NDArray[Any]:
 
 
 def _mask_image(image: Pixels, coding: ImageCoding, exact: bool) -> tuple[Mask | None, list[bytes]]:
-    """bool [P, H, W] of all special samples, None where there are none, and the mask stream of each tile."""
+    """Mask bool [P, H, W] of all special samples, None where there are none, and the mask stream of each tile."""
     whole: Mask | None = None
     streams: list[bytes] = []
     for tile in range(coding.grid.n_tiles):
@@ -107,9 +108,7 @@ def _physical(samples: Pixels, record: ImageRecord) -> npt.NDArray[np.float64]:
     return values if record.bscale == 1.0 and record.bzero == 0.0 else record.bzero + record.bscale * values
 
 
-def tile_breach(
-    original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box
-) -> str:
+def tile_breach(original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box) -> str:
     """What is wrong with the restored samples [p, h, w] of a tile, "" where its guarantee holds.
 
     Special samples, and all where E is 0, must be the same bits; the others within E in physical units, with no
@@ -163,13 +162,18 @@ def code_image(image: Pixels, record: ImageRecord, options: EncodeOptions, *, se
     if coding.grid.n_tiles == 0:
         params = ParamBlocks()
         return CodedImage(
-            record=record, coding=coding, original=image, pixels=image, special=None, params=params, masks=(), details=()
+            record=record,
+            coding=coding,
+            original=image,
+            pixels=image,
+            special=None,
+            params=params,
+            masks=(),
+            details=(),
         )
     special, masks = _mask_image(image, coding, exact=options.mode is Mode.LOSSLESS)
     if options.bound is not None:
-        plan = plan_bounds(
-            image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma
-        )
+        plan = plan_bounds(image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma)
         if plan.largest > 0:
             bounds = plan.bounds
             bounded = replace(record, bound=plan.largest, bound_sigma=plan.in_sigma, sigma=plan.sigma)
@@ -232,7 +236,7 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
 
 
 def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> CodedImage:
-    """The image with the streams of every stage of the base layer for every tile that it can hold.
+    """The image with the codes of the base layer for every tile that it can hold; `add_stages` makes streams of them.
 
     In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly.
     """
@@ -243,35 +247,40 @@ def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> Cod
     pairs = plan_normalisation(coded.original, coded.special, sigmas)
     lossy = options.mode is Mode.LOSSY
 
-    def special_of(tile: int) -> Mask | None:
-        return None if coded.special is None else _cut(coded.special, grid.box(tile))
-
-    def usable(tile: int) -> bool:
-        special, box = special_of(tile), grid.box(tile)
-        if special is not None and bool(special.all()):
-            return False
-        return not lossy or all(sigma > 0 for sigma in sigmas[box[0] : box[1]])
-
-    def one(tile: int) -> tuple[bytes, ...]:
+    def one(tile: int) -> TileCodes | None:
         box = grid.box(tile)
-        if lossy:
-            _tell(options, box)
-        if not usable(tile):
-            return (b"",) * model.n_stages
-        return encode_base(model, _cut(coded.original, box), special_of(tile), pairs[box[0] : box[1]])
+        special = None if coded.special is None else _cut(coded.special, box)
+        if special is not None and bool(special.all()):
+            return None
+        if lossy and not all(sigma > 0 for sigma in sigmas[box[0] : box[1]]):
+            return None
+        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]])
 
-    # The model may hold torch's threads to one for its whole time, so tiles are not spread over threads here.
-    base = list(map(one, range(grid.n_tiles)))
+    codes: list[TileCodes | None] = []
+    # The model keeps torch to one thread while it works, so tiles are not spread over threads here.
+    for tile, found in enumerate(map(one, range(grid.n_tiles))):
+        codes.append(found)
+        if lossy:
+            _tell(options, grid.box(tile))
     coding = replace(coded.coding, normalisation=pairs, lazy=Lazy(coded.params.predictors, model))
-    coded = replace(coded, base=base, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
-    if lossy:
-        coded = replace(coded, pixels=np.array(coded.original))
-        exact = [tile for tile in range(grid.n_tiles) if not base[tile][0] and not _all_special(coded, tile)]
-        if exact:
-            added = _add_details(coded, options, exact)
-            lazy = Lazy(added.params.predictors, model)
-            return replace(added, coding=replace(added.coding, lazy=lazy))
-    return coded
+    coded = replace(coded, codes=codes, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
+    if not lossy:
+        return coded
+    coded = replace(coded, pixels=np.array(coded.original))
+    exact = [tile for tile in range(grid.n_tiles) if codes[tile] is None and not _all_special(coded, tile)]
+    if not exact:
+        return coded
+    added = _add_details(coded, options, exact)
+    return replace(added, coding=replace(added.coding, lazy=Lazy(added.params.predictors, model)))
+
+
+def add_stages(coded: CodedImage, model: BaseModel, n_stages: int, options: EncodeOptions) -> CodedImage:
+    """The image with the streams of its first ``n_stages`` base stages; empty ones for tiles without a base layer."""
+
+    def one(codes: TileCodes | None) -> tuple[bytes, ...]:
+        return (b"",) * n_stages if codes is None else pack_codes(model, codes, n_stages)
+
+    return replace(coded, base=list(ordered_map(one, coded.codes, options.threads)))
 
 
 def _all_special(coded: CodedImage, tile: int) -> bool:

@@ -25,7 +25,7 @@ def as_bits(samples: Pixels) -> npt.NDArray[Any]:
 
 
 def find_special(tile: Pixels, *, blank: int | None, exact: bool) -> Mask | None:
-    """bool mask, of the shape of ``tile``, of its special samples; None where it has none.
+    """Mask, of the shape of ``tile``, of its special samples; None where it has none.
 
     NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent; BLANK of integers, in exact work only
     where it is frequent.
@@ -70,7 +70,7 @@ def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
 
 
 def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple[Mask, Pixels]:
-    """bool [n] mask of the special samples of a tile, and their values in order (one value where all are equal).
+    """Mask bool [n] of the special samples of a tile, and their values in order (one value where all are equal).
 
     Raises
     ------
@@ -95,5 +95,7 @@ def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple
     if marks[n_samples:].any():
         raise CorruptError("expected zeros in the padding of a mask's bitmap, found ones")
     if form == _LISTED and len(listed) != np.count_nonzero(special) * little.itemsize:
-        raise CorruptError(f"expected {np.count_nonzero(special)} values after a mask's bitmap, found {len(listed)} bytes")
+        raise CorruptError(
+            f"expected {np.count_nonzero(special)} values after a mask's bitmap, found {len(listed)} bytes"
+        )
     return special, np.frombuffer(listed, little).astype(little.newbyteorder("="))

@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 def usable_threads(threads: int | None) -> int:
     """How many threads to use: all usable cores for None. Raises InputError for a number below 1."""
     if threads is None:
-        return max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 64))
+        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return min(usable, MAX_THREADS)
     if threads < 1:
         raise InputError(f"expected 1 thread or more, found {threads}")
     return min(threads, MAX_THREADS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -100,3 +101,32 @@ def atomic_file(target: str, *, overwrite: bool, like: str | None = None) -> Ite
         if os.path.exists(temporary):
             os.unlink(temporary)
         raise
+
+
+@contextmanager
+def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like: object) -> Iterator[BinaryIO]:
+    """Where output goes: a file that appears when all is well, or the stream that was given."""
+    if isinstance(dst, (str, os.PathLike)):
+        path = os.fspath(like) if isinstance(like, (str, os.PathLike)) else None
+        with atomic_file(os.fspath(dst), overwrite=overwrite, like=path) as file:
+            yield file
+        return
+    # What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
+    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
+        yield spool  # type: ignore[misc]  # a binary file in all that is used here
+        spool.seek(0)
+        shutil.copyfileobj(spool, dst)
+
+
+def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite: bool) -> None:
+    """Nothing; raises before any work is done where the target cannot be written."""
+    if not isinstance(dst, (str, os.PathLike)):
+        return
+    check_target(os.fspath(dst), overwrite)
+    if (
+        isinstance(src, (str, os.PathLike))
+        and os.path.exists(dst)
+        and os.path.exists(src)
+        and os.path.samefile(src, dst)
+    ):
+        raise InputError(f"expected an output other than the input, found {os.fspath(dst)} for both")

@@ -25,7 +25,7 @@ _BLACK_SIGMA, _SOFT_SIGMA = -2.0, 3.0
 
 
 def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.float64]:
-    """The image, float64 [H, W], averaged over squares so that no side is longer than ``side``; NaN where all are NaN."""
+    """The image, float64 [H, W], averaged over squares so that no side is over ``side``; NaN where all are NaN."""
     values = image.astype(np.float64)
     factor = -(-max(values.shape) // side)
     if factor <= 1:
@@ -54,11 +54,12 @@ def stretch_limits(image: npt.NDArray[Any]) -> tuple[float, float, float]:
 
 
 def stretch(image: npt.NDArray[Any], limits: tuple[float, float, float] | None = None) -> npt.NDArray[np.uint8]:
-    """Grey levels uint8 [H, W] of an image under an asinh stretch; NaN is black. ``limits`` as `stretch_limits` gives."""
+    """Grey levels uint8 [H, W] of an image under an asinh stretch; NaN is black. ``limits`` as by `stretch_limits`."""
     black, soft, white = stretch_limits(image) if limits is None else limits
     with np.errstate(all="ignore"):
         scaled = np.arcsinh((image.astype(np.float64) - black) / soft) / np.arcsinh((white - black) / soft)
-    return (np.clip(np.nan_to_num(scaled, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0) * 255 + 0.5).astype(np.uint8)
+    levels = np.clip(np.nan_to_num(scaled, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0) * 255 + 0.5
+    return np.asarray(levels, np.float64).astype(np.uint8)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

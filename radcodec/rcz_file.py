@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -27,7 +28,8 @@ Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 def open_reader(source: Source, stack: ExitStack) -> Reader:
     """A reader of a path, a seekable binary file or bytes; a file that was opened for it closes with ``stack``."""
     if isinstance(source, (str, os.PathLike)):
-        source = stack.enter_context(open(source, "rb"))
+        # The stack closes it.
+        source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
     elif not isinstance(source, (bytes, bytearray, memoryview)) and not source.seekable():
         source = source.read()
     return Reader(source, count_tiles=count_tiles, dictionary=load_header_dictionary())
@@ -154,5 +156,3 @@ class RczFile:
                 stored[samples == record.blank] = np.nan
         with np.errstate(all="ignore"):
             return record.bzero + record.bscale * stored
-
-

@@ -115,7 +115,7 @@ def describe(
     widest = max(bounded, key=lambda image: image.bound or 0.0, default=None)
     lossless = not bounded and meta.original_sha256 is None and reader.prelude.mode.name == "LOSSLESS"
     original = meta.original_sha256 or (
-        meta.restored_sha256 if lossless or reader.prelude.kind is Kind.FITS and not reader.is_base_only else None
+        meta.restored_sha256 if lossless or (reader.prelude.kind is Kind.FITS and not reader.is_base_only) else None
     )
     return Report(
         mode=reader.prelude.mode.name.lower(),

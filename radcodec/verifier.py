@@ -152,6 +152,7 @@ def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
     image = open_image(reader, 0)
     record = image.coding.record
     if values.dtype != np.dtype(record.sample_type.dtype_str) or values.size != record.n_pixels:
-        raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {values.shape}")
+        raise GuaranteeError(
+            f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {values.shape}"
+        )
     _check_pixels(image, values.reshape(plane_shape(record.shape)), reader.prelude.mode, threads)
-

@@ -33,16 +33,14 @@ def _unpack(frame: bytes | memoryview, cap_bytes: int, what: str, dictionary: by
         # The smaller of the two, so that a few bytes never make us allocate gigabytes.
         room = min(cap_bytes, MAX_ZSTD_RATIO * len(frame))
         if declared > room:
-            raise CorruptError(f"{what}: a zstandard frame of {len(frame)} bytes cannot hold the {declared} it declares")
+            raise CorruptError(f"{what}: a zstandard frame of {len(frame)} bytes cannot hold {declared} as it declares")
         unpacker = zstandard.ZstdDecompressor(dict_data=shared)
         return unpacker.decompress(frame, max_output_size=max(room, 1), allow_extra_data=False)
     except zstandard.ZstdError as err:
         raise CorruptError(f"expected one sound zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
 
 
-def unpack_frame(
-    frame: bytes | memoryview, size_bytes: int, *, what: str, dictionary: bytes | None = None
-) -> bytes:
+def unpack_frame(frame: bytes | memoryview, size_bytes: int, *, what: str, dictionary: bytes | None = None) -> bytes:
     """The ``size_bytes`` bytes that one frame holds.
 
     Raises

@@ -8,6 +8,7 @@ Everything that the page tells a reader to reject raises ``RejectError``.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import struct
 import sys
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
 import zstandard
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -739,9 +741,110 @@ def scaled(integer: int, power: int) -> float:
 # ---- 9. Base layer --------------------------------------------------------------------------------------------------
 
 
-def decode_base(model: tuple[str, bytes] | None, image: Image, where: Any, streams: list[bytes]) -> Samples:
+@dataclass
+class Model:
+    """The parts of a model that reading takes (9.1)."""
+
+    strides: list[int]
+    classes: list[int]
+    layers: dict[str, dict[str, int]]
+    tensors: dict[str, Samples]
+
+    def layer(self, name: str, x: Samples) -> Samples:
+        """An integer layer [O, H, W] of an input [C, H, W]."""
+        weight, bias = self.tensors[f"{name}.weight"].astype("i8"), self.tensors[f"{name}.bias"].astype("i8")
+        size, (_, H, W) = weight.shape[2], x.shape
+        padded = np.pad(x, ((0, 0), (size // 2, size // 2), (size // 2, size // 2)))
+        total = np.zeros((len(bias), H, W), "i8") + bias[:, None, None]
+        for i in range(size):
+            for j in range(size):
+                total += np.einsum("oc,chw->ohw", weight[:, :, i, j], padded[:, i : i + H, j : j + W])
+        how = self.layers[name]
+        return np.clip(total >> how["shift"], how["low"], how["high"])
+
+
+@cache
+def load_model(name: str, sha256: bytes) -> Model:
+    """The model that a file names."""
+    need("/" not in name and "\\" not in name, "name of the model")
+    path = MODELS / name / "weights.safetensors"
+    need(path.is_file(), "missing model")
+    content = path.read_bytes()
+    need(hashlib.sha256(content).digest() == sha256, "another model of that name")
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    about = json.loads(header["__metadata__"]["radcodec"])
+    spec = about["spec"]
+    return Model(list(spec["strides"]), list(spec["prior_classes"]), about["layers"], safetensors.numpy.load(content))
+
+
+def repeat_cells(codes: Samples, factor: int, height: int, width: int) -> Samples:
+    """Code vectors [D, height, width] of a finer grid, those of the coarser cells that its cells lie in."""
+    return codes[:, np.arange(height)[:, None] // factor, np.arange(width)[None] // factor]
+
+
+def latent_sum(model: Model, stages: list[Samples], stride: int, height: int, width: int) -> Samples:
+    """Sum of code vectors [D, height, width] of the stages at the cells of a grid, clamped."""
+    total = np.zeros((model.tensors["codebook0"].shape[1], height, width), "i8")
+    for codes, own in zip(stages, model.strides, strict=False):
+        total += repeat_cells(codes, own // stride, height, width)
+    return np.clip(total, -1023, 1023)
+
+
+def read_stage(model: Model, k: int, stream: bytes, latent: Samples) -> Samples:
+    """Code vectors [D, height, width] of stage k (9.2); latent is the clamped sum of the stages before it."""
+    _, height, width = latent.shape
+    group, classes = 0, model.classes[k]
+    if classes > 1:
+        need(stream[0] < classes, "class of a base stream")
+        group, stream = stream[0], stream[1:]
+    need(len(stream) <= 3 * height * width + 8, "length of a base stream")
+    words = stream + bytes(-len(stream) % 4)
+    ans = Ans(list(struct.unpack(f"<{len(words) // 4}I", words)))
+    book, table = model.tensors[f"codebook{k}"].astype("i8"), model.tensors[f"table{k}"]
+    rows = [[0, *np.cumsum(row, dtype="i8").tolist()] for row in table]
+    codes = np.zeros((book.shape[1], height, width), "i8")
+    bias = model.tensors[f"class_bias{k}"][group].astype("i8")
+    context = np.clip(model.layer(f"prior{k}.context", latent) + bias[:, None, None], -1023, 1023)
+    for odd in (0, 1):
+        if odd:
+            context = context + model.layer(f"prior{k}.neighbours", codes)
+        hidden = model.layer(f"prior{k}.hidden", np.clip(context, 0, 511))
+        best = model.layer(f"prior{k}.output", hidden).argmax(axis=0)
+        found = codes.copy()
+        for y in range(height):
+            for x in range((y + odd) % 2, width, 2):
+                found[:, y, x] = book[ans.symbol(rows[best[y, x]])]
+        codes = found
+    ans.end()
+    return codes
+
+
+def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, streams: list[bytes]) -> Samples:
     """Base values float64 [n] of a tile, stored units (9)."""
-    raise RejectError(f"docs/format.md has no section 9 yet, so that {len(streams)} base streams cannot be read")
+    if named is None:
+        raise RejectError("base stages without a model")
+    model = load_model(*named)
+    planes, h, w = (part.stop - part.start for part in where)
+    used = [stream for stream in streams if stream]
+    need(streams[: len(used)] == used, "a base stream after an empty one")
+    need(len(streams) <= len(model.strides), "more stages than the model has")
+    stages: list[Samples] = []
+    for k, stream in enumerate(used):
+        stride = model.strides[k]
+        latent = latent_sum(model, stages, stride, -(-planes * h // stride), -(-w // stride))
+        stages.append(read_stage(model, k, stream, latent))
+    x = model.layer("decoder.input", latent_sum(model, stages, 4, -(-planes * h // 4), -(-w // 4)))
+    i = 0
+    while f"decoder.block{i}.first" in model.layers:
+        change = model.layer(f"decoder.block{i}.second", model.layer(f"decoder.block{i}.first", x))
+        x = np.clip(x + change, -1023, 1023)
+        i += 1
+    q = model.layer("decoder.output", x)
+    rows, columns = q.shape[1:]
+    q = q.reshape(4, 4, rows, columns).transpose(2, 0, 3, 1).reshape(4 * rows, 4 * columns)[: planes * h, :w]
+    value = np.sign(q) * model.tensors["sinh"][np.abs(q)]
+    pairs = np.repeat(np.array(image.normalisation[where[0]]), h, axis=0)
+    return (pairs[:, :1] + pairs[:, 1:] * value).ravel()
 
 
 # ---- 5, 7. Tiles ----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 
 import click
@@ -55,10 +56,8 @@ def radcodec() -> None:
 
 def _tell(line: str) -> None:
     """Write a line to standard error, if that still takes one."""
-    try:
+    with suppress(OSError):
         click.echo(line, err=True)
-    except OSError:
-        pass
 
 
 def run(arguments: Sequence[str]) -> int:

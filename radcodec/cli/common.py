@@ -66,7 +66,7 @@ def print_json(value: Any) -> None:
 
 
 class Progress:
-    """A bar on a terminal's standard error once work has taken two seconds; a context manager that is called with steps.
+    """A bar on a terminal's standard error once work has taken two seconds; a context manager called with steps.
 
     Parameters
     ----------

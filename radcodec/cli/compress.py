@@ -36,7 +36,8 @@ def summary(name: str, report: Report) -> str:
     bound = "" if report.max_error is None else f" (max error {report.max_error:.6g})"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)}"
     seconds = "" if report.seconds is None else f"  {report.seconds:.1f} s"
-    return f"{name} -> {report.path or 'standard output'}  {report.mode}{bound}  {sizes}  {report.ratio:.2f}x  {rate}{seconds}"
+    target = report.path or "standard output"
+    return f"{name} -> {target}  {report.mode}{bound}  {sizes}  {report.ratio:.2f}x  {rate}{seconds}"
 
 
 def _warn(name: str, report: Report, quiet: bool) -> None:
@@ -116,14 +117,14 @@ def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
     if os.path.isdir(paths[0]) and not os.path.isfile(os.path.join(paths[0], "table.dat")):
         raise click.UsageError(f"{paths[0]}: expected --out-dir DIR beside a folder, found none")
     if len(paths) == 2 and paths[1].lower().endswith(FITS_SUFFIXES) and os.path.exists(paths[1]):
-        raise click.UsageError(f"{paths[1]}: expected an output that is no FITS file; for many inputs give --out-dir DIR")
+        raise click.UsageError(f"{paths[1]}: expected an output that is no FITS file; for many give --out-dir DIR")
 
 
 def _dropped(values: dict[str, Any]) -> dict[str, Any]:
     """Options as `radcodec.compress` names them."""
-    preview = 0.0 if values.pop("no_preview") else values.pop("preview_percent", None)
-    values.pop("preview_percent", None)
-    return {**values, "preview": preview, "verify": not values.pop("no_verify")}
+    preview = 0.0 if values["no_preview"] else values["preview_percent"]
+    kept = {name: value for name, value in values.items() if name not in ("no_preview", "preview_percent", "no_verify")}
+    return {**kept, "preview": preview, "verify": not values["no_verify"]}
 
 
 @click.command()
@@ -138,7 +139,7 @@ def _dropped(values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--preview", "preview_percent", type=float, metavar="PCT", help="Share of the file for a preview (1).")
 @click.option("--no-preview", is_flag=True, help="The same as --preview 0.")
 @click.option("--model", metavar="NAME|PATH", help="Model of the base layer.")
-@click.option("--tile", type=int, default=DEFAULT_TILE, show_default=True, metavar="N", help="Side of a tile in pixels.")
+@click.option("--tile", type=int, default=DEFAULT_TILE, show_default=True, metavar="N", help="Side of a tile.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")
 @click.option("--no-provenance", is_flag=True, help="Leave the headers of bounded and lossy images as they are.")
 @threads_option

@@ -136,7 +136,9 @@ class Reader:
                 f"expected a file of {self.prelude.file_bytes} bytes, found {size}: it is cut off, fetch it again"
             )
         if size > self.prelude.file_bytes:
-            raise CorruptError(f"expected a file of {self.prelude.file_bytes} bytes, found {size}: bytes follow its end")
+            raise CorruptError(
+                f"expected a file of {self.prelude.file_bytes} bytes, found {size}: bytes follow its end"
+            )
         stored = self._checked_section("META", self.prelude.meta_crc)
         raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
         self.meta: Meta = unpack_meta(raw, self.prelude.kind)
@@ -167,7 +169,9 @@ class Reader:
         counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
         sizes = [n * entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True)]
         if sum(sizes) != self.section_bytes("INDEX"):
-            raise CorruptError(f"expected {sum(sizes)} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}")
+            raise CorruptError(
+                f"expected {sum(sizes)} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}"
+            )
         stored = self._checked_section("INDEX", self.prelude.index_crc)
         position = 0
         tile_start, base_start = self.prelude.section_start("TILES"), self.prelude.section_start("BASE")

@@ -84,7 +84,8 @@ def read_config(path: Path) -> TrainConfig:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         model = dict(raw["model"])
-        spec = ModelSpec(**{**model, "strides": tuple(model["strides"]), "entries": tuple(model["entries"])})
+        lists = {name: tuple(model[name]) for name in ("strides", "entries", "prior_classes")}
+        spec = ModelSpec(**{**model, **lists})
         data = dict(raw["data"])
         fit = dict(raw["fit"])
         run = dict(raw["run"])
@@ -107,11 +108,10 @@ def read_config(path: Path) -> TrainConfig:
 def _check(config: TrainConfig, path: Path) -> None:
     """Check what the types cannot say."""
     spec = config.spec
+    lists = (spec.strides, spec.entries, spec.prior_classes, config.fit.rate_weights, config.fit.stage_shares)
     problems: dict[str, Any] = {
-        "strides, entries, rate_weights and stage_shares of different lengths": len(
-            {len(spec.strides), len(spec.entries), len(config.fit.rate_weights), len(config.fit.stage_shares)}
-        )
-        != 1,
+        "lists of a number a stage that have different lengths": len({len(values) for values in lists}) != 1,
+        "prior_classes beyond 1..256": any(not 1 <= classes <= 256 for classes in spec.prior_classes),
         f"strides that are not multiples of {CELL}, coarse first": any(stride % CELL for stride in spec.strides)
         or list(spec.strides) != sorted(spec.strides, reverse=True),
         "strides that do not divide each other": any(a % b for a, b in zip(spec.strides, spec.strides[1:])),  # noqa: B905

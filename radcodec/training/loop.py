@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import logging
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,10 @@ import torch
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
 from radcodec.training.evaluate import Evaluation, evaluate
-from radcodec.training.losses import NOISE_LEVEL, commitment_loss, prior_loss, rate_loss, reconstruction_loss
+from radcodec.training.losses import NOISE_LEVEL, commitment_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import Network, export_arrays, partial_sum
+from radcodec.training.prior import StageCodes, prior_bits, recount_tables, stage_codes, start_prior
 from radcodec.vqvae.model import BaseModel
-from radcodec.vqvae.spec import CELL
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +28,8 @@ WARM_UP_SHARE = 0.02
 RATE_SHARES = (0.2, 0.5)
 #: Share of the steps that train the transform alone, with noise in the place of the quantiser.
 NOISE_ONLY_SHARE = 0.1
+#: Shares of the prior's steps between which a mixture of tables becomes a choice of one.
+SHARP_SHARES = (0.3, 0.8)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +88,7 @@ class Trainer:
         if self.progress.prior == fit.prior_steps and self.progress.recounted:
             return
         if self.progress.prior == 0:
-            start_prior_tables(self.network)
+            start_prior(self.network, self._codes, batches=60)
         while self.progress.prior < fit.prior_steps:
             losses.append(self._prior_step())
             self.progress.prior += 1
@@ -95,7 +96,7 @@ class Trainer:
                 self._report("prior", {"prior_bits": float(np.mean(losses))})
                 losses.clear()
         if fit.prior_steps:
-            recount_tables(self.network, lambda: self.data.batch(fit.batch), fit.rate_weights, batches=100)
+            recount_tables(self.network, self._codes, batches=150)
         self.progress.recounted = True
         self._report("final", {})
 
@@ -141,12 +142,17 @@ class Trainer:
         """Make one step of all stages' priors; return the bits a pixel that they would cost."""
         fit, share = self.config.fit, self.progress.prior / self.config.fit.prior_steps
         _set_rate(self._prior_adam, fit.prior_learning_rate * cosine(share))
-        bits = prior_bits(self.network, self.data.batch(fit.batch), fit.rate_weights, sharpness=min(1.0, 1.5 * share))
+        sharpness = float(np.interp(share, SHARP_SHARES, (0.0, 1.0)))
+        bits = prior_bits(self.network, self._codes(), sharpness=sharpness)
         self._prior_adam.zero_grad()
         bits.backward()  # type: ignore[no-untyped-call]
         self._prior_adam.step()
         self.network.limit()
         return float(bits.detach())
+
+    def _codes(self) -> list[StageCodes]:
+        """Return the codes of the next batch."""
+        return stage_codes(self.network, self.data.batch(self.config.fit.batch), self.config.fit.rate_weights)
 
     def _report(self, phase: str, means: dict[str, float]) -> None:
         """Write a checkpoint and one log row; validate."""
@@ -197,62 +203,6 @@ class Trainer:
 def cosine(share: float) -> float:
     """Return the learning rate's factor, from 1 at share 0 to 0.02 at share 1."""
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-
-
-def prior_bits(
-    network: Network, batch: torch.Tensor, rate_weights: Sequence[float], *, sharpness: float
-) -> torch.Tensor:
-    """Return the bits a pixel that the prior spends on the indices of a batch, differentiable scalar."""
-    total = torch.zeros(())
-    for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, batch, rate_weights)):
-        prior = network.prior(stage)
-        tables = torch.log_softmax(prior.tables, dim=1) / math.log(2)
-        bits = prior_loss(prior(context, vectors, odd), tables, indices, sharpness)
-        total = total + bits / float(network.spec.strides[stage] ** 2)
-    return total
-
-
-def start_prior_tables(network: Network) -> None:
-    """Multiply the noise that every table starts with by the running shares of its stage."""
-    with torch.no_grad():
-        for stage in range(network.spec.n_stages):
-            tables = network.prior(stage).tables
-            tables.copy_(tables + torch.log(network.quantiser.codebook(stage).share.clamp(min=1e-5)))
-
-
-@torch.no_grad()
-def recount_tables(
-    network: Network, draw: Callable[[], torch.Tensor], rate_weights: Sequence[float], *, batches: int
-) -> None:
-    """Set every table to the counts of the indices that really choose it, with 200 pseudo-counts of its old self."""
-    counts = [torch.zeros_like(network.prior(stage).tables) for stage in range(network.spec.n_stages)]
-    for _ in range(batches):
-        for stage, (context, vectors, indices, odd) in enumerate(_stage_inputs(network, draw(), rate_weights)):
-            choice = network.prior(stage)(context, vectors, odd).argmax(dim=1)
-            counts[stage].index_put_((choice.flatten(), indices.flatten()), torch.ones(()), accumulate=True)
-    for stage, seen in enumerate(counts):
-        tables = network.prior(stage).tables
-        tables.copy_(torch.log(seen + 200.0 * torch.softmax(tables, dim=1)))
-
-
-def _stage_inputs(
-    network: Network, batch: torch.Tensor, rate_weights: Sequence[float]
-) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """Return (context, vectors, indices, odd) of every stage on its own grid, for a frozen autoencoder."""
-    with torch.no_grad():
-        latent = network.encoder(batch)
-        quantised = network.quantiser(latent, rate_weights=rate_weights, decay=1.0, revive_every=0)
-    inputs = []
-    total = torch.zeros_like(latent)
-    for stage, vectors in enumerate(quantised.vectors):
-        factor = network.spec.strides[stage] // CELL
-        rows, columns = quantised.indices[stage].shape[1:]
-        odd = (torch.arange(rows)[:, None] + torch.arange(columns)[None, :]) % 2 == 1
-        # All vectors so far are constant over this stage's cells, so that picking one is exact.
-        picked = (total[:, :, ::factor, ::factor], vectors[:, :, ::factor, ::factor])
-        inputs.append((*picked, quantised.indices[stage], odd))
-        total = total + vectors
-    return inputs
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

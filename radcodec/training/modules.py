@@ -28,6 +28,9 @@ from radcodec.vqvae.spec import (
 
 #: Largest magnitude of an integer weight.
 WEIGHT_LIMIT = 127
+#: Integer score of a table that stands for a factor e in its weight, and the largest bias of a class.
+SCORE_UNIT = 64.0
+CLASS_LIMIT = 4096
 
 
 def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:
@@ -145,6 +148,8 @@ class Decoder(nn.Module):
 class StagePrior(nn.Module):
     """The integer network and the probability tables of one stage's indices."""
 
+    lengths: torch.Tensor
+
     def __init__(self, spec: ModelSpec, stage: int) -> None:
         super().__init__()
         depth, width, entries = spec.latent_channels, spec.prior_channels, spec.entries[stage]
@@ -156,20 +161,40 @@ class StagePrior(nn.Module):
             (width, spec.prior_tables, 1), shift=7, input_limit=HIDDEN_LIMIT, low=-(1 << 20), high=1 << 20
         )
         self.tables = nn.Parameter(0.5 * torch.randn(spec.prior_tables, entries))
+        self.output.weight.data *= 0.1
+        self.classes = nn.Parameter(torch.zeros(spec.prior_classes[stage], spec.prior_tables))
+        self.register_buffer("lengths", torch.zeros(spec.prior_classes[stage], entries))
 
-    def forward(self, context: torch.Tensor, vectors: torch.Tensor, odd: torch.Tensor) -> torch.Tensor:
+    def class_biases(self) -> torch.Tensor:
+        """Return what each class adds to the scores, integers as float32 [G, M], differentiable."""
+        level = (self.classes * SCORE_UNIT).clamp(-CLASS_LIMIT, CLASS_LIMIT)
+        return straight_through(torch.round(level), level)
+
+    def choose_classes(self, indices: torch.Tensor) -> torch.Tensor:
+        """Return the class of every crop, int64 [N], by the histogram of its indices [N, h, w]."""
+        return (histograms(indices, self.lengths.shape[1]) @ self.lengths.t()).argmin(dim=1)
+
+    def forward(
+        self, context: torch.Tensor, vectors: torch.Tensor, odd: torch.Tensor, classes: torch.Tensor
+    ) -> torch.Tensor:
         """Return integer scores [N, M, h, w] of the tables.
 
         `context` [N, D, h, w] is the sum of the earlier stages, `vectors` [N, D, h, w] this stage's code vectors,
-        `odd` bool [h, w] the second half of the checkerboard.
+        `odd` bool [h, w] the second half of the checkerboard, `classes` int64 [N] those of the crops.
         """
         features = self.context(context.clamp(-LATENT_LIMIT, LATENT_LIMIT))
         extra = self.neighbours(vectors * ~odd)
         features = (features + extra * odd).clamp(0, HIDDEN_LIMIT)
         scores: torch.Tensor = self.output(self.hidden(features))
-        return scores
+        return scores + self.class_biases()[classes][:, :, None, None]
 
     def named_layers(self, stage: int) -> dict[str, IntegerConv]:
         """Return the layers under their run-time names."""
         names = ("context", "neighbours", "hidden", "output")
         return {f"prior{stage}.{name}": getattr(self, name) for name in names}
+
+
+def histograms(indices: torch.Tensor, entries: int) -> torch.Tensor:
+    """Return how often each entry occurs in each crop, float32 [N, K], of indices int64 [N, h, w]."""
+    counts = torch.zeros(indices.shape[0], entries)
+    return counts.scatter_add_(1, indices.flatten(1), torch.ones(()).expand(indices.flatten(1).shape))

@@ -74,6 +74,12 @@ def export_arrays(network: Network, rate_weights: Sequence[float]) -> ModelArray
             ),
             layers=layers,
             tables=tuple(integer_tables(values) for values in probabilities),
+            class_biases=tuple(
+                network.prior(stage).class_biases().numpy().astype(np.int16) for stage in range(spec.n_stages)
+            ),
+            class_lengths=tuple(
+                network.prior(stage).lengths.numpy().astype(np.float32) for stage in range(spec.n_stages)
+            ),
             sinh=expansion_table(),
         )
 

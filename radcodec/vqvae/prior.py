@@ -2,12 +2,16 @@
 
 ::
 
-    sum of earlier stages -> context 3x3 ------------------------> clamp 0..511 -> hidden 1x1 -> output 1x1 -> argmax
+    sum of earlier stages -> context 3x3 ------------------------> clamp 0..511 -> hidden 1x1 -> output 1x1 -> scores
                                   |                                (cells of the first half of the checkerboard)
     first half's code vectors -> neighbours 3x3, added ----------> the same, for the cells of the second half
 
-Two parallel passes a stage (cells with row + column even, then odd); never a loop over cells. Each stage is one ANS
-stream of 32-bit words, first half first, trailing zero bytes of the last word left out.
+    table = argmax over tables of (scores + bias of the tile's class)
+
+Two parallel passes a stage (cells with row + column even, then odd); never a loop over cells. A stage's stream is one
+byte with the tile's class (left out where the stage has a single class), then the ANS words of 32 bits, first half
+first, trailing zero bytes of the last word left out. The class, chosen by the encoder from the histogram of the
+indices, says what no small neighbourhood can: the kind of image (its beam, its noise, its filling).
 """
 
 from __future__ import annotations
@@ -56,15 +60,18 @@ def encode_stage(
     symbols = indices[-1].ravel()
     halves = checkerboard(grid_shape(shape, spec.strides[stage]))
     coder = constriction.stream.stack.AnsCoder()
+    group = choose_class(arrays.class_lengths[stage], symbols)
+    bias = arrays.class_biases[stage][group]
     context = _context(spec, arrays, arithmetic, indices[:-1], shape)
-    first = _choose(arithmetic, stage, arithmetic.pick(context, halves[0]))
+    first = _choose(arithmetic, stage, arithmetic.pick(context, halves[0]), bias)
     if halves[1].size:
         neighbours = _neighbours(spec, arrays, arithmetic, stage, symbols, shape)
         both = arithmetic.add(context, neighbours, 0, HIDDEN_LIMIT)
-        second = _choose(arithmetic, stage, arithmetic.pick(both, halves[1]))
+        second = _choose(arithmetic, stage, arithmetic.pick(both, halves[1]), bias)
         _push(coder, symbols[halves[1]], arrays.tables[stage], second)
     _push(coder, symbols[halves[0]], arrays.tables[stage], first)
-    return np.asarray(coder.get_compressed()).astype("<u4").tobytes().rstrip(b"\0")
+    words = np.asarray(coder.get_compressed()).astype("<u4").tobytes().rstrip(b"\0")
+    return words if spec.prior_classes[stage] == 1 else bytes([group]) + words
 
 
 def decode_stage(
@@ -85,15 +92,17 @@ def decode_stage(
     stage = len(earlier)
     grid = grid_shape(shape, spec.strides[stage])
     halves = checkerboard(grid)
-    coder = _open(stream, grid[0] * grid[1], stage)
+    group, words = _split(stream, spec.prior_classes[stage], stage)
+    bias = arrays.class_biases[stage][group]
+    coder = _open(words, grid[0] * grid[1], stage)
     symbols = np.zeros(grid[0] * grid[1], dtype=np.int64)
     context = _context(spec, arrays, arithmetic, earlier, shape)
-    first = _choose(arithmetic, stage, arithmetic.pick(context, halves[0]))
+    first = _choose(arithmetic, stage, arithmetic.pick(context, halves[0]), bias)
     symbols[halves[0]] = _pop(coder, arrays.tables[stage], first)
     if halves[1].size:
         neighbours = _neighbours(spec, arrays, arithmetic, stage, symbols, shape)
         both = arithmetic.add(context, neighbours, 0, HIDDEN_LIMIT)
-        second = _choose(arithmetic, stage, arithmetic.pick(both, halves[1]))
+        second = _choose(arithmetic, stage, arithmetic.pick(both, halves[1]), bias)
         symbols[halves[1]] = _pop(coder, arrays.tables[stage], second)
     if not coder.is_empty():
         raise CorruptError(
@@ -101,6 +110,24 @@ def decode_stage(
             "the file is damaged, fetch it again"
         )
     return symbols.reshape(grid)
+
+
+def choose_class(lengths: npt.NDArray[np.float32], symbols: Indices) -> int:
+    """Return the class whose lengths, float32 [G, K] bits, make the symbols shortest."""
+    histogram = np.bincount(symbols, minlength=lengths.shape[1]).astype(np.float64)
+    return int(np.argmin((lengths.astype(np.float64) * histogram).sum(axis=1)))
+
+
+def _split(stream: bytes, n_classes: int, stage: int) -> tuple[int, bytes]:
+    """Return the class and the ANS bytes of a stream."""
+    if n_classes == 1:
+        return 0, stream
+    if not stream or stream[0] >= n_classes:
+        raise CorruptError(
+            f"base layer, stage {stage}: expected a class below {n_classes}, found "
+            f"{stream[0] if stream else 'an empty stream'}; the file is damaged, fetch it again"
+        )
+    return stream[0], stream[1:]
 
 
 def _context(
@@ -129,11 +156,11 @@ def _neighbours(
     )
 
 
-def _choose(arithmetic: Arithmetic[T], stage: int, features: T) -> npt.NDArray[np.int64]:
-    """Return the table of every cell of `features` [P, n, 1]: the largest score, the lowest index among equals."""
+def _choose(arithmetic: Arithmetic[T], stage: int, features: T, bias: npt.NDArray[np.int16]) -> npt.NDArray[np.int64]:
+    """Return the table of every cell of `features` [P, n, 1]: the largest score plus bias, the lowest among equals."""
     hidden = arithmetic.convolve(arithmetic.clamp(features, 0, HIDDEN_LIMIT), f"prior{stage}.hidden")
     scores = arithmetic.get(arithmetic.convolve(hidden, f"prior{stage}.output"))[:, :, 0]  # [M, n]
-    return np.asarray(np.argmax(np.ascontiguousarray(scores.T), axis=1), dtype=np.int64)
+    return np.asarray(np.argmax(np.ascontiguousarray(scores.T) + bias, axis=1), dtype=np.int64)
 
 
 def _push(

@@ -39,7 +39,7 @@ COMPAND_KNEE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Sizes of a model. `strides` are in pixels, coarse first; `entries` the codebook sizes, one a stage."""
+    """Sizes of a model; one a stage: `strides` in pixels, coarse first, codebook sizes `entries`, `prior_classes`."""
 
     name: str
     strides: tuple[int, ...]
@@ -50,6 +50,7 @@ class ModelSpec:
     decoder_blocks: int
     prior_channels: int
     prior_tables: int
+    prior_classes: tuple[int, ...]
 
     @property
     def n_stages(self) -> int:
@@ -83,6 +84,8 @@ class ModelArrays:
     penalties : one float32 [K] a stage: what choosing an entry costs beside its squared distance.
     layers : integer layers by name, `decoder.*` and `prior{k}.*`.
     tables : one uint32 [M, K] a stage, rows summing to 2^24, no count below 2.
+    class_biases : one int16 [G, M] a stage: what a tile's class adds to the scores of the tables.
+    class_lengths : one float32 [G, K] a stage: bits of every index in each class; the encoder picks the class by them.
     sinh : float64 [OUTPUT_LIMIT + 1], COMPAND_KNEE * sinh(n / OUTPUT_UNIT / COMPAND_KNEE).
     """
 
@@ -91,6 +94,8 @@ class ModelArrays:
     penalties: tuple[npt.NDArray[np.float32], ...]
     layers: Mapping[str, IntegerLayer]
     tables: tuple[npt.NDArray[np.uint32], ...]
+    class_biases: tuple[npt.NDArray[np.int16], ...]
+    class_lengths: tuple[npt.NDArray[np.float32], ...]
     sinh: npt.NDArray[np.float64]
 
 
@@ -144,6 +149,12 @@ def check_arrays(spec: ModelSpec, arrays: ModelArrays) -> None:
             raise ModelMismatchError(
                 f"model {spec.name!r}: tables of stage {stage} must be rows of {entries} counts of at least 2 "
                 f"summing to 2^{TABLE_BITS}; reinstall the model"
+            )
+    for stage, (classes, biases) in enumerate(zip(spec.prior_classes, arrays.class_biases, strict=True)):
+        if not 1 <= classes <= 256 or biases.shape != (classes, spec.prior_tables):
+            raise ModelMismatchError(
+                f"model {spec.name!r}: class biases of stage {stage} have shape {biases.shape}, expected "
+                f"{(classes, spec.prior_tables)} with 1 to 256 classes; reinstall the model"
             )
     if arrays.sinh.shape != (OUTPUT_LIMIT + 1,):
         raise ModelMismatchError(

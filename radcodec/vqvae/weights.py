@@ -1,7 +1,8 @@
 """A model as one safetensors file: arrays, spec and known answer; without torch.
 
-Tensors: ``encoder.*`` float32, ``codebook{k}`` int16, ``penalty{k}`` float32, ``table{k}`` uint32, ``sinh`` float64,
-``<layer>.weight`` int8 and ``<layer>.bias`` int32 for every integer layer. Metadata: ``radcodec`` holds JSON with the
+Tensors: ``encoder.*`` float32, ``codebook{k}`` int16, ``penalty{k}`` float32, ``table{k}`` uint32,
+``class_bias{k}`` int16, ``class_length{k}`` float32, ``sinh`` float64, ``<layer>.weight`` int8 and ``<layer>.bias``
+int32 for every integer layer. Metadata: ``radcodec`` holds JSON with the
 spec, each layer's shift and limits, and the known answer. The file is the whole model: its SHA-256 is its identity.
 """
 
@@ -31,6 +32,8 @@ def pack_model(spec: ModelSpec, arrays: ModelArrays, known_answer: str) -> bytes
         tensors[f"codebook{stage}"] = arrays.codebooks[stage]
         tensors[f"penalty{stage}"] = arrays.penalties[stage]
         tensors[f"table{stage}"] = arrays.tables[stage]
+        tensors[f"class_bias{stage}"] = arrays.class_biases[stage]
+        tensors[f"class_length{stage}"] = arrays.class_lengths[stage]
     limits: dict[str, dict[str, int]] = {}
     for name, layer in arrays.layers.items():
         tensors[f"{name}.weight"] = layer.weight
@@ -55,7 +58,7 @@ def unpack_model(data: bytes, where: str) -> tuple[ModelSpec, ModelArrays, str]:
         tensors = load(data)
         metadata = json.loads(_metadata(data))
         fields = dict(metadata["spec"])
-        for name in ("strides", "entries"):
+        for name in ("strides", "entries", "prior_classes"):
             fields[name] = tuple(int(value) for value in fields[name])
         spec = ModelSpec(**fields)
         layers = {
@@ -73,6 +76,8 @@ def unpack_model(data: bytes, where: str) -> tuple[ModelSpec, ModelArrays, str]:
             penalties=tuple(_typed(tensors[f"penalty{k}"], np.float32) for k in stages),
             layers=layers,
             tables=tuple(_typed(tensors[f"table{k}"], np.uint32) for k in stages),
+            class_biases=tuple(_typed(tensors[f"class_bias{k}"], np.int16) for k in stages),
+            class_lengths=tuple(_typed(tensors[f"class_length{k}"], np.float32) for k in stages),
             sinh=_typed(tensors["sinh"], np.float64),
         )
         known_answer = str(metadata["known_answer"])

@@ -35,6 +35,7 @@ encoder_blocks = 1
 decoder_blocks = 1
 prior_channels = 8
 prior_tables = 4
+prior_classes = [1, 4, 4]
 [data]
 folders = []
 validation = ""
@@ -141,7 +142,7 @@ def test_a_short_run_learns_resumes_exports_and_registers(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [("[fit]", "[fits]", "fit"), ("[16, 4, 4]", "[4, 16, 4]", "coarse first"), ("crop_px = 32", "crop_px = 40", "mult"),
-     ("seed = 3", "sed = 3", "sed"), ("[8, 16, 16]", "[8, 16]", "lengths")],
+     ("seed = 3", "sed = 3", "sed"), ("[8, 16, 16]", "[8, 16]", "different lengths")],
 )  # fmt: skip
 def test_wrong_configurations_are_input_errors(tmp_path: Path, old: str, new: str, message: str) -> None:
     """The message names the file and what is wrong."""

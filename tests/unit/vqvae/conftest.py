@@ -18,7 +18,7 @@ def spec() -> ModelSpec:
     """The sizes of a tiny model with every kind of step between strides."""
     return ModelSpec(
         name="tiny", strides=(32, 8, 8, 4), entries=(5, 16, 7, 32), latent_channels=4, channels=8,
-        encoder_blocks=1, decoder_blocks=1, prior_channels=8, prior_tables=6,
+        encoder_blocks=1, decoder_blocks=1, prior_channels=8, prior_tables=6, prior_classes=(1, 3, 2, 4),
     )  # fmt: skip
 
 
@@ -31,5 +31,7 @@ def model(spec: ModelSpec) -> BaseModel:
         stage.entries.mul_(40.0)  # type: ignore[operator]
     for prior in network.priors:
         prior.tables.data.mul_(4.0)
+        prior.classes.data.normal_()
+        prior.lengths.copy_(torch.rand_like(prior.lengths))
     network.limit()
     return BaseModel(network.spec, export_arrays(network, [0.3] * 4), "0" * 64)

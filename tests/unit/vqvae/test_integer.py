@@ -62,6 +62,7 @@ def test_training_modules_are_the_exported_networks(spec: ModelSpec) -> None:
     """What the fake-quantised decoder and prior return in training is what the exported integers return."""
     torch.manual_seed(9)
     decoder, stage_prior = Decoder(spec), StagePrior(spec, 1)
+    stage_prior.classes.data.normal_()
     layers = {name: layer.export() for name, layer in decoder.named_layers().items()}
     layers |= {name: layer.export() for name, layer in stage_prior.named_layers(1).items()}
     latent = np.random.default_rng(2).integers(-200, 201, (4, 8, 10))
@@ -69,13 +70,14 @@ def test_training_modules_are_the_exported_networks(spec: ModelSpec) -> None:
     with torch.no_grad():
         trained = (decoder(tensor) * 64)[0, 0].numpy()
         odd = (torch.arange(8)[:, None] + torch.arange(10)[None, :]) % 2 == 1
-        scores = stage_prior(tensor, tensor.roll(1, 3), odd)[0].numpy()
+        scores = stage_prior(tensor, tensor.roll(1, 3), odd, torch.tensor([2]))[0].numpy()
+        bias = stage_prior.class_biases()[2].numpy().astype(np.int64)[:, None, None]
     run = NumpyArithmetic(layers)
     assert np.array_equal(decode_latent(spec, run, latent), trained)
     shifted = np.roll(latent, 1, 2) * ~odd.numpy()
     both = run.convolve(latent, "prior1.context") + run.convolve(shifted, "prior1.neighbours") * odd.numpy()
     exact = run.convolve(run.convolve(np.clip(both, 0, 511), "prior1.hidden"), "prior1.output")
-    assert np.array_equal(exact, scores)
+    assert np.array_equal(exact + bias, scores)
 
 
 def test_layers_that_float32_cannot_hold_are_refused(model: BaseModel) -> None:
@@ -88,7 +90,8 @@ def test_layers_that_float32_cannot_hold_are_refused(model: BaseModel) -> None:
     )
     arrays = type(model.arrays)(
         encoder=model.arrays.encoder, codebooks=model.arrays.codebooks, penalties=model.arrays.penalties,
-        layers={**model.arrays.layers, name: huge}, tables=model.arrays.tables, sinh=expansion_table(),
+        layers={**model.arrays.layers, name: huge}, tables=model.arrays.tables,
+        class_biases=model.arrays.class_biases, class_lengths=model.arrays.class_lengths, sinh=expansion_table(),
     )  # fmt: skip
     with pytest.raises(ModelMismatchError, match="less than 16777216"):
         check_arrays(model.spec, arrays)

@@ -1,0 +1,65 @@
+"""What a user asks for, as options that fit together."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+
+from radcodec.bounds import parse_bound
+from radcodec.errors import BoundError, InputError
+from radcodec.image_encoder import EncodeOptions
+from radcodec.limits import MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
+from radcodec.parallel import usable_threads
+from radcodec.types import Mode
+
+Progress = Callable[[int], None]
+
+
+def make_options(
+    *,
+    max_error: float | str | None,
+    lossy: bool,
+    lossy_bpp: float | None,
+    lossy_stages: int | None,
+    preview: float,
+    model: str | os.PathLike[str] | None,
+    threads: int | None,
+    verify: bool,
+    sigma: float | None,
+    tile: int,
+    dither: bool,
+    provenance: bool = True,
+    progress: Progress | None = None,
+) -> EncodeOptions:
+    """Options that fit together; raises BoundError or InputError where they do not."""
+    is_lossy = lossy or lossy_bpp is not None or lossy_stages is not None
+    if is_lossy and max_error is not None:
+        raise BoundError("expected either a largest error or lossy mode, found both: choose one")
+    if lossy_bpp is not None and lossy_stages is not None:
+        raise BoundError("expected either a bit-rate or a number of stages, found both: choose one")
+    if lossy_bpp is not None and not (math.isfinite(lossy_bpp) and lossy_bpp > 0):
+        raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
+    if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
+        raise BoundError(f"expected 1 stage of the base layer or more, found {lossy_stages}")
+    if max_error is None and (dither or sigma is not None):
+        raise BoundError("expected a largest error beside dither or a given noise, found none")
+    if not MIN_TILE <= tile <= MAX_TILE:
+        raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
+    if not 0 <= preview <= MAX_PREVIEW_PERCENT:
+        raise InputError(f"expected a preview of 0 to {MAX_PREVIEW_PERCENT:g} percent of the file, found {preview}")
+    return EncodeOptions(
+        mode=Mode.LOSSY if is_lossy else Mode.LOSSLESS if max_error is None else Mode.BOUNDED,
+        bound=None if max_error is None else parse_bound(max_error),
+        bpp=lossy_bpp,
+        n_stages=lossy_stages,
+        sigma=sigma,
+        dither=dither,
+        preview_percent=0.0 if is_lossy else float(preview),
+        model=None if model is None else os.fspath(model),
+        tile_size=tile,
+        threads=usable_threads(threads),
+        verify=verify,
+        provenance=provenance,
+        progress=progress,
+    )
