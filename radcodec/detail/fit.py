@@ -209,19 +209,25 @@ def _best_ridge(blocks: list[_Block], radius: int, inside: list[int], gram: F64,
 
 
 @njit(cache=True, nogil=True)
+def _predict_row(padded: F64, y: int, radius: int, coefs: F64, out: F64) -> None:
+    """Fill out [w] with the predictions of row y of a block whose pixels are all known."""
+    predict_above(padded, y, radius, coefs, out)
+    first = radius * (2 * radius + 1)
+    for x in range(out.shape[0]):
+        for k in range(radius):
+            out[x] += coefs[first + k] * padded[y + radius, x + k]
+
+
+@njit(cache=True, nogil=True)
 def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
     """Sum of weight * squared prediction error over a block."""
     height, width = weight.shape
-    above = np.empty(width)
-    first = radius * (2 * radius + 1)
+    predicted = np.empty(width)
     total = 0.0
     for y in range(height):
-        predict_above(padded, y, radius, coefs, above)
+        _predict_row(padded, y, radius, coefs, predicted)
         for x in range(width):
-            p = above[x]
-            for k in range(radius):
-                p += coefs[first + k] * padded[y + radius, x + k]
-            total += weight[y, x] * (padded[y + radius, x + radius] - p) ** 2
+            total += weight[y, x] * (padded[y + radius, x + radius] - predicted[x]) ** 2
     return total
 
 
@@ -273,15 +279,11 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
     """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
     height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
     error = np.empty((height, width))
-    above = np.empty(width)
-    first = radius * (2 * radius + 1)
+    predicted = np.empty(width)
     for y in range(height):
-        predict_above(padded, y, radius, coefs, above)
+        _predict_row(padded, y, radius, coefs, predicted)
         for x in range(width):
-            p = above[x]
-            for k in range(radius):
-                p += coefs[first + k] * padded[y + radius, x + k]
-            error[y, x] = abs(padded[y + radius, x + radius] - p) if known[y, x] else 0.0
+            error[y, x] = abs(padded[y + radius, x + radius] - predicted[x]) if known[y, x] else 0.0
     out = np.empty((height, width))
     for y in range(height):
         for x in range(width):
