@@ -17,6 +17,7 @@ MAD_TO_SIGMA = 1.4826  # sigma of a Gaussian over its median absolute deviation
 CLIP = 3.0
 TURNS = 4
 MAX_CLIPPED = 0.2  # share of clipped pixels over which a cell counts as emission
+QUIET_CLIPPED = 0.02  # share that noise alone has; cells up to it, or else the quietest quarter, give the one number
 SAMPLES = 4096  # pixels of a cell that are looked at
 MIN_SAMPLES = 16
 MIN_CELL, MAX_CELL = 32, 256
@@ -30,8 +31,8 @@ Mask = npt.NDArray[np.bool_]
 def measure_sigma(plane: Plane, special: Mask | None) -> float:
     """Noise of a plane [H, W] in its own unit; 0.0 where it is zero or undefined (empty, constant, all special).
 
-    The median over the cells of a grid of their clipped MAD, cells dominated by emission left out (all kept
-    if that leaves none). Pixels marked special are ignored.
+    The median over the cells of a grid of their clipped MAD, cells with emission left out (the quietest quarter is kept
+    if all have some). Pixels marked special are ignored.
     """
     if plane.size == 0:
         return 0.0
@@ -40,9 +41,8 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
     valid = np.isfinite(sigmas)
     if not valid.any():
         return 0.0
-    quiet = valid & (clipped <= MAX_CLIPPED)
-    chosen = sigmas[quiet] if quiet.any() else sigmas[valid]
-    return float(np.median(chosen))
+    level = max(QUIET_CLIPPED, float(np.quantile(clipped[valid], 0.25)))
+    return float(np.median(sigmas[valid & (clipped <= level)]))
 
 
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
@@ -60,7 +60,8 @@ def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.f
     around = np.stack([padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)])
     empty = np.isnan(around).all(axis=0)
     around[0][empty] = overall
-    smooth: npt.NDArray[np.float32] = np.nanmedian(around, axis=0).astype(np.float32)
+    middle = np.nanquantile(around, 0.5, axis=0, method="lower")  # at an edge of the noise, rather the lower side
+    smooth: npt.NDArray[np.float32] = middle.astype(np.float32)
     return smooth
 
 

@@ -45,9 +45,9 @@ def rate_loss(latent: torch.Tensor) -> torch.Tensor:
 def prior_loss(scores: torch.Tensor, tables: torch.Tensor, indices: torch.Tensor, sharpness: float) -> torch.Tensor:
     """Return the mean bits an index, scalar; between a mixture of tables (sharpness 0) and a hard choice (1).
 
-    `scores` float32 [N, M, h, w] in natural logarithms; `tables` log2 probabilities [M, K]; `indices` int64 [N, h, w]. The mixture
-    -log2 sum_m p_m T_m lets every table learn; the expected length -sum_m p_m log2 T_m is linear in p, so that its
-    minimum is a choice of one table, which is all that the integer network makes at run time.
+    `scores` float32 [N, M, h, w] in natural logarithms; `tables` log2 probabilities [M, K]; `indices` int64 [N, h, w].
+    The mixture -log2 sum_m p_m T_m lets every table learn; the expected length -sum_m p_m log2 T_m is linear in p, so
+    that its minimum is a choice of one table, which is all that the integer network makes at run time.
     """
     weights = torch.log_softmax(scores, dim=1).permute(0, 2, 3, 1)  # [N, h, w, M]
     lengths = -tables.t()[indices]  # [N, h, w, M] bits

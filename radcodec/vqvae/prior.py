@@ -71,7 +71,8 @@ def encode_stage(
         _push(coder, symbols[halves[1]], arrays.tables[stage], second)
     _push(coder, symbols[halves[0]], arrays.tables[stage], first)
     words = np.asarray(coder.get_compressed()).astype("<u4").tobytes().rstrip(b"\0")
-    return words if spec.prior_classes[stage] == 1 else bytes([group]) + words
+    # An empty stream reads as class 0 and no words, so that a blank tile costs nothing.
+    return bytes([group]) + words if spec.prior_classes[stage] > 1 and (group or words) else words
 
 
 def decode_stage(
@@ -120,12 +121,12 @@ def choose_class(lengths: npt.NDArray[np.float32], symbols: Indices) -> int:
 
 def _split(stream: bytes, n_classes: int, stage: int) -> tuple[int, bytes]:
     """Return the class and the ANS bytes of a stream."""
-    if n_classes == 1:
+    if n_classes == 1 or not stream:
         return 0, stream
-    if not stream or stream[0] >= n_classes:
+    if stream[0] >= n_classes:
         raise CorruptError(
-            f"base layer, stage {stage}: expected a class below {n_classes}, found "
-            f"{stream[0] if stream else 'an empty stream'}; the file is damaged, fetch it again"
+            f"base layer, stage {stage}: expected a class below {n_classes}, found {stream[0]}; "
+            "the file is damaged, fetch it again"
         )
     return stream[0], stream[1:]
 

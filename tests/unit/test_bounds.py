@@ -90,18 +90,18 @@ def test_given_noise_and_scale() -> None:
 def test_local_noise_is_a_map_that_never_rounds_up() -> None:
     """The map follows the noise, its float32 cells are at most the float64 product, and it comes back."""
     rng = np.random.default_rng(4)
-    image = rng.normal(0, 1, (1, 256, 300))
-    image[:, :, 150:] *= 10
+    image = rng.normal(0, 1, (1, 256, 600))
+    image[:, :, 300:] *= 10
     spec = BoundSpec(kind=BoundKind.LOCAL_SIGMA, value=0.1)
     plan = plan_bounds(image.astype(np.float32), None, spec, bscale=1.0, unit="", sigma=None)
     cells = plan.bounds.cells
     assert cells is not None
-    assert cells.shape == (1, 2, 3)
-    assert cells[0, 0, 0] < 0.3 < cells[0, 0, 2]
+    assert cells.shape == (1, 2, 5)
+    assert cells[0, 0, 0] < 0.3 < cells[0, 0, 4]
     found = unpack_bounds(pack_bounds(plan.bounds), _record(image.shape, has_step_map=True))
-    errors = np.asarray(tile_errors(found, (0, 1, 0, 256, 0, 300)))
+    errors = np.asarray(tile_errors(found, (0, 1, 0, 256, 0, 600)))
     assert errors.shape == image.shape
-    assert errors[0, 200, 299] == cells[0, 1, 2]
+    assert errors[0, 200, 599] == cells[0, 1, 4]
 
 
 @pytest.mark.parametrize("block", [b"\0" * 7, b"\0" * 7 + b"\x80", b"\xff" * 8])

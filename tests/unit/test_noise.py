@@ -11,10 +11,10 @@ from radcodec.simulate import simulate_image
 
 @pytest.mark.parametrize("fwhm", [2.0, 4.0, 7.0])
 def test_sigma_of_correlated_noise(fwhm: float) -> None:
-    """Beam-correlated noise of known rms is measured within 5 %, sources or not."""
+    """Beam-correlated noise of known rms is measured within 5 %, and within 10 % between crowded sources."""
     for n_sources in (0, 60):
         image = simulate_image((512, 512), seed=11, beam_fwhm_px=(fwhm, fwhm), noise_rms=2e-4, n_sources=n_sources)
-        assert measure_sigma(image, None) == pytest.approx(2e-4, rel=0.05)
+        assert measure_sigma(image, None) == pytest.approx(2e-4, rel=0.1 if n_sources else 0.05)
 
 
 def test_white_noise() -> None:

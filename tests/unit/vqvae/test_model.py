@@ -115,6 +115,13 @@ def test_cut_and_overlong_streams_are_refused(model: BaseModel) -> None:
         model.read_codes([bytes(range(1, 200))], (32, 32))
 
 
+def test_a_class_beyond_the_models_is_refused(model: BaseModel) -> None:
+    """Stage 1 of the model has three classes: a stream that starts with the byte 3 raises CorruptError."""
+    streams = model.stage_streams(model.encode_tile(_tile((64, 64)), 0.0, 1.0))
+    with pytest.raises(CorruptError, match="class below 3, found 3"):
+        model.read_codes([streams[0], b"\3" + streams[1][1:]], (64, 64))
+
+
 def test_bad_calls_are_input_errors(model: BaseModel) -> None:
     """Empty tiles, useless scales and too many streams are refused by name."""
     with pytest.raises(InputError, match="2-D"):
