@@ -804,12 +804,12 @@ def read_stage(model: Model, k: int, stream: bytes, latent: Samples) -> Samples:
     rows = [[0, *np.cumsum(row, dtype="i8").tolist()] for row in table]
     codes = np.zeros((book.shape[1], height, width), "i8")
     bias = model.tensors[f"class_bias{k}"][group].astype("i8")
-    context = np.clip(model.layer(f"prior{k}.context", latent) + bias[:, None, None], -1023, 1023)
+    context = model.layer(f"prior{k}.context", latent)
     for odd in (0, 1):
         if odd:
             context = context + model.layer(f"prior{k}.neighbours", codes)
         hidden = model.layer(f"prior{k}.hidden", np.clip(context, 0, 511))
-        best = model.layer(f"prior{k}.output", hidden).argmax(axis=0)
+        best = (model.layer(f"prior{k}.output", hidden) + bias[:, None, None]).argmax(axis=0)
         found = codes.copy()
         for y in range(height):
             for x in range((y + odd) % 2, width, 2):

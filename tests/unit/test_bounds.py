@@ -43,7 +43,9 @@ def test_bounds_that_are_understood(given_bound: float | str, kind: BoundKind, v
     assert (spec.kind, spec.value, spec.unit) == (kind, value, unit)
 
 
-@pytest.mark.parametrize("given_bound", [0, -1.0, math.nan, math.inf, "", "sigma", "abc", "-1sigma", "inf", "1e999", True])
+@pytest.mark.parametrize(
+    "given_bound", [0, -1.0, math.nan, math.inf, "", "sigma", "abc", "-1sigma", "inf", "1e999", True]
+)
 def test_bounds_that_are_not(given_bound: float | str) -> None:
     """Zero, negative, non-finite and unreadable bounds are refused."""
     with pytest.raises(BoundError, match="expected"):

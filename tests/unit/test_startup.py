@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ def _loaded_after(code: str, *, watched: tuple[str, ...] = HEAVY) -> set[str]:
     """Which of the watched packages a fresh Python has imported after some code."""
     script = f"{code}\nimport sys\nprint([name for name in {watched!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True, timeout=120)
-    return set(eval(done.stdout.splitlines()[-1]))
+    return set(ast.literal_eval(done.stdout.splitlines()[-1]))
 
 
 def test_import_is_light() -> None:

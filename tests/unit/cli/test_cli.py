@@ -51,9 +51,7 @@ def test_there_and_back(sky: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["compress", "info"])
-def test_json_is_one_object_with_the_promised_keys(
-    sky: Path, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_json_is_one_object_with_the_promised_keys(sky: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     """With --json standard output is one object and nothing else."""
     assert run(["compress", "sky.fits", "s.rcz", "--max-error", "0.25sigma", "--no-preview", "--json"]) == 0
     if command == "info":

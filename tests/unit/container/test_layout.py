@@ -179,9 +179,7 @@ def test_image_record_bytes_are_those_of_the_format_page() -> None:
         unit="Jy",
     )
     by_hand = (
-        bytes([4, 2, 3, 0xC8, 1, 0x80, 4, 2, 0b111001])
-        + struct.pack("<5dq", 0.5, 0.125, 4.0, 2.0, 1.0, -7)
-        + b"\x02Jy"
+        bytes([4, 2, 3, 0xC8, 1, 0x80, 4, 2, 0b111001]) + struct.pack("<5dq", 0.5, 0.125, 4.0, 2.0, 1.0, -7) + b"\x02Jy"
     )
     assert pack_image_record(record) == by_hand
 
