@@ -535,15 +535,18 @@ class ValueMap:
         else:
             if errors is None:
                 raise RejectError("map 3 without a bound")
-            self.set_steps(image, tile, errors.tolist())
+            shrink = cur.get("B")
+            need(shrink <= 1, "shrink")
+            self.set_steps(image, tile, errors.tolist(), shrink)
 
-    def set_steps(self, image: Image, tile: int, errors: list[float]) -> None:
+    def set_steps(self, image: Image, tile: int, errors: list[float], shrink: int) -> None:
         """D, g and u of every sample of map 3."""
         is_float = self.dtype.kind == "f"
         need(all(math.isfinite(E) and E > 0 for E in errors), "map 3 where E is 0")
         for i, E in enumerate(errors):
             Es = E if image.bscale == 1.0 else E / abs(image.bscale)
-            self.steps[i] = Es * (2 - 2.0**-13) if is_float else 2.0 * math.floor(min(Es, 2.0**40)) + 1
+            whole = max(0, math.floor(min(Es, 2.0**40)) - shrink)
+            self.steps[i] = Es * (2 - 2.0**-13) if is_float else 2.0 * whole + 1
             need(2.0**-900 < self.steps[i] < 2.0**900, "D")
             if is_float and image.dithered:
                 self.dither[i] = dither(image.seed, tile, i)

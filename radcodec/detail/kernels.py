@@ -23,6 +23,7 @@ MAX_COUNT = 126
 REACH = 4  # columns that the error context reaches left and right
 ROWS = 5  # error rows kept: the one being coded and four above
 INT_LIMIT = 2.0**54
+MAX_INT_STEP = 52  # exponent of a bin of integers
 FLOAT_LIMIT = 2.0**1000
 TINY = 2.0**-1000
 RAW_SPARE = 512  # bytes: no pixel has more than 2135 raw bits, so a check once a pixel keeps inside the buffer
@@ -160,6 +161,12 @@ def table_of(s: float, d: Int) -> Int:
     """Table of a scale s in bins of 2^d."""
     t = (bits_of(s) >> 49) - 8184 - 8 * d + 48
     return min(max(t, 0), N_TABLES - 1)
+
+
+@njit(cache=True, inline="always")
+def phase_of(rho: float, base: float) -> Int:
+    """Phase of a position above its bin's start; just under a bin's end the difference may round up to 1."""
+    return min(np.int64((rho - base) * N_PHASES), N_PHASES - 1)
 
 
 @njit(cache=True, inline="always")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from radcodec.detail import kernels
 from radcodec.detail.bits import get_leb, put_leb
 from radcodec.detail.fit import Predictor, local_error
-from radcodec.detail.maps import MapKind, TileBound, ValueMap, restore, step_map
+from radcodec.detail.maps import MAX_SHRINK, MapKind, TileBound, ValueMap, restore, step_map
 from radcodec.detail.model import model_float, model_int
 from radcodec.detail.plain import LEARNED, Mask, Tile, little
 from radcodec.detail.predictors import Predictors
@@ -104,6 +104,8 @@ def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wor
         out += FLOAT_LATTICE_MAP.pack(how.a, how.b)
     elif how.kind == MapKind.INT_LATTICE:
         out += INT_LATTICE_MAP.pack(how.a, how.b)
+    else:
+        out.append(how.shrink)
     out += TAIL.pack(shape, done.level, done.clamp)
     for number in (words.size, done.raw.size, work.patches.size):
         put_leb(out, number)
@@ -243,14 +245,15 @@ def _parse_map(
     """The map that a learned stream names, and the position behind its parameters."""
     kind = body[pos] if pos < len(body) else 255
     pos += 1
-    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 0}
+    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1}
     if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
         raise CorruptError(f"detail stream: expected a map 0 to 3 and its parameters, found {kind}")
     end = pos + sizes[MapKind(kind)]
     if kind == MapKind.STEPS:
-        how = step_map(bound, shape, sample_type) if bound is not None else None
+        shrink = body[pos]
+        how = step_map(bound, shape, sample_type, shrink) if bound is not None and shrink <= MAX_SHRINK else None
         if how is None:
-            raise CorruptError("detail stream: uses steps, but its image has no bound there")
+            raise CorruptError(f"detail stream: uses steps (less {shrink}), but its image has no such bound there")
         return how, end
     if (kind == MapKind.INT_LATTICE) == sample_type.is_float:
         raise CorruptError(f"detail stream: map {kind} does not fit {sample_type.name}")

@@ -25,6 +25,7 @@ I64 = npt.NDArray[np.int64]
 
 STEP_FACTOR = 2.0 - 2.0**-13
 MAX_INT_BOUND = 2.0**40
+MAX_SHRINK = 1
 MAX_LATTICE_VALUES = 1 << 17
 MAX_REWEIGHTS = 100
 LATTICE_RANGE = 150  # exponents beyond which sums of squares could leave binary64
@@ -65,8 +66,8 @@ class TileBound:
 class ValueMap:
     """How working values of a tile and its samples belong together.
 
-    a, b, z, mantissa are the parameters of the kind; step is D of the first sample; gain and dither are float64
-    [p, h, w] or empty; steps is D of each sample where it varies.
+    a, b, z, mantissa are the parameters of the kind; step is D of the first sample, made with shrink; gain and dither
+    are float64 [p, h, w] or empty; steps is D of each sample where it varies.
     """
 
     kind: MapKind
@@ -76,6 +77,7 @@ class ValueMap:
     z: int = 0
     mantissa: int = 0
     step: float = 1.0
+    shrink: int = 0
     steps: F64 = field(default_factory=_nothing)
     gain: F64 = field(default_factory=_nothing)
     dither: F64 = field(default_factory=_nothing)
@@ -110,12 +112,17 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
         return clipped
 
 
-def step_map(bound: TileBound, shape: tuple[int, int, int], sample_type: SampleType) -> ValueMap | None:
-    """Map of quantisation steps for a bound, or None where the first sample's E is 0 (the tile is lossless)."""
+def step_map(
+    bound: TileBound, shape: tuple[int, int, int], sample_type: SampleType, shrink: int = 0
+) -> ValueMap | None:
+    """Map of quantisation steps for a bound, or None where some sample's E is 0 or the steps are out of range.
+
+    shrink is taken off the integer bound of integer images, whose physical values may round beyond it.
+    """
     errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
     if not errors.flat[0] > 0 or not np.isfinite(errors).all() or errors.min() <= 0:
         return None
-    whole = 2.0 * np.floor(np.minimum(errors, MAX_INT_BOUND)) + 1.0
+    whole = 2.0 * np.maximum(np.floor(np.minimum(errors, MAX_INT_BOUND)) - shrink, 0.0) + 1.0
     steps = errors * STEP_FACTOR if sample_type.is_float else whole
     first = float(steps.flat[0])
     if not 2.0**-900 < steps.min() <= steps.max() < 2.0**900:
@@ -128,6 +135,7 @@ def step_map(bound: TileBound, shape: tuple[int, int, int], sample_type: SampleT
         kind=MapKind.STEPS,
         sample_type=sample_type,
         step=first,
+        shrink=shrink,
         steps=steps if varies else _nothing(),
         gain=np.ascontiguousarray(steps / first) if varies else _nothing(),
         dither=dither,
@@ -135,7 +143,10 @@ def step_map(bound: TileBound, shape: tuple[int, int, int], sample_type: SampleT
 
 
 def quantise(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap) -> I64 | None:
-    """Step numbers int64 [p, h, w] nearest to a tile's samples (0 where special), or None where they are too large."""
+    """Step numbers int64 [p, h, w] nearest to a tile's samples, 0 where special or out of range.
+
+    None for integers near the ends of 64 bits.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         steps = how.steps if how.steps.size else how.step
         real = tile.astype(np.float64) / steps
@@ -143,8 +154,7 @@ def quantise(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how:
             real -= how.dither
         if special is not None:
             real[special] = 0.0
-        if not (np.abs(real) < INT_LIMIT / 16).all():
-            return None
+        real[~(np.abs(real) < INT_LIMIT / 16)] = 0.0  # out of the model's range: the caller patches them
         if tile.dtype.kind == "f":
             return np.rint(real).astype(np.int64)
         if tile.dtype == np.uint64 and special is None and int(tile.max()) >= 2**62:

@@ -10,6 +10,7 @@ from radcodec.detail.kernels import (
     ERROR_FLOOR,
     F64,
     MAX_COUNT,
+    MAX_INT_STEP,
     N_CLASSES,
     N_PHASES,
     NO_SPACE,
@@ -19,6 +20,7 @@ from radcodec.detail.kernels import (
     REACH,
     ROWS,
     TINY,
+    UNFIT,
     Int,
     begin_row,
     bits_of,
@@ -28,6 +30,7 @@ from radcodec.detail.kernels import (
     exp2,
     expected_error,
     exponent,
+    phase_of,
     predict_above,
     predict_own,
     start_state,
@@ -137,7 +140,7 @@ def model_float(
                 half = exp2(u - 1)
                 rho = (mu + (half if mu > 0.0 else (-half if mu < 0.0 else 0.0))) * exp2(-d)
                 fbase = np.floor(rho)
-                tables[n] = table_of(s, d) * N_PHASES + np.int64((rho - fbase) * N_PHASES)
+                tables[n] = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
                 a = abs(v)
                 scaled = a * exp2(-d)
                 if scaled >= 2.0**53:
@@ -208,9 +211,11 @@ def model_int(
                 c = class_of(t, level)
                 s = means[c]
                 d = max(0, exponent(s) - 2)
+                if d > MAX_INT_STEP:
+                    return UNFIT, n, pos
                 rho = (mu + 0.5) * exp2(-d)
                 fbase = np.floor(rho)
-                tables[n] = table_of(s, d) * N_PHASES + np.int64((rho - fbase) * N_PHASES)
+                tables[n] = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
                 pos = _put_symbol(raw, pos, symbols, n, (v >> d) - np.int64(fbase))
                 if d > 0:
                     pos = _put(raw, pos, v & ((1 << d) - 1), d)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from radcodec.detail import kernels
 from radcodec.detail.maps import (
+    MAX_SHRINK,
     MapKind,
     TileBound,
     ValueMap,
@@ -34,14 +35,9 @@ class Work:
 
 def prepare(tile: Tile, special: Mask | None, bound: TileBound | None) -> Work | None:
     """Working values of a tile, or None where it can only be stored as it is."""
-    if bound is not None:
-        sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
-        how = step_map(bound, (tile.shape[0], tile.shape[1], tile.shape[2]), sample_type)
-        steps = None if how is None else quantise(tile, special, how)
-        if how is not None and steps is not None:
-            patches = _violations(tile, special, restore(steps, how), bound)
-            if patches.size <= tile.size // 64:
-                return Work(values=steps, how=how, patches=patches)
+    bounded = None if bound is None else _prepare_steps(tile, special, bound)
+    if bounded is not None:
+        return bounded
     if tile.dtype.kind != "f":
         lattice = int_lattice(tile, special)
         return None if lattice is None else Work(values=lattice[0], how=lattice[1], patches=np.empty(0, np.int64))
@@ -53,9 +49,24 @@ def prepare(tile: Tile, special: Mask | None, bound: TileBound | None) -> Work |
     return _prepare_float(tile, special)
 
 
+def _prepare_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
+    """Step numbers of a tile, or None where there is no step or too many samples would need a patch."""
+    sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
+    for shrink in range(1 if sample_type.is_float else MAX_SHRINK + 1):
+        how = step_map(bound, (tile.shape[0], tile.shape[1], tile.shape[2]), sample_type, shrink)
+        steps = None if how is None else quantise(tile, special, how)
+        if how is None or steps is None:
+            return None
+        patches = _violations(tile, special, restore(steps, how), bound)
+        if patches.size <= tile.size // 64:
+            return Work(values=steps, how=how, patches=patches)
+    return None
+
+
 def _prepare_float(tile: Tile, special: Mask | None) -> Work | None:
     """Float working values of a tile, or None where they are out of the model's range."""
-    real = tile.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaN among the special ones
+        real = tile.astype(np.float64)
     if special is not None:
         real[special] = 0.0
     size = np.abs(real)

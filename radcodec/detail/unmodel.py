@@ -14,6 +14,7 @@ from radcodec.detail.kernels import (
     F64,
     FLOAT_LIMIT,
     MAX_COUNT,
+    MAX_INT_STEP,
     N_CLASSES,
     N_PHASES,
     OK,
@@ -29,6 +30,7 @@ from radcodec.detail.kernels import (
     exp2,
     expected_error,
     exponent,
+    phase_of,
     predict_above,
     predict_own,
     start_state,
@@ -155,7 +157,7 @@ def decode_float(
                 half = exp2(u - 1)
                 rho = (mu + (half if mu > 0.0 else (-half if mu < 0.0 else 0.0))) * exp2(-d)
                 fbase = np.floor(rho)
-                table = table_of(s, d) * N_PHASES + np.int64((rho - fbase) * N_PHASES)
+                table = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
                 sym, low, size = _next_symbol(state, table, cumulative, starts)
                 state = (state >> np.uint64(24)) * np.uint64(size) + (state & np.uint64(0xFFFFFF)) - np.uint64(low)
                 if state < np.uint64(1 << 32) and at > 0:
@@ -242,9 +244,11 @@ def decode_int(
                 c = class_of(t, level)
                 s = means[c]
                 d = max(0, exponent(s) - 2)
+                if d > MAX_INT_STEP:
+                    return BAD_STREAM
                 rho = (mu + 0.5) * exp2(-d)
                 fbase = np.floor(rho)
-                table = table_of(s, d) * N_PHASES + np.int64((rho - fbase) * N_PHASES)
+                table = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
                 sym, low, size = _next_symbol(state, table, cumulative, starts)
                 state = (state >> np.uint64(24)) * np.uint64(size) + (state & np.uint64(0xFFFFFF)) - np.uint64(low)
                 if state < np.uint64(1 << 32) and at > 0:

@@ -1,7 +1,9 @@
 """Compiled ANS coder that writes the words constriction's AnsCoder writes (docs/format.md, 8.6).
 
 64-bit state, 32-bit words, 24-bit precision. Decoding is woven into the detail layer's kernels, because there each
-symbol's table depends on the pixels before it. References: Duda (2013), arXiv:1311.2540; Bamler (2022), arXiv:2201.01741.
+symbol's table depends on the pixels before it.
+
+References: Duda (2013), arXiv:1311.2540; Bamler (2022), arXiv:2201.01741.
 """
 
 from __future__ import annotations

@@ -116,3 +116,20 @@ def upsample(cells: npt.NDArray[np.int16], factor: int, shape: tuple[int, int]) 
     if factor == 1:
         return cells[..., : shape[0], : shape[1]]
     return cells.repeat(factor, axis=-2).repeat(factor, axis=-1)[..., : shape[0], : shape[1]]
+
+
+def smooth(latent: Ints, factor: int) -> Ints:
+    """Return `latent` [D, h, w] under a triangular filter of 2 * factor - 1 cells along both axes, rounded.
+
+    The kernel sums to factor^4; edges are repeated. Blocks of `factor` cells become linear ramps.
+    """
+    for axis in (1, 2):
+        length = latent.shape[axis]
+        widths = [(0, 0), (0, 0), (0, 0)]
+        widths[axis] = (factor - 1, factor - 1)
+        padded = np.pad(latent, widths, mode="edge")
+        shifts = range(2 * factor - 1)
+        latent = np.sum(
+            [(factor - abs(i - factor + 1)) * padded.take(range(i, i + length), axis=axis) for i in shifts], axis=0
+        )
+    return np.asarray((latent + factor**4 // 2) // factor**4, dtype=np.int64)

@@ -27,7 +27,7 @@ def _bits(array: np.ndarray) -> bytes:
 @settings(max_examples=60, deadline=None)
 @given(st.data(), st.sampled_from(DTYPES), st.sampled_from("<>"))
 def test_arrays_come_back_bit_for_bit(data: st.DataObject, dtype: str, order: str) -> None:
-    """Any dtype, byte order and shape, with NaN payloads, infinities, -0.0 and subnormals: same bits, native, writable."""
+    """Any dtype, byte order, shape and bits (NaN payloads, -0.0, subnormals): the same, native and writable."""
     shape = data.draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=12))
     raw = data.draw(hnp.arrays(f"u{dtype[1]}", shape))
     array = raw.view(dtype).astype(order + dtype) if raw.shape else np.asarray(raw).view(dtype).astype(order + dtype)
@@ -154,7 +154,7 @@ def test_damage_is_never_a_wrong_image(noise: np.ndarray, options: dict[str, obj
         damaged = bytearray(data)
         damaged[place] ^= 4
         for bad in (bytes(damaged), data[:place]):
-            with pytest.raises(radcodec.FormatError, match="expected|checksum|match"):
+            with pytest.raises(radcodec.FormatError, match=r"expected|checksum|match"):
                 radcodec.decode(bad)
 
 
@@ -230,7 +230,7 @@ def test_verify_finds_another_original(fits_file: Path, tmp_path: Path) -> None:
         other[place : place + 4] = np.array([1e6], ">f4").tobytes()
         changed = tmp_path / "changed.fits"
         changed.write_bytes(other)
-        with pytest.raises(radcodec.GuaranteeError, match="differs|tile 0"):
+        with pytest.raises(radcodec.GuaranteeError, match=r"differs|tile 0"):
             radcodec.verify(packed, against=changed)
 
 

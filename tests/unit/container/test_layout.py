@@ -286,7 +286,7 @@ def test_section_that_lies_about_its_size_is_rejected() -> None:
     """A raw size that the frame does not give is rejected, and one that it cannot give is not allocated."""
     packed = pack_section(bytes(1000))
     assert packed[0] == 1
-    with pytest.raises(CorruptError, match="expected 999 bytes|at most 999"):
+    with pytest.raises(CorruptError, match=r"expected 999 bytes|at most 999"):
         unpack_section(packed[:1] + pack_leb(999) + packed[3:], "META")
     with pytest.raises(CorruptError, match="expected 4294967296 bytes"):
         unpack_section(packed[:1] + pack_leb(2**32) + packed[3:], "META")

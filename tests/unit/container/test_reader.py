@@ -80,7 +80,7 @@ def test_a_flipped_bit_anywhere_is_found() -> None:
     for place in range(len(data)):
         damaged = bytearray(data)
         damaged[place] ^= 0x10
-        with pytest.raises(ValueError, match="expected|checksum"):
+        with pytest.raises(ValueError, match=r"expected|checksum"):
             _reader(bytes(damaged)).check_whole_file()
 
 

@@ -10,7 +10,7 @@ import torch
 from radcodec.errors import ModelMismatchError
 from radcodec.training.modules import Decoder, IntegerConv, StagePrior
 from radcodec.vqvae import prior
-from radcodec.vqvae.integer import NumpyArithmetic, decode_latent
+from radcodec.vqvae.integer import NumpyArithmetic, decode_latent, smooth
 from radcodec.vqvae.model import BaseModel
 from radcodec.vqvae.network import TorchArithmetic
 from radcodec.vqvae.spec import IntegerLayer, ModelSpec, check_arrays, expansion_table
@@ -131,3 +131,10 @@ def test_table_rows_sum_to_the_coders_precision(model: BaseModel) -> None:
     for tables in model.arrays.tables:
         assert tables.min() >= 2
         assert tables.astype(np.int64).sum(axis=1).tolist() == [1 << 24] * tables.shape[0]
+
+
+def test_blending_turns_blocks_into_ramps() -> None:
+    """Cells of two: 0 0 8 8 becomes 0 2 6 8 under the kernel 1 2 1; a constant stays."""
+    blocks = np.array([[[0, 0, 8, 8]] * 3])
+    assert smooth(blocks, 2).tolist() == [[[0, 2, 6, 8]] * 3]
+    assert smooth(np.full((2, 5, 5), -7), 8).tolist() == np.full((2, 5, 5), -7).tolist()

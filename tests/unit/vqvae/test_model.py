@@ -42,6 +42,16 @@ def test_first_streams_alone_decode(model: BaseModel) -> None:
         assert np.array_equal(some, model.decode_tile(streams, (50, 70), 0.0, 1.0, n_stages=count))
 
 
+def test_previews_differ_only_where_the_streams_end_coarse(model: BaseModel) -> None:
+    """With all stages a preview is the decoded tile; with the coarse ones it is as large and finite."""
+    streams = model.stage_streams(model.encode_tile(_tile((50, 70)), 0.0, 1.0))
+    whole = model.preview_tile(streams, (50, 70), 0.5, 2.0)
+    assert np.array_equal(whole, model.decode_tile(streams, (50, 70), 0.5, 2.0))
+    coarse = model.preview_tile(streams[:2], (50, 70), 0.5, 2.0)
+    assert coarse.shape == (50, 70)
+    assert np.isfinite(coarse).all()
+
+
 def test_offset_and_scale_only_shift_and_stretch(model: BaseModel) -> None:
     """A tile in other units has the same streams, and decodes to the same pixels in those units."""
     tile = _tile((40, 40))

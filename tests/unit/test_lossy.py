@@ -1,0 +1,160 @@
+"""Base layers through the public functions: previews, lossy files, bit-rates, base-only copies."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import radcodec
+from radcodec.allocation import fill_stages, fits_preview
+from radcodec.base_layer import (
+    load_named_model,
+    pack_normalisation,
+    plan_normalisation,
+    round_to_type,
+    unpack_normalisation,
+)
+from radcodec.container.reader import Reader
+from radcodec.container.writer import cut_base_copy
+from radcodec.simulate import simulate_fits, simulate_image
+from radcodec.tiles import count_tiles
+from radcodec.types import SampleType
+
+
+@pytest.fixture(scope="module")
+def n_stages() -> int:
+    """Stages of the default model; skips where there is no torch or no model."""
+    try:
+        return load_named_model(None).n_stages
+    except radcodec.ModelError as error:
+        pytest.skip(f"no base layer here: {error}")
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    """A simulated image with a masked corner, float32 [96, 160]."""
+    image = simulate_image((96, 160), seed=11).astype(np.float32)
+    image[:9, :9] = np.nan
+    return image
+
+
+def test_more_stages_are_closer(image: np.ndarray, n_stages: int) -> None:
+    """Every stage takes more bytes, all of them are nearer than the first, and masks are exact."""
+    sizes, errors = [], []
+    for stages in range(1, n_stages + 1):
+        data = radcodec.encode(image, lossy_stages=stages)
+        found = radcodec.decode(data)
+        assert np.array_equal(np.isnan(found), np.isnan(image))
+        sizes.append(len(data))
+        errors.append(float(np.nanmean((found.astype(np.float64) - image) ** 2)))
+    assert sizes == sorted(sizes)
+    assert errors[-1] < errors[0]
+    assert radcodec.encode(image, lossy=True) == radcodec.encode(image, lossy_stages=n_stages, threads=1)
+    with pytest.raises(radcodec.BoundError, match=f"1 to {n_stages} stages"):
+        radcodec.encode(image, lossy_stages=n_stages + 1) if n_stages < 16 else radcodec.encode(image, lossy_stages=17)
+
+
+def test_bit_rate_is_never_exceeded(image: np.ndarray, n_stages: int) -> None:
+    """The whole stream is at most B bits a pixel; an unreachable B names one that is reached."""
+    for bpp in (0.6, 1.0, 2.0):
+        data = radcodec.encode(image, lossy_bpp=bpp, tile=48)
+        assert 8 * len(data) <= bpp * image.size
+        assert np.isfinite(radcodec.decode(data)).sum() == np.isfinite(image).sum()
+    with pytest.raises(radcodec.BoundError, match="expected at least") as caught:
+        radcodec.encode(image, lossy_bpp=0.001, tile=48)
+    smallest = float(str(caught.value).split("expected at least ")[1].split()[0])
+    assert 8 * len(radcodec.encode(image, lossy_bpp=smallest, tile=48)) <= smallest * image.size
+
+
+def test_preview_keeps_to_its_share(image: np.ndarray, n_stages: int) -> None:
+    """The base layer beside exact pixels is within its share, and the pixels are exact all the same."""
+    data = radcodec.encode(image, preview=20)
+    with radcodec.open(data) as file:
+        layers = {layer["name"]: layer["bytes"] for layer in file.info.layers}
+        assert 0 < layers["base"] <= 0.2 * len(data)
+        assert file.info.model is not None
+        quick = file.preview()
+    assert np.array_equal(np.isnan(quick), np.isnan(image))
+    assert np.nanstd(quick - image) < np.nanstd(image)
+    assert radcodec.decode(data).tobytes() == image.tobytes()
+    with radcodec.open(radcodec.encode(image, preview=0.01)) as file:
+        assert file.info.model is None
+
+
+def test_constant_planes_are_exact_in_lossy_files(n_stages: int) -> None:
+    """A plane without noise is coded exactly beside lossy ones, and integers are clamped to their type."""
+    cube = np.random.default_rng(0).normal(100, 60, (2, 64, 64)).clip(0, 255).astype(np.uint8)
+    cube[1] = 7
+    found = radcodec.decode(radcodec.encode(cube, lossy=True, tile=64))
+    assert found.dtype == np.uint8
+    assert (found[1] == 7).all()
+    assert 0 < np.abs(found[0].astype(int) - cube[0]).mean() < 60
+
+
+def test_lossy_fits_file_names_its_model(tmp_path: Path, n_stages: int) -> None:
+    """The header of a lossy file tells mode and model, and verify agrees with the original."""
+    from astropy.io import fits
+
+    (tmp_path / "s.fits").write_bytes(simulate_fits((64, 64), seed=2))
+    report = radcodec.compress(tmp_path / "s.fits", lossy=True)
+    radcodec.decompress(tmp_path / "s.fits.rcz", tmp_path / "r.fits")
+    header = fits.getheader(tmp_path / "r.fits")
+    assert report.model is not None
+    assert (header["RCZMODE"], header["RCZMODEL"]) == ("lossy", report.model["name"])
+    radcodec.verify(tmp_path / "s.fits.rcz", against=tmp_path / "s.fits")
+
+
+def test_base_only_copy_gives_the_preview(image: np.ndarray, n_stages: int) -> None:
+    """A copy cut out without decoding is smaller and decodes to the base layer of the file."""
+    data = radcodec.encode(image, preview=30, max_error="0.25sigma")
+    reader = Reader(io.BytesIO(data), count_tiles=count_tiles)
+    copy = cut_base_copy(reader, 16)
+    assert len(copy) < len(data) / 2
+    with radcodec.open(data) as whole, radcodec.open(copy) as part:
+        assert part.info.base_only
+        assert np.array_equal(whole.preview(), part.preview(), equal_nan=True)
+    assert np.array_equal(np.isnan(radcodec.decode(copy)), np.isnan(image))
+
+
+def test_stages_are_filled_coarse_first() -> None:
+    """All tiles get a stage before any gets the next; within a stage larger streams come first."""
+    tiles = [[10, 20, 40], [10, 30, 40], [0, 0, 0]]
+    assert fill_stages(tiles, 3, 19) is None
+    assert fill_stages(tiles, 3, 20) == [1, 1, 0]
+    assert fill_stages(tiles, 3, 50) == [1, 2, 0]
+    assert fill_stages(tiles, 3, 70) == [2, 2, 0]
+    assert fill_stages(tiles, 3, 110) == [3, 2, 0]
+    assert fill_stages(tiles, 2, 999) == [2, 2, 0]
+
+
+def test_share_of_a_preview() -> None:
+    """100 bytes of streams, 16 of index and 84 others are 1 % of 20,000 bytes and no less."""
+    tiles = [[30, 40], [30]]
+    others = {"fixed_bytes": 76, "percent": 1.0}
+    assert fits_preview(tiles, other_bytes=19_800, **others)  # type: ignore[arg-type]
+    assert not fits_preview(tiles, other_bytes=19_799, **others)  # type: ignore[arg-type]
+    assert not fits_preview([[]], other_bytes=10**9, **others)  # type: ignore[arg-type]
+
+
+def test_rounding_to_types() -> None:
+    """Integers round to even and stop at the ends of their type, 64-bit ones included."""
+    values = np.array([0.5, 1.5, -3.0, 1e30, -1e30])
+    assert round_to_type(values, SampleType.U1).tolist() == [0, 2, 0, 255, 0]
+    assert round_to_type(values, SampleType.I8).tolist() == [0, 2, -3, 2**63 - 1, -(2**63)]
+    assert round_to_type(values, SampleType.U8).tolist() == [0, 2, 0, 2**64 - 1, 0]
+    assert round_to_type(np.array([1e300]), SampleType.F4).tolist() == [np.inf]
+
+
+def test_normalisation_is_sound_for_any_plane() -> None:
+    """Constant and empty planes get a scale of 1, and what is packed is read back or rejected."""
+    image = np.stack([np.full((4, 4), 5.0), np.arange(16.0).reshape(4, 4), np.full((4, 4), np.nan)])
+    pairs = plan_normalisation(image, np.isnan(image), [0.0, 2.0, 0.0])
+    assert pairs.tolist() == [[5.0, 1.0], [7.5, 2.0], [0.0, 1.0]]
+    assert (unpack_normalisation(pack_normalisation(pairs), 3) == pairs).all()
+    with pytest.raises(radcodec.CorruptError, match="scales above 0"):
+        unpack_normalisation(pack_normalisation(pairs * 0), 3)
+    with pytest.raises(radcodec.CorruptError, match="32 bytes"):
+        unpack_normalisation(bytes(31), 2)
