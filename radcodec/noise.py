@@ -38,7 +38,7 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
         return 0.0
     cell = _cell_size(plane, special)
     sigmas, clipped = _grid(plane, special, cell)
-    valid = np.isfinite(sigmas)
+    valid = np.isfinite(sigmas) & (sigmas > 0.0)  # constant cells say nothing
     if not valid.any():
         return 0.0
     level = max(QUIET_CLIPPED, float(np.quantile(clipped[valid], 0.25)))
