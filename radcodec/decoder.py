@@ -64,13 +64,14 @@ class Lazy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCoding:
-    """All but the streams that decoding a tile of one image takes."""
+    """All but the streams that decoding a tile of one image takes; ``is_copy`` for one of a base-only copy (5.1)."""
 
     record: ImageRecord
     grid: TileGrid
     bounds: ImageBounds
     lazy: Lazy
     normalisation: Normalisation | None = None
+    is_copy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ def open_image(reader: Reader, number: int) -> StoredImage:
         bounds=unpack_bounds(blocks.bounds, record),
         lazy=Lazy(blocks.predictors, reader.meta.model),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
+        is_copy=reader.is_base_only,
     )
     return StoredImage(reader=reader, number=number, coding=coding)
 
@@ -150,6 +152,9 @@ def restore_tile(coding: ImageCoding, tile: int, mask: bytes, detail_stream: byt
         samples = detail.decode_tile(detail_stream, shape, record.sample_type, marks, coding.lazy.predictors, bound)
     elif full := leading_stages(stages):
         samples = round_to_type(base_values(coding, box, full), record.sample_type)
+    elif coding.is_copy and coding.normalisation is not None:
+        offsets = coding.normalisation[box[0] : box[1], 0, None, None]
+        samples = round_to_type(np.broadcast_to(offsets, shape), record.sample_type)
     else:
         raise CorruptError(f"expected a detail or base stream for tile {tile}, found neither")
     if marks is not None and listed is not None:

@@ -870,7 +870,7 @@ def read_mask(stream: bytes, n: int, dtype: np.dtype[Any]) -> tuple[Samples, Sam
     return special, np.frombuffer(samples, dtype)
 
 
-def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[bytes]) -> Samples:
+def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[bytes], is_copy: bool) -> Samples:
     """Samples [n] of a tile (7.2); streams are mask, detail and base stages."""
     mask, detail, *base = streams
     shape = tuple(part.stop - part.start for part in where)
@@ -881,8 +881,12 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
         errors = None if image.errors is None else image.errors[where].ravel()
         out[:] = decode_detail(detail, image, tile, shape, special, errors)
     elif not special.all():
-        need(any(base), "no stream for samples that need one")
-        base_values = decode_base(meta.model, image, where, base)
+        need(any(base) or is_copy, "no stream for samples that need one")
+        if any(base):
+            base_values = decode_base(meta.model, image, where, base)
+        else:  # 5.1
+            offsets = np.array(image.normalisation[where[0]])[:, 0]
+            base_values = np.repeat(offsets, n // offsets.size)
         if dtype.kind == "f":
             out[:] = round_samples(base_values.tolist(), dtype)
         else:
@@ -900,12 +904,14 @@ def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], is_copy: boo
         for tile, entry in enumerate(entries):
             base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
             need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
+    for entry in entries:
+        need(is_copy or any((entry[0], entry[1], *entry[4::2])), "tile without any stream")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(places, entries, strict=True)):
         need(not is_copy or entry[1] == 0, "detail stream in a base-only copy")
         mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])
         need(zlib.crc32(mask + detail) == entry[2], "CRC of a tile")
-        samples = restore_tile(image, meta, tile, where, [mask, detail, *base[tile]])
+        samples = restore_tile(image, meta, tile, where, [mask, detail, *base[tile]], is_copy)
         crc = zlib.crc32(image.record + struct.pack("<Q", tile) + samples.tobytes())
         need(is_copy or crc == entry[3], "pixel CRC of a tile")
         out[where] = samples.reshape(out[where].shape)

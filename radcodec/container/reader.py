@@ -73,6 +73,13 @@ def _starts(sizes: Iterator[int], start: int) -> array[int]:
     return array("Q", accumulate(sizes, initial=start))
 
 
+def _check_no_empty_entry(words: array[int], n_words: int, n_stages: int) -> None:
+    """Nothing; raises CorruptError for a tile without any stream, before memory is reserved for its pixels."""
+    fields = (_MASK, _DETAIL, *(_STAGES + 2 * stage for stage in range(n_stages)))
+    if 0 in map(sum, zip(*(words[field::n_words] for field in fields), strict=True)):
+        raise CorruptError("expected a mask, detail or base stream for every tile of INDEX, found a tile without any")
+
+
 class _Source:
     """Ranges of a file or of bytes in memory; safe to use from several threads."""
 
@@ -180,6 +187,8 @@ class Reader:
             n_words = entry_words(image.n_stages)
             words = _unsigned_words(stored[position : position + size])
             position += size
+            if not self.is_base_only:
+                _check_no_empty_entry(words, n_words, image.n_stages)
             both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
             tile_starts = _starts(both, tile_start)
             tile_start = tile_starts[-1]

@@ -33,7 +33,7 @@ LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel 
 LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
 RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COEFFICIENT_BITS = 7.0  # about what one Rice-coded coefficient costs
-LOSS_BITS = 0.002  # bits a pixel that rounding the coefficients may cost
+LOSS_BITS = 0.005  # bits a pixel that rounding the coefficients may cost
 RADII = (1, 2, 3, 4, 6, 8, 10, 12)
 
 

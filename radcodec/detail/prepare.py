@@ -52,15 +52,25 @@ def prepare(tile: Tile, special: Mask | None, bound: TileBound | None) -> Work |
 def _prepare_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
     """Step numbers of a tile, or None where there is no step or too many samples would need a patch."""
     sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
+    few = tile.size // 64
+    found: list[tuple[int, Work]] = []
     for shrink in range(1 if sample_type.is_float else MAX_SHRINK + 1):
         how = step_map(bound, (tile.shape[0], tile.shape[1], tile.shape[2]), sample_type, shrink)
         steps = None if how is None else quantise(tile, special, how)
         if how is None or steps is None:
             return None
-        patches = _violations(tile, special, restore(steps, how), bound)
-        if patches.size <= tile.size // 64:
-            return Work(values=steps, how=how, patches=patches)
-    return None
+        restored = restore(steps, how)
+        patches = _violations(tile, special, restored, bound)
+        if patches.size <= few:
+            work = Work(values=steps, how=how, patches=patches)
+            if sample_type.is_float:
+                return work
+            found.append((differences(tile, special, restored).size, work))
+    # A tile that was coded with one of the steps before keeps it, so that coding it again changes nothing.
+    closest = min(found, key=lambda candidate: candidate[0], default=None)
+    if closest is None:
+        return None
+    return closest[1] if closest[0] <= few else found[0][1]
 
 
 def _prepare_float(tile: Tile, special: Mask | None) -> Work | None:

@@ -39,6 +39,8 @@ class TileCodes:
 class BaseModel:
     """A trained base layer. Immutable once made; safe to use from several Python threads.
 
+    Every call runs torch with one thread of its own: work on several tiles at once by calling from several threads.
+
     Attributes
     ----------
     name : str
@@ -96,10 +98,11 @@ class BaseModel:
     def stage_streams(self, codes: TileCodes) -> list[bytes]:
         """Return one entropy-coded stream a stage, coarse first; any number of the last ones may be left off."""
         indices = [stage.astype(np.int64) for stage in codes.indices]
-        return [
-            prior.encode_stage(self.spec, self.arrays, self._arithmetic, indices[: stage + 1], codes.shape)
-            for stage in range(len(indices))
-        ]
+        with network.one_thread():
+            return [
+                prior.encode_stage(self.spec, self.arrays, self._arithmetic, indices[: stage + 1], codes.shape)
+                for stage in range(len(indices))
+            ]
 
     def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int], n_stages: int | None = None) -> TileCodes:
         """Return the indices held by the first streams; the inverse of `stage_streams`.
@@ -118,8 +121,10 @@ class BaseModel:
                 f"{wanted} streams for a tile of {shape}"
             )
         indices: list[npt.NDArray[np.int64]] = []
-        for stream in streams[:wanted]:
-            indices.append(prior.decode_stage(self.spec, self.arrays, self._arithmetic, indices, shape, bytes(stream)))
+        with network.one_thread():
+            for stream in streams[:wanted]:
+                decoded = prior.decode_stage(self.spec, self.arrays, self._arithmetic, indices, shape, bytes(stream))
+                indices.append(decoded)
         return TileCodes(shape=shape, indices=tuple(stage.astype(np.uint16) for stage in indices))
 
     def reconstruct(self, codes: TileCodes, offset: float, scale: float) -> npt.NDArray[np.float64]:
@@ -149,7 +154,8 @@ class BaseModel:
         latent = prior.latent_sum(self.spec, self.arrays, indices, codes.shape)
         if blend and indices and self.strides[len(indices) - 1] > CELL:
             latent = smooth(latent, self.strides[len(indices) - 1] // CELL)
-        pixels = decode_latent(self.spec, self._arithmetic, latent)
+        with network.one_thread():
+            pixels = decode_latent(self.spec, self._arithmetic, latent)
         return pixels[: codes.shape[0], : codes.shape[1]]
 
     def decode_tile(

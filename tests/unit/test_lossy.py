@@ -158,3 +158,19 @@ def test_normalisation_is_sound_for_any_plane() -> None:
         unpack_normalisation(pack_normalisation(pairs * 0), 3)
     with pytest.raises(radcodec.CorruptError, match="32 bytes"):
         unpack_normalisation(bytes(31), 2)
+
+
+def test_base_only_copy_of_a_plane_without_noise(n_stages: int) -> None:
+    """Tiles without base streams restore to their plane's offset, in the reference decoder too; EXTRA is kept."""
+    import reference_decoder
+
+    noisy = simulate_image((64, 64), seed=4)
+    cube = np.stack([noisy, np.full((64, 64), 2.5, np.float32)])
+    data = radcodec.encode(cube, preview=50, tile=64)
+    reader = Reader(io.BytesIO(data), count_tiles=count_tiles)
+    copy = cut_base_copy(reader, 16)
+    restored = radcodec.decode(copy)
+    assert (restored[1] == np.float32(2.5)).all()
+    again = reference_decoder.decode_file(copy)
+    assert not isinstance(again, bytes)
+    assert again.tobytes() == restored.tobytes()
