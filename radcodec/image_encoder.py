@@ -238,7 +238,8 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
 def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> CodedImage:
     """The image with the codes of the base layer for every tile that it can hold; `add_stages` makes streams of them.
 
-    In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly.
+    In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly. A preview
+    needs no codes for a tile that is its planes' offset everywhere.
     """
     grid = coded.coding.grid
     if grid.n_tiles == 0:
@@ -254,7 +255,10 @@ def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> Cod
             return None
         if lossy and not all(sigma > 0 for sigma in sigmas[box[0] : box[1]]):
             return None
-        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]])
+        samples, offsets = _cut(coded.original, box), pairs[box[0] : box[1], 0, None, None]
+        if not lossy and bool(((samples == offsets) if special is None else (samples == offsets) | special).all()):
+            return None
+        return code_base(model, samples, special, pairs[box[0] : box[1]])
 
     codes: list[TileCodes | None] = []
     # The model keeps torch to one thread while it works, so tiles are not spread over threads here.
