@@ -109,9 +109,16 @@ def pack_codes(model: BaseModel, codes: TileCodes, n_stages: int) -> tuple[bytes
 
 
 def decode_base(
-    model: BaseModel, streams: Sequence[bytes], shape: tuple[int, int, int], pairs: Normalisation
+    model: BaseModel,
+    streams: Sequence[bytes],
+    shape: tuple[int, int, int],
+    pairs: Normalisation,
+    *,
+    picture: bool = False,
 ) -> npt.NDArray[np.float64]:
     """Base values of a tile [p, h, w] in stored units, from the streams of its first stages.
+
+    With ``picture`` the cells of coarse stages are blended, for looking at: not what a file restores to.
 
     Raises
     ------
@@ -122,7 +129,8 @@ def decode_base(
     if len(streams) > model.n_stages:
         raise CorruptError(f"expected at most {model.n_stages} stages of model {model.name!r}, found {len(streams)}")
     streams = [b"" if stream == _NOTHING else stream for stream in streams]
-    stacked = model.decode_tile(streams, (n_planes * height, width), 0.0, 1.0)
+    read = model.preview_tile if picture else model.decode_tile
+    stacked = read(streams, (n_planes * height, width), 0.0, 1.0)
     return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(shape)
 
 

@@ -123,11 +123,14 @@ def leading_stages(streams: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(streams[:n_full])
 
 
-def base_values(coding: ImageCoding, box: Box, streams: Sequence[bytes]) -> npt.NDArray[np.float64]:
+def base_values(
+    coding: ImageCoding, box: Box, streams: Sequence[bytes], *, picture: bool = False
+) -> npt.NDArray[np.float64]:
     """Values float64 [p, h, w] that the base streams of a tile give, stored units; ``streams`` is not empty."""
     if coding.normalisation is None:
         raise CorruptError("expected an offset and a scale for each plane beside base streams, found none")
-    return decode_base(coding.lazy.model, streams, _box_shape(box), coding.normalisation[box[0] : box[1]])
+    pairs = coding.normalisation[box[0] : box[1]]
+    return decode_base(coding.lazy.model, streams, _box_shape(box), pairs, picture=picture)
 
 
 def restore_tile(coding: ImageCoding, tile: int, mask: bytes, detail_stream: bytes, stages: Sequence[bytes]) -> Pixels:
@@ -274,7 +277,7 @@ def decode_region(
 
 
 def decode_base_plane(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np.float64]:
-    """Base layer of one plane, float64 [H, W] in stored units, with all stages that the file has; NaN where masked.
+    """Picture of the base layer of one plane, float64 [H, W] in stored units; NaN where masked.
 
     Tiles without base streams (constant, or wholly masked) hold the plane's offset.
     """
@@ -288,7 +291,7 @@ def decode_base_plane(image: StoredImage, plane: int, threads: int) -> npt.NDArr
         streams = read_stages(image, tile)
         pairs = coding.normalisation
         if streams:
-            values = base_values(coding, box, streams)
+            values = base_values(coding, box, streams, picture=True)
         else:
             values = np.full(_box_shape(box), 0.0 if pairs is None else pairs[plane, 0])
         if mask:

@@ -61,6 +61,18 @@ def _mode_for(target: str) -> int:
 
 
 @contextmanager
+def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
+    """A file that can be read and sought, whose content goes to ``out`` when the block ends without an error.
+
+    What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
+    """
+    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
+        yield spool  # type: ignore[misc]  # a binary file in all that is used here
+        spool.seek(0)
+        shutil.copyfileobj(spool, out)
+
+
+@contextmanager
 def atomic_file(target: str, *, overwrite: bool, like: str | None = None) -> Iterator[BinaryIO]:
     """A binary file that becomes ``target`` when the block ends without an error; otherwise nothing is left behind.
 
@@ -79,8 +91,8 @@ def atomic_file(target: str, *, overwrite: bool, like: str | None = None) -> Ite
     check_target(target, overwrite)
     if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
         # A device or a named pipe cannot be replaced; it is written to.
-        with open(target, "wb") as device:
-            yield device
+        with open(target, "wb") as device, _spooled(device) as spool:
+            yield spool
         return
     final = os.path.realpath(target)
     folder, name = os.path.split(final)
@@ -111,11 +123,8 @@ def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like
         with atomic_file(os.fspath(dst), overwrite=overwrite, like=path) as file:
             yield file
         return
-    # What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
-    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
-        yield spool  # type: ignore[misc]  # a binary file in all that is used here
-        spool.seek(0)
-        shutil.copyfileobj(spool, dst)
+    with _spooled(dst) as spool:
+        yield spool
 
 
 def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite: bool) -> None:
