@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from radcodec.container.writer import FileContents
 from radcodec.decoder import Pixels, array_sha256, sample_bytes
 from radcodec.errors import LimitError, UnsupportedDataError
 from radcodec.file_encoder import Encoded, encode_images
-from radcodec.fits.checksum import checksum_status, refresh_checksums
+from radcodec.fits.checksum import checksum_status, ones_complement_sum, refresh_checksums
 from radcodec.fits.header import insert_cards, provenance_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.image_encoder import EncodeOptions, FinishedImage
@@ -29,6 +31,8 @@ from radcodec.zstd import pack_frame
 if TYPE_CHECKING:
     from radcodec.vqvae import BaseModel
 
+# Samples of an image that are turned to big-endian at a time, so that no second copy of it is made.
+_SLAB_SAMPLES = 1 << 20
 _SAMPLE_TYPES = {member.dtype_str: member for member in SampleType}
 
 
@@ -118,6 +122,28 @@ def _image_pixels(data: memoryview, hdu: Hdu, record: ImageRecord) -> Pixels:
     return stored.astype(record.sample_type.dtype_str).reshape(plane_shape(record.shape))
 
 
+def _stored_bytes(pixels: Pixels) -> Iterator[memoryview]:
+    """The bytes of an image as FITS stores them, in pieces, each but the last a multiple of 4 long."""
+    flat = pixels.reshape(-1)
+    for start in range(0, flat.size, _SLAB_SAMPLES):
+        yield memoryview(sample_bytes(flat[start : start + _SLAB_SAMPLES], ">"))
+
+
+def _datasum(pixels: Pixels, tail: bytes) -> int:
+    """Ones-complement sum of an image's data and the padding after them."""
+    total, last = 0, b""
+    for piece in _stored_bytes(pixels):
+        whole = len(piece) // 4 * 4
+        total, last = ones_complement_sum(piece[:whole], total), bytes(piece[whole:])
+    return ones_complement_sum(last + tail, total)
+
+
+def _let_go(buffer: FitsBuffer) -> None:
+    """Let the system take back the memory of a mapped file, which is read from disk again where it is needed."""
+    if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        buffer.madvise(mmap.MADV_DONTNEED)
+
+
 def _changed_header(
     parts: _FitsParts, hdu: Hdu, image: FinishedImage, model: BaseModel | None, options: EncodeOptions
 ) -> tuple[bytes, list[str]]:
@@ -139,7 +165,8 @@ def _changed_header(
         new = insert_cards(header, cards)
     if status == (None, None):
         return new, []
-    restored = sample_bytes(image.pixels, ">").tobytes() + tail
+    # Four bytes that have the same sum as all of the data.
+    restored = _datasum(image.pixels, tail).to_bytes(4, "big")
     names = ("DATASUM", "CHECKSUM")
     warnings = [
         f"{name} of HDU {hdu.name or hdu.header_start!r} was wrong and is left as it is"
@@ -161,14 +188,15 @@ def _package_fits(
     for hdu in parts.hdus:
         header = bytes(parts.data[hdu.header_start : hdu.data_start])
         tail = bytes(parts.data[hdu.data_stop : hdu.end])
-        restored: memoryview | npt.NDArray[np.uint8] = parts.data[hdu.data_start : hdu.data_stop]
+        changed: Pixels | None = None
         if hdu.kind is HduKind.IMAGE:
             image = next(waiting)
             if image.record.bound is not None or options.mode is Mode.LOSSY:
                 header, found = _changed_header(parts, hdu, image, model, options)
                 warnings += found
-                restored = sample_bytes(image.pixels, ">")
-        for piece in (header, restored, tail):
+                changed = image.pixels
+        stored = parts.data[hdu.data_start : hdu.data_stop]
+        for piece in chain((header,), (stored,) if changed is None else _stored_bytes(changed), (tail,)):
             digest.update(piece)
         texts += [header, tail]
         sizes = (len(header), hdu.data_stop - hdu.data_start, len(tail))
@@ -230,5 +258,6 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
         if hdu.kind is HduKind.IMAGE:
             record = _image_record(hdu, options)
             images.append((_image_pixels(data, hdu, record), record))
+    _let_go(buffer)
     encoded = encode_images(images, options, package, seed=_seed(sha256), extra_bytes=len(parts.extra))
     return Encoded(contents=encoded.contents, warnings=(*encoded.warnings, *warnings))

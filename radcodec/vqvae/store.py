@@ -7,22 +7,21 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from radcodec import resources
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
     from radcodec.vqvae.model import BaseModel
 
-#: Name of the models folder inside the installed package.
-PACKAGE_FOLDER = "models_data"
 WEIGHTS_FILE = "weights.safetensors"
+#: Where models that do not ship are looked for when a file names one.
+MODELS_VARIABLE = "RADCODEC_MODELS"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,23 +35,18 @@ class ModelRecord:
     card: str
 
 
-def models_folder() -> Traversable:
-    """Return the folder that holds registry.toml: in the installed package, else beside it in a checkout.
+def models_folder() -> Path:
+    """Return the folder that holds registry.toml.
 
     Raises
     ------
     ModelNotFoundError
-        Neither is there.
+        There is none.
     """
-    installed = resources.files("radcodec") / PACKAGE_FOLDER
-    if (installed / "registry.toml").is_file():
-        return installed
-    checkout = Path(__file__).resolve().parents[2] / "models"
-    if (checkout / "registry.toml").is_file():
-        return checkout
-    raise ModelNotFoundError(
-        f"no models are installed: expected registry.toml in {installed} or {checkout}; reinstall radcodec"
-    )
+    folder = resources.find_models_folder()
+    if folder is None or not (folder / "registry.toml").is_file():
+        raise ModelNotFoundError("no models are installed: expected a folder with registry.toml; reinstall radcodec")
+    return folder
 
 
 def list_models() -> list[ModelRecord]:
@@ -106,10 +100,13 @@ def load_model(name_or_path: str | None = None) -> BaseModel:
 def find_model(name: str, sha256: str) -> BaseModel:
     """Return the model that a file names; its SHA-256 decides, whatever the shipped one of that name is now.
 
+    Models that do not ship are looked for in RADCODEC_MODELS: weights files, or folders of them or of model folders,
+    with the path separator of the system between them.
+
     Raises
     ------
     ModelNotFoundError
-        No shipped model has this SHA-256.
+        No shipped model and none of RADCODEC_MODELS has this SHA-256.
     ModelMismatchError
         See `load_model`.
     """
@@ -117,13 +114,30 @@ def find_model(name: str, sha256: str) -> BaseModel:
     for record in records:
         if record.sha256 == sha256:
             return _load_record(record)
+    for path in _own_weights():
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return _load_bytes(data, str(path))
     raise ModelNotFoundError(_not_found(f"{name} (sha256 {sha256})", records))
+
+
+def _own_weights() -> list[Path]:
+    """Return the weights files that RADCODEC_MODELS leads to."""
+    found = []
+    for place in filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)):
+        path = Path(place)
+        candidates = [path, path / WEIGHTS_FILE, *sorted(path.glob(f"*/{WEIGHTS_FILE}"))]
+        found.extend(candidate for candidate in candidates if candidate.is_file())
+    return found
 
 
 def _not_found(wanted: str, records: list[ModelRecord]) -> str:
     """Return the message for a model that is not there."""
     there = ", ".join(f"{record.name} (sha256 {record.sha256[:12]}...)" for record in records) or "none"
-    return f"model {wanted} not found; installed models: {there}; give one of these or the path of a weights file"
+    return (
+        f"model {wanted} not found; installed models: {there}; give one of these or the "
+        f"path of a weights file; to read files made with a model of your own, name its folder in {MODELS_VARIABLE}"
+    )
 
 
 def _load_record(record: ModelRecord) -> BaseModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,19 @@ def test_unknown_models_list_the_known_ones() -> None:
         load_model("nothing")
     with pytest.raises(ModelNotFoundError, match="installed models: tiny"):
         find_model("tiny", "b" * 64)
+
+
+def test_own_models_are_found_by_their_hash(weights: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that does not ship is found through RADCODEC_MODELS, as a file, its folder or the folder above."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / store.WEIGHTS_FILE).write_bytes(weights)
+    sha256 = hashlib.sha256(weights).hexdigest()
+    with pytest.raises(ModelNotFoundError, match="RADCODEC_MODELS"):
+        find_model("mine", sha256)
+    for place in (folder / store.WEIGHTS_FILE, folder, tmp_path):
+        monkeypatch.setenv(store.MODELS_VARIABLE, f"{tmp_path / 'nothing'}{os.pathsep}{place}")
+        assert find_model("mine", sha256).sha256 == sha256
 
 
 def test_shipped_models_load_and_listing_them_imports_no_torch() -> None:
