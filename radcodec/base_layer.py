@@ -25,6 +25,7 @@ Normalisation = npt.NDArray[np.float64]
 
 # A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
 _NOTHING = b"\0"
+_ENOUGH_SAMPLES = 1 << 20
 _NEEDS_TORCH = (
     "the base layer needs torch, which is not installed: install its CPU build with "
     "pip install torch --index-url https://download.pytorch.org/whl/cpu"
@@ -55,6 +56,16 @@ def find_stored_model(model: tuple[str, bytes] | None) -> BaseModel:
         raise ModelError(_NEEDS_TORCH) from err
 
 
+def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
+    """Samples [n] of a plane that are not special: at least a million where there are so many, evenly spread."""
+    step = max(1, plane.size // _ENOUGH_SAMPLES)
+    flat = plane.reshape(-1)[::step]
+    if special is None:
+        return flat
+    known = flat[~special.reshape(-1)[::step]]
+    return known if known.size or step == 1 else plane[~special]
+
+
 def plan_normalisation(
     image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
 ) -> Normalisation:
@@ -64,7 +75,7 @@ def plan_normalisation(
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane, sigma in enumerate(sigmas):
-        samples = image[plane] if special is None else image[plane][~special[plane]]
+        samples = _known(image[plane], None if special is None else special[plane])
         offset = float(np.median(samples)) if samples.size else 0.0
         scale = sigma
         if not scale > 0:

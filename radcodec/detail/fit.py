@@ -130,7 +130,7 @@ def _blocks(
         padded = np.zeros((radius + y1 - y0, x1 - x0 + 2 * radius))
         padded[top - y0 + radius :, left - x0 + radius : right - x0 + radius] = np.where(known, values, 0.0)
         inside = (slice(y0 - top, None), slice(x0 - left, x0 - left + x1 - x0))
-        target = np.ascontiguousarray(padded[radius:, radius : radius + x1 - x0])
+        target = padded[radius:, radius : radius + x1 - x0].copy()  # also where a view of it would be contiguous
         blocks.append(_Block(padded=padded, target=target, weight=known[inside].astype(np.float64)))
     return blocks
 
@@ -157,7 +157,7 @@ def _fit_blocks(blocks: list[_Block], radius: int, n_pixels: int, floor: float) 
         coefs, error = _best_ridge(blocks, radius, _taps_within(radius, small), gram, right)
         if not error > 0.0:
             break
-        least = max(floor, LEAST_WEIGHT * np.sqrt(error / sum(float(b.weight.sum()) for b in blocks)), 1e-300)
+        least = max(floor, LEAST_WEIGHT * np.sqrt(error / sum(float(b.weight.sum()) for b in blocks)), 1e-140)
         logs, count = 0.0, 0
         for b, w in zip(blocks, base, strict=True):
             local = np.maximum(local_error(b.padded, radius, coefs, w > 0), least)
