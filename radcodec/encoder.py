@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -196,7 +196,8 @@ def _package_fits(
                 warnings += found
                 changed = image.pixels
         stored = parts.data[hdu.data_start : hdu.data_stop]
-        for piece in chain((header,), (stored,) if changed is None else _stored_bytes(changed), (tail,)):
+        pieces: Iterable[memoryview] = (stored,) if changed is None else _stored_bytes(changed)
+        for piece in chain[bytes | memoryview]((header,), pieces, (tail,)):
             digest.update(piece)
         texts += [header, tail]
         sizes = (len(header), hdu.data_stop - hdu.data_start, len(tail))

@@ -214,16 +214,17 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
         box = coding.grid.box(tile)
         samples = np.ascontiguousarray(_cut(coded.original, box))
         special = None if whole is None else np.ascontiguousarray(_cut(whole, box))
-        stream = b""
+        stream, restored = b"", samples
         if special is None or not special.all():
             bound = tile_bound(record, coding.bounds, box, tile)
-            stream = detail.encode_tile(samples, special, coding.lazy.predictors, bound)
-        if not options.verify and record.bound is None:
-            return stream
-        restored = restore_tile(coding, tile, coded.masks[tile], stream, ())
-        breach = tile_breach(samples, restored, special, coding, box) if options.verify else ""
-        if breach:
-            raise GuaranteeError(f"tile {tile} as it decodes breaks its guarantee: {breach}; nothing was written")
+            stream, restored = detail.code_tile(samples, special, coding.lazy.predictors, bound)
+        if options.verify:
+            restored = restore_tile(coding, tile, coded.masks[tile], stream, ())
+            breach = tile_breach(samples, restored, special, coding, box)
+            if breach:
+                raise GuaranteeError(f"tile {tile} as it decodes breaks its guarantee: {breach}; nothing was written")
+        elif special is not None:
+            restored = np.where(special, samples, restored)
         if coded.pixels is not coded.original:
             _cut(coded.pixels, box)[...] = restored
         return stream

@@ -7,6 +7,12 @@ import sys
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with its exit code."""
-    from radcodec.cli.app import run
+    try:
+        from radcodec.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        # Before or after the work itself, while modules are loaded or threads ended.
+        sys.stderr.write("radcodec: interrupted\n")
+        code = 130
+    sys.exit(code)

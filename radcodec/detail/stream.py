@@ -79,6 +79,13 @@ def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None,
 
     Every sample that is not special restores exactly (bound None), or within its bound in physical units.
     """
+    return code_tile(tile, special, predictors, bound)[0]
+
+
+def code_tile(
+    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
+) -> tuple[bytes, Tile]:
+    """Detail stream of a tile, and the samples that it restores to (special ones hold anything)."""
     tile = np.ascontiguousarray(tile)
     work = prepare(tile, special, bound)
     learned = None
@@ -88,13 +95,13 @@ def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None,
     if bound is not None and work is not None:
         plain = patched(restore(work.values, work.how), work.patches, tile)
     if learned is not None and tile.size > SMALL_TILE and SURE[0] * tile.nbytes < len(learned) < SURE[1] * tile.nbytes:
-        return learned
+        return learned, plain
     best = learned
     for other in (encode_shuffled(plain), encode_raw(plain)):
         if best is None or len(other) < len(best):
             best = other
     assert best is not None
-    return best
+    return best, plain
 
 
 def decode_tile(

@@ -248,7 +248,9 @@ def test_json_is_pure(folder: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
-@pytest.mark.parametrize("options", [{}, {"max_error": "0.25sigma"}, {"lossy": True}], ids=["exact", "bounded", "lossy"])
+@pytest.mark.parametrize(
+    "options", [{}, {"max_error": "0.25sigma"}, {"lossy": True}], ids=["exact", "bounded", "lossy"]
+)
 def test_astropy_opens_what_comes_back(shared_data: Path, options: dict[str, object]) -> None:
     """astropy opens every restored file of the telescopes and finds the same units, shapes and coordinates."""
     for path in sorted((shared_data / "telescopes").iterdir()):

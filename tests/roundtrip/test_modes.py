@@ -44,7 +44,8 @@ def stored_samples(bitpix: int, shape: tuple[int, ...]) -> tuple[Array, float, f
         samples.reshape(-1)[:9] = 255
         return samples, 2e-5, -60 * 2e-5
     scale = {16: 3e-6, 32: 1.7e-9, 64: 2.0**-60}[bitpix]
-    samples = np.rint(np.clip(values / scale, -(2.0 ** (bitpix - 1)) + 8, 2.0 ** (bitpix - 1) - 1025)).astype(f"i{bitpix // 8}")
+    largest = 2.0 ** (bitpix - 1)
+    samples = np.rint(np.clip(values / scale, 8 - largest, largest - 1025)).astype(f"i{bitpix // 8}")
     samples.reshape(-1)[:9] = BLANK
     return samples, scale, 0.001
 
@@ -102,7 +103,8 @@ def check_bound(before: bytes, after: bytes, error: float, number: int = 0) -> A
     assert exact.any()
     assert old[exact].tobytes() == new[exact].tobytes()
     # In 80 bits, so that the check does not round as the codec may; a float64 of physical units rounds once more.
-    difference = np.abs(new[~exact].astype(np.longdouble) - old[~exact].astype(np.longdouble)) * np.longdouble(abs(scale))
+    wide_old, wide_new = old[~exact].astype(np.longdouble), new[~exact].astype(np.longdouble)
+    difference = np.abs(wide_new - wide_old) * np.longdouble(abs(scale))
     slack = 0.0 if scale == 1.0 else 2 * np.spacing(abs(zero) + abs(scale) * np.abs(old[~exact].astype("f8")).max())
     assert difference.max() <= np.longdouble(error) + slack
     if old.dtype.kind == "f":

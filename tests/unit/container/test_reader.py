@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,14 +27,14 @@ def _count(shape: tuple[int, ...], tile_size: int) -> int:
     return 2
 
 
-def _file(**changes: Any) -> bytes:
+def _file(tiles: Sequence[TileStreams] = TILES, **changes: Any) -> bytes:
     record = ImageRecord(sample_type=SampleType.F4, shape=(8, 16), tile_size=8, n_stages=2)
     fields: dict[str, Any] = {"images": (record,), "model": ("m", bytes(32)), "hdus": (), "text": b""}
     meta = Meta(
         writer="t", original_bytes=512, restored_sha256=bytes(32), original_sha256=None, **{**fields, **changes}
     )
     params = [ParamBlocks(base=b"base", bounds=b"", predictors=b"pred")]
-    contents = FileContents(kind=Kind.ARRAY, mode=Mode.LOSSLESS, meta=meta, params=params, tiles=[TILES])
+    contents = FileContents(kind=Kind.ARRAY, mode=Mode.LOSSLESS, meta=meta, params=params, tiles=[tiles])
     out = io.BytesIO()
     assert write_file(out, contents) == len(out.getvalue())
     return out.getvalue()
@@ -51,6 +52,15 @@ def test_all_streams_come_back() -> None:
     assert [reader.pixel_crc(0, tile) for tile in (0, 1)] == [7, 8]
     assert reader.params[0].predictors == b"pred"
     reader.check_whole_file()
+
+
+def test_a_tile_without_any_stream_is_rejected() -> None:
+    """An index of entries that say nothing must not make a reader reserve memory for the pixels of its tiles."""
+    empty = TileStreams(mask=b"", detail=b"", pixel_crc=9, stages=(b"", b""))
+    with pytest.raises(CorruptError, match="a tile without any"):
+        _reader(_file([TILES[0], empty]))
+    base = TileStreams(mask=b"", detail=b"", pixel_crc=9, stages=(b"b", b""))
+    assert _reader(_file([TILES[0], base])).n_tiles(0) == 2
 
 
 def test_base_is_stage_major() -> None:
