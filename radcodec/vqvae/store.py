@@ -123,7 +123,7 @@ def find_model(name: str, sha256: str) -> BaseModel:
 
 def _own_weights() -> list[Path]:
     """Return the weights files that RADCODEC_MODELS leads to."""
-    found = []
+    found: list[Path] = []
     for place in filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)):
         path = Path(place)
         candidates = [path, path / WEIGHTS_FILE, *sorted(path.glob(f"*/{WEIGHTS_FILE}"))]
