@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec import detail, noise
-from radcodec.container.layout import Cursor, pack_leb
+from radcodec.container.layout import Cursor
 from radcodec.container.meta import ImageRecord
 from radcodec.errors import BoundError, CorruptError
+from radcodec.leb import pack_leb
 from radcodec.limits import MAX_CELL
 from radcodec.tiles import Box, plane_shape
 

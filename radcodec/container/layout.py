@@ -22,6 +22,7 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
+from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import Kind, Mode
 
 Member = TypeVar("Member", bound=IntEnum)
@@ -39,7 +40,6 @@ _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
 _ENTRY = struct.Struct("<4I")
 _STAGE = struct.Struct("<2I")
-_MAX_LEB = 1 << 64
 PRELUDE_BYTES = _PRELUDE.size + _CRC.size
 TRAILER_BYTES = _CRC.size + len(TRAILER_MAGIC)
 
@@ -186,16 +186,6 @@ def pack_entry(sizes: tuple[int, int], crc: int, pixel_crc: int, stages: Sequenc
     return _ENTRY.pack(*sizes, crc, pixel_crc) + b"".join(_STAGE.pack(*stage) for stage in stages)
 
 
-def pack_leb(value: int) -> bytes:
-    """Unsigned LEB128, in its shortest form."""
-    packed = bytearray()
-    while value > 0x7F:
-        packed.append(value & 0x7F | 0x80)
-        value >>= 7
-    packed.append(value)
-    return bytes(packed)
-
-
 def pack_str(text: str) -> bytes:
     """Length and UTF-8 of a text, cut to the 4096 bytes that the format allows."""
     encoded = text.encode("utf-8", "replace")
@@ -258,17 +248,7 @@ class Cursor:
 
     def leb(self) -> int:
         """An unsigned LEB128 integer under 2^64 in its shortest form."""
-        value = shift = 0
-        while True:
-            byte = self.u1()
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 63:
-                raise CorruptError(f"expected an integer of at most 10 bytes before {self.position} of {self.what}")
-        if value >= _MAX_LEB or (byte == 0 and shift):
-            raise CorruptError(f"expected an integer under 2^64 in its shortest form at {self.position} of {self.what}")
+        value, self.position = unpack_leb(self._data, self.position, self.what)
         return value
 
     def leb_up_to(self, cap: int, name: str) -> int:

@@ -13,11 +13,11 @@ from radcodec.container.layout import (
     member_of,
     pack_f8,
     pack_i8,
-    pack_leb,
     pack_str,
     pack_u8,
 )
 from radcodec.errors import CorruptError, LimitError
+from radcodec.leb import pack_leb
 from radcodec.types import HduKind, Kind, SampleType
 
 _BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA = (1 << bit for bit in range(6))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from radcodec.container.layout import SHA256_BYTES, Cursor, pack_leb
+from radcodec.container.layout import SHA256_BYTES, Cursor
 from radcodec.errors import CorruptError, ModelNotFoundError
+from radcodec.leb import pack_leb
 from radcodec.limits import MAX_META_BYTES
 from radcodec.zstd import pack_frame, unpack_frame
 

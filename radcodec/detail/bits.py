@@ -1,39 +1,8 @@
-"""LEB128 numbers and bit strings of the detail layer's small parts (docs/format.md, 1 and 8.2)."""
+"""Bit strings of the detail layer's small parts (docs/format.md, 8.2)."""
 
 from __future__ import annotations
 
 from radcodec.errors import CorruptError
-
-LEB_BYTES = 10
-
-
-def put_leb(out: bytearray, value: int) -> None:
-    """Append an unsigned LEB128 number."""
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-
-
-def get_leb(data: bytes | memoryview, pos: int) -> tuple[int, int]:
-    """Number at a position, and the position behind it.
-
-    Raises
-    ------
-    CorruptError
-        If it does not end within the data, is over 64 bits, or is not of the shortest form.
-    """
-    value = 0
-    for i in range(LEB_BYTES):
-        if pos + i >= len(data):
-            raise CorruptError("detail layer: the data ends within a number")
-        byte = data[pos + i]
-        value |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:
-            if (byte == 0 and i > 0) or value >= 1 << 64:
-                raise CorruptError("detail layer: a number is not of the shortest form")
-            return value, pos + i + 1
-    raise CorruptError("detail layer: a number is longer than ten bytes")
 
 
 class BitWriter:

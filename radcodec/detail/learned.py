@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
-from radcodec.detail.bits import get_leb, put_leb
 from radcodec.detail.fit import Predictor, local_error
 from radcodec.detail.maps import MAX_SHRINK, MapKind, TileBound, ValueMap, restore, step_map
 from radcodec.detail.model import model_float, model_int
@@ -20,6 +19,7 @@ from radcodec.detail.tables import TableSet
 from radcodec.detail.unmodel import decode_float, decode_int
 from radcodec.entropy.ans import encode_symbols
 from radcodec.errors import CorruptError
+from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import SampleType
 
 NO_SPECIAL: npt.NDArray[np.bool_] = np.empty((0, 0, 0), np.bool_)
@@ -96,7 +96,7 @@ def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wor
     how = work.how
     shape, words = _encode_words(done.symbols, done.tables, predictors.tables)
     out = bytearray((LEARNED,))
-    put_leb(out, 0)
+    out += pack_leb(0)
     out.append(how.kind)
     if how.kind == MapKind.FLOAT:
         out += FLOAT_MAP.pack(how.z, how.mantissa)
@@ -108,10 +108,10 @@ def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wor
         out.append(how.shrink)
     out += TAIL.pack(shape, done.level, done.clamp)
     for number in (words.size, done.raw.size, work.patches.size):
-        put_leb(out, number)
+        out += pack_leb(number)
     before = 0
     for i in work.patches.tolist():
-        put_leb(out, i - before)
+        out += pack_leb(i - before)
         out += little(tile.reshape(-1)[i : i + 1]).tobytes()
         before = i
     return bytes(out) + words.astype("<u4").tobytes() + done.raw.tobytes()
@@ -194,16 +194,16 @@ def _parse_learned(
     bound: TileBound | None,
 ) -> _Fields:
     """Fields of a learned stream, each within its range."""
-    number, pos = get_leb(body, 0)
+    number, pos = unpack_leb(body, 0, "the detail stream")
     if number >= len(predictors.predictors):
         raise CorruptError(f"detail stream: expected a predictor under {len(predictors.predictors)}, found {number}")
     how, pos = _parse_map(body, pos, shape, sample_type, bound)
     if pos + TAIL.size > len(body):
         raise CorruptError("detail stream: ends within its fields")
     which, level, clamp = TAIL.unpack_from(body, pos)
-    n_words, pos = get_leb(body, pos + TAIL.size)
-    n_raw, pos = get_leb(body, pos)
-    n_patches, pos = get_leb(body, pos)
+    n_words, pos = unpack_leb(body, pos + TAIL.size, "the detail stream")
+    n_raw, pos = unpack_leb(body, pos, "the detail stream")
+    n_patches, pos = unpack_leb(body, pos, "the detail stream")
     if which >= predictors.tables.n_shapes or abs(level) > 4000 or abs(clamp) > 1000:
         raise CorruptError(f"detail stream: shape {which}, level {level} or clamp {clamp} is out of range")
     size, n = sample_type.size_bytes, int(np.prod(shape))
@@ -213,7 +213,7 @@ def _parse_learned(
     values = bytearray()
     last = 0
     for i in range(n_patches):
-        step, pos = get_leb(body, pos)
+        step, pos = unpack_leb(body, pos, "the detail stream")
         last += step
         if last >= n or (step == 0 and i > 0):
             raise CorruptError(f"detail stream: patch {i} is at sample {last} of {n}, or not after the one before")

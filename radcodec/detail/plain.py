@@ -9,10 +9,10 @@ import numpy.typing as npt
 import zstandard
 
 from radcodec.errors import CorruptError
+from radcodec.zstd import unpack_frame
 
 RAW, SHUFFLED, LEARNED = 0, 1, 2
 ZSTD_LEVEL = 3
-MAX_WINDOW = 1 << 27
 
 Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -43,12 +43,6 @@ def encode_shuffled(tile: Tile) -> bytes:
 
 def decode_shuffled(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
     """Samples of method 1."""
-    try:
-        reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(body, read_across_frames=False)
-        octets = reader.read(size + 1)
-    except zstandard.ZstdError as err:
-        raise CorruptError(f"detail stream: not a zstd frame: {err}") from err
-    if len(octets) != size:
-        raise CorruptError(f"detail stream: expected {size} bytes in the frame, found {len(octets)} or more")
+    octets = unpack_frame(body, size, what="the detail stream")
     planes = np.frombuffer(octets, np.uint8).reshape(dtype.itemsize, -1)
     return np.frombuffer(planes.T.tobytes(), dtype.newbyteorder("<")).astype(dtype).reshape(shape)

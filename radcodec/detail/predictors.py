@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radcodec.detail.bits import BitReader, BitWriter, get_leb, put_leb
+from radcodec.detail.bits import BitReader, BitWriter
 from radcodec.detail.fit import Predictor, tap_offsets
 from radcodec.detail.tables import TableSet, find_tables
 from radcodec.errors import CorruptError
+from radcodec.leb import pack_leb, unpack_leb
 
 HEAD = struct.Struct("<8sd")
 MAX_PREDICTORS = 256
@@ -33,11 +34,11 @@ class Predictors:
 def pack_predictors(predictors: Predictors) -> bytes:
     """Predictor block of an image."""
     out = bytearray(HEAD.pack(predictors.tables.sha256[:8], predictors.fill))
-    put_leb(out, len(predictors.predictors))
+    out += pack_leb(len(predictors.predictors))
     for p in predictors.predictors:
         body = _pack_integers(p)
         out += bytes((p.radius, p.shift))
-        put_leb(out, len(body))
+        out += pack_leb(len(body))
         out += body
     return bytes(out)
 
@@ -58,7 +59,7 @@ def unpack_predictors(block: bytes) -> Predictors:
     if not np.isfinite(fill):
         raise CorruptError(f"predictor block: expected a finite fill, found {fill}")
     tables = find_tables(name)
-    n, pos = get_leb(block, HEAD.size)
+    n, pos = unpack_leb(block, HEAD.size, "the predictor block")
     if not 1 <= n <= MAX_PREDICTORS:
         raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
     predictors = []
@@ -66,7 +67,7 @@ def unpack_predictors(block: bytes) -> Predictors:
         if pos + 2 > len(block):
             raise CorruptError("predictor block: ends within a predictor")
         radius, shift = block[pos], block[pos + 1]
-        size, pos = get_leb(block, pos + 2)
+        size, pos = unpack_leb(block, pos + 2, "the predictor block")
         if not 1 <= radius <= MAX_RADIUS or shift > MAX_SHIFT or pos + size > len(block):
             raise CorruptError(f"predictor block: radius {radius}, shift {shift}, {size} bytes are out of range")
         predictors.append(_unpack_integers(block[pos : pos + size], radius, shift))

@@ -15,7 +15,6 @@ from radcodec.container.layout import (
     Cursor,
     Prelude,
     entry_bytes,
-    pack_leb,
     pack_prelude,
     pack_str,
     unpack_prelude,
@@ -41,6 +40,7 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
+from radcodec.leb import pack_leb
 from radcodec.types import HduKind, Kind, Mode, SampleType
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -7,35 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radcodec.detail.bits import BitReader, BitWriter, get_leb, put_leb
+from radcodec.detail.bits import BitReader, BitWriter
 from radcodec.detail.fit import Predictor, solve_ridge, tap_offsets
 from radcodec.detail.kernels import class_of, float_quantum, table_of
 from radcodec.detail.maps import dither_values
 from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
 from radcodec.detail.tables import TOTAL, default_tables, pack_tables, unpack_tables
-from radcodec.errors import CorruptError, ModelMismatchError, ModelNotFoundError
-
-
-@given(st.integers(0, 2**64 - 1))
-def test_leb_round_trip(value: int) -> None:
-    """Any 64-bit number comes back, with the position behind it."""
-    out = bytearray(b"x")
-    put_leb(out, value)
-    assert get_leb(bytes(out), 1) == (value, len(out))
-
-
-def test_leb_by_hand() -> None:
-    """624485 is E5 8E 26, the example of the DWARF standard."""
-    out = bytearray()
-    put_leb(out, 624485)
-    assert out == b"\xe5\x8e\x26"
-
-
-@pytest.mark.parametrize("data", [b"", b"\x80", b"\x80\x00", b"\xff" * 10 + b"\x01", b"\xff" * 9 + b"\x02"])
-def test_bad_leb_is_refused(data: bytes) -> None:
-    """Unfinished, overlong and over-large numbers raise CorruptError."""
-    with pytest.raises(CorruptError, match="number"):
-        get_leb(data, 0)
+from radcodec.errors import ModelMismatchError, ModelNotFoundError
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2**40 - 1))))
