@@ -473,7 +473,7 @@ def decode_detail(
     """
     n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
     method = cur.get("B")
-    need(method <= 2, "method")
+    need(method <= 3, "method")
     if method == 0:
         samples = np.frombuffer(cur.take(n * dtype.itemsize), dtype)
         cur.end()
@@ -481,6 +481,8 @@ def decode_detail(
     if method == 1:
         shuffled = np.frombuffer(unzstd(cur.rest(), n * dtype.itemsize), "u1").reshape(dtype.itemsize, n)
         return np.frombuffer(shuffled.T.tobytes(), dtype)
+    if method == 3:
+        return np.frombuffer(unzstd(cur.rest(), n * dtype.itemsize), dtype)
     if image.predictors is None:
         raise RejectError("method 2 without predictors")
     number = cur.leb()

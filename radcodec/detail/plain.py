@@ -1,4 +1,4 @@
-"""The plain methods of a detail stream: raw and shuffled samples (docs/format.md, 8.4)."""
+"""The plain methods of a detail stream: raw, shuffled and packed samples (docs/format.md, 8.4)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import zstandard
 from radcodec.errors import CorruptError
 from radcodec.zstd import unpack_frame
 
-RAW, SHUFFLED, LEARNED = 0, 1, 2
-ZSTD_LEVEL = 3
+RAW, SHUFFLED, LEARNED, PACKED = 0, 1, 2, 3
+ZSTD_LEVEL = 9
 
 Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -33,6 +33,17 @@ def decode_raw(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[An
     if len(body) != size:
         raise CorruptError(f"detail stream: expected {size} raw bytes, found {len(body)}")
     return np.frombuffer(body, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+def encode_packed(tile: Tile) -> bytes:
+    """Method 3."""
+    return bytes((PACKED,)) + zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(little(tile).tobytes())
+
+
+def decode_packed(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
+    """Samples of method 3."""
+    octets = unpack_frame(body, size, what="the detail stream")
+    return np.frombuffer(octets, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
 
 def encode_shuffled(tile: Tile) -> bytes:

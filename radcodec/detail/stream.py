@@ -10,12 +10,15 @@ from radcodec.detail.learned import decode_learned, encode_learned, model
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound, restore
 from radcodec.detail.plain import (
     LEARNED,
+    PACKED,
     RAW,
     SHUFFLED,
     Mask,
     Tile,
+    decode_packed,
     decode_raw,
     decode_shuffled,
+    encode_packed,
     encode_raw,
     encode_shuffled,
 )
@@ -75,7 +78,7 @@ def load_predictors(block: bytes) -> Predictors | None:
 
 
 def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None) -> bytes:
-    """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled and raw.
+    """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw.
 
     Every sample that is not special restores exactly (bound None), or within its bound in physical units.
     """
@@ -97,7 +100,7 @@ def code_tile(
     if learned is not None and tile.size > SMALL_TILE and SURE[0] * tile.nbytes < len(learned) < SURE[1] * tile.nbytes:
         return learned, plain
     best = learned
-    for other in (encode_shuffled(plain), encode_raw(plain)):
+    for other in (encode_shuffled(plain), encode_packed(plain), encode_raw(plain)):
         if best is None or len(other) < len(best):
             best = other
     assert best is not None
@@ -128,8 +131,10 @@ def decode_tile(
         return decode_raw(body, shape, dtype, size)
     if stream[0] == SHUFFLED:
         return decode_shuffled(body, shape, dtype, size)
+    if stream[0] == PACKED:
+        return decode_packed(body, shape, dtype, size)
     if stream[0] != LEARNED:
-        raise CorruptError(f"detail stream: expected method 0 to 2, found {stream[0]}")
+        raise CorruptError(f"detail stream: expected method 0 to 3, found {stream[0]}")
     if predictors is None:
         raise CorruptError("detail stream: uses a predictor, but the image has none")
     return decode_learned(body, shape, sample_type, special, predictors, bound)

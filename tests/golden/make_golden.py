@@ -68,6 +68,8 @@ def array_cases() -> Iterator[Case]:
     yield "array_0d", np.array(2.5, "f4"), {}
     yield "array_empty", np.zeros((3, 0, 2), "i4"), {}
     yield "array_constant", np.full((20, 20), 1.25, "f4"), {}
+    repeats = image.ravel()[np.random.default_rng(2).integers(0, 50, (60, 64))]
+    yield "array_repeats", repeats, {}
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
 

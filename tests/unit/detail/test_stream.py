@@ -171,6 +171,17 @@ def test_any_bound_holds(tile: Any, error: float) -> None:
         assert (np.abs(restored.astype(np.float64) - tile.astype(np.float64)) <= error).all()
 
 
+def test_few_repeated_values_are_packed() -> None:
+    """Values that repeat but lie on no lattice and follow nothing are what a dictionary coder is best at."""
+    rng = np.random.default_rng(8)
+    values = rng.normal(size=300).astype("f4")
+    tile = values[rng.integers(0, 300, (1, 128, 128))]
+    restored, method, size = round_trip(tile)
+    assert restored.tobytes() == tile.tobytes()
+    assert method == stream.PACKED
+    assert size < 0.5 * tile.nbytes
+
+
 def test_truncated_streams_are_refused(image: Any) -> None:
     """Every truncation of a learned stream raises CorruptError."""
     tile = image[:, :24, :20].copy()
@@ -184,7 +195,7 @@ def test_truncated_streams_are_refused(image: Any) -> None:
 
 def test_unknown_method_is_refused() -> None:
     """A method that the format does not know raises CorruptError."""
-    with pytest.raises(CorruptError, match="method 0 to 2, found 9"):
+    with pytest.raises(CorruptError, match="method 0 to 3, found 9"):
         stream.decode_tile(b"\x09abc", (1, 1, 1), SampleType.F4, None, None, None)
 
 
