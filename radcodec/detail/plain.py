@@ -12,7 +12,8 @@ from radcodec.errors import CorruptError
 from radcodec.zstd import unpack_frame
 
 RAW, SHUFFLED, LEARNED, PACKED = 0, 1, 2, 3
-ZSTD_LEVEL = 9
+QUICK_LEVEL, BEST_LEVEL = 3, 19
+PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 
 Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -21,6 +22,18 @@ Mask = npt.NDArray[np.bool_]
 def little(tile: Tile) -> Tile:
     """The tile with little-endian samples."""
     return tile.astype(tile.dtype.newbyteorder("<"), copy=False)
+
+
+def encode_plain(tile: Tile, beat: int | None) -> bytes:
+    """The smallest of the plain methods; packed hard only where that may come under ``beat`` bytes (None: always)."""
+    best = encode_raw(tile)
+    for method in (encode_shuffled, encode_packed):
+        stream = method(tile, QUICK_LEVEL)
+        if beat is None or len(stream) < PROMISE * beat:
+            stream = method(tile, BEST_LEVEL)
+        if len(stream) < len(best):
+            best = stream
+    return best
 
 
 def encode_raw(tile: Tile) -> bytes:
@@ -35,9 +48,9 @@ def decode_raw(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[An
     return np.frombuffer(body, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
 
-def encode_packed(tile: Tile) -> bytes:
+def encode_packed(tile: Tile, level: int) -> bytes:
     """Method 3."""
-    return bytes((PACKED,)) + zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(little(tile).tobytes())
+    return bytes((PACKED,)) + zstandard.ZstdCompressor(level=level).compress(little(tile).tobytes())
 
 
 def decode_packed(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
@@ -46,10 +59,10 @@ def decode_packed(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype
     return np.frombuffer(octets, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
 
-def encode_shuffled(tile: Tile) -> bytes:
+def encode_shuffled(tile: Tile, level: int) -> bytes:
     """Method 1."""
     octets = np.frombuffer(little(tile).tobytes(), np.uint8).reshape(-1, tile.dtype.itemsize)
-    return bytes((SHUFFLED,)) + zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(octets.T.tobytes())
+    return bytes((SHUFFLED,)) + zstandard.ZstdCompressor(level=level).compress(octets.T.tobytes())
 
 
 def decode_shuffled(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:

@@ -18,9 +18,7 @@ from radcodec.detail.plain import (
     decode_packed,
     decode_raw,
     decode_shuffled,
-    encode_packed,
-    encode_raw,
-    encode_shuffled,
+    encode_plain,
 )
 from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
 from radcodec.detail.prepare import patched, prepare
@@ -99,12 +97,8 @@ def code_tile(
         plain = patched(restore(work.values, work.how), work.patches, tile)
     if learned is not None and tile.size > SMALL_TILE and SURE[0] * tile.nbytes < len(learned) < SURE[1] * tile.nbytes:
         return learned, plain
-    best = learned
-    for other in (encode_shuffled(plain), encode_packed(plain), encode_raw(plain)):
-        if best is None or len(other) < len(best):
-            best = other
-    assert best is not None
-    return best, plain
+    other = encode_plain(plain, None if learned is None else len(learned))
+    return (other if learned is None or len(other) < len(learned) else learned), plain
 
 
 def decode_tile(
