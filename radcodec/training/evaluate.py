@@ -1,14 +1,20 @@
-"""Figures of an exported model on whole images: error and real coded bits for every number of stages."""
+"""Figures of an exported model on whole images: error and real coded bits for every number of stages.
+
+python -m radcodec.training.evaluate FITS_FOLDER [MODEL]
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.training.data import Image, compand_ratio
+from radcodec.training.data import Image, compand_ratio, load_planes, normalise
+from radcodec.vqvae import load_model
 from radcodec.vqvae.model import BaseModel, TileCodes
 from radcodec.vqvae.spec import CELL, OUTPUT_UNIT, ModelSpec
 
@@ -67,3 +73,31 @@ def macs_per_pixel(spec: ModelSpec) -> dict[str, float]:
         "decoder": (ends + spec.decoder_blocks * block) / cell,
         "prior": sum(per_cell / stride**2 for stride in spec.strides),
     }
+
+
+def table(model: BaseModel, found: Evaluation) -> str:
+    """Return the figures of a model as a Markdown table, with a last line on what its prior saves."""
+    lines = ["| stages | stride | RMSE | coded | order 0 | fixed | cumulative coded |", "|---|---|---|---|---|---|---|"]
+    for k, stride in enumerate(model.strides):
+        numbers = (found.rmse[k], found.coded_bits[k], found.order0_bits[k], found.fixed_bits[k])
+        last = sum(found.coded_bits[: k + 1])
+        cells = [f"{number:.{3 + (i > 0)}f}" for i, number in enumerate((*numbers, last))]
+        lines.append(f"| 1-{k + 1} | {stride} | " + " | ".join(cells) + " |")
+    coded, order0, fixed = sum(found.coded_bits), sum(found.order0_bits), sum(found.fixed_bits)
+    saved = f"{100 * (1 - coded / order0):.1f} % against order 0, {100 * (1 - coded / fixed):.1f} % against fixed length"
+    return "\n".join([*lines, "", f"All stages: {coded:.4f} coded, {order0:.4f} order 0, {fixed:.4f} fixed: {saved}."])
+
+
+def main() -> int:
+    """Print the figures of a model (the default one if none is named) on a folder of FITS files; gives an exit code."""
+    if len(sys.argv) not in (2, 3):
+        sys.stderr.write("usage: python -m radcodec.training.evaluate FITS_FOLDER [MODEL]\n")
+        return 2
+    model = load_model(sys.argv[2] if len(sys.argv) == 3 else None)
+    images = (normalise(plane) for plane in load_planes(Path(sys.argv[1])))
+    sys.stdout.write(table(model, evaluate(model, images)) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
