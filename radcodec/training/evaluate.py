@@ -84,8 +84,10 @@ def table(model: BaseModel, found: Evaluation) -> str:
         cells = [f"{number:.{3 + (i > 0)}f}" for i, number in enumerate((*numbers, last))]
         lines.append(f"| 1-{k + 1} | {stride} | " + " | ".join(cells) + " |")
     coded, order0, fixed = sum(found.coded_bits), sum(found.order0_bits), sum(found.fixed_bits)
-    saved = f"{100 * (1 - coded / order0):.1f} % against order 0, {100 * (1 - coded / fixed):.1f} % against fixed length"
-    return "\n".join([*lines, "", f"All stages: {coded:.4f} coded, {order0:.4f} order 0, {fixed:.4f} fixed: {saved}."])
+    total = f"All stages: {coded:.4f} coded, {order0:.4f} order 0, {fixed:.4f} fixed"
+    gains = (100 * (1 - coded / order0), 100 * (1 - coded / fixed))
+    saved = "{:.1f} % against order 0, {:.1f} % against fixed length".format(*gains)
+    return "\n".join([*lines, "", f"{total}: {saved}."])
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import types
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from radcodec.errors import InputError
 from radcodec.simulate import simulate_image
 from radcodec.training.config import read_config
-from radcodec.training.evaluate import entropy_bits, evaluate
+from radcodec.training.evaluate import Evaluation, entropy_bits, evaluate, table
 from radcodec.training.losses import prior_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import integer_tables
 from radcodec.training.quantiser import Codebook
@@ -150,3 +151,13 @@ def test_wrong_configurations_are_input_errors(tmp_path: Path, old: str, new: st
     path.write_text(CONFIG.replace(old, new))
     with pytest.raises(InputError, match=f"bad.toml.*{message}"):
         read_config(path)
+
+
+def test_figures_as_a_table() -> None:
+    """The table has a line a stage, the running sum of coded bits, and what the prior saves of the totals."""
+    found = Evaluation(rmse=(0.9, 0.5), coded_bits=(0.1, 0.8), order0_bits=(0.2, 0.8), fixed_bits=(0.3, 1.5))
+    model = types.SimpleNamespace(strides=(8, 4))
+    lines = table(model, found).splitlines()  # type: ignore[arg-type]
+    assert lines[2] == "| 1-1 | 8 | 0.900 | 0.1000 | 0.2000 | 0.3000 | 0.1000 |"
+    assert lines[3] == "| 1-2 | 4 | 0.500 | 0.8000 | 0.8000 | 1.5000 | 0.9000 |"
+    assert lines[-1].endswith(": 10.0 % against order 0, 50.0 % against fixed length.")
