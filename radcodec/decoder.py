@@ -276,39 +276,6 @@ def decode_region(
     return result
 
 
-def decode_base_plane(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np.float64]:
-    """Picture of the base layer of one plane, float64 [H, W] in stored units; NaN where masked.
-
-    Tiles without base streams (constant, or wholly masked) hold the plane's offset.
-    """
-    grid, coding = image.coding.grid, image.coding
-    result = np.full((grid.height, grid.width), np.nan)
-    tiles = list(grid.tiles_in_region((plane, plane + 1, 0, grid.height, 0, grid.width)))
-
-    def one(tile: int) -> npt.NDArray[np.float64]:
-        box = coding.grid.box(tile)
-        mask, _ = image.reader.read_tile(image.number, tile)
-        streams = read_stages(image, tile)
-        pairs = coding.normalisation
-        if streams:
-            values = base_values(coding, box, streams, picture=True)
-        else:
-            values = np.full(_box_shape(box), 0.0 if pairs is None else pairs[plane, 0])
-        if mask:
-            special, listed = decode_mask(mask, values.size, coding.record.sample_type)
-            marks = special.reshape(values.shape)
-            values[marks] = listed
-            if coding.record.blank is not None:
-                values[marks & (values == coding.record.blank)] = np.nan
-        base: npt.NDArray[np.float64] = values[plane - box[0]]
-        return base
-
-    for tile, values in zip(tiles, ordered_map(one, tiles, threads), strict=True):
-        _, _, y0, y1, x0, x1 = grid.box(tile)
-        result[y0:y1, x0:x1] = values
-    return result
-
-
 def image_info(record: ImageRecord) -> ImageInfo:
     """What the FITS layer needs to know to make stored samples physical."""
     return ImageInfo(

@@ -135,7 +135,8 @@ class RczFile:
         """
         import numpy as np
 
-        from radcodec.decoder import decode_base_plane, decode_region
+        from radcodec.base_picture import base_picture
+        from radcodec.decoder import decode_region
 
         image = self._first
         record, grid = image.coding.record, image.coding.grid
@@ -144,7 +145,7 @@ class RczFile:
         stored: npt.NDArray[np.float64] | None = None
         if record.n_stages:
             try:
-                stored = decode_base_plane(image, plane, self._threads)
+                stored = base_picture(image, plane, self._threads)
             except ModelError:
                 # An exact or bounded file does not need its model to be looked at.
                 if self.reader.prelude.mode is Mode.LOSSY:
