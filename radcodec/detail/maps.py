@@ -28,7 +28,7 @@ MAX_INT_BOUND = 2.0**40
 MAX_SHRINK = 1
 MAX_LATTICE_VALUES = 1 << 17
 MAX_REWEIGHTS = 100
-LATTICE_RANGE = 150  # exponents beyond which sums of squares could leave binary64
+LATTICE_RANGE = 100  # exponents beyond which spacings could leave binary32, or sums of squares binary64
 SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 

@@ -28,8 +28,6 @@ from radcodec.types import SampleType
 
 MAX_RADIUS = 12
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
-SMALL_TILE = 16384  # samples up to which the plain methods are always tried
-SURE = (0.002, 0.6)  # share of the raw size between which the learned method has never lost to a plain one
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
 
@@ -95,8 +93,6 @@ def code_tile(
     plain = tile
     if bound is not None and work is not None:
         plain = patched(restore(work.values, work.how), work.patches, tile)
-    if learned is not None and tile.size > SMALL_TILE and SURE[0] * tile.nbytes < len(learned) < SURE[1] * tile.nbytes:
-        return learned, plain
     other = encode_plain(plain, None if learned is None else len(learned))
     return (other if learned is None or len(other) < len(learned) else learned), plain
 

@@ -98,6 +98,8 @@ def main() -> int:
     model = load_model(sys.argv[2] if len(sys.argv) == 3 else None)
     images = (normalise(plane) for plane in load_planes(Path(sys.argv[1])))
     sys.stdout.write(table(model, evaluate(model, images)) + "\n")
+    macs = ", ".join(f"{part} {number:.0f}" for part, number in macs_per_pixel(model.spec).items())
+    sys.stdout.write(f"multiply-accumulates a pixel: {macs}\n")
     return 0
 
 

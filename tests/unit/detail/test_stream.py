@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -130,8 +131,9 @@ def test_planes_of_a_tile_do_not_mix(image: Any) -> None:
         np.float32(2) ** np.arange(-149, 106, dtype="f4").repeat(20)[:4900].reshape(1, 70, 70),
         np.where(np.arange(4900) == 77, 1e30, 1e-5).astype("f4").reshape(1, 70, 70),
         np.random.default_rng(1).integers(-(2**63), 2**63 - 1, (1, 70, 70)),
+        np.where(np.arange(4900) == 77, 0.0, np.finfo("f4").max).astype("f4").reshape(1, 70, 70),
     ],
-    ids=["zeros", "constant", "wide-int", "top-uint", "subnormal", "huge", "powers", "spike", "random"],
+    ids=["zeros", "constant", "wide-int", "top-uint", "subnormal", "huge", "powers", "spike", "random", "largest"],
 )
 def test_extreme_tiles_restore(tile: Any) -> None:
     """Constant, huge, tiny, wide and random tiles restore exactly, never larger than raw plus a few bytes."""
@@ -180,6 +182,16 @@ def test_few_repeated_values_are_packed() -> None:
     assert restored.tobytes() == tile.tobytes()
     assert method == stream.PACKED
     assert size < 0.5 * tile.nbytes
+
+
+def test_repeats_that_the_model_also_codes_well_are_still_packed() -> None:
+    """The smallest method wins on large tiles too, where the learned one is small but a repeat is smaller."""
+    pattern = np.random.default_rng(0).integers(0, 1000, (8, 256)).astype("i2")
+    tile = np.tile(pattern, (32, 1))[None]
+    restored, method, size = round_trip(tile)
+    assert restored.tobytes() == tile.tobytes()
+    assert method in (stream.SHUFFLED, stream.PACKED)
+    assert size <= 1 + len(zstandard.ZstdCompressor(level=19).compress(tile.tobytes()))
 
 
 def test_truncated_streams_are_refused(image: Any) -> None:
