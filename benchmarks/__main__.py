@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|report|list``."""
+"""``python -m benchmarks run|speed|floor|ablation|report|list``."""
 
 from __future__ import annotations
 
@@ -7,33 +7,76 @@ import datetime
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.ablation import run_ablation
 from benchmarks.datasets import default_folder
+from benchmarks.floor import run_floor
 from benchmarks.report import fill_readme, report
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Track
 from benchmarks.run import installed, run, run_files
+from benchmarks.speed import DEFAULT_CODECS, run_speed
+from benchmarks.variants import VARIANTS
 
 ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def parser() -> argparse.ArgumentParser:
     """The options."""
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
-    runs = commands.add_parser("run", help="measure, and append rows to a CSV file")
+    runs = commands.add_parser("run", help="measure codecs on sets of images")
     runs.add_argument("--track", required=True, choices=[track.value for track in Track] + ["files"])
-    runs.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
-    runs.add_argument("--set", dest="sets", action="append", required=True, help="such as first/test; may be repeated")
+    add_sets(runs, required=True)
     runs.add_argument("--rivals", help="names with commas between them (default: all)")
     runs.add_argument("--divisor", type=float, default=8.0, help="bounded: E = sigma / DIVISOR")
     runs.add_argument("--repeat", type=int, default=1, help="times to run each, of which the median counts")
-    runs.add_argument("--commit", help="what to write instead of the commit of this tree")
-    runs.add_argument("--out", type=Path, help="default: benchmarks/results/DATE_MACHINE_COMMIT.csv")
-    reports = commands.add_parser("report", help="Markdown tables of CSV files")
+    add_output(runs)
+    speeds = commands.add_parser("speed", help="speed and memory side by side on one simulated image")
+    speeds.add_argument("--side", type=int, default=4096, help="of the image, pixels")
+    speeds.add_argument("--repeat", type=int, default=5, help="times to run each in turn, of which the median counts")
+    speeds.add_argument("--threads", type=int, action="append", help="of radcodec; may be repeated (default: 1 and 2)")
+    speeds.add_argument("--rivals", default=",".join(DEFAULT_CODECS), help="default: %(default)s")
+    speeds.add_argument("--no-memory", action="store_true", help="leave out memory, a process for each call")
+    add_output(speeds)
+    floors = commands.add_parser("floor", help="distance to the spectral floor")
+    add_sets(floors, required=False)
+    floors.add_argument("--divisor", type=float, default=8.0, help="E = sigma / DIVISOR")
+    add_output(floors)
+    ablations = commands.add_parser("ablation", help="variants of the detail layer")
+    add_sets(ablations, required=False)
+    ablations.add_argument("--divisor", type=float, default=8.0, help="E = sigma / DIVISOR; 0 for lossless")
+    ablations.add_argument("--variants", help="names with commas between them (default: all); see variants.py")
+    ablations.add_argument("--repeat", type=int, default=3, help="times to run each, of which the median counts")
+    add_output(ablations)
+    reports = commands.add_parser("report", help="Markdown tables of the rows of run")
     reports.add_argument("csv", nargs="*", type=Path, help="default: all of benchmarks/results")
     reports.add_argument("--readme", action="store_true", help="put the tables into README.md")
-    commands.add_parser("list", help="the codecs, their versions and settings")
+    commands.add_parser("list", help="the codecs, their versions and settings, and the variants")
     return top
+
+
+def add_sets(command: argparse.ArgumentParser, *, required: bool) -> None:
+    """Options that say where the images are."""
+    command.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
+    command.add_argument(
+        "--set", dest="sets", action="append", required=required, help="such as first/test; may be repeated"
+    )
+
+
+def add_output(command: argparse.ArgumentParser) -> None:
+    """Options that say where rows go."""
+    command.add_argument("--commit", help="what to write instead of the commit of this tree")
+    command.add_argument("--out", type=Path, help="default: DATE_MACHINE_COMMIT[_COMMAND].csv in benchmarks/results")
+
+
+def chosen_names(given: str | None, known: list[str], what: str) -> list[str]:
+    """The names given with commas between them, all for None."""
+    chosen = given.split(",") if given else known
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        raise SystemExit(f"no such {what}: {', '.join(unknown)}; known: {', '.join(known)}")
+    return chosen
 
 
 def main() -> None:
@@ -44,37 +87,49 @@ def main() -> None:
         versions = installed(list(rivals.values()))
         for name, version in versions.items():
             print(f"{name:24} {version:24} {rivals[name].setting}")
+        print(f"variants: {', '.join(VARIANTS)}")
         return
     if options.command == "report":
-        text = report(options.csv or sorted((ROOT / "benchmarks" / "results").glob("*.csv")))
+        text = report(options.csv or sorted(RESULTS.glob("*.csv")))
         if options.readme:
             fill_readme(ROOT / "README.md", text)
         else:
             print(text, end="")
         return
-    chosen = options.rivals.split(",") if options.rivals else list(rivals)
-    unknown = sorted(set(chosen) - set(rivals))
-    if unknown:
-        raise SystemExit(f"no such codec: {', '.join(unknown)}; known: {', '.join(rivals)}")
     commit = options.commit or machine.commit()
-    name = f"{datetime.date.today():%Y-%m-%d}_{machine.slug()}_{commit}.csv"
-    out = options.out or ROOT / "benchmarks" / "results" / name
+    suffix = "" if options.command == "run" else f"_{options.command}"
+    out = options.out or RESULTS / f"{datetime.date.today():%Y-%m-%d}_{machine.slug()}_{commit}{suffix}.csv"
+    for line in measured(options, out, commit):
+        print(line)
+
+
+def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
+    """Lines on the rows that the command added to ``out``."""
+    rivals = all_rivals()
+    if options.command == "speed":
+        codecs, threads = chosen_names(options.rivals, list(rivals), "codec"), options.threads or [1, 2]
+        return run_speed(
+            codecs, side=options.side, threads=threads, repeats=options.repeat, memory=not options.no_memory, out=out,
+            commit=commit,
+        )  # fmt: skip
+    data, sets, divisor = options.data, options.sets, options.divisor
+    if options.command == "floor":
+        sets = sets or ["first/test", "telescopes"]
+        return run_floor(data=data, sets=sets, divisor=divisor, out=out, commit=commit)
+    if options.command == "ablation":
+        names = chosen_names(options.variants, list(VARIANTS), "variant")
+        return run_ablation(
+            names, data=data, sets=sets or [], divisor=divisor, out=out, repeats=options.repeat, commit=commit
+        )
     if options.track == "files":
-        n_rows = run_files(data=options.data, sets=options.sets, divisor=None, out=out, commit=commit)
-        n_rows += run_files(data=options.data, sets=options.sets, divisor=options.divisor, out=out, commit=commit)
-        print(f"{n_rows} rows added to {out}")
-        return
-    n_rows = run(
-        [rivals[name] for name in chosen],
-        data=options.data,
-        sets=options.sets,
-        track=Track(options.track),
-        divisor=options.divisor,
-        out=out,
-        repeats=options.repeat,
-        commit=commit,
-    )
-    print(f"{n_rows} rows added to {out}")
+        n_rows = run_files(data=data, sets=sets, divisor=None, out=out, commit=commit)
+        n_rows += run_files(data=data, sets=sets, divisor=divisor, out=out, commit=commit)
+    else:
+        n_rows = run(
+            [rivals[name] for name in chosen_names(options.rivals, list(rivals), "codec")], data=data, sets=sets,
+            track=Track(options.track), divisor=divisor, out=out, repeats=options.repeat, commit=commit,
+        )  # fmt: skip
+    return [f"{n_rows} rows added to {out}"]
 
 
 if __name__ == "__main__":

@@ -20,11 +20,17 @@ TITLES = {
 
 
 def read_rows(paths: list[Path]) -> list[Row]:
-    """Rows of all files; of rows for the same codec, image and track the last one counts."""
+    """Rows of all files; of rows for the same codec, image and track the last one counts.
+
+    Files of the other commands (speed, floor, ablation), which have no column ``encode_s``, are passed over.
+    """
     latest: dict[tuple[str, ...], Row] = {}
     for path in paths:
         with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
+            reader = csv.DictReader(file)
+            if "encode_s" not in (reader.fieldnames or ()):
+                continue
+            for row in reader:
                 row["source"] = path.name
                 latest[tuple(row[name] for name in ("track", "bound", "file", "hdu", "codec"))] = row
     return list(latest.values())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
-from typing import TextIO
 
 from benchmarks import machine
 from benchmarks.datasets import Image, images, lattice_integers, sigma
@@ -13,6 +11,7 @@ from benchmarks.files import absolute_error, gzip_file, measure_file
 from benchmarks.measure import measure
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Rival, Track, Unsupported
+from benchmarks.rows import open_csv, rows_done
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
@@ -63,28 +62,12 @@ def installed(rivals: list[Rival]) -> dict[str, str]:
     return versions
 
 
-def open_csv(file: TextIO) -> csv.DictWriter[str]:
-    """Writer at the end of ``file``, which gets its first line if it is empty."""
-    writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-    if file.tell() == 0:
-        writer.writeheader()
-    return writer
-
-
-def rows_done(out: Path) -> set[tuple[str, ...]]:
-    """Keys of the rows that ``out`` holds."""
-    if not out.exists():
-        return set()
-    with out.open(newline="", encoding="utf-8") as file:
-        return {tuple(row[name] for name in KEY) for row in csv.DictReader(file)}
-
-
 def run_files(*, data: Path, sets: list[str], divisor: float | None, out: Path, commit: str) -> int:
     """Number of rows added for whole FITS files: lossless, or bounded by sigma / ``divisor``."""
-    bound, n_rows, done, seen = f"sigma/{divisor:g}" if divisor else "", 0, rows_done(out), set()
+    bound, n_rows, done, seen = f"sigma/{divisor:g}" if divisor else "", 0, rows_done(out, KEY), set()
     version = all_rivals()["radcodec"].version()
     with out.open("a", newline="", encoding="utf-8") as file:
-        writer = open_csv(file)
+        writer = open_csv(file, COLUMNS)
         for chosen in sets:
             for image in images(data, chosen):
                 path = data / image.file
@@ -127,10 +110,10 @@ def run(
     """Number of rows added to ``out``; each is written as soon as it is measured."""
     bound = f"sigma/{divisor:g}" if track is Track.BOUNDED else ""
     versions = installed(rivals)
-    done = rows_done(out)
+    done = rows_done(out, KEY)
     n_rows = 0
     with out.open("a", newline="", encoding="utf-8") as file:
-        writer = open_csv(file)
+        writer = open_csv(file, COLUMNS)
         for chosen in sets:
             for image in images(data, chosen):
                 job = job_of(image, track, divisor)

@@ -207,7 +207,9 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
     record, whole = coded.record, coded.special
     block = b""
     if whole is None or not whole.all():
-        block = detail.fit_image(coded.original, whole, _smallest_step(coded), record.sample_type)
+        block = detail.fit_image(
+            coded.original, whole, _smallest_step(coded), record.sample_type, threads=options.threads
+        )
     coding = replace(coded.coding, lazy=Lazy(block, None))
 
     def one(tile: int) -> bytes:

@@ -316,10 +316,10 @@ def read_bounds(cur: Cursor, image: Image) -> Samples:
 
 @dataclass
 class Predictors:
-    """fill, and of each predictor (radius, coefficients in tap order)."""
+    """fill, and of each predictor (radius R, border radius b, coefficients in tap order)."""
 
     fill: float
-    predictors: list[tuple[int, list[float]]]
+    predictors: list[tuple[int, int, list[float]]]
 
 
 class Bits:
@@ -368,9 +368,10 @@ def read_predictors(cur: Cursor) -> Predictors:
     need(1 <= count <= 256, "number of predictors")
     out = []
     for _ in range(count):
-        radius, shift = cur.get("B"), cur.get("B")
+        radius, shift, border = cur.get("B"), cur.get("B"), cur.get("B")
         need(1 <= radius <= 16 and shift <= 40, "radius or shift")
-        out.append((radius, [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]))
+        need(border <= min(radius, 8), "border radius")
+        out.append((radius, border, [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]))
     return Predictors(fill, out)
 
 
@@ -403,8 +404,8 @@ def table_counts() -> Samples:
     frame = (MODELS / "detail.tables").read_bytes()
     content = unzstd(frame, zstandard.get_frame_parameters(frame).content_size)
     shapes, *sizes = struct.unpack_from("<4I", content)
-    need(sizes == [72, 8, 128], "table set")
-    counts = np.frombuffer(content, "<u4", offset=16).reshape(shapes, 72, 8, 128)
+    need(sizes == [88, 9, 128], "table set")
+    counts = np.frombuffer(content, "<u4", offset=16).reshape(shapes, 88, 9, 128)
     need(bool(np.all(counts >= 1) and np.all(counts.sum(-1) == 1 << 24)), "counts of the table set")
     return counts
 
@@ -487,8 +488,7 @@ def decode_detail(
         raise RejectError("method 2 without predictors")
     number = cur.leb()
     need(number < len(image.predictors.predictors), "predictor number")
-    radius, coefficients = image.predictors.predictors[number]
-    coder = LearnedTile(shape, special, radius, coefficients)
+    coder = LearnedTile(shape, special, *image.predictors.predictors[number])
     maps = ValueMap(cur, image, tile, n, errors)
     coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
     coder.fraction_bits = maps.fraction_bits
@@ -522,7 +522,7 @@ class ValueMap:
         self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
         is_float = self.dtype.kind == "f"
-        need(self.kind <= 3, "map")
+        need(self.kind <= 4, "map")
         need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
         if self.kind == 0:
             self.z, self.fraction_bits = cur.get("h"), cur.get("B")
@@ -536,19 +536,20 @@ class ValueMap:
             need(self.b > 0, "lattice")
         else:
             if errors is None:
-                raise RejectError("map 3 without a bound")
-            shrink = cur.get("B")
-            need(shrink <= 1, "shrink")
+                raise RejectError("map 3 or 4 without a bound")
+            shrink = cur.get("B") if self.kind == 3 else 0
+            need(shrink <= (4 if is_float else 1), "shrink")
+            need(self.kind == 3 or not image.dithered, "map 4 with dither")
             self.set_steps(image, tile, errors.tolist(), shrink)
 
     def set_steps(self, image: Image, tile: int, errors: list[float], shrink: int) -> None:
-        """D, g and u of every sample of map 3."""
+        """D, g and u of every sample of maps 3 and 4."""
         is_float = self.dtype.kind == "f"
-        need(all(math.isfinite(E) and E > 0 for E in errors), "map 3 where E is 0")
+        need(all(math.isfinite(E) and E > 0 for E in errors), "map 3 or 4 where E is 0")
         for i, E in enumerate(errors):
             Es = E if image.bscale == 1.0 else E / abs(image.bscale)
             whole = max(0, math.floor(min(Es, 2.0**40)) - shrink)
-            self.steps[i] = Es * (2 - 2.0**-13) if is_float else 2.0 * whole + 1
+            self.steps[i] = Es * (2 - 2.0**-13) * 2.0**-shrink if is_float else 2.0 * whole + 1
             need(2.0**-900 < self.steps[i] < 2.0**900, "D")
             if is_float and image.dithered:
                 self.dither[i] = dither(image.seed, tile, i)
@@ -558,7 +559,8 @@ class ValueMap:
         """fill'."""
         if self.kind == 0:
             return fill
-        out = fill / self.steps[0] if self.kind == 3 else (fill - float(self.a)) / float(self.b)
+        D0 = self.steps[0] if self.kind == 3 else self.steps[0] * 2.0**-4
+        out = fill / D0 if self.kind >= 3 else (fill - float(self.a)) / float(self.b)
         need(math.isfinite(out) and abs(out) <= 2.0**52, "fill in working units")
         return out
 
@@ -571,6 +573,8 @@ class ValueMap:
         if self.kind == 2:
             low = np.array([(self.a + self.b * k) % (1 << 64) for k in values], "<u8")
             return low.view("u1").reshape(self.n, 8)[:, : self.dtype.itemsize].copy().view(self.dtype)[:, 0]
+        if self.kind == 4:
+            return round_samples([(D * 2.0**-4) * float(v) for D, v in zip(self.steps, values, strict=True)], self.dtype)
         if self.dtype.kind == "f":
             moved = zip(self.steps, values, self.dither, strict=True)
             return round_samples([D * (float(k) + u) for D, k, u in moved], self.dtype)
@@ -592,6 +596,95 @@ ERROR_WEIGHTS = (
 )
 
 
+class Process:
+    """Border predictors (8.3): the coefficients of some of the taps of radius b, from the predictor's process."""
+
+    def __init__(self, radius: int, border: int, coefficients: list[float]) -> None:
+        self.border, self.known = border, dict[tuple[str, int], list[tuple[int, int, float]]]()
+        self.order = tap_order(border)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.impulse = self.respond(radius, coefficients)
+            self.r = {}
+            for i in range(border + 1):
+                for j in range(-2 * border, 2 * border + 1):
+                    self.r[i, j] = self.covariance(i, j)
+        need(all(math.isfinite(v) for v in self.r.values()), "covariance of a border")
+        for kind in ("top", "left", "right"):
+            for n in range(border + 1):
+                self.taps(kind, n)
+
+    def respond(self, radius: int, coefficients: list[float]) -> Samples:
+        """g [64, 129]."""
+        wide = np.zeros((64 + radius, 129 + 2 * radius))
+        n_above = radius * (2 * radius + 1)
+        for y in range(64):
+            row = np.zeros(129)
+            if y:
+                for (dy, dx), c in zip(tap_order(radius)[:n_above], coefficients[:n_above], strict=True):
+                    row = row + c * wide[y + radius - dy, radius + dx : radius + dx + 129]
+            for x in range(129):
+                if y == 0 and x <= 64:
+                    wide[radius, radius + x] = float(x == 64)
+                    continue
+                p = row[x]
+                for dx, c in enumerate(coefficients[n_above:]):
+                    p = p + c * wide[y + radius, x + dx]
+                wide[y + radius, x + radius] = p
+        return wide[radius:, radius : radius + 129]
+
+    def covariance(self, i: int, j: int) -> float:
+        """r(i, j)."""
+        first = self.impulse[: 64 - i, max(0, -j) : min(129, 129 - j)]
+        second = self.impulse[i:, max(0, j) : min(129, 129 + j)]
+        return float(np.add.accumulate((first * second).ravel())[-1])
+
+    def c(self, s: tuple[int, int], t: tuple[int, int]) -> float:
+        """Covariance of two taps."""
+        i, j = s[0] - t[0], t[1] - s[1]
+        if i < 0:
+            i, j = -i, -j
+        return self.r[i, abs(j) if i == 0 else j]
+
+    def taps(self, kind: str, n: int) -> list[tuple[int, int, float]]:
+        """(dy, dx, coefficient) of the taps of a border pixel, n being pick(...)."""
+        if (kind, n) not in self.known:
+            keep = {"top": lambda t: t[0] <= n, "left": lambda t: t[1] >= -n, "right": lambda t: t[1] <= n}[kind]
+            used = [t for t in self.order if keep(t)]
+            solved = self.solve(used)
+            self.known[kind, n] = [(dy, dx, a) for (dy, dx), a in zip(used, solved, strict=True)]
+        return self.known[kind, n]
+
+    def solve(self, used: list[tuple[int, int]]) -> list[float]:
+        """Coefficients of the best prediction from some taps."""
+        n = len(used)
+        M = np.array([[self.c(s, t) for t in used] for s in used]).reshape(n, n)
+        M[np.diag_indices(n)] *= 1 + 2.0**-30
+        for k in range(n):
+            need(0.0 < M[k, k] < math.inf, "border predictor")
+            M[k, k] = math.sqrt(M[k, k])
+            M[k + 1 :, k] /= M[k, k]
+            M[k + 1 :, k + 1 :] -= np.outer(M[k + 1 :, k], M[k + 1 :, k])
+        z: list[float] = []
+        for m in range(n):
+            t = self.c(used[m], (0, 0))
+            for h in range(m):
+                t -= float(M[m, h]) * z[h]
+            z.append(t / float(M[m, m]))
+        for m in range(n - 1, -1, -1):
+            t = z[m]
+            for h in range(m + 1, n):
+                t -= float(M[h, m]) * z[h]
+            z[m] = t / float(M[m, m])
+        need(all(math.isfinite(a) for a in z), "border predictor")
+        return z
+
+
+@cache
+def process_of(radius: int, border: int, coefficients: tuple[float, ...]) -> Process:
+    """Border predictors of a predictor, made once."""
+    return Process(radius, border, list(coefficients))
+
+
 class LearnedTile:
     """Working values of a tile from symbols and raw bits."""
 
@@ -607,9 +700,26 @@ class LearnedTile:
     ans: Ans
     raw: Bits
 
-    def __init__(self, shape: tuple[int, int, int], special: Samples, radius: int, coefficients: list[float]) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], special: Samples, radius: int, border: int, coefficients: list[float]
+    ) -> None:
         self.size, self.special = shape, special.tolist()
+        self.radius, self.border = radius, border
+        self.process = process_of(radius, border, tuple(coefficients)) if border else None
         self.taps = [(dy, dx, c) for (dy, dx), c in zip(tap_order(radius), coefficients, strict=True)]
+
+    def taps_of(self, y: int, x: int) -> list[tuple[int, int, float]]:
+        """Taps of a pixel (8.3, borders)."""
+        R, b, W = self.radius, self.border, self.size[2]
+        if self.process is None:
+            return self.taps
+        if y < R:
+            return self.process.taps("top", min(y, b))
+        if W >= 2 * R and x < R:
+            return self.process.taps("left", min(x, b))
+        if W >= 2 * R and x >= W - R:
+            return self.process.taps("right", min(W - 1 - x, b))
+        return self.taps
 
     def decode(self) -> list[Any]:
         """Values (map 0) or integers k of all samples; 0 where special."""
@@ -648,21 +758,24 @@ class LearnedTile:
             v = value = self.decode_float(mu, s)
             error = max(abs(v - mu), 2.0 ** (self.float_unit(mu) - 2))
         else:
-            centre = min(max(mu / self.gain[i] - self.dither[i], -(2.0**54)), 2.0**54)
-            value = self.decode_integer(centre, s)
+            inner = min(max(mu / self.gain[i] - self.dither[i], -(2.0**54)), 2.0**54)
+            start = math.floor(inner + 0.5)
+            k = self.decode_integer(inner if self.kind < 4 else 0.0, s)
+            value = k if self.kind < 4 else start + 16 * k
+            need(self.kind < 4 or abs(value) <= 1 << 54, "v of map 4")
             v = self.gain[i] * (float(value) + self.dither[i])
-            error = max(abs(float(value) - centre), 2.0**-8)
+            error = max(abs(float(k) - (inner if self.kind < 4 else 0.0)), 2.0**-8)
         self.window[y].append(v - self.fill)
         self.errors[y].append(error)
         n = self.counts[number]
         self.means[number] = s + (error - s) * (1 / (n + 1.5))
-        self.counts[number] = min(n + 1, 126)
+        self.counts[number] = min(n + 1, 254)
         return value
 
     def predict(self, y: int, x: int) -> float:
         """Clamped p (8.3)."""
         p, W = 0.0, self.size[2]
-        for dy, dx, coefficient in self.taps:
+        for dy, dx, coefficient in self.taps_of(y, x):
             inside = y - dy >= 0 and 0 <= x + dx < W
             p += coefficient * (self.window[y - dy][x + dx] if inside else 0.0)
         limit = 2.0**self.clamp
@@ -684,7 +797,9 @@ class LearnedTile:
         rho = (centre + h) * 2.0**-d
         base = math.floor(rho)
         phase = min(math.floor(8 * (rho - base)), 7)  # rho - base rounds to 1 for a rho a little under 0
-        table = min(max(eighth(s) - 8 * d + 48, 0), 71)
+        if self.kind == 4 and d == 0:
+            phase = 8
+        table = min(max(eighth(s) - 8 * d + 64, 0), 87)
         S = self.ans.symbol(cumulative(self.shape_number, table, phase))
         if S:
             return base + S - 64
@@ -695,7 +810,7 @@ class LearnedTile:
         return base + unzig(self.raw.take(length))
 
     def decode_integer(self, centre: float, s: float) -> int:
-        """Integer k of maps 1 to 3."""
+        """Integer k of maps 1 to 4."""
         d = max(0, exponent(s) - 2)
         m = self.read_bin(centre, 0.5, d, s)
         assert m is not None

@@ -10,10 +10,13 @@ from benchmarks.rivals.base import Array
 
 
 class Radcodec:
-    """``radcodec.encode``: lossless, or bounded by the absolute error; one thread, output verified."""
+    """``radcodec.encode``: lossless, or bounded by the absolute error; one thread and output verified by default."""
 
     name = "radcodec"
-    setting = "default, 1 thread"
+
+    def __init__(self, *, threads: int = 1, verify: bool = True) -> None:
+        self.threads, self.verify = threads, verify
+        self.setting = f"default, {threads} thread{'s' if threads > 1 else ''}{'' if verify else ', not verified'}"
 
     def version(self) -> str:
         from importlib.metadata import version
@@ -25,9 +28,9 @@ class Radcodec:
     def encode(self, array: Array, *, max_error: float | None) -> bytes:
         import radcodec
 
-        return bytes(radcodec.encode(array, max_error=max_error, threads=1))
+        return bytes(radcodec.encode(array, max_error=max_error, threads=self.threads, verify=self.verify))
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         import radcodec
 
-        return np.asarray(radcodec.decode(data, threads=1))
+        return np.asarray(radcodec.decode(data, threads=self.threads))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,53 +20,43 @@ import numpy.typing as npt
 from numba import njit
 from numpy.lib.stride_tricks import sliding_window_view
 
+from radcodec.detail.borders import tap_offsets
 from radcodec.detail.kernels import predict_above
+from radcodec.detail.rounding import Predictor, quantise_predictor
+from radcodec.parallel import ordered_map
 
 F64 = npt.NDArray[np.float64]
 
+EDGES = 8  # radii that an image must span for the pixels at its edges to be left out
 BLOCK = 64  # side of a fitting block in pixels
 MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
 MIN_PIXELS = 64
 MAX_TURNS = 9
 WEIGHT_RADIUS = 6  # of the turns that only find weights, where values are quantised anyway
+EXACT_WEIGHT_RADIUS = 12  # of those of lossless images
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
 LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
+MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which binary32 does
+ROUGH_RIDGE = 1e-9  # of the mean diagonal, where values have errors of a tenth of a step anyway
 RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
-COEFFICIENT_BITS = 7.0  # about what one Rice-coded coefficient costs
-LOSS_BITS = 0.005  # bits a pixel that rounding the coefficients may cost
-RADII = (1, 2, 3, 4, 6, 8, 10, 12)
+COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
+NOISES = (1 / 12, 1 / 20, 1 / 40)  # squared steps: of uniform errors, and of less where predictions are good
+RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictor:
-    """A quantised predictor: coefficient = integer * 2**-shift, in tap order."""
-
-    radius: int
-    shift: int
-    integers: npt.NDArray[np.int64]
-
-    @property
-    def coefficients(self) -> F64:
-        """Coefficients as binary64, in tap order."""
-        return np.ascontiguousarray(self.integers.astype(np.float64) * 2.0**-self.shift)
-
-
-def tap_offsets(radius: int) -> list[tuple[int, int]]:
-    """(dy, dx) of every tap in tap order: pixel (y - dy, x + dx)."""
-    above = [(dy, dx) for dy in range(radius, 0, -1) for dx in range(-radius, radius + 1)]
-    return above + [(0, dx) for dx in range(-radius, 0)]
-
-
-def fit_predictor(
+def fit_predictors(
     image: npt.NDArray[Any],
     special: npt.NDArray[np.bool_] | None,
     to_window: Callable[[npt.NDArray[Any]], F64],
     *,
     floor: float,
+    exact: bool,
     max_radius: int,
-) -> Predictor | None:
-    """Predictor for the planes of image [P, H, W], or None where too few pixels are there to fit one.
+    to_smooth: Callable[[npt.NDArray[Any]], F64] | None = None,
+    threads: int = 1,
+) -> list[Predictor]:
+    """Predictors to choose from for the planes of image [P, H, W], none where too few pixels are there to fit one.
 
     Parameters
     ----------
@@ -75,8 +66,13 @@ def fit_predictor(
         Gives the window values (fill taken off) of samples; need not be finite where a pixel is special.
     floor
         Error in window values below which precision is worth nothing.
+    exact
+        Whether values may be predictable far below their size, so that the fit needs all the precision there is.
     max_radius
         Largest radius to consider, 1 to 16.
+    to_smooth
+        Gives window values before they are rounded to whole steps, for predictors of a loop at coarse steps: what it
+        predicts from has errors of up to half a step, taken as white noise of several sizes.
     """
     radius = max((r for r in RADII if r <= max_radius), default=1)
     while radius > 1 and 2 * radius * (radius + 1) * 12 > image.size:
@@ -84,12 +80,25 @@ def fit_predictor(
     blocks = _blocks(image, special, to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
     if sum(float(b.weight.sum()) for b in blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
-        return None
-    for b in blocks:  # coefficients have no unit: sums of squares stay in range
+        return []
+    with _one_blas_thread():
+        level = _find_weights(_scaled(blocks, largest), radius, floor / largest, exact, threads)
+        if to_smooth is None or level > np.log2(COARSE / largest):
+            return [_fit(blocks, _normal_equations(blocks, radius, exact, threads), radius, image.size, exact)]
+        smooth = _scaled(_blocks(image, special, to_smooth, radius), largest)
+        for b, weighted in zip(smooth, blocks, strict=True):
+            b.weight = weighted.weight
+        equations = _normal_equations(smooth, radius, exact, threads)
+        noise = _total_weight(smooth) / largest**2
+        return [_fit(smooth, equations.noisy(n * noise), radius, image.size, exact) for n in NOISES]
+
+
+def _scaled(blocks: list[_Block], largest: float) -> list[_Block]:
+    """The blocks in units of their largest value: coefficients have no unit, and sums of squares stay in range."""
+    for b in blocks:
         b.padded /= largest
         b.target /= largest
-    with _one_blas_thread():
-        return _fit_blocks(blocks, radius, image.size, floor / largest)
+    return blocks
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,33 +140,37 @@ def _blocks(
         padded[top - y0 + radius :, left - x0 + radius : right - x0 + radius] = np.where(known, values, 0.0)
         inside = (slice(y0 - top, None), slice(x0 - left, x0 - left + x1 - x0))
         target = padded[radius:, radius : radius + x1 - x0].copy()  # also where a view of it would be contiguous
-        blocks.append(_Block(padded=padded, target=target, weight=known[inside].astype(np.float64)))
+        weight = known[inside].astype(np.float64)
+        if image.shape[1] >= EDGES * radius and image.shape[2] >= EDGES * radius:
+            weight[: max(0, radius - y0)] = 0.0  # these pixels have predictors of their own
+            weight[:, : max(0, radius - x0)] = 0.0
+            weight[:, max(0, width - radius - x0) :] = 0.0
+        blocks.append(_Block(padded=padded, target=target, weight=weight))
     return blocks
 
 
-def _design(block: _Block, radius: int) -> F64:
+def _design(block: _Block, radius: int, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
     """Design matrix [taps, h * w] of a block for a radius up to the one it is padded for."""
     height, width = block.target.shape
     spare = block.padded.shape[0] - height - radius
-    padded = block.padded[spare:, spare : spare + width + 2 * radius]
+    padded = block.padded[spare:, spare : spare + width + 2 * radius].astype(dtype)
     views = sliding_window_view(padded, (height, width))  # [radius + 1, 2 radius + 1, h, w]
     above = views[:radius].reshape(-1, height * width)
     own = views[radius, :radius].reshape(-1, height * width)
     return np.concatenate([above, own])
 
 
-def _fit_blocks(blocks: list[_Block], radius: int, n_pixels: int, floor: float) -> Predictor:
-    """Predictor of the best radius for the blocks: small ones find the weights, the large one is fitted with them."""
+def _find_weights(blocks: list[_Block], radius: int, floor: float, exact: bool, threads: int) -> float:
+    """Weigh the blocks' pixels by the inverse square of the local error; gives the mean logarithm of that error."""
     base = [b.weight.copy() for b in blocks]
     level = np.inf
     for turn in range(MAX_TURNS):
-        exact = floor == 0.0 and turn > 0
-        small = radius if exact else min(radius, WEIGHT_RADIUS)
-        gram, right = _normal_equations(blocks, small)
-        coefs, error = _best_ridge(blocks, radius, _taps_within(radius, small), gram, right)
+        small = min(radius, EXACT_WEIGHT_RADIUS if exact and turn > 0 else WEIGHT_RADIUS)
+        inside = _taps_within(radius, small)
+        coefs, error = _solve(blocks, _normal_equations(blocks, small, exact, threads), radius, inside, exact)
         if not error > 0.0:
             break
-        least = max(floor, LEAST_WEIGHT * np.sqrt(error / sum(float(b.weight.sum()) for b in blocks)), 1e-140)
+        least = max(floor, LEAST_WEIGHT * np.sqrt(error / _total_weight(blocks)), 1e-140)
         logs, count = 0.0, 0
         for b, w in zip(blocks, base, strict=True):
             local = np.maximum(local_error(b.padded, radius, coefs, w > 0), least)
@@ -167,8 +180,12 @@ def _fit_blocks(blocks: list[_Block], radius: int, n_pixels: int, floor: float) 
         before, level = level, logs / count
         if turn > 0 and before - level < ENOUGH_BITS:
             break
-    gram, right = _normal_equations(blocks, radius)
-    return _choose_radius(gram, right, radius, n_pixels, blocks)
+    return level
+
+
+def _total_weight(blocks: list[_Block]) -> float:
+    """Sum of the weights."""
+    return sum(float(b.weight.sum()) for b in blocks)
 
 
 def _taps_within(radius: int, r: int) -> list[int]:
@@ -176,29 +193,70 @@ def _taps_within(radius: int, r: int) -> list[int]:
     return [i for i, (dy, dx) in enumerate(tap_offsets(radius)) if dy <= r and -r <= dx <= r]
 
 
-def _normal_equations(blocks: list[_Block], radius: int) -> tuple[F64, F64]:
-    """Weighted X X^T and X y over the blocks."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Normal:
+    """Weighted normal equations: gram [n, n] = X X^T, right [n] = X y and power = y y."""
+
+    gram: F64
+    right: F64
+    power: float
+
+    def within(self, inside: list[int]) -> _Normal:
+        """The equations of some taps alone."""
+        return _Normal(gram=self.gram[np.ix_(inside, inside)], right=self.right[inside], power=self.power)
+
+    def noisy(self, power: float) -> _Normal:
+        """The equations for taps that have white noise of a power, summed over the weights, on them."""
+        return _Normal(gram=self.gram + power * np.eye(len(self.right)), right=self.right, power=self.power)
+
+
+def _normal_equations(blocks: list[_Block], radius: int, exact: bool, threads: int) -> _Normal:
+    """Weighted normal equations over the blocks, in two halves whatever the number of threads.
+
+    Not exact: products in binary32 where that is far finer than the errors.
+    """
+    size = max(float((np.abs(b.target) * np.sqrt(b.weight)).max()) for b in blocks)
+    dtype = np.float64 if exact or size > MAX_ROUGH_SIZE else np.float32
+    halves = [half for half in (blocks[::2], blocks[1::2]) if half]
+    parts = list(ordered_map(partial(_sum_products, radius, dtype), halves, min(threads, 2)))
+    return _Normal(
+        gram=np.asarray(sum(p.gram for p in parts)),
+        right=np.asarray(sum(p.right for p in parts)),
+        power=sum(p.power for p in parts),
+    )
+
+
+def _sum_products(radius: int, dtype: type[np.floating[Any]], blocks: list[_Block]) -> _Normal:
+    """Weighted normal equations over some blocks."""
     n = 2 * radius * (radius + 1)
-    gram, right = np.zeros((n, n)), np.zeros(n)
+    gram, right, power = np.zeros((n, n)), np.zeros(n), 0.0
     for b in blocks:
         root = np.sqrt(b.weight).ravel()
-        design = _design(b, radius)
-        design *= root
-        target = b.target.ravel() * root
+        design = _design(b, radius, dtype)
+        design *= root.astype(dtype)
+        target = (b.target.ravel() * root).astype(dtype)
         gram += design @ design.T
         right += design @ target
-    return gram, right
+        power += float(target @ target)
+    return _Normal(gram=gram, right=right, power=power)
 
 
-def _best_ridge(blocks: list[_Block], radius: int, inside: list[int], gram: F64, right: F64) -> tuple[F64, float]:
-    """Coefficients in the blocks' taps (zero outside ``inside``) of the ridge with the least error, and that error.
+def _solve(
+    blocks: list[_Block], equations: _Normal, radius: int, inside: list[int], exact: bool
+) -> tuple[F64, float]:
+    """Coefficients in the blocks' taps (zero outside ``inside``) with the least error, and that error.
 
-    gram and right are those of the taps inside.
-
-    The error is measured on the blocks themselves: on maps that are predictable to the last place, the one that
-    the normal equations give is nothing but rounding.
+    The equations are those of the taps inside. Exact: of several ridges the best, by the error measured on the blocks
+    themselves: on maps that are predictable to the last place, the one that the equations give is but rounding.
     """
+    gram, right = equations.gram, equations.right
     best, best_error = np.zeros(2 * radius * (radius + 1)), np.inf
+    if not exact:
+        ridge = ROUGH_RIDGE * float(np.trace(gram)) / len(right)
+        if ridge > 0.0:
+            best[inside] = np.linalg.solve(gram + ridge * np.eye(len(right)), right)
+        c = best[inside]
+        return best, max(0.0, equations.power - 2.0 * float(c @ right) + float(c @ (gram @ c)))
     for ridge in RIDGES:
         coefs = np.zeros(len(best))
         coefs[inside] = solve_ridge(gram, right, ridge)
@@ -297,31 +355,17 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
     return out
 
 
-def _choose_radius(gram: F64, right: F64, radius: int, n_pixels: int, blocks: list[_Block]) -> Predictor:
+def _fit(blocks: list[_Block], equations: _Normal, radius: int, n_pixels: int, exact: bool) -> Predictor:
     """Quantised predictor of the radius at which fewer error bits still pay for more coefficients."""
-    weight = sum(float(b.weight.sum()) for b in blocks)
-    best_bits, best_radius, best_coefs, best_error = np.inf, 1, np.zeros(len(right)), 0.0
+    weight = _total_weight(blocks)
+    best, best_bits = Predictor(radius=1, shift=0, integers=np.zeros(4, np.int64)), np.inf
     for r in (r for r in RADII if r <= radius):
         inside = _taps_within(radius, r)
-        coefs, error = _best_ridge(blocks, radius, inside, gram[np.ix_(inside, inside)], right[inside])
-        bits = 0.5 * n_pixels * np.log2(max(error / weight, 1e-300)) + COEFFICIENT_BITS * len(inside)
+        some = equations.within(inside)
+        coefs, error = _solve(blocks, some, radius, inside, exact)
+        error = max(error, 1e-300)
+        predictor, bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)
+        bits += 0.5 * n_pixels * np.log2(error / weight)
         if bits < best_bits:
-            best_bits, best_radius, best_coefs, best_error = bits, r, coefs, error
-    inside = _taps_within(radius, best_radius)
-    return _quantise(best_coefs[inside], best_radius, gram[np.ix_(inside, inside)], best_error)
-
-
-def _quantise(coefs: F64, radius: int, gram: F64, error: float) -> Predictor:
-    """Predictor with the fewest fraction bits whose rounding costs under LOSS_BITS a pixel.
-
-    At the optimum a change d of the coefficients adds d^T gram d to the error.
-    """
-    allowed = error * (2.0 ** (2.0 * LOSS_BITS) - 1.0)
-    for shift in range(4, 41):
-        integers = np.rint(coefs * 2.0**shift)
-        change = integers * 2.0**-shift - coefs
-        if float(change @ (gram @ change)) <= allowed:
-            break
-    if np.abs(integers).max(initial=0.0) >= 2.0**45:
-        integers = np.zeros(len(coefs))
-    return Predictor(radius=radius, shift=shift, integers=integers.astype(np.int64))
+            best, best_bits = predictor, bits
+    return best

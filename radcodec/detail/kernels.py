@@ -15,14 +15,21 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from radcodec.detail.borders import Taps
+
 N_CLASSES = 80
-N_TABLES = 72
-N_PHASES = 8
+N_TABLES = 88
+FIRST_TABLE = 64  # of a scale of one bin
+PHASES = 8  # of a bin
+CENTRED = 8  # phase of a bin whose middle is the prediction
+N_PHASES = 9
+LOOP_BIN = 16.0  # working units of the loop map in a step
 N_SYMBOLS = 128
-MAX_COUNT = 126
+MAX_COUNT = 254
 REACH = 4  # columns that the error context reaches left and right
 ROWS = 5  # error rows kept: the one being coded and four above
 INT_LIMIT = 2.0**54
+INT_BOUND = 1 << 54
 MAX_INT_STEP = 52  # exponent of a bin of integers
 FLOAT_LIMIT = 2.0**1000
 TINY = 2.0**-1000
@@ -125,12 +132,60 @@ def error_above(errors: F64, y: Int, acc: F64) -> None:
         acc[x] = t
 
 
+@njit(cache=True, nogil=True)
+def predict_edges(window: F64, y: Int, taps: Taps, acc: F64) -> None:
+    """Fill the first and last R elements of acc [w], w >= 2R, as predict_above, for the sets of a row's ends."""
+    n = acc.shape[0]
+    radius, border = taps.radius, taps.border
+    end = n - radius
+    for x in range(radius):
+        acc[x] = 0.0
+        acc[end + x] = 0.0
+    i = 0
+    for dy in range(border, 0, -1):
+        row = window[y + radius - dy]
+        for j in range(radius - border, radius + border + 1):
+            start, finish = taps.left[i], taps.right[i]
+            for x in range(radius):
+                acc[x] += start[x] * row[x + j]
+                acc[end + x] += finish[x] * row[end + x + j]
+            i += 1
+
+
+@njit(cache=True, nogil=True)
+def predict_rows(window: F64, y: Int, taps: Taps, acc: F64, sets: npt.NDArray[np.int64]) -> None:
+    """Fill acc [w] with what the rows above give to row y of a plane, and sets [w] with each pixel's set of taps."""
+    radius, border = taps.radius, taps.border
+    if border == 0 or y >= radius:
+        predict_above(window, y, radius, taps.above[0], acc)
+        if border > 0 and acc.shape[0] >= 2 * radius:
+            predict_edges(window, y, taps, acc)
+        if y == 0 or y == radius:
+            choose_sets(taps, sets)
+    else:
+        i = 1 + min(y, border)
+        predict_above(window, y, radius, taps.above[i], acc)
+        sets[:] = i
+
+
+@njit(cache=True, nogil=True)
+def choose_sets(taps: Taps, sets: npt.NDArray[np.int64]) -> None:
+    """Fill sets [w] for a row that has all rows above it."""
+    n = sets.shape[0]
+    radius, border = taps.radius, taps.border
+    sets[:] = 0
+    if border > 0 and n >= 2 * radius:
+        for x in range(radius):
+            sets[x] = 2 + border + min(x, border)
+            sets[n - 1 - x] = 3 + 2 * border + min(x, border)
+
+
 @njit(cache=True, inline="always")
-def predict_own(window: F64, y: Int, x: Int, radius: Int, coefs: F64, first: Int, p: float, limit: float) -> float:
-    """Prediction p of the rows above completed by the pixel's own row and clamped."""
+def predict_own(window: F64, y: Int, x: Int, radius: Int, own: F64, p: float, limit: float) -> float:
+    """Prediction p of the rows above completed by the taps own [R] of the pixel's own row, and clamped."""
     row = window[y + radius]
     for k in range(radius):
-        p += coefs[first + k] * row[x + k]
+        p += own[k] * row[x + k]
     if not p >= -limit:
         p = -limit
     if not p <= limit:
@@ -159,14 +214,14 @@ def class_of(t: float, level: Int) -> Int:
 @njit(cache=True, inline="always")
 def table_of(s: float, d: Int) -> Int:
     """Table of a scale s in bins of 2^d."""
-    t = (bits_of(s) >> 49) - 8184 - 8 * d + 48
+    t = (bits_of(s) >> 49) - 8184 - 8 * d + FIRST_TABLE
     return min(max(t, 0), N_TABLES - 1)
 
 
 @njit(cache=True, inline="always")
 def phase_of(rho: float, base: float) -> Int:
     """Phase of a position above its bin's start; just under a bin's end the difference may round up to 1."""
-    return min(np.int64((rho - base) * N_PHASES), N_PHASES - 1)
+    return min(np.int64((rho - base) * PHASES), PHASES - 1)
 
 
 @njit(cache=True, inline="always")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
-from radcodec.detail.fit import Predictor, local_error
-from radcodec.detail.maps import MAX_SHRINK, MapKind, TileBound, ValueMap, restore, step_map
+from radcodec.detail.fit import local_error
+from radcodec.detail.maps import LOOP_UNIT, MAX_FLOAT_SHRINK, MAX_SHRINK, MapKind, TileBound, ValueMap, restore, step_map
 from radcodec.detail.model import model_float, model_int
 from radcodec.detail.plain import LEARNED, Mask, Tile, little
 from radcodec.detail.predictors import Predictors
 from radcodec.detail.prepare import Work
+from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import TableSet
 from radcodec.detail.unmodel import decode_float, decode_int
 from radcodec.entropy.ans import encode_symbols
@@ -22,6 +23,8 @@ from radcodec.errors import CorruptError
 from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import SampleType
 
+NO_TARGETS: npt.NDArray[np.float64] = np.empty((0, 0, 0))
+LOOP_LEVEL = -3  # quarter-octave index of the error, in steps, under which a loop is better
 NO_SPECIAL: npt.NDArray[np.bool_] = np.empty((0, 0, 0), np.bool_)
 TAIL = struct.Struct("<Bhh")  # shape, level, clamp exponent
 FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
@@ -31,7 +34,7 @@ FRACTION_BITS = {4: 23, 8: 52}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Modelled:
+class Modelled:
     """What the model makes of a tile: symbols and tables [n], the raw bits, and the settings that the fields name."""
 
     tables: npt.NDArray[np.uint16]
@@ -41,10 +44,17 @@ class _Modelled:
     clamp: int
 
 
+def is_loop_better(predictors: Predictors, special: Mask | None, work: Work) -> bool:
+    """Whether the steps of a tile are so coarse that a prediction in the middle of a bin saves bits."""
+    return _level(work, special, predictors.predictors[0], work.how.fill(predictors.fill)) < LOOP_LEVEL
+
+
 def _level(work: Work, special: Mask | None, predictor: Predictor, fill: float) -> int:
-    """Quarter-octave index of the median prediction error in a corner of the tile."""
+    """Quarter-octave index of the median prediction error, in what errors are counted in, in a corner of the tile."""
     gain = work.how.gain[0, :64, :64] if work.how.gain.size else 1.0
-    values = work.values[0, :64, :64].astype(np.float64) * gain - fill
+    unit = 1.0 if work.targets is None else LOOP_UNIT
+    corner = (work.values if work.targets is None else work.targets)[0, :64, :64]
+    values = (corner.astype(np.float64) * gain - fill) * unit
     known = np.ones(values.shape, np.bool_) if special is None else ~special[0, :64, :64]
     r = predictor.radius
     padded = np.zeros((values.shape[0] + r, values.shape[1] + 2 * r))
@@ -57,7 +67,7 @@ def _level(work: Work, special: Mask | None, predictor: Predictor, fill: float) 
 
 def _clamp_exponent(work: Work, special: Mask | None, fill: float) -> int:
     """Smallest power of two that no window value of the tile exceeds."""
-    values = work.values
+    values = work.values if work.targets is None else work.targets
     low, high = float(values.min()), float(values.max())
     size = max(abs(low - fill), abs(high - fill))
     if work.how.gain.size:
@@ -65,7 +75,7 @@ def _clamp_exponent(work: Work, special: Mask | None, fill: float) -> int:
     return max(-1000, min(1000, int(np.ceil(np.log2(max(size, 2.0**-1000))))))
 
 
-def model(special: Mask | None, predictors: Predictors, work: Work) -> _Modelled | None:
+def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled | None:
     """The model's pass over a tile, or None where it cannot carry the tile or gains nothing."""
     predictor, how, values = predictors.predictors[0], work.how, work.values
     fill = how.fill(predictors.fill)
@@ -77,22 +87,24 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> _Modelled
     size = how.sample_type.size_bytes
     raw = np.zeros(values.size * size + kernels.RAW_SPARE, np.uint8)
     mask = NO_SPECIAL if special is None else special
-    setting = np.array([predictor.radius, level, clamp, how.z, how.mantissa], np.int64)
-    coefs = predictor.coefficients
+    setting = np.array([level, clamp, how.z, how.mantissa], np.int64)
+    taps = predictor.taps
+    if taps is None:
+        return None
     if how.kind == MapKind.FLOAT:
-        status, n, bits = model_float(values, mask, coefs, setting, fill, tables, symbols, raw)
+        status, n, bits = model_float(values, mask, taps, setting, fill, tables, symbols, raw)
     else:
-        status, n, bits = model_int(values, mask, how.gain, how.dither, coefs, setting, fill, tables, symbols, raw)
+        targets = NO_TARGETS if work.targets is None else work.targets
+        status, n, bits = model_int(
+            values, targets, mask, how.gain, how.dither, taps, setting, fill, tables, symbols, raw
+        )
     if status != kernels.OK:
         return None
-    return _Modelled(tables=tables[:n], symbols=symbols[:n], raw=raw[: (bits + 7) // 8], level=level, clamp=clamp)
+    return Modelled(tables=tables[:n], symbols=symbols[:n], raw=raw[: (bits + 7) // 8], level=level, clamp=clamp)
 
 
-def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, work: Work) -> bytes | None:
-    """Method 2, or None where the model cannot carry the tile or gains nothing."""
-    done = model(special, predictors, work)
-    if done is None:
-        return None
+def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelled) -> bytes:
+    """Method 2 of what the model made of a tile."""
     how = work.how
     shape, words = _encode_words(done.symbols, done.tables, predictors.tables)
     out = bytearray((LEARNED,))
@@ -104,7 +116,7 @@ def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wor
         out += FLOAT_LATTICE_MAP.pack(how.a, how.b)
     elif how.kind == MapKind.INT_LATTICE:
         out += INT_LATTICE_MAP.pack(how.a, how.b)
-    else:
+    elif how.kind == MapKind.STEPS:
         out.append(how.shrink)
     out += TAIL.pack(shape, done.level, done.clamp)
     for number in (words.size, done.raw.size, work.patches.size):
@@ -117,19 +129,29 @@ def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wor
     return bytes(out) + words.astype("<u4").tobytes() + done.raw.tobytes()
 
 
+def modelled_bits(done: Modelled, table_set: TableSet) -> float:
+    """About the bits that a tile takes."""
+    return min(_sampled_bits(done.symbols, done.tables, table_set, 1)) + 8.0 * done.raw.size
+
+
+def _sampled_bits(
+    symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet, stride: int
+) -> list[float]:
+    """Bits of the symbols with each shape of a table set, from every stride-th of them."""
+    at, what = tables[::stride], symbols[::stride].astype(np.intp)
+    costs = []
+    for cumulative in table_set.cumulative:
+        size = cumulative[at, what + 1] - cumulative[at, what]
+        costs.append(stride * float((24.0 - np.log2(size.astype(np.float64))).sum()))
+    return costs
+
+
 def _encode_words(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
 ) -> tuple[int, npt.NDArray[np.uint32]]:
     """The shape that codes the symbols in the fewest bits, and the ANS words it gives."""
-    shape = 0
-    if table_set.n_shapes > 1 and symbols.size:
-        stride = max(1, symbols.size // 32768)
-        at, what = tables[::stride], symbols[::stride]
-        costs = []
-        for cumulative in table_set.cumulative:
-            size = cumulative[at, what.astype(np.intp) + 1] - cumulative[at, what]
-            costs.append(-float(np.log2(size.astype(np.float64)).sum()))
-        shape = int(np.argmin(costs))
+    stride = max(1, symbols.size // 32768)
+    shape = int(np.argmin(_sampled_bits(symbols, tables, table_set, stride)))
     words = np.empty(symbols.size + 2, np.uint32)
     count = encode_symbols(symbols, tables, table_set.cumulative[shape], words)
     return shape, words[:count]
@@ -165,18 +187,32 @@ def decode_learned(
     if not np.isfinite(fill) or (f.how.kind != MapKind.FLOAT and (f.clamp > 52 or abs(fill) > 2.0**52)):
         raise CorruptError("detail stream: fill or clamp is out of range")
     mask = NO_SPECIAL if special is None else special
-    setting = np.array([f.predictor.radius, f.level, f.clamp, f.how.z, f.how.mantissa], np.int64)
+    setting = np.array([f.level, f.clamp, f.how.z, f.how.mantissa], np.int64)
     cumulative, starts = predictors.tables.cumulative[f.shape], predictors.tables.starts[f.shape]
-    coefs = f.predictor.coefficients
+    taps = f.predictor.taps
+    if taps is None:
+        raise CorruptError("predictor block: a predictor that gives no border sets declares some")
     n_bits = 8 * f.n_raw
     if f.how.kind == MapKind.FLOAT:
         real = np.empty(shape)
-        status = decode_float(real, mask, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits)
+        status = decode_float(real, mask, taps, setting, fill, cumulative, starts, f.words, f.raw, n_bits)
         values: Tile = real
     else:
         values = np.empty(shape, np.int64)
         status = decode_int(
-            values, mask, f.how.gain, f.how.dither, coefs, setting, fill, cumulative, starts, f.words, f.raw, n_bits
+            values,
+            mask,
+            f.how.gain,
+            f.how.dither,
+            taps,
+            setting,
+            fill,
+            f.how.kind == MapKind.LOOP,
+            cumulative,
+            starts,
+            f.words,
+            f.raw,
+            n_bits,
         )
     if status != kernels.OK:
         raise CorruptError("detail stream: its symbols or raw bits do not end where they should")
@@ -245,16 +281,17 @@ def _parse_map(
     """The map that a learned stream names, and the position behind its parameters."""
     kind = body[pos] if pos < len(body) else 255
     pos += 1
-    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1}
+    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1, MapKind.LOOP: 0}
     if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
-        raise CorruptError(f"detail stream: expected a map 0 to 3 and its parameters, found {kind}")
+        raise CorruptError(f"detail stream: expected a map 0 to 4 and its parameters, found {kind}")
     end = pos + sizes[MapKind(kind)]
-    if kind == MapKind.STEPS:
-        shrink = body[pos]
-        how = step_map(bound, shape, sample_type, shrink) if bound is not None and shrink <= MAX_SHRINK else None
-        if how is None:
+    if kind in (MapKind.STEPS, MapKind.LOOP):
+        shrink = body[pos] if kind == MapKind.STEPS else 0
+        most = MAX_FLOAT_SHRINK if sample_type.is_float else MAX_SHRINK
+        how = step_map(bound, shape, sample_type, shrink) if bound is not None and shrink <= most else None
+        if how is None or (kind == MapKind.LOOP and (how.dither.size or not sample_type.is_float)):
             raise CorruptError(f"detail stream: uses steps (less {shrink}), but its image has no such bound there")
-        return how, end
+        return replace(how, kind=MapKind(kind)), end
     if (kind == MapKind.INT_LATTICE) == sample_type.is_float:
         raise CorruptError(f"detail stream: map {kind} does not fit {sample_type.name}")
     if kind == MapKind.INT_LATTICE:

@@ -10,7 +10,7 @@ Integer images: ``D = 2*floor(Es) + 1`` is odd, and ``|x - D*k| <= (D - 1)/2 <= 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -25,7 +25,9 @@ I64 = npt.NDArray[np.int64]
 
 STEP_FACTOR = 2.0 - 2.0**-13
 MAX_INT_BOUND = 2.0**40
-MAX_SHRINK = 1
+MAX_SHRINK = 1  # of integer steps
+MAX_FLOAT_SHRINK = 4  # octaves
+LOOP_UNIT = 2.0**-4  # working unit of the loop map, in steps
 MAX_LATTICE_VALUES = 1 << 17
 MAX_REWEIGHTS = 100
 LATTICE_RANGE = 100  # exponents beyond which spacings could leave binary32, or sums of squares binary64
@@ -44,6 +46,7 @@ class MapKind(IntEnum):
     FLOAT_LATTICE = 1
     INT_LATTICE = 2
     STEPS = 3
+    LOOP = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +91,8 @@ class ValueMap:
             return fill
         if self.kind == MapKind.STEPS:
             return fill / self.step
+        if self.kind == MapKind.LOOP:
+            return fill / (self.step * LOOP_UNIT)
         return (fill - float(self.a)) / float(self.b)
 
 
@@ -103,6 +108,8 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
             wide = values.view(np.uint64) * np.uint64(how.b) + np.uint64(int(how.a) % 2**64)
             return wide.astype(dtype)
         steps = how.steps if how.steps.size else how.step
+        if how.kind == MapKind.LOOP:
+            return ((steps * LOOP_UNIT) * values.astype(np.float64)).astype(dtype)
         if dtype.kind == "f":
             real = values.astype(np.float64)
             return (steps * (real + how.dither if how.dither.size else real)).astype(dtype)
@@ -117,13 +124,14 @@ def step_map(
 ) -> ValueMap | None:
     """Map of quantisation steps for a bound, or None where some sample's E is 0 or the steps are out of range.
 
-    shrink is taken off the integer bound of integer images, whose physical values may round beyond it.
+    shrink is taken off the integer bound of integer images, whose physical values may round beyond it; it halves the
+    steps of float images so many times.
     """
     errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
     if not errors.flat[0] > 0 or not np.isfinite(errors).all() or errors.min() <= 0:
         return None
     whole = 2.0 * np.maximum(np.floor(np.minimum(errors, MAX_INT_BOUND)) - shrink, 0.0) + 1.0
-    steps = errors * STEP_FACTOR if sample_type.is_float else whole
+    steps = errors * STEP_FACTOR * 2.0**-shrink if sample_type.is_float else whole
     first = float(steps.flat[0])
     if not 2.0**-900 < steps.min() <= steps.max() < 2.0**900:
         return None
@@ -140,6 +148,18 @@ def step_map(
         gain=np.ascontiguousarray(steps / first) if varies else _nothing(),
         dither=dither,
     )
+
+
+def loop_targets(
+    tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap
+) -> tuple[F64, ValueMap]:
+    """What the working values of a loop shall be near, float64 [p, h, w], and the map for that; how is of STEPS."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = tile.astype(np.float64) / ((how.steps if how.steps.size else how.step) * LOOP_UNIT)
+    if special is not None:
+        real[special] = 0.0
+    real[~(np.abs(real) < INT_LIMIT / 256)] = 0.0  # out of the model's range: the caller patches them
+    return real, replace(how, kind=MapKind.LOOP)
 
 
 def quantise(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap) -> I64 | None:

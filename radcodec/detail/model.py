@@ -6,9 +6,13 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from radcodec.detail.borders import Taps
 from radcodec.detail.kernels import (
+    CENTRED,
     ERROR_FLOOR,
     F64,
+    INT_BOUND,
+    LOOP_BIN,
     MAX_COUNT,
     MAX_INT_STEP,
     N_CLASSES,
@@ -31,8 +35,8 @@ from radcodec.detail.kernels import (
     expected_error,
     exponent,
     phase_of,
-    predict_above,
     predict_own,
+    predict_rows,
     start_state,
     table_of,
     unit_exponent,
@@ -93,7 +97,7 @@ def _put_symbol(raw: npt.NDArray[np.uint8], pos: Int, symbols: npt.NDArray[np.ui
 def model_float(
     values: F64,
     special: npt.NDArray[np.bool_],
-    coefs: F64,
+    taps: Taps,
     setting: npt.NDArray[np.int64],
     fill: float,
     tables: npt.NDArray[np.uint16],
@@ -106,26 +110,25 @@ def model_float(
     and raw, whose last RAW_SPARE bytes are spare.
     """
     planes, height, width = values.shape
-    radius, level, z, mantissa = setting[0], setting[1], setting[3], setting[4]
-    limit = exp2(setting[2])
+    radius, level, z, mantissa = taps.radius, setting[0], setting[2], setting[3]
+    limit = exp2(setting[1])
     n_special = special.shape[0]
-    first = radius * (2 * radius + 1)
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
     errors = np.empty((ROWS, width + 2 * REACH))
     start = start_state(level, width, means, counts, errors)
-    above, context = np.empty(width), np.empty(width)
+    above, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
     capacity = (raw.shape[0] - RAW_SPARE) * 8
     n, pos = 0, 0
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
         for y in range(height):
-            predict_above(window, y, radius, coefs, above)
+            predict_rows(window, y, taps, above, sets)
             error_above(errors, y, context)
             begin_row(errors, y)
             row = errors[y % ROWS]
             for x in range(width):
-                pred = predict_own(window, y, x, radius, coefs, first, above[x], limit)
+                pred = predict_own(window, y, x, radius, taps.own[sets[x]], above[x], limit)
                 t = expected_error(row, x, context[x], TINY)
                 if n_special > 0 and special[p, y, x]:
                     window[y + radius, x + radius] = pred
@@ -167,62 +170,75 @@ def model_float(
 @njit(cache=True, nogil=True)
 def model_int(
     values: npt.NDArray[np.int64],
+    targets: F64,
     special: npt.NDArray[np.bool_],
     gain: F64,
     dither: F64,
-    coefs: F64,
+    taps: Taps,
     setting: npt.NDArray[np.int64],
     fill: float,
     tables: npt.NDArray[np.uint16],
     symbols: npt.NDArray[np.uint8],
     raw: npt.NDArray[np.uint8],
 ) -> tuple[Int, Int, Int]:
-    """Model integers [p, h, w] of a tile in decoding order; as model_float, with gain and dither [p, h, w] or empty."""
+    """Model integers [p, h, w] of a tile in decoding order; as model_float, with gain and dither [p, h, w] or empty.
+
+    targets [p, h, w] or empty are what a loop's values shall be near: then values is filled.
+    """
     planes, height, width = values.shape
-    radius, level = setting[0], setting[1]
-    limit = exp2(setting[2])
+    radius, level = taps.radius, setting[0]
+    limit = exp2(setting[1])
     n_special, n_gain, n_dither = special.shape[0], gain.shape[0], dither.shape[0]
-    first = radius * (2 * radius + 1)
+    loop = targets.shape[0] > 0
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
     errors = np.empty((ROWS, width + 2 * REACH))
     start = start_state(level, width, means, counts, errors)
-    above, context = np.empty(width), np.empty(width)
+    above, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
     capacity = (raw.shape[0] - RAW_SPARE) * 8
     n, pos = 0, 0
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
         for y in range(height):
-            predict_above(window, y, radius, coefs, above)
+            predict_rows(window, y, taps, above, sets)
             error_above(errors, y, context)
             begin_row(errors, y)
             row = errors[y % ROWS]
             for x in range(width):
-                pred = predict_own(window, y, x, radius, coefs, first, above[x], limit)
+                pred = predict_own(window, y, x, radius, taps.own[sets[x]], above[x], limit)
                 t = expected_error(row, x, context[x], ERROR_FLOOR)
                 if n_special > 0 and special[p, y, x]:
                     window[y + radius, x + radius] = pred
                     row[x + REACH] = t
                     continue
-                v = values[p, y, x]
                 g = gain[p, y, x] if n_gain > 0 else 1.0
                 u = dither[p, y, x] if n_dither > 0 else 0.0
                 mu = unit_mean(fill + pred, g, u)
+                if loop:
+                    centre = np.floor(mu + 0.5)
+                    k = np.int64(np.floor((targets[p, y, x] - centre) * (1.0 / LOOP_BIN) + 0.5))
+                    v = np.int64(centre + LOOP_BIN * float(k))
+                    values[p, y, x] = v
+                    mu = 0.0
+                else:
+                    v = values[p, y, x]
+                    k = v
                 c = class_of(t, level)
                 s = means[c]
                 d = max(0, exponent(s) - 2)
-                if d > MAX_INT_STEP:
+                if d > MAX_INT_STEP or abs(v) > INT_BOUND:
                     return UNFIT, n, pos
                 rho = (mu + 0.5) * exp2(-d)
                 fbase = np.floor(rho)
-                tables[n] = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
-                pos = _put_symbol(raw, pos, symbols, n, (v >> d) - np.int64(fbase))
+                phase = CENTRED if loop and d == 0 else phase_of(rho, fbase)
+                tables[n] = table_of(s, d) * N_PHASES + phase
+                pos = _put_symbol(raw, pos, symbols, n, (k >> d) - np.int64(fbase))
                 if d > 0:
-                    pos = _put(raw, pos, v & ((1 << d) - 1), d)
+                    pos = _put(raw, pos, k & ((1 << d) - 1), d)
                 n += 1
                 if pos > capacity:
                     return NO_SPACE, n, pos
-                e = max(abs(float(v) - mu), ERROR_FLOOR)
+                e = max(abs(float(k) - mu), ERROR_FLOOR)
                 means[c] = s + (e - s) * RATES[counts[c]]
                 counts[c] = min(counts[c] + 1, MAX_COUNT)
                 row[x + REACH] = e

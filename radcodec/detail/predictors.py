@@ -7,8 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.bits import BitReader, BitWriter
-from radcodec.detail.fit import Predictor, tap_offsets
+from radcodec.detail.rounding import (
+    FIRST_MEAN,
+    MAX_COEFFICIENT,
+    MAX_SHIFT,
+    RICE_ESCAPE_BITS,
+    RICE_LIMIT,
+    Predictor,
+    coding_order,
+)
 from radcodec.detail.tables import TableSet, find_tables
 from radcodec.errors import CorruptError
 from radcodec.leb import pack_leb, unpack_leb
@@ -16,10 +25,6 @@ from radcodec.leb import pack_leb, unpack_leb
 HEAD = struct.Struct("<8sd")
 MAX_PREDICTORS = 256
 MAX_RADIUS = 16
-MAX_SHIFT = 40
-MAX_COEFFICIENT = 1 << 46
-RICE_LIMIT = 24
-RICE_ESCAPE_BITS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,7 @@ def pack_predictors(predictors: Predictors) -> bytes:
     out += pack_leb(len(predictors.predictors))
     for p in predictors.predictors:
         body = _pack_integers(p)
-        out += bytes((p.radius, p.shift))
+        out += bytes((p.radius, p.shift, p.border))
         out += pack_leb(len(body))
         out += body
     return bytes(out)
@@ -64,29 +69,25 @@ def unpack_predictors(block: bytes) -> Predictors:
         raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
     predictors = []
     for _ in range(n):
-        if pos + 2 > len(block):
+        if pos + 3 > len(block):
             raise CorruptError("predictor block: ends within a predictor")
-        radius, shift = block[pos], block[pos + 1]
-        size, pos = unpack_leb(block, pos + 2, "the predictor block")
+        radius, shift, border = block[pos : pos + 3]
+        size, pos = unpack_leb(block, pos + 3, "the predictor block")
         if not 1 <= radius <= MAX_RADIUS or shift > MAX_SHIFT or pos + size > len(block):
             raise CorruptError(f"predictor block: radius {radius}, shift {shift}, {size} bytes are out of range")
-        predictors.append(_unpack_integers(block[pos : pos + size], radius, shift))
+        if border > min(radius, MAX_BORDER):
+            raise CorruptError(f"predictor block: expected a border of at most {min(radius, MAX_BORDER)}, found {border}")
+        predictors.append(_unpack_integers(block[pos : pos + size], radius, shift, border))
         pos += size
     if pos != len(block):
         raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")
     return Predictors(tables=tables, fill=fill, predictors=tuple(predictors))
 
 
-def coding_order(radius: int) -> list[int]:
-    """Tap numbers from the nearest tap to the farthest, ties in tap order."""
-    taps = tap_offsets(radius)
-    return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
-
-
 def _pack_integers(predictor: Predictor) -> bytes:
     """Rice code of a predictor's integers."""
     bits = BitWriter()
-    mean = 16
+    mean = FIRST_MEAN
     for i in coding_order(predictor.radius):
         c = int(predictor.integers[i])
         z = 2 * c if c >= 0 else -2 * c - 1
@@ -101,12 +102,12 @@ def _pack_integers(predictor: Predictor) -> bytes:
     return bits.finish()
 
 
-def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:
+def _unpack_integers(body: bytes, radius: int, shift: int, border: int) -> Predictor:
     """Predictor of a Rice code."""
     bits = BitReader(body)
     order = coding_order(radius)
     integers = np.zeros(len(order), np.int64)
-    mean = 16
+    mean = FIRST_MEAN
     for i in order:
         k = max(0, (mean >> 4).bit_length() - 1)
         q = 0
@@ -119,4 +120,7 @@ def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:
         integers[i] = c
         mean += (16 * z - mean) >> 2
     bits.finish()
-    return Predictor(radius=radius, shift=shift, integers=integers)
+    predictor = Predictor(radius=radius, shift=shift, integers=integers, border=border)
+    if predictor.taps is None:
+        raise CorruptError("predictor block: a predictor that gives no border sets declares some")
+    return predictor

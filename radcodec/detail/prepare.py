@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from radcodec.detail import kernels
 from radcodec.detail.maps import (
+    MAX_FLOAT_SHRINK,
     MAX_SHRINK,
     MapKind,
     TileBound,
@@ -18,26 +20,43 @@ from radcodec.detail.maps import (
     int_lattice,
     quantise,
     restore,
+    loop_targets,
     step_map,
 )
 from radcodec.detail.plain import Mask, Tile
 from radcodec.types import SampleType
 
+MOST_PATCHES = 64  # samples for which a bounded tile may have one patch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A tile ready to be modelled: working values, their map, and the samples that patches must set right."""
+    """A tile ready to be modelled: working values, their map, and the samples that patches must set right.
+
+    targets, float64 [p, h, w], is there for a loop: its values and patches follow from the model's pass (``settle``).
+    """
 
     values: npt.NDArray[Any]
     how: ValueMap
     patches: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.float64] | None = None
 
 
-def prepare(tile: Tile, special: Mask | None, bound: TileBound | None) -> Work | None:
-    """Working values of a tile, or None where it can only be stored as it is."""
-    bounded = None if bound is None else _prepare_steps(tile, special, bound)
-    if bounded is not None:
-        return bounded
+def prepare(
+    tile: Tile,
+    special: Mask | None,
+    bound: TileBound | None,
+    is_loop_better: Callable[[Work], bool] = lambda _: False,
+) -> Work | None:
+    """Working values of a tile, or None where it can only be stored as it is.
+
+    is_loop_better tells from the steps of a bounded float tile whether a loop should be tried.
+    """
+    if bound is not None:
+        bounded = _prepare_float_steps if tile.dtype.kind == "f" else _prepare_int_steps
+        work = bounded(tile, special, bound, is_loop_better)
+        if work is not None:
+            return work
     if tile.dtype.kind != "f":
         lattice = int_lattice(tile, special)
         return None if lattice is None else Work(values=lattice[0], how=lattice[1], patches=np.empty(0, np.int64))
@@ -49,12 +68,58 @@ def prepare(tile: Tile, special: Mask | None, bound: TileBound | None) -> Work |
     return _prepare_float(tile, special)
 
 
-def _prepare_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
-    """Step numbers of a tile, or None where there is no step or too many samples would need a patch."""
+def _prepare_float_steps(
+    tile: Tile, special: Mask | None, bound: TileBound, is_loop_better: Callable[[Work], bool]
+) -> Work | None:
+    """Steps or loop of a float tile, or None where too many samples would need a patch.
+
+    A tile that is a bounded image's restored one keeps its values: they are whole steps, or whole units of a loop.
+    """
+    sample_type = SampleType[f"F{tile.dtype.itemsize}"]
+    shape = (tile.shape[0], tile.shape[1], tile.shape[2])
+    how = step_map(bound, shape, sample_type)
+    steps = None if how is None else quantise(tile, special, how)
+    if how is None or steps is None:
+        return None
+    if bound.dither_seed is None and is_loop_better(Work(values=steps, how=how, patches=np.empty(0, np.int64))):
+        for shrink in (0, MAX_FLOAT_SHRINK):
+            again = _steps_again(tile, special, bound, shrink)
+            if again is not None:
+                return again
+        targets, how = loop_targets(tile, special, how)
+        return Work(values=np.zeros(shape, np.int64), how=how, patches=np.empty(0, np.int64), targets=targets)
+    return settle(tile, special, bound, Work(values=steps, how=how, patches=np.empty(0, np.int64)))
+
+
+def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> Work | None:
+    """Steps that restore every sample of a float tile exactly, or None where they do not."""
+    sample_type = SampleType[f"F{tile.dtype.itemsize}"]
+    stride = max(1, tile.shape[1] // 16)
+    for rows in (slice(None, None, stride), slice(None)):
+        part = tile[:, rows]
+        some = replace(bound, map=None if bound.map is None else bound.map[:, rows])
+        how = step_map(some, (part.shape[0], part.shape[1], part.shape[2]), sample_type, shrink)
+        marked = None if special is None else special[:, rows]
+        steps = None if how is None else quantise(part, marked, how)
+        if how is None or steps is None or differences(part, marked, restore(steps, how)).size:
+            return None
+    return Work(values=steps, how=how, patches=np.empty(0, np.int64))
+
+
+def settle(tile: Tile, special: Mask | None, bound: TileBound, work: Work) -> Work | None:
+    """A bounded tile's work with the patches that its values need, or None where they are too many."""
+    patches = _violations(tile, special, restore(work.values, work.how), bound)
+    return replace(work, patches=patches) if patches.size <= tile.size // MOST_PATCHES else None
+
+
+def _prepare_int_steps(
+    tile: Tile, special: Mask | None, bound: TileBound, _: Callable[[Work], bool]
+) -> Work | None:
+    """Step numbers of an integer tile, or None where too many samples would need a patch."""
     sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
-    few = tile.size // 64
+    few = tile.size // MOST_PATCHES
     found: list[tuple[int, Work]] = []
-    for shrink in range(1 if sample_type.is_float else MAX_SHRINK + 1):
+    for shrink in range(MAX_SHRINK + 1):
         how = step_map(bound, (tile.shape[0], tile.shape[1], tile.shape[2]), sample_type, shrink)
         steps = None if how is None else quantise(tile, special, how)
         if how is None or steps is None:
@@ -63,8 +128,6 @@ def _prepare_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work |
         patches = _violations(tile, special, restored, bound)
         if patches.size <= few:
             work = Work(values=steps, how=how, patches=patches)
-            if sample_type.is_float:
-                return work
             found.append((differences(tile, special, restored).size, work))
     # A tile that was coded with one of the steps before keeps it, so that coding it again changes nothing.
     closest = min(found, key=lambda candidate: candidate[0], default=None)

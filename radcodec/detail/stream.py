@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.detail.fit import fit_predictor
-from radcodec.detail.learned import decode_learned, encode_learned, model
+from radcodec.detail.borders import MAX_BORDER
+from radcodec.detail.fit import fit_predictors
+from radcodec.detail.learned import Modelled, decode_learned, encode_learned, is_loop_better, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound, restore
 from radcodec.detail.plain import (
     LEARNED,
@@ -21,22 +25,33 @@ from radcodec.detail.plain import (
     encode_plain,
 )
 from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
-from radcodec.detail.prepare import patched, prepare
+from radcodec.detail.prepare import Work, patched, prepare, settle
+from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
 
-MAX_RADIUS = 12
+MAX_RADIUS = 16
+SMALL_IMAGE = 1 << 22  # samples up to which a large radius costs too little time to mind
+LARGE_IMAGE_RADIUS = 12
+TRIAL_SIDE = 320
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
 
 def fit_image(
-    image: Tile, special: Mask | None, bound: float | None, sample_type: SampleType, *, max_radius: int = MAX_RADIUS
+    image: Tile,
+    special: Mask | None,
+    bound: float | None,
+    sample_type: SampleType,
+    *,
+    max_radius: int | None = None,
+    threads: int = 1,
 ) -> bytes:
     """Predictor block for an image [P, H, W], empty if no tile of it should use the learned method.
 
-    bound is E in stored units, or None for lossless. Pixels marked special are left out.
+    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius, 1 to 16, is by
+    default the largest that is worth its time: it counts for less in large images.
     """
     if image.size < MIN_LEARNED:
         return b""
@@ -48,18 +63,55 @@ def fit_image(
     lossless_float = sample_type.is_float and not (bound is not None and bound > 0)
     shift = fill / unit
 
-    def to_window(values: Tile) -> npt.NDArray[np.float64]:
+    def to_smooth(values: Tile) -> npt.NDArray[np.float64]:
         with np.errstate(over="ignore", invalid="ignore"):
-            real = values.astype(np.float64) / unit
-            return real - shift if lossless_float else np.rint(real) - shift
+            return values.astype(np.float64) / unit - shift
 
+    def to_steps(values: Tile) -> npt.NDArray[np.float64]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.rint(values.astype(np.float64) / unit) - shift
+
+    if max_radius is None:
+        max_radius = MAX_RADIUS if image.size <= SMALL_IMAGE else LARGE_IMAGE_RADIUS
     with np.errstate(over="ignore", invalid="ignore"):
-        predictor = fit_predictor(
-            image, special, to_window, floor=0.0 if lossless_float else 0.3, max_radius=max_radius
+        candidates = fit_predictors(
+            image,
+            special,
+            to_smooth if lossless_float else to_steps,
+            floor=0.0 if lossless_float else 0.3,
+            exact=bound is None or not bound > 0,
+            max_radius=max_radius,
+            to_smooth=to_smooth if sample_type.is_float and not lossless_float else None,
+            threads=threads,
         )
-    if predictor is None:
+    if not candidates:
         return b""
-    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(predictor,)))
+    trial = _Trial(image, special, bound, fill)
+    best = min(candidates, key=trial.bits) if len(candidates) > 1 else candidates[0]
+    bordered = replace(best, border=min(best.radius, MAX_BORDER))
+    if trial.bits(bordered) < trial.bits(best):
+        best = bordered
+    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+
+
+class _Trial:
+    """The middle of an image, coded as a tile of its own to compare predictors."""
+
+    def __init__(self, image: Tile, special: Mask | None, bound: float | None, fill: float) -> None:
+        y, x = (max(0, n - TRIAL_SIDE) // 2 for n in image.shape[1:])
+        part = (slice(image.shape[0] // 2, image.shape[0] // 2 + 1), slice(y, y + TRIAL_SIDE), slice(x, x + TRIAL_SIDE))
+        self._tile = np.ascontiguousarray(image[part])
+        self._special = None if special is None else np.ascontiguousarray(special[part])
+        self._bound = None if bound is None else TileBound(error=bound)
+        self._fill = fill
+
+    def bits(self, predictor: Predictor) -> float:
+        """Bits of the tile, infinite where the learned method cannot carry it."""
+        if predictor.taps is None:
+            return float("inf")
+        predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
+        _, done = _modelled(self._tile, self._special, predictors, self._bound)
+        return float("inf") if done is None else modelled_bits(done, predictors.tables)
 
 
 def load_predictors(block: bytes) -> Predictors | None:
@@ -86,15 +138,32 @@ def code_tile(
 ) -> tuple[bytes, Tile]:
     """Detail stream of a tile, and the samples that it restores to (special ones hold anything)."""
     tile = np.ascontiguousarray(tile)
-    work = prepare(tile, special, bound)
+    work, done = _modelled(tile, special, predictors if tile.size >= MIN_LEARNED else None, bound)
     learned = None
-    if predictors is not None and work is not None and tile.size >= MIN_LEARNED:
-        learned = encode_learned(tile, special, predictors, work)
+    if predictors is not None and work is not None and done is not None:
+        learned = encode_learned(tile, predictors, work, done)
     plain = tile
     if bound is not None and work is not None:
         plain = patched(restore(work.values, work.how), work.patches, tile)
     other = encode_plain(plain, None if learned is None else len(learned))
     return (other if learned is None or len(other) < len(learned) else learned), plain
+
+
+def _modelled(
+    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
+) -> tuple[Work | None, Modelled | None]:
+    """The tile made ready, and what the model makes of it; None where that cannot be."""
+    if predictors is None:
+        return prepare(tile, special, bound), None
+    work = prepare(tile, special, bound, partial(is_loop_better, predictors, special))
+    done = None if work is None else model(special, predictors, work)
+    if bound is not None and work is not None and work.targets is not None:
+        settled = None if done is None else settle(tile, special, bound, work)
+        if settled is not None:
+            return settled, done
+        work = prepare(tile, special, bound)
+        done = None if work is None else model(special, predictors, work)
+    return work, done
 
 
 def decode_tile(
@@ -132,8 +201,7 @@ def decode_tile(
 
 def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: TileBound | None) -> SymbolTables:
     """(symbols, tables) of a tile, for training table sets; empty where the learned method cannot carry it."""
-    work = prepare(tile, special, bound)
-    done = None if work is None else model(special, predictors, work)
+    _, done = _modelled(tile, special, predictors, bound)
     if done is None:
         return np.empty(0, np.uint8), np.empty(0, np.uint16)
     return done.symbols, done.tables

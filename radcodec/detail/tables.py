@@ -25,8 +25,8 @@ HEAD = struct.Struct("<4I")
 class TableSet:
     """Cumulative counts of a table set.
 
-    cumulative : uint32 [shape, table * 8 + phase, 129], from 0 to 2**24
-    starts : uint8 [shape, table * 8 + phase, 64], the symbol that holds the first quantile of each 64th of the range
+    cumulative : uint32 [shape, table * 9 + phase, 129], from 0 to 2**24
+    starts : uint8 [shape, table * 9 + phase, 64], the symbol that holds the first quantile of each 64th of the range
     """
 
     sha256: bytes
@@ -40,7 +40,7 @@ class TableSet:
 
 
 def pack_tables(counts: npt.NDArray[np.uint32]) -> bytes:
-    """File bytes of counts [shapes, 72, 8, 128], each row at least 1 and summing to 2**24."""
+    """File bytes of counts [shapes, 88, 9, 128], each row at least 1 and summing to 2**24."""
     raw = HEAD.pack(*counts.shape) + np.ascontiguousarray(counts, "<u4").tobytes()
     return zstandard.ZstdCompressor(level=19).compress(raw)
 
@@ -61,7 +61,7 @@ def unpack_tables(data: bytes) -> TableSet:
         raise ModelMismatchError(f"detail tables: expected one zstd frame of tables, found {err}; reinstall") from err
     n = int(shape[0])
     if shape[1:] != (N_TABLES, N_PHASES, N_SYMBOLS) or len(raw) != HEAD.size + n * N_TABLES * N_PHASES * N_SYMBOLS * 4:
-        raise ModelMismatchError(f"detail tables: expected [n, 72, 8, 128], found {shape}; reinstall radcodec")
+        raise ModelMismatchError(f"detail tables: expected [n, 88, 9, 128], found {shape}; reinstall radcodec")
     counts = np.frombuffer(raw, "<u4", offset=HEAD.size).reshape(n, N_TABLES * N_PHASES, N_SYMBOLS)
     if counts.min() < 1 or np.any(counts.sum(axis=2, dtype=np.int64) != TOTAL):
         raise ModelMismatchError("detail tables: expected counts of at least 1 summing to 2**24; reinstall radcodec")

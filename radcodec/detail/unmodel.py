@@ -8,11 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from radcodec.detail.borders import Taps
 from radcodec.detail.kernels import (
+    CENTRED,
     BAD_STREAM,
     ERROR_FLOOR,
     F64,
     FLOAT_LIMIT,
+    INT_BOUND,
+    LOOP_BIN,
     MAX_COUNT,
     MAX_INT_STEP,
     N_CLASSES,
@@ -31,8 +35,8 @@ from radcodec.detail.kernels import (
     expected_error,
     exponent,
     phase_of,
-    predict_above,
     predict_own,
+    predict_rows,
     start_state,
     table_of,
     unit_exponent,
@@ -106,7 +110,7 @@ def _take_escape(raw: npt.NDArray[np.uint8], pos: Int) -> tuple[Int, Int, Int]:
 def decode_float(
     out: F64,
     special: npt.NDArray[np.bool_],
-    coefs: F64,
+    taps: Taps,
     setting: npt.NDArray[np.int64],
     fill: float,
     cumulative: npt.NDArray[np.uint32],
@@ -117,14 +121,13 @@ def decode_float(
 ) -> Int:
     """Fill out [p, h, w] from the streams of a float tile; gives a status. raw has RAW_SPARE zeros behind n_bits."""
     planes, height, width = out.shape
-    radius, level, z, mantissa = setting[0], setting[1], setting[3], setting[4]
-    limit = exp2(setting[2])
+    radius, level, z, mantissa = taps.radius, setting[0], setting[2], setting[3]
+    limit = exp2(setting[1])
     n_special = special.shape[0]
-    first = radius * (2 * radius + 1)
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
     errors = np.empty((ROWS, width + 2 * REACH))
     start = start_state(level, width, means, counts, errors)
-    above, context = np.empty(width), np.empty(width)
+    above, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
     at = words.shape[0]
     state = np.uint64(0)
     for _ in range(min(at, 2)):
@@ -135,12 +138,12 @@ def decode_float(
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
         for y in range(height):
-            predict_above(window, y, radius, coefs, above)
+            predict_rows(window, y, taps, above, sets)
             error_above(errors, y, context)
             begin_row(errors, y)
             row = errors[y % ROWS]
             for x in range(width):
-                pred = predict_own(window, y, x, radius, coefs, first, above[x], limit)
+                pred = predict_own(window, y, x, radius, taps.own[sets[x]], above[x], limit)
                 t = expected_error(row, x, context[x], TINY)
                 if n_special > 0 and special[p, y, x]:
                     window[y + radius, x + radius] = pred
@@ -197,25 +200,28 @@ def decode_int(
     special: npt.NDArray[np.bool_],
     gain: F64,
     dither: F64,
-    coefs: F64,
+    taps: Taps,
     setting: npt.NDArray[np.int64],
     fill: float,
+    loop: bool,
     cumulative: npt.NDArray[np.uint32],
     starts: npt.NDArray[np.uint8],
     words: npt.NDArray[np.uint32],
     raw: npt.NDArray[np.uint8],
     n_bits: Int,
 ) -> Int:
-    """Fill out [p, h, w] from the streams of an integer tile; gives a status. As decode_float, with gain and dither."""
+    """Fill out [p, h, w] from the streams of an integer tile; gives a status. As decode_float, with gain and dither.
+
+    loop: the integers are those of map 4.
+    """
     planes, height, width = out.shape
-    radius, level = setting[0], setting[1]
-    limit = exp2(setting[2])
+    radius, level = taps.radius, setting[0]
+    limit = exp2(setting[1])
     n_special, n_gain, n_dither = special.shape[0], gain.shape[0], dither.shape[0]
-    first = radius * (2 * radius + 1)
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
     errors = np.empty((ROWS, width + 2 * REACH))
     start = start_state(level, width, means, counts, errors)
-    above, context = np.empty(width), np.empty(width)
+    above, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
     at = words.shape[0]
     state = np.uint64(0)
     for _ in range(min(at, 2)):
@@ -226,12 +232,12 @@ def decode_int(
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
         for y in range(height):
-            predict_above(window, y, radius, coefs, above)
+            predict_rows(window, y, taps, above, sets)
             error_above(errors, y, context)
             begin_row(errors, y)
             row = errors[y % ROWS]
             for x in range(width):
-                pred = predict_own(window, y, x, radius, coefs, first, above[x], limit)
+                pred = predict_own(window, y, x, radius, taps.own[sets[x]], above[x], limit)
                 t = expected_error(row, x, context[x], ERROR_FLOOR)
                 if n_special > 0 and special[p, y, x]:
                     window[y + radius, x + radius] = pred
@@ -241,6 +247,10 @@ def decode_int(
                 g = gain[p, y, x] if n_gain > 0 else 1.0
                 u = dither[p, y, x] if n_dither > 0 else 0.0
                 mu = unit_mean(fill + pred, g, u)
+                centre = np.int64(0)
+                if loop:
+                    centre = np.int64(np.floor(mu + 0.5))
+                    mu = 0.0
                 c = class_of(t, level)
                 s = means[c]
                 d = max(0, exponent(s) - 2)
@@ -248,7 +258,8 @@ def decode_int(
                     return BAD_STREAM
                 rho = (mu + 0.5) * exp2(-d)
                 fbase = np.floor(rho)
-                table = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
+                phase = CENTRED if loop and d == 0 else phase_of(rho, fbase)
+                table = table_of(s, d) * N_PHASES + phase
                 sym, low, size = _next_symbol(state, table, cumulative, starts)
                 state = (state >> np.uint64(24)) * np.uint64(size) + (state & np.uint64(0xFFFFFF)) - np.uint64(low)
                 if state < np.uint64(1 << 32) and at > 0:
@@ -269,6 +280,10 @@ def decode_int(
                 if pos > n_bits:
                     return BAD_STREAM
                 e = max(abs(float(v) - mu), ERROR_FLOOR)
+                if loop:
+                    v = centre + np.int64(LOOP_BIN) * v
+                    if abs(v) > INT_BOUND:
+                        return BAD_STREAM
                 means[c] = s + (e - s) * RATES[counts[c]]
                 counts[c] = min(counts[c] + 1, MAX_COUNT)
                 row[x + REACH] = e

@@ -2,7 +2,7 @@
 
 Shapes start as Gaussian and Student-t errors integrated over bins; then, turn by turn, every training tile goes to
 the shape that codes it in the fewest bits and every shape becomes the counts of its tiles, smoothed by the parametric
-form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k).
+form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k, and the centred phase is its own mirror image).
 
     python -m radcodec.training.detail_tables FITS_FOLDER OUT
 """
@@ -10,14 +10,14 @@ form it started from and by the mirror symmetry of phases (phase p of symbol k i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.detail.kernels import N_PHASES, N_SYMBOLS, N_TABLES
+from radcodec.detail.kernels import CENTRED, FIRST_TABLE, N_PHASES, N_SYMBOLS, N_TABLES, PHASES
 from radcodec.detail.maps import TileBound
 from radcodec.detail.stream import fit_image, load_predictors, model_tile
 from radcodec.detail.tables import TOTAL, pack_tables
@@ -38,19 +38,31 @@ Histogram = npt.NDArray[np.int64]
 
 
 def parametric_tables(freedom: float) -> F64:
-    """Probabilities [72, 8, 128] of Student-t errors (infinite freedom: Gaussian) of each scale and phase."""
+    """Probabilities [88, 9, 128] of Student-t errors (infinite freedom: Gaussian) of each scale and phase."""
     edges = np.arange(-63, 65, dtype=np.float64)
     out = np.empty((N_TABLES, N_PHASES, N_SYMBOLS))
     cumulative, mean_size = _distribution(freedom)
     for t in range(N_TABLES):
-        octave, eighth = divmod(t - 48, 8)
-        scale = 2.0**octave * (1.0 + (eighth + 0.5) / 8.0) / mean_size
+        octave, eighth = divmod(t - FIRST_TABLE, 8)
+        size = 2.0**octave * (1.0 + (eighth + 0.5) / 8.0)
         for phase in range(N_PHASES):
-            points = (phase + (np.arange(SUB) + 0.5) / SUB) / N_PHASES
+            points = (phase + (np.arange(SUB) + 0.5) / SUB) / PHASES if phase < PHASES else [0.5]
+            scale = size / mean_size if phase < PHASES else _centred_scale(cumulative, size)
             mass = np.mean([np.diff(cumulative((edges - f) / scale)) for f in points], axis=0)
             out[t, phase, 1:] = mass * (1.0 - 2.0 * ESCAPE_SHARE) + ESCAPE_SHARE / (N_SYMBOLS - 1)
             out[t, phase, 0] = ESCAPE_SHARE
     return np.asarray(out / out.sum(axis=2, keepdims=True), np.float64)
+
+
+def _centred_scale(cumulative: Callable[[F64], F64], size: float) -> float:
+    """Scale at which the mean size of the nearest whole number is ``size`` bins."""
+    steps = np.arange(64, dtype=np.float64)
+    low, high = 2.0**-6, 2.0**14
+    for _ in range(60):
+        middle = float(np.sqrt(low * high))
+        mean = 2.0 * float((1.0 - cumulative((steps + 0.5) / middle)).sum())
+        low, high = (middle, high) if mean < size else (low, middle)
+    return high
 
 
 def _distribution(freedom: float) -> tuple[Any, float]:
@@ -74,7 +86,7 @@ def to_counts(probabilities: F64) -> npt.NDArray[np.uint32]:
 
 
 def train_tables(histograms: list[Histogram]) -> tuple[npt.NDArray[np.uint32], list[float]]:
-    """Counts [shapes, 72, 8, 128] for tile histograms [576, 128], and the bits a symbol before and after each turn."""
+    """Counts [shapes, 88, 9, 128] for tile histograms [792, 128], and the bits a symbol before and after each turn."""
     base = np.stack([parametric_tables(f).reshape(-1, N_SYMBOLS) for f in FREEDOM])
     shapes, progress = base, []
     total = sum(int(h.sum()) for h in histograms)
@@ -90,12 +102,13 @@ def train_tables(histograms: list[Histogram]) -> tuple[npt.NDArray[np.uint32], l
 
 
 def _learn(histograms: list[Histogram], chosen: npt.NDArray[np.bool_], prior: F64) -> F64:
-    """Probabilities [576, 128] of the chosen histograms, smoothed by a prior and mirrored."""
+    """Probabilities [792, 128] of the chosen histograms, smoothed by a prior and mirrored."""
     counts = np.zeros((N_TABLES, N_PHASES, N_SYMBOLS))
     for h, c in zip(histograms, chosen, strict=True):
         if c:
             counts += h.reshape(counts.shape)
-    counts[:, :, 1:] += counts[:, ::-1, :0:-1].copy()
+    mirrored = counts[:, [*range(PHASES - 1, -1, -1), CENTRED]]
+    counts[:, :, 1:] += mirrored[:, :, :0:-1]
     counts[:, :, 0] *= 2.0
     counts = counts.reshape(-1, N_SYMBOLS) + PRIOR_PIXELS * prior
     return np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float64)
@@ -126,7 +139,7 @@ def training_images(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
 
 
 def gather(images: Iterator[npt.NDArray[np.float32]]) -> Iterator[Histogram]:
-    """Histogram [576, 128] of table and symbol for each image at each bound."""
+    """Histogram [792, 128] of table and symbol for each image at each bound."""
     for image in images:
         sigma = 1.4826 * float(np.median(np.abs(image - np.median(image))))
         for step in STEPS:

@@ -1,0 +1,72 @@
+"""A codec with its settings on one track of the speed table, and what it is given and must give back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from benchmarks.rivals import all_rivals
+from benchmarks.rivals.base import Array, IntegerRival, Rival, Track, Unsupported, pack_specials, safe_error, tall
+from benchmarks.rivals.ours import Radcodec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contestant:
+    """``verify`` and ``threads`` mean something for radcodec only: the rivals use one thread and verify nothing."""
+
+    codec: str
+    track: Track
+    threads: int = 1
+    verify: bool = False
+    rival: Rival = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        ours = self.codec == "radcodec"
+        rival = Radcodec(threads=self.threads, verify=self.verify) if ours else all_rivals()[self.codec]
+        object.__setattr__(self, "rival", rival)
+
+    @property
+    def setting(self) -> str:
+        """The codec's setting, and whether it is given integers."""
+        return self.rival.setting + ("; given the quantised integers" if self.takes_integers else "")
+
+    @property
+    def takes_integers(self) -> bool:
+        """Whether it is given ready-made integers: mapping floats to them is no work of an integer coder."""
+        return self.track is Track.BOUNDED and isinstance(self.rival, IntegerRival)
+
+    @property
+    def decodes_alone(self) -> bool:
+        """Whether the stream alone decodes: coders of FITS tiles keep the header aside, in their own process."""
+        return not (hasattr(self.rival, "_files") or hasattr(self.rival, "_file"))
+
+    def given(self, samples: Array, max_error: float) -> Array:
+        """What the codec is given of the samples, outside the time that is measured."""
+        if not self.takes_integers:
+            return samples
+        levels = np.rint(tall(pack_specials(samples)[0]).astype(np.float64) / (2.0 * safe_error(samples, max_error)))
+        levels -= levels.min()
+        if levels.max() >= 1 << 16:
+            raise Unsupported("more than 16 bits a pixel")
+        return levels.astype(np.uint16)
+
+    def encode(self, given: Array, max_error: float) -> bytes:
+        """The stream of what it is given."""
+        if self.takes_integers and isinstance(self.rival, IntegerRival):
+            return self.rival.encode_plane(given)
+        return self.rival.encode(given, max_error=max_error if self.track is Track.BOUNDED else None)
+
+    def decode(self, data: bytes, given: Array) -> Array:
+        """What the stream decodes to; of ``given`` only shape and dtype count."""
+        if self.takes_integers and isinstance(self.rival, IntegerRival):
+            return self.rival.decode_plane(data)
+        return self.rival.decode(data, shape=given.shape, dtype=given.dtype)
+
+    def holds(self, decoded: Array, given: Array, max_error: float) -> bool:
+        """Whether what came back meets the demand."""
+        if self.takes_integers:
+            return np.array_equal(decoded, given)
+        if self.track is Track.LOSSLESS:
+            return decoded.dtype == given.dtype and decoded.tobytes() == given.tobytes()
+        return bool((np.abs(decoded.astype(np.float64) - given) <= max_error).all())

@@ -1,0 +1,185 @@
+"""The variants of the detail layer that the ablation compares, and the hooks by which they are made.
+
+This is the one place of the benchmarks that knows the library's inside. A variant is a name and a function that gives
+a context in which ``radcodec.encode`` and ``radcodec.decode`` work as that variant. A new one is a line in ``VARIANTS``
+where a constant or a compiled function is replaced::
+
+    "closed loop off": lambda: constant("radcodec.detail.fit", "CLOSED_LOOP", False),
+    "border predictors off": lambda: compiled(border_of=always_zero),
+
+A hook whose target is gone raises HookError, so that no variant silently measures the default.
+Everything is decoded in the same context: a variant's streams are not files of the format.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from importlib import import_module
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+Context = AbstractContextManager[object]
+
+
+class HookError(Exception):
+    """The library has no such function or constant, or does not use it."""
+
+
+@contextmanager
+def called(*places: tuple[str, str], instead: Callable[..., Any]) -> Iterator[None]:
+    """``instead`` in place of the Python functions (module, name); HookError if none of them was ever called."""
+    used = False
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal used
+        used = True
+        return instead(*arguments, **options)
+
+    with ExitStack() as stack:
+        for module, name in places:
+            if not hasattr(import_module(module), name):
+                raise HookError(f"{module} has no {name}")
+            stack.enter_context(patch.object(import_module(module), name, counted))
+        yield
+    if not used:
+        raise HookError(f"nothing called {' or '.join('.'.join(place) for place in places)}")
+
+
+def constant(module: str, name: str, value: object) -> Context:
+    """``value`` in place of a constant that plain Python code reads when it runs; HookError if there is none."""
+    if not hasattr(import_module(module), name):
+        raise HookError(f"{module} has no {name}")
+    return patch.object(import_module(module), name, value)
+
+
+@contextmanager
+def compiled(**instead: Any) -> Iterator[None]:
+    """Compiled functions, or constants of compiled code, replaced by name in all kernels of the detail layer.
+
+    Kernels that use a replaced name, however indirectly, are built anew and compiled at their first call.
+    HookError if no kernel uses one of the names.
+    """
+    import_module("radcodec.detail.stream")
+    modules = [m for name, m in sorted(sys.modules.items()) if name.startswith("radcodec.detail.")]
+    used: set[str] = set()
+    built: dict[Any, Any] = {}
+    with ExitStack() as stack:
+        for module in modules:
+            for name, value in list(vars(module).items()):
+                new = rebuilt(value, instead, built, used)
+                if new is not value:
+                    stack.enter_context(patch.object(module, name, new))
+        if set(instead) - used:
+            raise HookError(f"no kernel of radcodec.detail uses {', '.join(sorted(set(instead) - used))}")
+        yield
+
+
+def rebuilt(function: Any, instead: dict[str, Any], built: dict[Any, Any], used: set[str]) -> Any:
+    """``function`` itself, or a copy if it is compiled code that uses a name of ``instead``; those go into ``used``."""
+    from numba import njit
+    from numba.core.dispatcher import Dispatcher
+
+    if not isinstance(function, Dispatcher):
+        return function
+    if function in built:
+        return built[function]
+    python = function.py_func
+    changes = {}
+    for name in python.__code__.co_names:
+        if name not in python.__globals__:
+            continue
+        if name in instead:
+            changes[name] = instead[name]
+            used.add(name)
+            continue
+        value = python.__globals__[name]
+        new = rebuilt(value, instead, built, used)
+        if new is not value:
+            changes[name] = new
+    built[function] = function
+    if changes:
+        copy = types.FunctionType(
+            python.__code__,
+            {**python.__globals__, **changes},
+            python.__name__,
+            python.__defaults__,
+            python.__closure__,
+        )
+        # njit sets "nopython" itself, and warns where it is told to.
+        options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
+        built[function] = njit(**options)(copy)
+    return built[function]
+
+
+@contextmanager
+def max_radius(limit: int) -> Iterator[None]:
+    """Predictors of at most that radius; the fit still takes a smaller one where it pays."""
+    from radcodec.detail import fit, stream
+
+    real = stream.fit_image
+    radii = tuple(sorted({*(r for r in fit.RADII if r <= limit), limit}))
+
+    def limited(*arguments: Any, **options: Any) -> bytes:
+        return real(*arguments, **{**options, "max_radius": limit})
+
+    places = (("radcodec.detail", "fit_image"), ("radcodec.detail.stream", "fit_image"))
+    with constant("radcodec.detail.fit", "RADII", radii), called(*places, instead=limited):
+        yield
+
+
+@contextmanager
+def parametric(*freedoms: float) -> Iterator[None]:
+    """Tables of Student-t errors (infinite: Gaussian) in place of the learned ones; a tile takes the best of them."""
+    from radcodec.detail.tables import pack_tables, unpack_tables
+    from radcodec.training.detail_tables import parametric_tables, to_counts
+
+    tables = unpack_tables(pack_tables(np.stack([to_counts(parametric_tables(freedom)) for freedom in freedoms])))
+    places = (("radcodec.detail.tables", "default_tables"), ("radcodec.detail.stream", "default_tables"))
+    with called(*places, instead=lambda: tables):
+        yield
+
+
+def one_class() -> Context:
+    """No context: one scale for the whole tile, which still follows the running mean of its errors."""
+    from numba import njit
+
+    from radcodec.detail.kernels import N_CLASSES
+
+    middle = N_CLASSES // 2
+    return compiled(class_of=njit(lambda expected, level: middle))
+
+
+def no_adaptation() -> Context:
+    """Scales stay what their class says: none follows the errors that fall into it."""
+    from radcodec.detail.kernels import RATES
+
+    return compiled(RATES=np.zeros_like(RATES))
+
+
+@contextmanager
+def both(*contexts: Context) -> Iterator[None]:
+    """Several variants at once."""
+    with ExitStack() as stack:
+        for context in contexts:
+            stack.enter_context(context)
+        yield
+
+
+FREEDOMS = (np.inf, 8.0, 4.0, 2.2)  # the forms that the learned tables start from
+
+VARIANTS: dict[str, Callable[[], Context]] = {
+    "default": nullcontext,
+    **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 3, 4, 6, 8, 12, 16)},
+    "parametric tables": partial(parametric, *FREEDOMS),
+    "Gaussian tables": partial(parametric, np.inf),
+    "one class": one_class,
+    "one class, Gaussian tables": lambda: both(one_class(), parametric(np.inf)),
+    "no adaptation": no_adaptation,
+    "reweighting off": lambda: constant("radcodec.detail.fit", "MAX_TURNS", 1),
+}

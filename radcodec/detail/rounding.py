@@ -1,0 +1,112 @@
+"""A predictor's coefficients as integers: the precision that costs the fewest bits (docs/format.md, 8.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from radcodec.detail.borders import Taps, derive_taps, tap_offsets
+
+F64 = npt.NDArray[np.float64]
+
+MAX_SHIFT = 40
+MAX_COEFFICIENT = 1 << 46
+RICE_LIMIT = 24
+RICE_ESCAPE_BITS = 48
+FIRST_MEAN = 16  # of the running mean that Rice parameters follow, in sixteenths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """A quantised predictor: coefficient = integer * 2**-shift, in tap order; border is the border radius."""
+
+    radius: int
+    shift: int
+    integers: npt.NDArray[np.int64]
+    border: int = 0
+
+    @property
+    def coefficients(self) -> F64:
+        """Coefficients as binary64, in tap order."""
+        return np.ascontiguousarray(self.integers.astype(np.float64) * 2.0**-self.shift)
+
+    @cached_property
+    def taps(self) -> Taps | None:
+        """Coefficient sets for the kernels, or None where the border sets do not exist."""
+        return derive_taps(self.coefficients, self.radius, self.border)
+
+
+@lru_cache(maxsize=16)
+def coding_order(radius: int) -> list[int]:
+    """Tap numbers from the nearest tap to the farthest, ties in tap order."""
+    taps = tap_offsets(radius)
+    return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
+
+
+@njit(cache=True, nogil=True)
+def rice_bits(integers: npt.NDArray[np.int64]) -> int:
+    """Bits of the Rice code of integers [n] in coding order."""
+    mean, total = FIRST_MEAN, 0
+    for c in integers:
+        z = 2 * c if c >= 0 else -2 * c - 1
+        k, m = 0, mean >> 5
+        while m > 0:
+            m >>= 1
+            k += 1
+        total += (z >> k) + 1 + k if z >> k < RICE_LIMIT else RICE_LIMIT + RICE_ESCAPE_BITS
+        mean += (16 * z - mean) >> 2
+    return total
+
+
+def quantise_predictor(
+    coefs: F64, radius: int, gram: F64, error: float, n_pixels: int
+) -> tuple[Predictor, float]:
+    """Predictor at the precision where the bits of coefficients [n] and those that rounding costs are fewest, and both.
+
+    At the optimum a change d of the coefficients adds d^T gram d to the error; a pixel costs half the logarithm of it.
+    """
+    order = np.array(coding_order(radius))
+    lower = _lower(gram)
+    best, best_bits, best_shift = np.zeros(len(coefs), np.int64), np.inf, 0
+    for shift in range(MAX_SHIFT + 1):
+        rounded, added = round_to_plane(coefs * 2.0**shift, lower * 2.0**-shift)
+        if np.abs(rounded).max(initial=0.0) >= MAX_COEFFICIENT / 2:
+            continue
+        integers = rounded.astype(np.int64)
+        bits = rice_bits(integers[order]) + 0.5 * n_pixels * np.log2(1.0 + added / error)
+        if bits < best_bits:
+            best, best_bits, best_shift = integers, bits, shift
+    return Predictor(radius=radius, shift=best_shift, integers=best), best_bits
+
+
+def _lower(gram: F64) -> F64:
+    """Cholesky factor [n, n] of a normal matrix, with the least ridge at which it exists."""
+    ridge = 1e-16 * float(np.trace(gram)) / len(gram)
+    while True:
+        try:
+            return np.asarray(np.linalg.cholesky(gram + ridge * np.eye(len(gram))))
+        except np.linalg.LinAlgError:
+            ridge *= 10.0
+
+
+@njit(cache=True, nogil=True)
+def round_to_plane(x: F64, lower: F64) -> tuple[F64, float]:
+    """Integers [n] near x [n] with a small d^T L L^T d for their difference d to x, and that number.
+
+    Babai's nearest plane method (Combinatorica 6, 1986): each rounding is made good by the unknowns still to come.
+    """
+    n = x.shape[0]
+    out, left = np.empty(n), np.zeros(n)
+    added = 0.0
+    for j in range(n - 1, -1, -1):
+        wanted = x[j] + left[j] / lower[j, j]
+        out[j] = np.rint(wanted)
+        d = out[j] - x[j]
+        added += ((out[j] - wanted) * lower[j, j]) ** 2
+        for k in range(j):
+            left[k] -= lower[j, k] * d
+    return out, added
