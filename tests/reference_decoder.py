@@ -316,10 +316,10 @@ def read_bounds(cur: Cursor, image: Image) -> Samples:
 
 @dataclass
 class Predictors:
-    """fill, and of each predictor (radius R, border radius b, coefficients in tap order)."""
+    """fill, and of each predictor (radius R, border radius b, reach B, coefficients in tap order)."""
 
     fill: float
-    predictors: list[tuple[int, int, list[float]]]
+    predictors: list[tuple[int, int, int, list[float]]]
 
 
 class Bits:
@@ -368,10 +368,10 @@ def read_predictors(cur: Cursor) -> Predictors:
     need(1 <= count <= 256, "number of predictors")
     out = []
     for _ in range(count):
-        radius, shift, border = cur.get("B"), cur.get("B"), cur.get("B")
-        need(1 <= radius <= 16 and shift <= 40, "radius or shift")
-        need(border <= min(radius, 8), "border radius")
-        out.append((radius, border, [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]))
+        radius, shift, border, reach = cur.get("B"), cur.get("B"), cur.get("B"), cur.get("B")
+        need(1 <= radius <= 24 and shift <= 40, "radius or shift")
+        need(border <= min(radius, 8) and border <= reach <= radius and (border > 0 or reach == 0), "border")
+        out.append((radius, border, reach, [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]))
     return Predictors(fill, out)
 
 
@@ -701,23 +701,29 @@ class LearnedTile:
     raw: Bits
 
     def __init__(
-        self, shape: tuple[int, int, int], special: Samples, radius: int, border: int, coefficients: list[float]
+        self,
+        shape: tuple[int, int, int],
+        special: Samples,
+        radius: int,
+        border: int,
+        reach: int,
+        coefficients: list[float],
     ) -> None:
         self.size, self.special = shape, special.tolist()
-        self.radius, self.border = radius, border
+        self.border, self.reach = border, reach
         self.process = process_of(radius, border, tuple(coefficients)) if border else None
         self.taps = [(dy, dx, c) for (dy, dx), c in zip(tap_order(radius), coefficients, strict=True)]
 
     def taps_of(self, y: int, x: int) -> list[tuple[int, int, float]]:
         """Taps of a pixel (8.3, borders)."""
-        R, b, W = self.radius, self.border, self.size[2]
+        B, b, W = self.reach, self.border, self.size[2]
         if self.process is None:
             return self.taps
-        if y < R:
+        if y < B:
             return self.process.taps("top", min(y, b))
-        if W >= 2 * R and x < R:
+        if W >= 2 * B and x < B:
             return self.process.taps("left", min(x, b))
-        if W >= 2 * R and x >= W - R:
+        if W >= 2 * B and x >= W - B:
             return self.process.taps("right", min(W - 1 - x, b))
         return self.taps
 

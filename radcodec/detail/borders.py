@@ -27,14 +27,15 @@ class Taps(NamedTuple):
     Sets are numbered 0 (the predictor), 1 + n (top, n rows above), 2 + b + n (left) and 3 + 2b + n (right),
     n = 0..b; without borders there is set 0 alone.
 
-    radius, border : R and b
+    radius, border, reach : R, b and B
     above : float64 [2 + b, 2R(R + 1) - R] or [1, ...], taps of the rows above of set 0 and the top sets, as of radius R
     own : float64 [sets, R], taps of the own row, as of radius R
-    left, right : float64 [2b(b + 1) - b, R], taps of the rows above of the R pixels at a row's start and end
+    left, right : float64 [2b(b + 1) - b, B], taps of the rows above of the B pixels at a row's start and end
     """
 
     radius: int
     border: int
+    reach: int
     above: F64
     own: F64
     left: F64
@@ -129,8 +130,8 @@ def tap_offsets(radius: int) -> list[tuple[int, int]]:
     return above + [(0, dx) for dx in range(-radius, 0)]
 
 
-def derive_taps(coefs: F64, radius: int, border: int) -> Taps | None:
-    """Coefficient sets of a predictor with a border radius, or None where the predictor gives no such sets."""
+def derive_taps(coefs: F64, radius: int, border: int, reach: int) -> Taps | None:
+    """Coefficient sets of a predictor with a border radius and reach, or None where the predictor gives no such sets."""
     n_above = radius * (2 * radius + 1)
     above, own = [coefs[:n_above]], [coefs[n_above:]]
     sides = {False: np.zeros((0, 0)), True: np.zeros((0, 0))}
@@ -156,12 +157,13 @@ def derive_taps(coefs: F64, radius: int, border: int) -> Taps | None:
                 wide[radius - border :, radius - border : radius + border + 1] = values[:n_small].reshape(border, -1)
                 above.append(wide.ravel())
             own.append(np.concatenate([np.zeros(radius - border), values[n_small:]]))
-        pick = np.minimum(np.arange(radius), border)
+        pick = np.minimum(np.arange(reach), border)
         sides[False] = np.stack([solved[border + 1 + n][:n_small] for n in pick], axis=1)
         sides[True] = np.stack([solved[2 * border + 2 + n][:n_small] for n in pick[::-1]], axis=1)
     return Taps(
         radius=radius,
         border=border,
+        reach=reach,
         above=np.ascontiguousarray(above),
         own=np.ascontiguousarray(own),
         left=np.ascontiguousarray(sides[False]),

@@ -31,18 +31,22 @@ EDGES = 8  # radii that an image must span for the pixels at its edges to be lef
 BLOCK = 64  # side of a fitting block in pixels
 MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
 MIN_PIXELS = 64
+ERROR_REACH = 4  # pixels to each side that a local error is averaged over
 MAX_TURNS = 9
-WEIGHT_RADIUS = 6  # of the turns that only find weights, where values are quantised anyway
-EXACT_WEIGHT_RADIUS = 12  # of those of lossless images
+WEIGHT_RADIUS = 12  # most of the turns that only find weights; half of it where time matters
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
 LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
 MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which binary32 does
+SHRINK_TURNS = 2
+LEAST_VARIANCE = 1e-12
+NEAR_RADIUS = 12
 ROUGH_RIDGE = 1e-9  # of the mean diagonal, where values have errors of a tenth of a step anyway
-RIDGES = (1e-16, 1e-13, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
+RIDGES = (1e-15, 1e-12, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
 NOISES = (1 / 12, 1 / 20, 1 / 40)  # squared steps: of uniform errors, and of less where predictions are good
-RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16)
+RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
+PIXELS_A_TAP = 30  # below which a radius is not tried
 
 
 def fit_predictors(
@@ -69,13 +73,13 @@ def fit_predictors(
     exact
         Whether values may be predictable far below their size, so that the fit needs all the precision there is.
     max_radius
-        Largest radius to consider, 1 to 16.
+        Largest radius to consider, 1 to 24.
     to_smooth
         Gives window values before they are rounded to whole steps, for predictors of a loop at coarse steps: what it
         predicts from has errors of up to half a step, taken as white noise of several sizes.
     """
     radius = max((r for r in RADII if r <= max_radius), default=1)
-    while radius > 1 and 2 * radius * (radius + 1) * 12 > image.size:
+    while radius > 1 and 2 * radius * (radius + 1) * PIXELS_A_TAP > image.size:
         radius = RADII[RADII.index(radius) - 1]
     blocks = _blocks(image, special, to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
@@ -83,14 +87,20 @@ def fit_predictors(
         return []
     with _one_blas_thread():
         level = _find_weights(_scaled(blocks, largest), radius, floor / largest, exact, threads)
+        radii = [r for r in RADII if r <= radius]
         if to_smooth is None or level > np.log2(COARSE / largest):
-            return [_fit(blocks, _normal_equations(blocks, radius, exact, threads), radius, image.size, exact)]
+            return _fit(blocks, _normal_equations(blocks, radius, exact, threads), radii, image.size, exact)
         smooth = _scaled(_blocks(image, special, to_smooth, radius), largest)
         for b, weighted in zip(smooth, blocks, strict=True):
             b.weight = weighted.weight
         equations = _normal_equations(smooth, radius, exact, threads)
         noise = _total_weight(smooth) / largest**2
-        return [_fit(smooth, equations.noisy(n * noise), radius, image.size, exact) for n in NOISES]
+        found = _fit(smooth, equations.noisy(NOISES[0] * noise), radii, image.size, exact)
+        near = equations.within(_taps_within(radius, min(radius, NEAR_RADIUS)))
+        radii = [r for r in radii if r <= NEAR_RADIUS]
+        for n in NOISES[1:]:
+            found += _fit(smooth, near.noisy(n * noise), radii, image.size, exact)
+        return found
 
 
 def _scaled(blocks: list[_Block], largest: float) -> list[_Block]:
@@ -165,7 +175,7 @@ def _find_weights(blocks: list[_Block], radius: int, floor: float, exact: bool, 
     base = [b.weight.copy() for b in blocks]
     level = np.inf
     for turn in range(MAX_TURNS):
-        small = min(radius, EXACT_WEIGHT_RADIUS if exact and turn > 0 else WEIGHT_RADIUS)
+        small = min(radius, WEIGHT_RADIUS if radius > WEIGHT_RADIUS or (exact and turn > 0) else WEIGHT_RADIUS // 2)
         inside = _taps_within(radius, small)
         coefs, error = _solve(blocks, _normal_equations(blocks, small, exact, threads), radius, inside, exact)
         if not error > 0.0:
@@ -346,8 +356,8 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
     for y in range(height):
         for x in range(width):
             t, n = 0.0, 1e-30
-            for yy in range(max(0, y - 3), min(height, y + 4)):
-                for xx in range(max(0, x - 3), min(width, x + 4)):
+            for yy in range(max(0, y - ERROR_REACH), min(height, y + ERROR_REACH + 1)):
+                for xx in range(max(0, x - ERROR_REACH), min(width, x + ERROR_REACH + 1)):
                     if known[yy, xx]:
                         t += error[yy, xx]
                         n += 1.0
@@ -355,17 +365,45 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
     return out
 
 
-def _fit(blocks: list[_Block], equations: _Normal, radius: int, n_pixels: int, exact: bool) -> Predictor:
-    """Quantised predictor of the radius at which fewer error bits still pay for more coefficients."""
+def _fit(blocks: list[_Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool) -> list[Predictor]:
+    """Quantised predictors: of the radius at which fewer error bits still pay for more coefficients, and a near one.
+
+    The error that the equations promise flatters many coefficients, most of all in a loop.
+    """
     weight = _total_weight(blocks)
-    best, best_bits = Predictor(radius=1, shift=0, integers=np.zeros(4, np.int64)), np.inf
-    for r in (r for r in RADII if r <= radius):
-        inside = _taps_within(radius, r)
+    found: list[tuple[float, int, F64, float]] = []
+    for r in radii:
+        inside = _taps_within(radii[-1], r)
         some = equations.within(inside)
-        coefs, error = _solve(blocks, some, radius, inside, exact)
+        coefs, error = _solve(blocks, some, radii[-1], inside, exact)
         error = max(error, 1e-300)
-        predictor, bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)
-        bits += 0.5 * n_pixels * np.log2(error / weight)
-        if bits < best_bits:
-            best, best_bits = predictor, bits
-    return best
+        bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)[1]
+        found.append((bits + 0.5 * n_pixels * np.log2(error / weight), r, coefs[inside], error))
+    chosen = {min(found)[1], min(f for f in found if f[1] <= max(NEAR_RADIUS, radii[0]))[1]}
+    out = []
+    for _, r, coefs, error in found:
+        if r in chosen:
+            some = equations.within(_taps_within(radii[-1], r))
+            c, gram = (coefs, some.gram) if exact else _shrink(some, coefs, r, error, n_pixels)
+            out.append(quantise_predictor(c, r, gram, error, n_pixels)[0])
+    return out
+
+
+def _shrink(equations: _Normal, coefs: F64, radius: int, error: float, n_pixels: int) -> tuple[F64, F64]:
+    """Coefficients [n] drawn to zero as far as their size at their distance makes likely, and the matrix of that.
+
+    Empirical Bayes: normal priors whose variances, one for each distance, make the data likeliest (MacKay 1992,
+    doi:10.1162/neco.1992.4.3.415).
+    """
+    rings = np.array([int(np.hypot(dy, dx)) for dy, dx in tap_offsets(radius)])
+    counts = np.bincount(rings)
+    scale = error / n_pixels
+    c, spread = coefs, np.zeros(len(coefs))
+    gram = equations.gram
+    for _ in range(SHRINK_TURNS):
+        variance = np.maximum((np.bincount(rings, c * c + spread) / np.maximum(counts, 1))[rings], LEAST_VARIANCE)
+        gram = equations.gram + np.diag(scale / variance)
+        inverse = np.linalg.inv(gram)
+        c = inverse @ equations.right
+        spread = scale * np.diag(inverse)
+    return c, gram

@@ -134,11 +134,11 @@ def error_above(errors: F64, y: Int, acc: F64) -> None:
 
 @njit(cache=True, nogil=True)
 def predict_edges(window: F64, y: Int, taps: Taps, acc: F64) -> None:
-    """Fill the first and last R elements of acc [w], w >= 2R, as predict_above, for the sets of a row's ends."""
+    """Fill the first and last B elements of acc [w], w >= 2B, as predict_above, for the sets of a row's ends."""
     n = acc.shape[0]
-    radius, border = taps.radius, taps.border
-    end = n - radius
-    for x in range(radius):
+    radius, border, reach = taps.radius, taps.border, taps.reach
+    end = n - reach
+    for x in range(reach):
         acc[x] = 0.0
         acc[end + x] = 0.0
     i = 0
@@ -146,7 +146,7 @@ def predict_edges(window: F64, y: Int, taps: Taps, acc: F64) -> None:
         row = window[y + radius - dy]
         for j in range(radius - border, radius + border + 1):
             start, finish = taps.left[i], taps.right[i]
-            for x in range(radius):
+            for x in range(reach):
                 acc[x] += start[x] * row[x + j]
                 acc[end + x] += finish[x] * row[end + x + j]
             i += 1
@@ -155,12 +155,12 @@ def predict_edges(window: F64, y: Int, taps: Taps, acc: F64) -> None:
 @njit(cache=True, nogil=True)
 def predict_rows(window: F64, y: Int, taps: Taps, acc: F64, sets: npt.NDArray[np.int64]) -> None:
     """Fill acc [w] with what the rows above give to row y of a plane, and sets [w] with each pixel's set of taps."""
-    radius, border = taps.radius, taps.border
-    if border == 0 or y >= radius:
+    radius, border, reach = taps.radius, taps.border, taps.reach
+    if y >= reach:
         predict_above(window, y, radius, taps.above[0], acc)
-        if border > 0 and acc.shape[0] >= 2 * radius:
+        if border > 0 and acc.shape[0] >= 2 * reach:
             predict_edges(window, y, taps, acc)
-        if y == 0 or y == radius:
+        if y == reach:
             choose_sets(taps, sets)
     else:
         i = 1 + min(y, border)
@@ -172,10 +172,10 @@ def predict_rows(window: F64, y: Int, taps: Taps, acc: F64, sets: npt.NDArray[np
 def choose_sets(taps: Taps, sets: npt.NDArray[np.int64]) -> None:
     """Fill sets [w] for a row that has all rows above it."""
     n = sets.shape[0]
-    radius, border = taps.radius, taps.border
+    border, reach = taps.border, taps.reach
     sets[:] = 0
-    if border > 0 and n >= 2 * radius:
-        for x in range(radius):
+    if border > 0 and n >= 2 * reach:
+        for x in range(reach):
             sets[x] = 2 + border + min(x, border)
             sets[n - 1 - x] = 3 + 2 * border + min(x, border)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from radcodec.leb import pack_leb, unpack_leb
 
 HEAD = struct.Struct("<8sd")
 MAX_PREDICTORS = 256
-MAX_RADIUS = 16
+MAX_RADIUS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def pack_predictors(predictors: Predictors) -> bytes:
     out += pack_leb(len(predictors.predictors))
     for p in predictors.predictors:
         body = _pack_integers(p)
-        out += bytes((p.radius, p.shift, p.border))
+        out += bytes((p.radius, p.shift, p.border, p.reach))
         out += pack_leb(len(body))
         out += body
     return bytes(out)
@@ -69,15 +69,18 @@ def unpack_predictors(block: bytes) -> Predictors:
         raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
     predictors = []
     for _ in range(n):
-        if pos + 3 > len(block):
+        if pos + 4 > len(block):
             raise CorruptError("predictor block: ends within a predictor")
-        radius, shift, border = block[pos : pos + 3]
-        size, pos = unpack_leb(block, pos + 3, "the predictor block")
+        radius, shift, border, reach = block[pos : pos + 4]
+        size, pos = unpack_leb(block, pos + 4, "the predictor block")
         if not 1 <= radius <= MAX_RADIUS or shift > MAX_SHIFT or pos + size > len(block):
             raise CorruptError(f"predictor block: radius {radius}, shift {shift}, {size} bytes are out of range")
-        if border > min(radius, MAX_BORDER):
-            raise CorruptError(f"predictor block: expected a border of at most {min(radius, MAX_BORDER)}, found {border}")
-        predictors.append(_unpack_integers(block[pos : pos + size], radius, shift, border))
+        if border > min(radius, MAX_BORDER) or not border <= reach <= radius or (border == 0) != (reach == 0):
+            raise CorruptError(f"predictor block: radius {radius}, border {border}, reach {reach} do not go together")
+        predictor = replace(_unpack_integers(block[pos : pos + size], radius, shift), border=border, reach=reach)
+        if predictor.taps is None:
+            raise CorruptError("predictor block: a predictor that gives no border sets declares some")
+        predictors.append(predictor)
         pos += size
     if pos != len(block):
         raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")
@@ -102,7 +105,7 @@ def _pack_integers(predictor: Predictor) -> bytes:
     return bits.finish()
 
 
-def _unpack_integers(body: bytes, radius: int, shift: int, border: int) -> Predictor:
+def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:
     """Predictor of a Rice code."""
     bits = BitReader(body)
     order = coding_order(radius)
@@ -120,7 +123,4 @@ def _unpack_integers(body: bytes, radius: int, shift: int, border: int) -> Predi
         integers[i] = c
         mean += (16 * z - mean) >> 2
     bits.finish()
-    predictor = Predictor(radius=radius, shift=shift, integers=integers, border=border)
-    if predictor.taps is None:
-        raise CorruptError("predictor block: a predictor that gives no border sets declares some")
-    return predictor
+    return Predictor(radius=radius, shift=shift, integers=integers)

@@ -17,17 +17,19 @@ MAX_SHIFT = 40
 MAX_COEFFICIENT = 1 << 46
 RICE_LIMIT = 24
 RICE_ESCAPE_BITS = 48
+PATIENCE = 12  # precisions without gain after which the search ends
 FIRST_MEAN = 16  # of the running mean that Rice parameters follow, in sixteenths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A quantised predictor: coefficient = integer * 2**-shift, in tap order; border is the border radius."""
+    """A quantised predictor: coefficient = integer * 2**-shift, in tap order; border and reach are those of 8.3."""
 
     radius: int
     shift: int
     integers: npt.NDArray[np.int64]
     border: int = 0
+    reach: int = 0
 
     @property
     def coefficients(self) -> F64:
@@ -37,7 +39,7 @@ class Predictor:
     @cached_property
     def taps(self) -> Taps | None:
         """Coefficient sets for the kernels, or None where the border sets do not exist."""
-        return derive_taps(self.coefficients, self.radius, self.border)
+        return derive_taps(self.coefficients, self.radius, self.border, self.reach)
 
 
 @lru_cache(maxsize=16)
@@ -80,6 +82,8 @@ def quantise_predictor(
         bits = rice_bits(integers[order]) + 0.5 * n_pixels * np.log2(1.0 + added / error)
         if bits < best_bits:
             best, best_bits, best_shift = integers, bits, shift
+        elif shift - best_shift >= PATIENCE:
+            break
     return Predictor(radius=radius, shift=best_shift, integers=best), best_bits
 
 

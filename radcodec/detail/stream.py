@@ -31,9 +31,9 @@ from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
 
-MAX_RADIUS = 16
-SMALL_IMAGE = 1 << 22  # samples up to which a large radius costs too little time to mind
-LARGE_IMAGE_RADIUS = 12
+RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16), (None, 12))  # samples up to which a radius costs too little time to mind
+EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
+NEAR_REACH = 12
 TRIAL_SIDE = 320
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
@@ -72,7 +72,8 @@ def fit_image(
             return np.rint(values.astype(np.float64) / unit) - shift
 
     if max_radius is None:
-        max_radius = MAX_RADIUS if image.size <= SMALL_IMAGE else LARGE_IMAGE_RADIUS
+        max_radius = next(r for size, r in RADIUS_BY_SIZE if size is None or image.size <= size)
+        max_radius = min(max_radius, EXACT_RADIUS if bound is None or not bound > 0 else max_radius)
     with np.errstate(over="ignore", invalid="ignore"):
         candidates = fit_predictors(
             image,
@@ -88,9 +89,9 @@ def fit_image(
         return b""
     trial = _Trial(image, special, bound, fill)
     best = min(candidates, key=trial.bits) if len(candidates) > 1 else candidates[0]
-    bordered = replace(best, border=min(best.radius, MAX_BORDER))
-    if trial.bits(bordered) < trial.bits(best):
-        best = bordered
+    border = min(best.radius, MAX_BORDER)
+    reaches = {border, min(best.radius, NEAR_REACH), best.radius}
+    best = min([best, *(replace(best, border=border, reach=reach) for reach in sorted(reaches))], key=trial.bits)
     return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
 
 
@@ -104,14 +105,17 @@ class _Trial:
         self._special = None if special is None else np.ascontiguousarray(special[part])
         self._bound = None if bound is None else TileBound(error=bound)
         self._fill = fill
+        self._share = self._tile.size / image.size
 
     def bits(self, predictor: Predictor) -> float:
-        """Bits of the tile, infinite where the learned method cannot carry it."""
+        """Bits of the tile and of its share of the predictor, infinite where the learned method cannot carry it."""
         if predictor.taps is None:
             return float("inf")
         predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
         _, done = _modelled(self._tile, self._special, predictors, self._bound)
-        return float("inf") if done is None else modelled_bits(done, predictors.tables)
+        if done is None:
+            return float("inf")
+        return modelled_bits(done, predictors.tables) + self._share * 8 * len(pack_predictors(predictors))
 
 
 def load_predictors(block: bytes) -> Predictors | None:
