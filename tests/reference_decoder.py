@@ -574,7 +574,9 @@ class ValueMap:
             low = np.array([(self.a + self.b * k) % (1 << 64) for k in values], "<u8")
             return low.view("u1").reshape(self.n, 8)[:, : self.dtype.itemsize].copy().view(self.dtype)[:, 0]
         if self.kind == 4:
-            return round_samples([(D * 2.0**-4) * float(v) for D, v in zip(self.steps, values, strict=True)], self.dtype)
+            return round_samples(
+                [(D * 2.0**-4) * float(v) for D, v in zip(self.steps, values, strict=True)], self.dtype
+            )
         if self.dtype.kind == "f":
             moved = zip(self.steps, values, self.dither, strict=True)
             return round_samples([D * (float(k) + u) for D, k, u in moved], self.dtype)

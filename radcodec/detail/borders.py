@@ -142,9 +142,11 @@ def derive_taps(coefs: F64, radius: int, border: int, reach: int) -> Taps | None
         if not np.isfinite(r).all():
             return None
         solved: list[F64] = []
-        for kept in [dys <= n for n in range(border + 1)] + [dxs >= -n for n in range(border + 1)] + [
-            dxs <= n for n in range(border + 1)
-        ]:
+        for kept in (
+            [dys <= n for n in range(border + 1)]
+            + [dxs >= -n for n in range(border + 1)]
+            + [dxs <= n for n in range(border + 1)]
+        ):
             found, values = best_coefficients(r, dys[kept], dxs[kept])
             if not found:
                 return None

@@ -251,9 +251,7 @@ def _sum_products(radius: int, dtype: type[np.floating[Any]], blocks: list[_Bloc
     return _Normal(gram=gram, right=right, power=power)
 
 
-def _solve(
-    blocks: list[_Block], equations: _Normal, radius: int, inside: list[int], exact: bool
-) -> tuple[F64, float]:
+def _solve(blocks: list[_Block], equations: _Normal, radius: int, inside: list[int], exact: bool) -> tuple[F64, float]:
     """Coefficients in the blocks' taps (zero outside ``inside``) with the least error, and that error.
 
     The equations are those of the taps inside. Exact: of several ridges the best, by the error measured on the blocks

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from radcodec.detail import kernels
 from radcodec.detail.fit import local_error
-from radcodec.detail.maps import LOOP_UNIT, MAX_FLOAT_SHRINK, MAX_SHRINK, MapKind, TileBound, ValueMap, restore, step_map
+from radcodec.detail.maps import (
+    LOOP_UNIT,
+    MAX_FLOAT_SHRINK,
+    MAX_SHRINK,
+    MapKind,
+    TileBound,
+    ValueMap,
+    restore,
+    step_map,
+)
 from radcodec.detail.model import model_float, model_int
 from radcodec.detail.plain import LEARNED, Mask, Tile, little
 from radcodec.detail.predictors import Predictors

@@ -150,9 +150,7 @@ def step_map(
     )
 
 
-def loop_targets(
-    tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap
-) -> tuple[F64, ValueMap]:
+def loop_targets(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap) -> tuple[F64, ValueMap]:
     """What the working values of a loop shall be near, float64 [p, h, w], and the map for that; how is of STEPS."""
     with np.errstate(over="ignore", invalid="ignore"):
         real = tile.astype(np.float64) / ((how.steps if how.steps.size else how.step) * LOOP_UNIT)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.bits import BitReader, BitWriter
+from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.rounding import (
     FIRST_MEAN,
     MAX_COEFFICIENT,

@@ -18,9 +18,9 @@ from radcodec.detail.maps import (
     ValueMap,
     float_lattice,
     int_lattice,
+    loop_targets,
     quantise,
     restore,
-    loop_targets,
     step_map,
 )
 from radcodec.detail.plain import Mask, Tile
@@ -95,15 +95,17 @@ def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int
     """Steps that restore every sample of a float tile exactly, or None where they do not."""
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
     stride = max(1, tile.shape[1] // 16)
-    for rows in (slice(None, None, stride), slice(None)):
+    found = None
+    for rows in (slice(None, None, stride), slice(None)):  # a look at a few rows spares most tiles the rest
         part = tile[:, rows]
+        marked = None if special is None else special[:, rows]
         some = replace(bound, map=None if bound.map is None else bound.map[:, rows])
         how = step_map(some, (part.shape[0], part.shape[1], part.shape[2]), sample_type, shrink)
-        marked = None if special is None else special[:, rows]
         steps = None if how is None else quantise(part, marked, how)
         if how is None or steps is None or differences(part, marked, restore(steps, how)).size:
             return None
-    return Work(values=steps, how=how, patches=np.empty(0, np.int64))
+        found = Work(values=steps, how=how, patches=np.empty(0, np.int64))
+    return found
 
 
 def settle(tile: Tile, special: Mask | None, bound: TileBound, work: Work) -> Work | None:
@@ -112,9 +114,7 @@ def settle(tile: Tile, special: Mask | None, bound: TileBound, work: Work) -> Wo
     return replace(work, patches=patches) if patches.size <= tile.size // MOST_PATCHES else None
 
 
-def _prepare_int_steps(
-    tile: Tile, special: Mask | None, bound: TileBound, _: Callable[[Work], bool]
-) -> Work | None:
+def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound, _: Callable[[Work], bool]) -> Work | None:
     """Step numbers of an integer tile, or None where too many samples would need a patch."""
     sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
     few = tile.size // MOST_PATCHES

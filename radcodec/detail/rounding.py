@@ -64,9 +64,7 @@ def rice_bits(integers: npt.NDArray[np.int64]) -> int:
     return total
 
 
-def quantise_predictor(
-    coefs: F64, radius: int, gram: F64, error: float, n_pixels: int
-) -> tuple[Predictor, float]:
+def quantise_predictor(coefs: F64, radius: int, gram: F64, error: float, n_pixels: int) -> tuple[Predictor, float]:
     """Predictor at the precision where the bits of coefficients [n] and those that rounding costs are fewest, and both.
 
     At the optimum a change d of the coefficients adds d^T gram d to the error; a pixel costs half the logarithm of it.

@@ -31,7 +31,8 @@ from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
 
-RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16), (None, 12))  # samples up to which a radius costs too little time to mind
+RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
+LARGE_IMAGE_RADIUS = 12
 EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
@@ -72,7 +73,7 @@ def fit_image(
             return np.rint(values.astype(np.float64) / unit) - shift
 
     if max_radius is None:
-        max_radius = next(r for size, r in RADIUS_BY_SIZE if size is None or image.size <= size)
+        max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
         max_radius = min(max_radius, EXACT_RADIUS if bound is None or not bound > 0 else max_radius)
     with np.errstate(over="ignore", invalid="ignore"):
         candidates = fit_predictors(

@@ -10,8 +10,8 @@ from numba import njit
 
 from radcodec.detail.borders import Taps
 from radcodec.detail.kernels import (
-    CENTRED,
     BAD_STREAM,
+    CENTRED,
     ERROR_FLOOR,
     F64,
     FLOAT_LIMIT,
