@@ -131,7 +131,7 @@ def tap_offsets(radius: int) -> list[tuple[int, int]]:
 
 
 def derive_taps(coefs: F64, radius: int, border: int, reach: int) -> Taps | None:
-    """Coefficient sets of a predictor with a border radius and reach, or None where the predictor gives no such sets."""
+    """Coefficient sets of a predictor with a border radius and reach, or None where there are no such sets."""
     n_above = radius * (2 * radius + 1)
     above, own = [coefs[:n_above]], [coefs[n_above:]]
     sides = {False: np.zeros((0, 0)), True: np.zeros((0, 0))}

@@ -2,8 +2,8 @@
 
 Shapes start as Gaussian and Student-t errors integrated over bins; then, turn by turn, every training tile goes to
 the shape that codes it in the fewest bits and every shape becomes the counts of its tiles, smoothed by the parametric
-form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k, and the centred
-phase is its own mirror image).
+form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k, the
+centred phase is its own mirror image).
 
     python -m radcodec.training.detail_tables FITS_FOLDER OUT
 """
