@@ -44,7 +44,7 @@ NEAR_RADIUS = 12
 ROUGH_RIDGE = 1e-9  # of the mean diagonal, where values have errors of a tenth of a step anyway
 RIDGES = (1e-15, 1e-12, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
-NOISES = (1 / 12, 1 / 20, 1 / 40)  # squared steps: of uniform errors, and of less where predictions are good
+NOISES = (1 / 14, 1 / 20, 1 / 40)  # squared steps: about that of uniform errors, and less where predictions are good
 RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 PIXELS_A_TAP = 30  # below which a radius is not tried
 

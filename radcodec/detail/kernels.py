@@ -48,19 +48,19 @@ F64 = npt.NDArray[np.float64]
 Int = Any  # an integer scalar: Python's in the interpreter, int64 once compiled
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def bits_of(v: float) -> Int:
     """Bit pattern of a binary64 number."""
     return np.float64(v).view(np.int64)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def exp2(e: Int) -> float:
     """2.0**e for -1022 <= e <= 1023."""
     return np.int64((e + 1023) << 52).view(np.float64)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def exponent(v: float) -> Int:
     """floor(log2 v) of a positive normal number."""
     return (bits_of(v) >> 52) - 1023
@@ -180,7 +180,7 @@ def choose_sets(taps: Taps, sets: npt.NDArray[np.int64]) -> None:
             sets[n - 1 - x] = 3 + 2 * border + min(x, border)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def predict_own(window: F64, y: Int, x: Int, radius: Int, own: F64, p: float, limit: float) -> float:
     """Prediction p of the rows above completed by the taps own [R] of the pixel's own row, and clamped."""
     row = window[y + radius]
@@ -193,7 +193,7 @@ def predict_own(window: F64, y: Int, x: Int, radius: Int, own: F64, p: float, li
     return p
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def expected_error(row: Any, x: Int, t: float, floor: float) -> float:
     """Expected error of a pixel: t of the rows above completed by its own row, which has REACH columns in front."""
     t += 16.0 * row[x]
@@ -204,27 +204,27 @@ def expected_error(row: Any, x: Int, t: float, floor: float) -> float:
     return max(t, floor)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def class_of(t: float, level: Int) -> Int:
     """Class of an expected error."""
     c = (bits_of(t) >> 50) - 4092 - level + N_CLASSES // 2
     return min(max(c, 0), N_CLASSES - 1)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def table_of(s: float, d: Int) -> Int:
     """Table of a scale s in bins of 2^d."""
     t = (bits_of(s) >> 49) - 8184 - 8 * d + FIRST_TABLE
     return min(max(t, 0), N_TABLES - 1)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def phase_of(rho: float, base: float) -> Int:
     """Phase of a position above its bin's start; just under a bin's end the difference may round up to 1."""
     return min(np.int64((rho - base) * PHASES), PHASES - 1)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def unit_exponent(mu: float, z: Int, mantissa: Int) -> Int:
     """Exponent of the spacing of floats around mu, at least z."""
     a = abs(mu)
@@ -263,7 +263,7 @@ def end_row(errors: F64, y: Int, width: Int) -> None:
         row[REACH + width + k] = row[REACH + width - 1]
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def unit_mean(mu: float, g: float, u: float) -> float:
     """Predicted value in units of the pixel's own step, kept within the integers that are exact."""
     if g != 1.0:

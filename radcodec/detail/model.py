@@ -44,7 +44,7 @@ from radcodec.detail.kernels import (
 )
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _put(raw: npt.NDArray[np.uint8], pos: Int, value: Int, n: Int) -> Int:
     """Append n bits of value, least significant first; gives the new bit position."""
     v = np.uint64(value)
@@ -58,7 +58,7 @@ def _put(raw: npt.NDArray[np.uint8], pos: Int, value: Int, n: Int) -> Int:
     return pos
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _put_float(raw: npt.NDArray[np.uint8], pos: Int, a: float, m: Int, d: Int, z: Int, mantissa: Int) -> Int:
     """Append the refinement of a magnitude a in bin m of width 2^d."""
     if m > 0:
@@ -78,7 +78,7 @@ def _put_float(raw: npt.NDArray[np.uint8], pos: Int, a: float, m: Int, d: Int, z
     return pos
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _put_symbol(raw: npt.NDArray[np.uint8], pos: Int, symbols: npt.NDArray[np.uint8], n: Int, k: Int) -> Int:
     """Set symbol n for a bin k away from the base, with the escape's raw bits where it is far."""
     if -63 <= k <= 63:

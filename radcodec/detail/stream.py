@@ -51,7 +51,7 @@ def fit_image(
 ) -> bytes:
     """Predictor block for an image [P, H, W], empty if no tile of it should use the learned method.
 
-    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius, 1 to 16, is by
+    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius, 1 to 24, is by
     default the largest that is worth its time: it counts for less in large images.
     """
     if image.size < MIN_LEARNED:

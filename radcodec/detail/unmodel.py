@@ -44,7 +44,7 @@ from radcodec.detail.kernels import (
 )
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _get(raw: npt.NDArray[np.uint8], pos: Int, n: Int) -> Int:
     """Number of n <= 64 bits at a bit position; raw has RAW_SPARE bytes of zeros behind its end."""
     v = np.uint64(0)
@@ -59,7 +59,7 @@ def _get(raw: npt.NDArray[np.uint8], pos: Int, n: Int) -> Int:
     return np.int64(v)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _next_symbol(
     state: Int, table: Int, cumulative: npt.NDArray[np.uint32], starts: npt.NDArray[np.uint8]
 ) -> tuple[Int, Int, Int]:
@@ -72,7 +72,7 @@ def _next_symbol(
     return k, np.int64(row[k]), np.int64(row[k + 1]) - np.int64(row[k])
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _take_float(raw: npt.NDArray[np.uint8], pos: Int, m: Int, d: Int, z: Int, mantissa: Int) -> tuple[Any, Int]:
     """Magnitude in bin m of width 2^d, and the bit position after its refinement."""
     if m > 0:
@@ -95,7 +95,7 @@ def _take_float(raw: npt.NDArray[np.uint8], pos: Int, m: Int, d: Int, z: Int, ma
     return 0.0, pos
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def _take_escape(raw: npt.NDArray[np.uint8], pos: Int) -> tuple[Int, Int, Int]:
     """(length, distance, bit position) of an escape; length 63 means that the value follows, over 54 is an error."""
     length = _get(raw, pos, 6)
