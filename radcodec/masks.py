@@ -27,7 +27,7 @@ def as_bits(samples: Pixels) -> npt.NDArray[Any]:
 def find_special(tile: Pixels, *, blank: int | None, exact: bool) -> Mask | None:
     """Mask, of the shape of ``tile``, of its special samples; None where it has none.
 
-    NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent; BLANK of integers, in exact work only
+    NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent and lies in areas; BLANK of integers, in exact work only
     where it is frequent.
 
     Parameters
@@ -52,9 +52,15 @@ def find_special(tile: Pixels, *, blank: int | None, exact: bool) -> Mask | None
         negative = zero & np.signbit(tile)
         special |= negative
         positive = zero & ~negative
-        if np.count_nonzero(positive) > frequent:
+        if np.count_nonzero(positive) > frequent and _is_clustered(positive):
             special |= positive
     return special if special.any() else None
+
+
+def _is_clustered(marked: Mask) -> bool:
+    """Whether most marked samples follow another one in their row; scattered ones cost more marked than coded."""
+    rows = marked.reshape(-1, marked.shape[-1])
+    return bool(2 * np.count_nonzero(rows[:, 1:] & rows[:, :-1]) > np.count_nonzero(rows[:, 1:]))
 
 
 def encode_mask(tile: Pixels, special: Mask | None) -> bytes:

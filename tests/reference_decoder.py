@@ -371,7 +371,10 @@ def read_predictors(cur: Cursor) -> Predictors:
         radius, shift, border, reach = cur.get("B"), cur.get("B"), cur.get("B"), cur.get("B")
         need(1 <= radius <= 24 and shift <= 40, "radius or shift")
         need(border <= min(radius, 8) and border <= reach <= radius and (border > 0 or reach == 0), "border")
-        out.append((radius, border, reach, [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]))
+        coefficients = [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]
+        if border:
+            process_of(radius, border, tuple(coefficients))  # rejects those that have no border predictors
+        out.append((radius, border, reach, coefficients))
     return Predictors(fill, out)
 
 

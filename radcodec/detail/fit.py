@@ -38,6 +38,7 @@ ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
 LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
 MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which binary32 does
+MAX_ROUGH_WEIGHT = 1e30  # up to which sums of weighted products stay in its range
 SHRINK_TURNS = 2
 LEAST_VARIANCE = 1e-12
 NEAR_RADIUS = 12
@@ -226,7 +227,8 @@ def _normal_equations(blocks: list[_Block], radius: int, exact: bool, threads: i
     Not exact: products in binary32 where that is far finer than the errors.
     """
     size = max(float((np.abs(b.target) * np.sqrt(b.weight)).max()) for b in blocks)
-    dtype = np.float64 if exact or size > MAX_ROUGH_SIZE else np.float32
+    heaviest = max(float(b.weight.max()) for b in blocks)
+    dtype = np.float64 if exact or size > MAX_ROUGH_SIZE or heaviest > MAX_ROUGH_WEIGHT else np.float32
     halves = [half for half in (blocks[::2], blocks[1::2]) if half]
     parts = list(ordered_map(partial(_sum_products, radius, dtype), halves, min(threads, 2)))
     return _Normal(
@@ -396,11 +398,12 @@ def _shrink(equations: _Normal, coefs: F64, radius: int, error: float, n_pixels:
     rings = np.array([int(np.hypot(dy, dx)) for dy, dx in tap_offsets(radius)])
     counts = np.bincount(rings)
     scale = error / n_pixels
+    ridge = ROUGH_RIDGE * float(np.trace(equations.gram)) / len(coefs)  # as in _solve: an image may be constant
     c, spread = coefs, np.zeros(len(coefs))
     gram = equations.gram
     for _ in range(SHRINK_TURNS):
         variance = np.maximum((np.bincount(rings, c * c + spread) / np.maximum(counts, 1))[rings], LEAST_VARIANCE)
-        gram = equations.gram + np.diag(scale / variance)
+        gram = equations.gram + np.diag(scale / variance + ridge)
         inverse = np.linalg.inv(gram)
         c = inverse @ equations.right
         spread = scale * np.diag(inverse)

@@ -27,6 +27,7 @@ from radcodec.detail.plain import Mask, Tile
 from radcodec.types import SampleType
 
 MOST_PATCHES = 64  # samples for which a bounded tile may have one patch
+PATCHES_AGAIN = 512  # likewise of a tile that was restored from such a file before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,30 +82,36 @@ def _prepare_float_steps(
     steps = None if how is None else quantise(tile, special, how)
     if how is None or steps is None:
         return None
-    if bound.dither_seed is None and is_loop_better(Work(values=steps, how=how, patches=np.empty(0, np.int64))):
-        for shrink in (0, MAX_FLOAT_SHRINK):
-            again = _steps_again(tile, special, bound, shrink)
-            if again is not None:
-                return again
+    start = Work(values=steps, how=how, patches=np.empty(0, np.int64))
+    if bound.dither_seed is not None:
+        return settle(tile, special, bound, start)
+    for shrink in (0, MAX_FLOAT_SHRINK):
+        again = _steps_again(tile, special, bound, shrink)
+        if again is not None:
+            return again
+    if is_loop_better(start):
         targets, how = loop_targets(tile, special, how)
-        return Work(values=np.zeros(shape, np.int64), how=how, patches=np.empty(0, np.int64), targets=targets)
-    return settle(tile, special, bound, Work(values=steps, how=how, patches=np.empty(0, np.int64)))
+        return replace(start, values=np.zeros(shape, np.int64), how=how, targets=targets)
+    return settle(tile, special, bound, start)
 
 
 def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> Work | None:
-    """Steps that restore every sample of a float tile exactly, or None where they do not."""
+    """Steps that restore a float tile exactly, with hardly a patch, or None where they do not."""
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
     stride = max(1, tile.shape[1] // 16)
     found = None
     for rows in (slice(None, None, stride), slice(None)):  # a look at a few rows spares most tiles the rest
-        part = tile[:, rows]
+        part = np.ascontiguousarray(tile[:, rows])
         marked = None if special is None else special[:, rows]
         some = replace(bound, map=None if bound.map is None else bound.map[:, rows])
         how = step_map(some, (part.shape[0], part.shape[1], part.shape[2]), sample_type, shrink)
         steps = None if how is None else quantise(part, marked, how)
-        if how is None or steps is None or differences(part, marked, restore(steps, how)).size:
+        if how is None or steps is None:
             return None
-        found = Work(values=steps, how=how, patches=np.empty(0, np.int64))
+        patches = differences(part, marked, restore(steps, how))
+        if patches.size > part.size // PATCHES_AGAIN:
+            return None
+        found = Work(values=steps, how=how, patches=patches)
     return found
 
 

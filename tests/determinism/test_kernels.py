@@ -15,14 +15,20 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.detail import kernels, unmodel
+from radcodec.detail import borders, kernels, model, unmodel
 
 # As written by this file run as a program without compilation.
 KNOWN = {
     "predict_above": "de1c11198cacd0ea",
     "error_above": "a019821bd8c0287b",
-    "decode_float": "faa237a383665e88",
-    "decode_int": "631bc081a5b0667e",
+    "derive_taps": "753ca9a483b1fa1c",
+    "predict_rows": "c2a4f92691c49f05",
+    "decode_float": "9d30d7b39c1f26c1",
+    "decode_int": "5dfa3a4751d276a7",
+    "decode_loop": "1f2db67706e63a1a",
+    "model_float": "e3a646aa5ee37952",
+    "model_int": "4ac5ceb340465f41",
+    "model_loop": "b574b97a3d0ed5e1",
 }
 RADIUS, HEIGHT, WIDTH = 3, 24, 30
 
@@ -61,14 +67,23 @@ def narrow_tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
     return np.repeat(row[None], n, axis=0), np.repeat(first.astype(np.uint8)[None], n, axis=0)
 
 
-def kernel_digests() -> dict[str, str]:
-    """Digest of what each loop gives for its input."""
-    n_taps = 2 * RADIUS * (RADIUS + 1)
+SPECIAL = (numbers(HEIGHT * WIDTH, 6) >> np.uint64(60) == 0).reshape(1, HEIGHT, WIDTH)
+
+
+def some_taps() -> borders.Taps:
+    """Coefficient sets of a predictor whose process is stable, with borders narrower than their reach."""
+    taps = borders.derive_taps(reals(2 * RADIUS * (RADIUS + 1), 7) * 0.0625, RADIUS, 2, RADIUS)
+    assert taps is not None
+    return taps
+
+
+def row_digests() -> dict[str, str]:
+    """Digest of what the loops over rows give, and of the coefficients of borders."""
     found = {}
     window = reals((RADIUS + HEIGHT) * (WIDTH + 2 * RADIUS), 1).reshape(RADIUS + HEIGHT, -1)
     acc, rows = np.empty(WIDTH), []
     for y in range(HEIGHT):
-        kernels.predict_above(window, y, RADIUS, reals(n_taps, 2), acc)
+        kernels.predict_above(window, y, RADIUS, reals(2 * RADIUS * (RADIUS + 1), 2), acc)
         rows.append(acc.copy())
     found["predict_above"] = digest(*rows)
     errors, rows = np.abs(reals(kernels.ROWS * (WIDTH + 8), 3)).reshape(kernels.ROWS, -1), []
@@ -76,28 +91,67 @@ def kernel_digests() -> dict[str, str]:
         kernels.error_above(errors, y, acc)
         rows.append(acc.copy())
     found["error_above"] = digest(*rows)
-    # Any words decode to some pixels; only that they do not end where they should is told, at the very end.
+    taps = some_taps()
+    found["derive_taps"] = digest(taps.above, taps.own, taps.left, taps.right)
+    sets, both = np.empty(WIDTH, np.int64), []
+    for y in range(HEIGHT):
+        kernels.predict_rows(window, y, taps, acc, sets)
+        both += [acc.copy(), sets.copy()]
+    found["predict_rows"] = digest(*both)
+    return found
+
+
+def decoder_digests() -> dict[str, str]:
+    """Digest of what the decoder's loops make of any words; that they do not end where they should is told last."""
+    found = {}
     cumulative, starts = narrow_tables()
     words = (numbers(HEIGHT * WIDTH, 4) >> np.uint64(32)).astype(np.uint32)
     raw = (numbers(16384, 5) >> np.uint64(56)).astype(np.uint8)
     raw[-kernels.RAW_SPARE :] = 0
-    n_bits = 8 * (raw.size - kernels.RAW_SPARE)
-    special = (numbers(HEIGHT * WIDTH, 6) >> np.uint64(60) == 0).reshape(1, HEIGHT, WIDTH)
-    coefs = reals(n_taps, 7) * 0.25
-    real, whole = np.full((1, HEIGHT, WIDTH), np.nan), np.full((1, HEIGHT, WIDTH), -1, np.int64)
-    setting = np.array([RADIUS, -8, 20, -60, 52], np.int64)
-    status = unmodel.decode_float(real, special, coefs, setting, 0.1, cumulative, starts, words, raw, n_bits)
+    streams = (cumulative, starts, words, raw, 8 * (raw.size - kernels.RAW_SPARE))
+    taps = some_taps()
+    real = np.full((1, HEIGHT, WIDTH), np.nan)
+    status = unmodel.decode_float(real, SPECIAL, taps, np.array([-8, 20, -60, 52], np.int64), 0.1, *streams)
     assert (status, np.isnan(real).any()) == (kernels.BAD_STREAM, False)
     found["decode_float"] = digest(real)
-    gain, dither = 1.0 + reals(HEIGHT * WIDTH, 8).reshape(whole.shape) / 8, reals(HEIGHT * WIDTH, 9) / 2
-    setting = np.array([RADIUS, 12, 30, 0, 0], np.int64)
-    status = unmodel.decode_int(
-        *(whole, special, gain, dither.reshape(whole.shape), coefs, setting, 0.1),
-        *(cumulative, starts, words, raw, n_bits),
-    )
-    assert (status, (whole == -1).all()) == (kernels.BAD_STREAM, False)
-    found["decode_int"] = digest(whole)
+    gain, dither = 1.0 + reals(real.size, 8).reshape(real.shape) / 8, reals(real.size, 9).reshape(real.shape) / 2
+    for name, moved, loop in (("decode_int", dither, False), ("decode_loop", np.empty((0, 0, 0)), True)):
+        whole = np.full(real.shape, -1, np.int64)
+        setting = np.array([-6 if loop else 12, 30, 0, 0], np.int64)
+        status = unmodel.decode_int(whole, SPECIAL, gain, moved, taps, setting, 0.1, loop, *streams)
+        assert (status, (whole == -1).all()) == (kernels.BAD_STREAM, False)
+        found[name] = digest(whole)
     return found
+
+
+def encoder_digests() -> dict[str, str]:
+    """Digest of the symbols, tables and raw bits that the encoder's loops give."""
+    found = {}
+    shape = (1, HEIGHT, WIDTH)
+    taps, size = some_taps(), HEIGHT * WIDTH
+    gain, dither = 1.0 + reals(size, 8).reshape(shape) / 8, reals(size, 9).reshape(shape) / 2
+    real = reals(size, 12).reshape(shape)
+    whole = np.floor(real * 300.0).astype(np.int64)
+    nothing = np.empty((0, 0, 0))
+    for name in ("model_float", "model_int", "model_loop"):
+        tables, symbols = np.zeros(size, np.uint16), np.zeros(size, np.uint8)
+        out = (tables, symbols, np.zeros(8 * size + kernels.RAW_SPARE, np.uint8))
+        values = real if name == "model_float" else np.zeros(shape, np.int64) if name == "model_loop" else whole
+        if name == "model_float":
+            status, n, bits = model.model_float(values, SPECIAL, taps, np.array([-3, 1, -52, 52], np.int64), 0.1, *out)
+        else:
+            loop = name == "model_loop"
+            rest = (real * 40.0, SPECIAL, gain, nothing) if loop else (nothing, SPECIAL, gain, dither)
+            setting = np.array([-4 if loop else 28, 10, 0, 0], np.int64)
+            status, n, bits = model.model_int(values, *rest, taps, setting, 0.1, *out)
+        assert (status, n) == (kernels.OK, size - SPECIAL.sum())
+        found[name] = digest(values, *out, np.array([n, bits]))
+    return found
+
+
+def kernel_digests() -> dict[str, str]:
+    """Digest of what each loop gives for its input."""
+    return row_digests() | decoder_digests() | encoder_digests()
 
 
 def test_known_answers() -> None:

@@ -12,8 +12,10 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +23,40 @@ import numpy.typing as npt
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import reference_decoder
+from reference_decoder import Image
 
 import radcodec
-from radcodec.simulate import simulate_fits, simulate_image
+from radcodec.detail import stream
+from radcodec.detail.predictors import Predictors, pack_predictors
+from radcodec.simulate import pack_fits, simulate_fits, simulate_image
 
 VERSION = 0
+SIGMA = 1.5e-4  # noise of the simulated images
 Array = npt.NDArray[Any]
 Case = tuple[str, Any, dict[str, Any]]
+# What a case is there to pin; see ``features``.
+NEEDED: dict[str, set[str]] = {
+    "array_f4": {"map 0"},
+    "array_f4_lattice": {"map 1"},
+    "array_i2": {"map 2"},
+    "array_f4_dither": {"map 3"},
+    "array_i2_bounded": {"map 3"},
+    "array_f4_border": {"map 0", "border", "sides"},
+    "array_f8_border": {"map 0", "border", "sides"},
+    "array_f4_loop": {"map 4"},
+    "array_f4_loop_border": {"map 4", "border", "sides"},
+    "array_f4_loop_coarse": {"map 4"},
+    "array_f4_loop_special": {"map 4", "special map 4", "border", "sides"},
+    "array_f4_loop_narrow": {"map 4", "border", "narrow"},
+    "array_f4_loop_strip": {"map 4", "border", "sides"},
+    "array_f4_loop_again": {"map 3", "shrink 4"},
+    "array_f8_loop": {"map 4", "border", "sides"},
+    "array_cube_border": {"map 0", "border", "planes", "sides"},
+    "array_cube_loop": {"map 4", "border", "planes", "sides", "steps vary"},
+    "array_repeats": {"method 3"},
+    "fits_loop": {"map 4", "special map 4"},
+    "fits_localsigma_loop": {"map 4", "steps vary"},
+}
 
 
 def special_values(image: Array) -> Array:
@@ -70,8 +99,28 @@ def array_cases() -> Iterator[Case]:
     yield "array_constant", np.full((20, 20), 1.25, "f4"), {}
     repeats = image.ravel()[np.random.default_rng(2).integers(0, 50, (60, 64))]
     yield "array_repeats", repeats, {}
+    yield from loop_cases(image)
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
+
+
+def loop_cases(image: Array) -> Iterator[Case]:
+    """Cases of coarse bounds, and of predictors that have sets of coefficients for the pixels near the edges."""
+    broad = simulate_image((96, 96), seed=4, beam_fwhm_px=(8.0, 7.0))
+    cube = np.stack([simulate_image((40, 40), seed=i) * np.float32(1 + 0.2 * i) for i in range(4)])
+    yield "array_f4_border", image, {"borders": (2, 4)}
+    yield "array_f8_border", image.astype("f8") * np.pi, {"borders": (8, 8)}
+    yield "array_f4_loop", image, {"max_error": SIGMA / 2}
+    yield "array_f4_loop_border", image, {"max_error": SIGMA / 2, "borders": (3, 24)}
+    yield "array_f4_loop_coarse", broad, {"max_error": SIGMA}
+    yield "array_f4_loop_special", special_values(image), {"max_error": SIGMA / 2, "borders": (2, 3)}
+    yield "array_f4_loop_narrow", broad, {"tile": 9, "max_error": SIGMA / 2, "borders": (4, 24)}
+    yield "array_f4_loop_strip", simulate_image((64, 20), seed=4), {"max_error": SIGMA / 2, "borders": (1, 1)}
+    again = radcodec.decode(radcodec.encode(image, max_error=SIGMA / 2))
+    yield "array_f4_loop_again", again, {"max_error": SIGMA / 2}
+    yield "array_f8_loop", image.astype("f8") * 1e3, {"max_error": 1e3 * SIGMA / 2, "borders": (8, 24)}
+    yield "array_cube_border", cube, {"borders": (3, 5)}
+    yield "array_cube_loop", cube, {"max_error": "0.5sigma", "borders": (2, 3)}
 
 
 def card(keyword: str, value: str) -> bytes:
@@ -105,6 +154,9 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_multi_hdu", multi_hdu(), {"preview": 0}
     yield "fits_sigma", image, {"max_error": "0.125sigma", "preview": 0}
     yield "fits_localsigma", image, {"max_error": "0.25localsigma", "preview": 0}
+    yield "fits_loop", image, {"max_error": "1sigma", "preview": 0}
+    uneven = simulate_image((16, 520), seed=5) * np.where(np.arange(520) < 200, 1, 3).astype("f4")
+    yield "fits_localsigma_loop", pack_fits(uneven), {"max_error": "0.5localsigma", "preview": 0}
     yield (
         "fits_i2_sigma",
         simulate_fits((48, 48), seed=6, bitpix=16, nan_border_px=2),
@@ -112,6 +164,53 @@ def fits_cases() -> Iterator[Case]:
     )
     yield "fits_preview", image, {"preview": 20}
     yield "fits_lossy", image, {"lossy_stages": 2}
+
+
+def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:
+    """The file of an array, its predictor's border radius and reach being as given, as far as its radius allows."""
+    if borders is None:
+        return radcodec.encode(array, **options)
+
+    def forced(predictors: Predictors) -> bytes:
+        one = predictors.predictors[0]
+        border, reach = (min(n, one.radius) for n in borders)
+        return pack_predictors(replace(predictors, predictors=(replace(one, border=border, reach=reach),)))
+
+    with patch.object(stream, "pack_predictors", forced):
+        return radcodec.encode(array, **options)
+
+
+def features(coded: bytes, image: Image, shape: tuple[int, int, int], special: Array) -> set[str]:
+    """What the detail stream of a tile makes use of."""
+    if coded[0] != 2 or image.predictors is None:
+        return {f"method {coded[0]}"}
+    cur = reference_decoder.Cursor(coded[1:])
+    _, border, reach, _ = image.predictors.predictors[cur.leb()]
+    kind = cur.get("B")
+    found = {f"map {kind}"} | ({f"special map {kind}"} if special.any() else set())
+    if kind == 3:
+        found.add(f"shrink {cur.get('B')}")
+    if border:
+        found |= {"border", "narrow" if shape[2] < 2 * reach else "sides"}
+    return found | ({"planes"} if shape[0] > 1 else set())
+
+
+def decode_watched(data: bytes) -> tuple[bytes | Array, set[str]]:
+    """What the reference decoder makes of a file, and the features of all its tiles."""
+    found: set[str] = set()
+    plain = reference_decoder.decode_detail
+
+    def watch(
+        coded: bytes, image: Image, tile: int, shape: tuple[int, int, int], special: Array, errors: Array | None
+    ) -> Array:
+        found.update(features(coded, image, shape, special))
+        if errors is not None and np.unique(errors).size > 1:
+            found.add("steps vary")
+        return plain(coded, image, tile, shape, special, errors)
+
+    with patch.object(reference_decoder, "decode_detail", watch):
+        restored = reference_decoder.decode_file(data)
+    return restored, found
 
 
 def check_bound(name: str, original: Array, restored: Array, options: dict[str, Any]) -> None:
@@ -126,11 +225,21 @@ def check_bound(name: str, original: Array, restored: Array, options: dict[str, 
             raise SystemExit(f"{name}: expected errors up to {bound}, found {differences.max()}")
 
 
+def check_features(name: str, found: set[str]) -> None:
+    """Stop unless a file pins what it is there for."""
+    missing = NEEDED.get(name.removeprefix(f"v{VERSION}_"), set()) - found
+    if missing:
+        raise SystemExit(f"{name}: expected {', '.join(sorted(missing))}, found {', '.join(sorted(found))}")
+
+
 def make_array(name: str, array: Array, options: dict[str, Any]) -> tuple[bytes, Array]:
     """The file of an array case and the array that it restores to."""
-    data = radcodec.encode(array, **options)
-    restored, again = radcodec.decode(data), reference_decoder.decode_file(data)
-    if restored.shape != again.shape or restored.dtype != again.dtype or restored.tobytes() != again.tobytes():
+    data = encode(array, **options)
+    restored, (again, found) = radcodec.decode(data), decode_watched(data)
+    check_features(name, found)
+    if isinstance(again, bytes) or (restored.shape, restored.dtype) != (again.shape, again.dtype):
+        raise SystemExit(f"{name}: radcodec and the reference decoder give arrays of another kind")
+    if restored.tobytes() != again.tobytes():
         raise SystemExit(f"{name}: radcodec and the reference decoder differ")
     check_bound(name, array, restored, options)
     return data, restored
@@ -144,7 +253,9 @@ def make_fits(name: str, content: bytes, options: dict[str, Any]) -> tuple[bytes
         radcodec.compress(source, packed, **options)
         radcodec.decompress(packed, back)
         data, restored = packed.read_bytes(), back.read_bytes()
-    if reference_decoder.decode_file(data) != restored:
+    again, found = decode_watched(data)
+    check_features(name, found)
+    if again != restored:
         raise SystemExit(f"{name}: radcodec and the reference decoder differ")
     if "max_error" not in options and "lossy_stages" not in options and restored != content:
         raise SystemExit(f"{name}: expected the input back, found something else")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import radcodec
+from radcodec.detail.learned import encode_learned, model
+from radcodec.detail.maps import TileBound
+from radcodec.detail.predictors import Predictors, pack_predictors
+from radcodec.detail.prepare import prepare, settle
+from radcodec.detail.rounding import Predictor
+from radcodec.detail.stream import decode_tile, encode_tile, load_predictors
+from radcodec.detail.tables import default_tables
 from radcodec.simulate import simulate_image
+from radcodec.types import SampleType
 
 AWKWARD = [0.0, -0.0, 5e-324, 1e-310, 1e-200, 1e-30, 1e-3, 1.0, 1.5, 3e5, 1e20, 1e40, 1e200, 1.7e308, np.inf, np.nan]
 
@@ -84,12 +93,9 @@ def test_phase_just_under_a_bin(spread: float) -> None:
 
     The phase after it would be one of the next table, and of none after the last.
     """
-    from radcodec.detail.stream import TileBound, decode_tile, encode_tile, load_predictors
-    from radcodec.types import SampleType
-
     # One predictor of zeros, so that every prediction is the fill: -0.5 - 2^-53 in steps of 3, which E = 1 gives.
     table_set = hashlib.sha256((ref.MODELS / "detail.tables").read_bytes()).digest()[:8]
-    block = table_set + struct.pack("<d", -1.5 - 2.0**-52) + b"\1" + bytes([1, 0]) + b"\1\0"
+    block = table_set + struct.pack("<d", -1.5 - 2.0**-52) + b"\1" + bytes([1, 0, 0, 0]) + b"\1\0"
     image = np.random.default_rng(1).normal(0, spread, (1, 24, 24)).round().astype("i4")
     bound = TileBound(error=1.0)
     stream = encode_tile(image, None, load_predictors(block), bound)
@@ -100,6 +106,91 @@ def test_phase_just_under_a_bin(spread: float) -> None:
     assert np.abs(again - image.ravel()).max() <= 1
     restored = decode_tile(stream, image.shape, SampleType(6), None, load_predictors(block), bound)
     assert restored.ravel().tolist() == again.tolist()
+
+
+def some_predictors(radius: int, border: int, reach: int, fill: float) -> Predictors:
+    """A predictor whose process is stable, as the magnitudes of its coefficients sum to 0.9, with such borders."""
+    weights = np.random.default_rng(radius).normal(size=2 * radius * (radius + 1))
+    integers = np.rint(0.9 * 2**18 * weights / np.abs(weights).sum()).astype(np.int64)
+    one = Predictor(radius=radius, shift=18, integers=integers, border=border, reach=reach)
+    return Predictors(tables=default_tables(), fill=fill, predictors=(one,))
+
+
+def learned_stream(tile: Any, special: Any, predictors: Predictors, bound: TileBound | None, loop: bool) -> bytes:
+    """The learned stream of a tile, whether or not it is the smallest, in a loop where asked for."""
+    work = prepare(tile, special, bound, lambda _: loop)
+    assert work is not None
+    done = model(special, predictors, work)
+    assert done is not None
+    if work.targets is not None:
+        assert bound is not None
+        work = settle(tile, special, bound, work)
+        assert work is not None
+    return encode_learned(tile, predictors, work, done)
+
+
+# Radius, border radius, reach and shape: what each is there for stands behind it.
+BORDERS = [
+    (1, 1, 1, (1, 9, 11)),
+    (2, 1, 1, (1, 12, 13)),  # b = B < R
+    (2, 1, 2, (1, 12, 13)),  # b < B = R
+    (2, 2, 2, (1, 12, 13)),
+    (5, 2, 3, (1, 14, 15)),  # b < B < R
+    (3, 0, 0, (1, 9, 11)),  # no borders
+    (9, 8, 8, (1, 20, 24)),
+    (12, 8, 12, (1, 25, 30)),
+    (24, 8, 24, (1, 30, 50)),
+    (4, 2, 4, (1, 3, 40)),  # lower than B
+    (4, 4, 4, (1, 1, 70)),  # a single row
+    (4, 2, 4, (1, 20, 8)),  # exactly 2B wide
+    (4, 2, 4, (1, 20, 7)),  # narrower than 2B
+    (4, 3, 3, (1, 70, 1)),  # a single column
+    (3, 2, 3, (3, 7, 9)),  # several planes
+]
+CODINGS = ["f4", "f8", "f4 steps", "f4 loop", "f8 loop", "f4 map loop", "i2", "i2 steps"]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize(("radius", "border", "reach", "shape"), BORDERS)
+def test_borders(radius: int, border: int, reach: int, shape: tuple[int, int, int], coding: str) -> None:
+    """Both decoders use the same coefficients for every pixel, with some special ones among them."""
+    code, *how = coding.split()
+    wave = simulate_image((shape[1], shape[0] * shape[2]), seed=radius).reshape(shape[1], shape[0], -1).swapaxes(0, 1)
+    tile = np.ascontiguousarray(wave / 1.5e-4 * (40 if code == "i2" else 1)).round(0 if code == "i2" else 6)
+    tile = np.clip(tile, -30000, 30000).astype(code)
+    special = np.random.default_rng(radius).random(shape) < 0.04
+    bound = TileBound(error=3.0 if code == "i2" else 0.6 if "loop" in how else 0.05) if how else None
+    errors = None if bound is None else np.full(tile.size, bound.error)
+    if bound is not None and "map" in how:
+        errors = np.where(np.arange(tile.size) % shape[2] < shape[2] // 2, 0.6, 0.9)
+        bound = replace(bound, map=errors.reshape(shape))
+    predictors = some_predictors(radius, border, reach, 0.25)
+    coded = learned_stream(tile, special, predictors, bound, "loop" in how)
+    kind = 4 if "loop" in how else 3 if how else 2 if code == "i2" else 0
+    assert coded[:3] == bytes([2, 0, kind])
+    block = pack_predictors(predictors)
+    here = ref.Image(SampleType[code.upper()], shape, 512, 0, bounded=bound is not None)
+    here.predictors = ref.read_predictors(ref.Cursor(block))
+    again = ref.decode_detail(coded, here, 0, shape, special.ravel(), errors).reshape(shape)
+    restored = decode_tile(coded, shape, SampleType[code.upper()], special, load_predictors(block), bound)
+    assert restored.tobytes() == again.tobytes()
+    wrong = np.abs(again.astype("f8") - tile.astype("f8"))[~special]
+    assert (wrong <= (0 if errors is None else errors.reshape(shape)[~special])).all()
+
+
+def test_unstable_predictor_is_refused_by_both() -> None:
+    """A process that grows without end has no covariance, so no borders; without borders it is allowed."""
+    for border in (0, 1):
+        huge = Predictor(radius=1, shift=0, integers=np.full(4, 10**9), border=border, reach=border)
+        block = pack_predictors(Predictors(tables=default_tables(), fill=0.0, predictors=(huge,)))
+        if border == 0:
+            assert load_predictors(block) is not None
+            assert ref.read_predictors(ref.Cursor(block)).predictors[0][:3] == (1, 0, 0)
+            continue
+        with pytest.raises(radcodec.CorruptError, match="no border sets"):
+            load_predictors(block)
+        with pytest.raises(ref.RejectError, match="border"):
+            ref.read_predictors(ref.Cursor(block))
 
 
 def test_signalling_nan() -> None:
