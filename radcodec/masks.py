@@ -27,8 +27,8 @@ def as_bits(samples: Pixels) -> npt.NDArray[Any]:
 def find_special(tile: Pixels, *, blank: int | None, exact: bool) -> Mask | None:
     """Mask, of the shape of ``tile``, of its special samples; None where it has none.
 
-    NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent and lies in areas; BLANK of integers, in exact work only
-    where it is frequent.
+    NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent and lies in areas; BLANK of integers,
+    in exact work only where it is frequent.
 
     Parameters
     ----------

@@ -18,20 +18,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from numpy.lib.stride_tricks import sliding_window_view
 
+from radcodec.detail.blocks import (
+    Block,
+    cut_blocks,
+    design_matrix,
+    local_error,
+    scale_blocks,
+    total_weight,
+    weighted_error,
+)
 from radcodec.detail.borders import tap_offsets
-from radcodec.detail.kernels import predict_above
 from radcodec.detail.rounding import Predictor, quantise_predictor
 from radcodec.parallel import ordered_map
 
 F64 = npt.NDArray[np.float64]
 
-EDGES = 8  # radii that an image must span for the pixels at its edges to be left out
-BLOCK = 64  # side of a fitting block in pixels
-MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
 MIN_PIXELS = 64
-ERROR_REACH = 4  # pixels to each side that a local error is averaged over
 MAX_TURNS = 9
 WEIGHT_RADIUS = 12  # most of the turns that only find weights; half of it where time matters
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
@@ -82,43 +85,26 @@ def fit_predictors(
     radius = max((r for r in RADII if r <= max_radius), default=1)
     while radius > 1 and 2 * radius * (radius + 1) * PIXELS_A_TAP > image.size:
         radius = RADII[RADII.index(radius) - 1]
-    blocks = _blocks(image, special, to_window, radius)
+    blocks = cut_blocks(image, special, to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
     if sum(float(b.weight.sum()) for b in blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
         return []
     with _one_blas_thread():
-        level = _find_weights(_scaled(blocks, largest), radius, floor / largest, exact, threads)
+        level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)
         radii = [r for r in RADII if r <= radius]
         if to_smooth is None or level > np.log2(COARSE / largest):
             return _fit(blocks, _normal_equations(blocks, radius, exact, threads), radii, image.size, exact)
-        smooth = _scaled(_blocks(image, special, to_smooth, radius), largest)
+        smooth = scale_blocks(cut_blocks(image, special, to_smooth, radius), largest)
         for b, weighted in zip(smooth, blocks, strict=True):
             b.weight = weighted.weight
         equations = _normal_equations(smooth, radius, exact, threads)
-        noise = _total_weight(smooth) / largest**2
+        noise = total_weight(smooth) / largest**2
         found = _fit(smooth, equations.noisy(NOISES[0] * noise), radii, image.size, exact)
         near = equations.within(_taps_within(radius, min(radius, NEAR_RADIUS)))
         radii = [r for r in radii if r <= NEAR_RADIUS]
         for n in NOISES[1:]:
             found += _fit(smooth, near.noisy(n * noise), radii, image.size, exact)
         return found
-
-
-def _scaled(blocks: list[_Block], largest: float) -> list[_Block]:
-    """The blocks in units of their largest value: coefficients have no unit, and sums of squares stay in range."""
-    for b in blocks:
-        b.padded /= largest
-        b.target /= largest
-    return blocks
-
-
-@dataclass(slots=True, kw_only=True)
-class _Block:
-    """One fitting block: padded [radius + h, w + 2 radius], its targets [h, w] and their weights [h, w]."""
-
-    padded: F64
-    target: F64
-    weight: F64
 
 
 def _one_blas_thread() -> Any:
@@ -128,50 +114,7 @@ def _one_blas_thread() -> Any:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-def _blocks(
-    image: npt.NDArray[Any],
-    special: npt.NDArray[np.bool_] | None,
-    to_window: Callable[[npt.NDArray[Any]], F64],
-    radius: int,
-) -> list[_Block]:
-    """Blocks of together about MAX_PIXELS pixels, spread evenly over the planes."""
-    n_planes, height, width = image.shape
-    rows, cols = -(-height // BLOCK), -(-width // BLOCK)
-    total = n_planes * rows * cols
-    wanted = max(1, min(total, MAX_PIXELS * rows * cols // (height * width)))
-    blocks = []
-    for i in np.linspace(0, total - 1, wanted).round().astype(np.int64).tolist():
-        p, rest = divmod(i, rows * cols)
-        by, bx = divmod(rest, cols)
-        y0, y1, x0, x1 = by * height // rows, (by + 1) * height // rows, bx * width // cols, (bx + 1) * width // cols
-        top, left, right = max(0, y0 - radius), max(0, x0 - radius), min(width, x1 + radius)
-        values = to_window(image[p, top:y1, left:right])
-        known = np.ones(values.shape, np.bool_) if special is None else ~special[p, top:y1, left:right]
-        padded = np.zeros((radius + y1 - y0, x1 - x0 + 2 * radius))
-        padded[top - y0 + radius :, left - x0 + radius : right - x0 + radius] = np.where(known, values, 0.0)
-        inside = (slice(y0 - top, None), slice(x0 - left, x0 - left + x1 - x0))
-        target = padded[radius:, radius : radius + x1 - x0].copy()  # also where a view of it would be contiguous
-        weight = known[inside].astype(np.float64)
-        if image.shape[1] >= EDGES * radius and image.shape[2] >= EDGES * radius:
-            weight[: max(0, radius - y0)] = 0.0  # these pixels have predictors of their own
-            weight[:, : max(0, radius - x0)] = 0.0
-            weight[:, max(0, width - radius - x0) :] = 0.0
-        blocks.append(_Block(padded=padded, target=target, weight=weight))
-    return blocks
-
-
-def _design(block: _Block, radius: int, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
-    """Design matrix [taps, h * w] of a block for a radius up to the one it is padded for."""
-    height, width = block.target.shape
-    spare = block.padded.shape[0] - height - radius
-    padded = block.padded[spare:, spare : spare + width + 2 * radius].astype(dtype)
-    views = sliding_window_view(padded, (height, width))  # [radius + 1, 2 radius + 1, h, w]
-    above = views[:radius].reshape(-1, height * width)
-    own = views[radius, :radius].reshape(-1, height * width)
-    return np.concatenate([above, own])
-
-
-def _find_weights(blocks: list[_Block], radius: int, floor: float, exact: bool, threads: int) -> float:
+def _find_weights(blocks: list[Block], radius: int, floor: float, exact: bool, threads: int) -> float:
     """Weigh the blocks' pixels by the inverse square of the local error; gives the mean logarithm of that error."""
     base = [b.weight.copy() for b in blocks]
     level = np.inf
@@ -181,7 +124,7 @@ def _find_weights(blocks: list[_Block], radius: int, floor: float, exact: bool, 
         coefs, error = _solve(blocks, _normal_equations(blocks, small, exact, threads), radius, inside, exact)
         if not error > 0.0:
             break
-        least = max(floor, LEAST_WEIGHT * np.sqrt(error / _total_weight(blocks)), 1e-140)
+        least = max(floor, LEAST_WEIGHT * np.sqrt(error / total_weight(blocks)), 1e-140)
         logs, count = 0.0, 0
         for b, w in zip(blocks, base, strict=True):
             local = np.maximum(local_error(b.padded, radius, coefs, w > 0), least)
@@ -192,11 +135,6 @@ def _find_weights(blocks: list[_Block], radius: int, floor: float, exact: bool, 
         if turn > 0 and before - level < ENOUGH_BITS:
             break
     return level
-
-
-def _total_weight(blocks: list[_Block]) -> float:
-    """Sum of the weights."""
-    return sum(float(b.weight.sum()) for b in blocks)
 
 
 def _taps_within(radius: int, r: int) -> list[int]:
@@ -221,7 +159,7 @@ class _Normal:
         return _Normal(gram=self.gram + power * np.eye(len(self.right)), right=self.right, power=self.power)
 
 
-def _normal_equations(blocks: list[_Block], radius: int, exact: bool, threads: int) -> _Normal:
+def _normal_equations(blocks: list[Block], radius: int, exact: bool, threads: int) -> _Normal:
     """Weighted normal equations over the blocks, in two halves whatever the number of threads.
 
     Not exact: products in binary32 where that is far finer than the errors.
@@ -238,13 +176,13 @@ def _normal_equations(blocks: list[_Block], radius: int, exact: bool, threads: i
     )
 
 
-def _sum_products(radius: int, dtype: type[np.floating[Any]], blocks: list[_Block]) -> _Normal:
+def _sum_products(radius: int, dtype: type[np.floating[Any]], blocks: list[Block]) -> _Normal:
     """Weighted normal equations over some blocks."""
     n = 2 * radius * (radius + 1)
     gram, right, power = np.zeros((n, n)), np.zeros(n), 0.0
     for b in blocks:
         root = np.sqrt(b.weight).ravel()
-        design = _design(b, radius, dtype)
+        design = design_matrix(b, radius, dtype)
         design *= root.astype(dtype)
         target = (b.target.ravel() * root).astype(dtype)
         gram += design @ design.T
@@ -253,7 +191,7 @@ def _sum_products(radius: int, dtype: type[np.floating[Any]], blocks: list[_Bloc
     return _Normal(gram=gram, right=right, power=power)
 
 
-def _solve(blocks: list[_Block], equations: _Normal, radius: int, inside: list[int], exact: bool) -> tuple[F64, float]:
+def _solve(blocks: list[Block], equations: _Normal, radius: int, inside: list[int], exact: bool) -> tuple[F64, float]:
     """Coefficients in the blocks' taps (zero outside ``inside``) with the least error, and that error.
 
     The equations are those of the taps inside. Exact: of several ridges the best, by the error measured on the blocks
@@ -264,7 +202,7 @@ def _solve(blocks: list[_Block], equations: _Normal, radius: int, inside: list[i
     if not exact:
         ridge = ROUGH_RIDGE * float(np.trace(gram)) / len(right)
         if ridge > 0.0:
-            best[inside] = np.linalg.solve(gram + ridge * np.eye(len(right)), right)
+            best[inside] = np.nan_to_num(np.linalg.solve(gram + ridge * np.eye(len(right)), right))
         c = best[inside]
         return best, max(0.0, equations.power - 2.0 * float(c @ right) + float(c @ (gram @ c)))
     for ridge in RIDGES:
@@ -274,29 +212,6 @@ def _solve(blocks: list[_Block], equations: _Normal, radius: int, inside: list[i
         if error < best_error:
             best, best_error = coefs, error
     return best, best_error
-
-
-@njit(cache=True, nogil=True)
-def _predict_row(padded: F64, y: int, radius: int, coefs: F64, out: F64) -> None:
-    """Fill out [w] with the predictions of row y of a block whose pixels are all known."""
-    predict_above(padded, y, radius, coefs, out)
-    first = radius * (2 * radius + 1)
-    for x in range(out.shape[0]):
-        for k in range(radius):
-            out[x] += coefs[first + k] * padded[y + radius, x + k]
-
-
-@njit(cache=True, nogil=True)
-def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
-    """Sum of weight * squared prediction error over a block."""
-    height, width = weight.shape
-    predicted = np.empty(width)
-    total = 0.0
-    for y in range(height):
-        _predict_row(padded, y, radius, coefs, predicted)
-        for x in range(width):
-            total += weight[y, x] * (padded[y + radius, x + radius] - predicted[x]) ** 2
-    return total
 
 
 def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
@@ -342,35 +257,12 @@ def _cholesky_solve(a: F64, b: F64) -> F64:
     return b
 
 
-@njit(cache=True, nogil=True)
-def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool_]) -> F64:
-    """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
-    height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
-    error = np.empty((height, width))
-    predicted = np.empty(width)
-    for y in range(height):
-        _predict_row(padded, y, radius, coefs, predicted)
-        for x in range(width):
-            error[y, x] = abs(padded[y + radius, x + radius] - predicted[x]) if known[y, x] else 0.0
-    out = np.empty((height, width))
-    for y in range(height):
-        for x in range(width):
-            t, n = 0.0, 1e-30
-            for yy in range(max(0, y - ERROR_REACH), min(height, y + ERROR_REACH + 1)):
-                for xx in range(max(0, x - ERROR_REACH), min(width, x + ERROR_REACH + 1)):
-                    if known[yy, xx]:
-                        t += error[yy, xx]
-                        n += 1.0
-            out[y, x] = t / n
-    return out
-
-
-def _fit(blocks: list[_Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool) -> list[Predictor]:
+def _fit(blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool) -> list[Predictor]:
     """Quantised predictors: of the radius at which fewer error bits still pay for more coefficients, and a near one.
 
     The error that the equations promise flatters many coefficients, most of all in a loop.
     """
-    weight = _total_weight(blocks)
+    weight = total_weight(blocks)
     found: list[tuple[float, int, F64, float]] = []
     for r in radii:
         inside = _taps_within(radii[-1], r)
@@ -384,7 +276,8 @@ def _fit(blocks: list[_Block], equations: _Normal, radii: list[int], n_pixels: i
     for _, r, coefs, error in found:
         if r in chosen:
             some = equations.within(_taps_within(radii[-1], r))
-            c, gram = (coefs, some.gram) if exact else _shrink(some, coefs, r, error, n_pixels)
+            is_sound = not exact and np.isfinite(some.gram).all()
+            c, gram = _shrink(some, coefs, r, error, n_pixels) if is_sound else (coefs, some.gram)
             out.append(quantise_predictor(c, r, gram, error, n_pixels)[0])
     return out
 
@@ -404,7 +297,10 @@ def _shrink(equations: _Normal, coefs: F64, radius: int, error: float, n_pixels:
     for _ in range(SHRINK_TURNS):
         variance = np.maximum((np.bincount(rings, c * c + spread) / np.maximum(counts, 1))[rings], LEAST_VARIANCE)
         gram = equations.gram + np.diag(scale / variance + ridge)
-        inverse = np.linalg.inv(gram)
+        try:
+            inverse = np.linalg.inv(gram)
+        except np.linalg.LinAlgError:
+            return coefs, equations.gram
         c = inverse @ equations.right
         spread = scale * np.diag(inverse)
     return c, gram

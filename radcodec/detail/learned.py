@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
-from radcodec.detail.fit import local_error
+from radcodec.detail.blocks import local_error
 from radcodec.detail.maps import (
     LOOP_UNIT,
     MAX_FLOAT_SHRINK,

@@ -17,6 +17,7 @@ MAX_SHIFT = 40
 MAX_COEFFICIENT = 1 << 46
 RICE_LIMIT = 24
 RICE_ESCAPE_BITS = 48
+RIDGES = tuple(10.0**e for e in range(-16, 1))  # of the mean diagonal
 PATIENCE = 12  # precisions without gain after which the search ends
 FIRST_MEAN = 16  # of the running mean that Rice parameters follow, in sixteenths
 
@@ -71,6 +72,8 @@ def quantise_predictor(coefs: F64, radius: int, gram: F64, error: float, n_pixel
     """
     order = np.array(coding_order(radius))
     lower = _lower(gram)
+    if lower is None or not np.isfinite(coefs).all():
+        return Predictor(radius=radius, shift=0, integers=np.zeros(len(coefs), np.int64)), np.inf
     best, best_bits, best_shift = np.zeros(len(coefs), np.int64), np.inf, 0
     for shift in range(MAX_SHIFT + 1):
         rounded, added = round_to_plane(coefs * 2.0**shift, lower * 2.0**-shift)
@@ -85,14 +88,17 @@ def quantise_predictor(coefs: F64, radius: int, gram: F64, error: float, n_pixel
     return Predictor(radius=radius, shift=best_shift, integers=best), best_bits
 
 
-def _lower(gram: F64) -> F64:
-    """Cholesky factor [n, n] of a normal matrix, with the least ridge at which it exists."""
-    ridge = 1e-16 * float(np.trace(gram)) / len(gram)
-    while True:
+def _lower(gram: F64) -> F64 | None:
+    """Cholesky factor [n, n] of a normal matrix, with the least ridge at which it exists; None where there is none."""
+    diagonal = float(np.trace(gram)) / len(gram)
+    for ridge in RIDGES:
         try:
-            return np.asarray(np.linalg.cholesky(gram + ridge * np.eye(len(gram))))
+            lower = np.linalg.cholesky(gram + ridge * diagonal * np.eye(len(gram)))
         except np.linalg.LinAlgError:
-            ridge *= 10.0
+            continue
+        if np.isfinite(lower).all():
+            return np.asarray(lower)
+    return None
 
 
 @njit(cache=True, nogil=True)

@@ -88,17 +88,16 @@ def test_border_sets_of_an_autoregression(radius: int, border: int) -> None:
         + [whole] * (border + 1)  # the last columns: the taps that are missing have no weight anyway
     )
     for i, wanted in enumerate(expected, 1):
-        if i <= 1 + border:
+        side, n = divmod(i - 1, border + 1)
+        if side == 0:
             rows_above = taps.above[i].reshape(radius, 2 * radius + 1)
-            inner = slice(radius - border, radius + border + 1)
-            assert np.count_nonzero(rows_above) == np.count_nonzero(rows_above[radius - border :, inner])
-            above = rows_above[radius - border :, inner].ravel()
-        elif i <= 2 + 2 * border:
-            above = taps.left[:, i - 2 - border]
+            inner = rows_above[radius - border :, radius - border : radius + border + 1]
+            assert np.count_nonzero(rows_above) == np.count_nonzero(inner)
+            above = inner.ravel()
+        elif n == radius:
+            continue  # no pixel is that far from the edge and still within the reach
         else:
-            above = taps.right[:, radius - 1 - (i - 3 - 2 * border)] if i - 3 - 2 * border < radius else None
-        if above is None:
-            continue
+            above = taps.left[:, n] if side == 1 else taps.right[:, radius - 1 - n]
         assert not taps.own[i][: radius - border].any()
         found = two_dimensional(np.concatenate([above, taps.own[i][radius - border :]]), border)
         assert found == pytest.approx(wanted, abs=1e-7)

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radcodec.detail.bits import BitReader, BitWriter
-from radcodec.detail.fit import Predictor, solve_ridge, tap_offsets
+from radcodec.detail.borders import tap_offsets
+from radcodec.detail.fit import solve_ridge
+from radcodec.detail.rounding import Predictor
 from radcodec.detail.kernels import class_of, float_quantum, table_of
 from radcodec.detail.maps import dither_values
 from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
@@ -69,14 +71,16 @@ def test_solver_drops_lost_unknowns() -> None:
 
 
 def test_classes_and_tables_by_hand() -> None:
-    """quarter(1.0) is 0, one octave is four classes; a scale of 4 bins is table 64, of 1/64 bin table 0."""
+    """quarter(1.0) is 0, one octave is four classes; a scale of one bin is table 64, an octave is eight tables."""
     assert class_of(1.0, 0) == 40
     assert class_of(2.0, 0) == 44
     assert class_of(1.25, 0) == 41
     assert class_of(1e300, 0) == 79
-    assert table_of(4.0, 0) == 64
-    assert table_of(4.5, 0) == 65
-    assert table_of(1 / 64, 0) == 0
+    assert table_of(1.0, 0) == 64
+    assert table_of(1.125, 0) == 65
+    assert table_of(4.0, 0) == table_of(32.0, 3) == 80
+    assert table_of(1 / 256, 0) == table_of(1e-9, 0) == 0
+    assert table_of(1e9, 0) == 87
 
 
 def test_quantum_by_hand() -> None:
@@ -109,7 +113,9 @@ def test_bad_tables_are_refused() -> None:
     """Garbage and rows with a wrong sum raise ModelMismatchError."""
     with pytest.raises(ModelMismatchError, match="zstd frame"):
         unpack_tables(b"not tables")
-    counts = np.full((1, 72, 8, 128), TOTAL // 128, np.uint32)
+    counts = np.full((1, 88, 9, 128), TOTAL // 128, np.uint32)
     counts[0, 0, 0, 0] += 1
     with pytest.raises(ModelMismatchError, match="summing"):
         unpack_tables(pack_tables(counts))
+    with pytest.raises(ModelMismatchError, match=r"\[n, 88, 9, 128\], found \(1, 72, 8, 128\)"):
+        unpack_tables(pack_tables(counts[:, :72, :8]))

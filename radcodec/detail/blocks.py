@@ -1,0 +1,132 @@
+"""Fitting blocks: pieces of an image with the windows, targets and weights of their pixels (design note 0004)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+from numpy.lib.stride_tricks import sliding_window_view
+
+from radcodec.detail.kernels import predict_above
+
+F64 = npt.NDArray[np.float64]
+
+EDGES = 8  # radii that an image must span for the pixels at its edges to be left out
+BLOCK = 64  # side of a fitting block in pixels
+MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
+ERROR_REACH = 4  # pixels to each side that a local error is averaged over
+
+
+@dataclass(slots=True, kw_only=True)
+class Block:
+    """One fitting block: padded [radius + h, w + 2 radius], its targets [h, w] and their weights [h, w]."""
+
+    padded: F64
+    target: F64
+    weight: F64
+
+
+def cut_blocks(
+    image: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    to_window: Callable[[npt.NDArray[Any]], F64],
+    radius: int,
+) -> list[Block]:
+    """Blocks of together about MAX_PIXELS pixels, spread evenly over the planes."""
+    n_planes, height, width = image.shape
+    rows, cols = -(-height // BLOCK), -(-width // BLOCK)
+    total = n_planes * rows * cols
+    wanted = max(1, min(total, MAX_PIXELS * rows * cols // (height * width)))
+    blocks = []
+    for i in np.linspace(0, total - 1, wanted).round().astype(np.int64).tolist():
+        p, rest = divmod(i, rows * cols)
+        by, bx = divmod(rest, cols)
+        y0, y1, x0, x1 = by * height // rows, (by + 1) * height // rows, bx * width // cols, (bx + 1) * width // cols
+        top, left, right = max(0, y0 - radius), max(0, x0 - radius), min(width, x1 + radius)
+        values = to_window(image[p, top:y1, left:right])
+        known = np.ones(values.shape, np.bool_) if special is None else ~special[p, top:y1, left:right]
+        padded = np.zeros((radius + y1 - y0, x1 - x0 + 2 * radius))
+        padded[top - y0 + radius :, left - x0 + radius : right - x0 + radius] = np.where(known, values, 0.0)
+        inside = (slice(y0 - top, None), slice(x0 - left, x0 - left + x1 - x0))
+        target = padded[radius:, radius : radius + x1 - x0].copy()  # also where a view of it would be contiguous
+        weight = known[inside].astype(np.float64)
+        if image.shape[1] >= EDGES * radius and image.shape[2] >= EDGES * radius:
+            weight[: max(0, radius - y0)] = 0.0  # these pixels have predictors of their own
+            weight[:, : max(0, radius - x0)] = 0.0
+            weight[:, max(0, width - radius - x0) :] = 0.0
+        blocks.append(Block(padded=padded, target=target, weight=weight))
+    return blocks
+
+
+def design_matrix(block: Block, radius: int, dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
+    """Design matrix [taps, h * w] of a block for a radius up to the one it is padded for."""
+    height, width = block.target.shape
+    spare = block.padded.shape[0] - height - radius
+    padded = block.padded[spare:, spare : spare + width + 2 * radius].astype(dtype)
+    views = sliding_window_view(padded, (height, width))  # [radius + 1, 2 radius + 1, h, w]
+    above = views[:radius].reshape(-1, height * width)
+    own = views[radius, :radius].reshape(-1, height * width)
+    return np.concatenate([above, own])
+
+
+def scale_blocks(blocks: list[Block], largest: float) -> list[Block]:
+    """The blocks in units of their largest value: coefficients have no unit, and sums of squares stay in range."""
+    for b in blocks:
+        b.padded /= largest
+        b.target /= largest
+    return blocks
+
+
+def total_weight(blocks: list[Block]) -> float:
+    """Sum of the weights."""
+    return sum(float(b.weight.sum()) for b in blocks)
+
+
+@njit(cache=True, nogil=True)
+def _predict_row(padded: F64, y: int, radius: int, coefs: F64, out: F64) -> None:
+    """Fill out [w] with the predictions of row y of a block whose pixels are all known."""
+    predict_above(padded, y, radius, coefs, out)
+    first = radius * (2 * radius + 1)
+    for x in range(out.shape[0]):
+        for k in range(radius):
+            out[x] += coefs[first + k] * padded[y + radius, x + k]
+
+
+@njit(cache=True, nogil=True)
+def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
+    """Sum of weight * squared prediction error over a block."""
+    height, width = weight.shape
+    predicted = np.empty(width)
+    total = 0.0
+    for y in range(height):
+        _predict_row(padded, y, radius, coefs, predicted)
+        for x in range(width):
+            total += weight[y, x] * (padded[y + radius, x + radius] - predicted[x]) ** 2
+    return total
+
+
+@njit(cache=True, nogil=True)
+def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool_]) -> F64:
+    """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
+    height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
+    error = np.empty((height, width))
+    predicted = np.empty(width)
+    for y in range(height):
+        _predict_row(padded, y, radius, coefs, predicted)
+        for x in range(width):
+            error[y, x] = abs(padded[y + radius, x + radius] - predicted[x]) if known[y, x] else 0.0
+    out = np.empty((height, width))
+    for y in range(height):
+        for x in range(width):
+            t, n = 0.0, 1e-30
+            for yy in range(max(0, y - ERROR_REACH), min(height, y + ERROR_REACH + 1)):
+                for xx in range(max(0, x - ERROR_REACH), min(width, x + ERROR_REACH + 1)):
+                    if known[yy, xx]:
+                        t += error[yy, xx]
+                        n += 1.0
+            out[y, x] = t / n
+    return out
