@@ -70,7 +70,7 @@ def predictor_params() -> bytes:
     """PARAMS of one image with a predictor block that is right."""
     block = ref.hashlib.sha256((ref.MODELS / "detail.tables").read_bytes()).digest()[:8] + struct.pack("<d", 0.0)
     # Four zeros, Rice coded with k = 0 as the mean starts at 16: four 0 bits.
-    block += leb(1) + bytes([1, 0]) + leb(1) + b"\0"
+    block += leb(1) + bytes([1, 0, 0, 0]) + leb(1) + b"\0"
     return b"\0" + leb(0) + leb(0) + leb(len(block)) + block
 
 
