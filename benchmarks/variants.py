@@ -4,8 +4,8 @@ This is the one place of the benchmarks that knows the library's inside. A varia
 a context in which ``radcodec.encode`` and ``radcodec.decode`` work as that variant. A new one is a line in ``VARIANTS``
 where a constant or a compiled function is replaced::
 
-    "closed loop off": lambda: constant("radcodec.detail.fit", "CLOSED_LOOP", False),
-    "border predictors off": lambda: compiled(border_of=always_zero),
+    "borders off": lambda: constant("radcodec.detail.stream", "MAX_BORDER", 0),
+    "no adaptation": lambda: compiled(RATES=np.zeros_like(RATES)),
 
 A hook whose target is gone raises HookError, so that no variant silently measures the default.
 Everything is decoded in the same context: a variant's streams are not files of the format.
@@ -175,11 +175,16 @@ FREEDOMS = (np.inf, 8.0, 4.0, 2.2)  # the forms that the learned tables start fr
 
 VARIANTS: dict[str, Callable[[], Context]] = {
     "default": nullcontext,
-    **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 3, 4, 6, 8, 12, 16)},
+    **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 4, 8, 12, 16)},
     "parametric tables": partial(parametric, *FREEDOMS),
     "Gaussian tables": partial(parametric, np.inf),
     "one class": one_class,
     "one class, Gaussian tables": lambda: both(one_class(), parametric(np.inf)),
     "no adaptation": no_adaptation,
     "reweighting off": lambda: constant("radcodec.detail.fit", "MAX_TURNS", 1),
+    "closed loop off": lambda: both(
+        constant("radcodec.detail.learned", "LOOP_LEVEL", -(10**6)), constant("radcodec.detail.fit", "COARSE", 0.0001)
+    ),
+    "borders off": lambda: constant("radcodec.detail.stream", "MAX_BORDER", 0),
+    "shrinkage off": lambda: called(("radcodec.detail.fit", "_shrink"), instead=lambda e, c, *_: (c, e.gram)),
 }

@@ -270,7 +270,7 @@ def _fit(blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: in
         coefs, error = _solve(blocks, some, radii[-1], inside, exact)
         error = max(error, 1e-300)
         bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)[1]
-        found.append((bits + 0.5 * n_pixels * np.log2(error / weight), r, coefs[inside], error))
+        found.append((bits + 0.5 * n_pixels * (np.log2(error) - np.log2(weight)), r, coefs[inside], error))
     chosen = {min(found)[1], min(f for f in found if f[1] <= max(NEAR_RADIUS, radii[0]))[1]}
     out = []
     for _, r, coefs, error in found:

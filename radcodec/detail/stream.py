@@ -91,7 +91,7 @@ def fit_image(
     trial = _Trial(image, special, bound, fill)
     best = min(candidates, key=trial.bits) if len(candidates) > 1 else candidates[0]
     border = min(best.radius, MAX_BORDER)
-    reaches = {border, min(best.radius, NEAR_REACH), best.radius}
+    reaches = {border, min(best.radius, NEAR_REACH), best.radius} if border else set()
     best = min([best, *(replace(best, border=border, reach=reach) for reach in sorted(reaches))], key=trial.bits)
     return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -136,12 +137,12 @@ def encoder_digests() -> dict[str, str]:
     for name in ("model_float", "model_int", "model_loop"):
         tables, symbols = np.zeros(size, np.uint16), np.zeros(size, np.uint8)
         out = (tables, symbols, np.zeros(8 * size + kernels.RAW_SPARE, np.uint8))
-        values = real if name == "model_float" else np.zeros(shape, np.int64) if name == "model_loop" else whole
+        values: Any = real if name == "model_float" else np.zeros(shape, np.int64) if name == "model_loop" else whole
         if name == "model_float":
             status, n, bits = model.model_float(values, SPECIAL, taps, np.array([-3, 1, -52, 52], np.int64), 0.1, *out)
         else:
             loop = name == "model_loop"
-            rest = (real * 40.0, SPECIAL, gain, nothing) if loop else (nothing, SPECIAL, gain, dither)
+            rest: Any = (real * 40.0, SPECIAL, gain, nothing) if loop else (nothing, SPECIAL, gain, dither)
             setting = np.array([-4 if loop else 28, 10, 0, 0], np.int64)
             status, n, bits = model.model_int(values, *rest, taps, setting, 0.1, *out)
         assert (status, n) == (kernels.OK, size - SPECIAL.sum())

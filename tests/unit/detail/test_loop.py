@@ -10,6 +10,7 @@ import pytest
 from radcodec.detail import stream
 from radcodec.detail.learned import encode_learned, model
 from radcodec.detail.maps import MapKind, TileBound
+from radcodec.detail.plain import LEARNED
 from radcodec.detail.predictors import Predictors
 from radcodec.detail.prepare import prepare
 from radcodec.simulate import simulate_image
@@ -56,7 +57,7 @@ def test_bound_holds_and_again_changes_nothing(image: Any, share: float, code: s
     bound = TileBound(error=error, map=uneven(tile.shape, error) if varies else None)
     restored, data, _ = coded(tile, special, bound)
     if share >= (1.0 if varies else 0.5):
-        assert data[:3] == bytes([stream.LEARNED, 0, MapKind.LOOP])
+        assert data[:3] == bytes([LEARNED, 0, MapKind.LOOP])
     known = np.ones(tile.shape, bool) if special is None else ~special
     wrong = np.abs(restored.astype("f8") - tile.astype("f8"))
     assert (wrong <= (error if bound.map is None else bound.map))[known].all()

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from radcodec.detail.bits import BitReader, BitWriter
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.fit import solve_ridge
-from radcodec.detail.rounding import Predictor
 from radcodec.detail.kernels import class_of, float_quantum, table_of
 from radcodec.detail.maps import dither_values
 from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
+from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import TOTAL, default_tables, pack_tables, unpack_tables
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pytest
 
 from radcodec.detail.borders import tap_offsets
-from radcodec.detail.predictors import HEAD, Predictors, coding_order, pack_predictors
-from radcodec.detail.rounding import Predictor, quantise_predictor, rice_bits, round_to_plane
+from radcodec.detail.predictors import HEAD, Predictors, pack_predictors
+from radcodec.detail.rounding import Predictor, coding_order, quantise_predictor, rice_bits, round_to_plane
 from radcodec.detail.tables import default_tables
 
 F64 = npt.NDArray[np.float64]
@@ -49,8 +49,8 @@ def test_rounding_tells_what_it_costs(seed: int) -> None:
 def test_rounding_beats_the_nearest_integers_where_taps_are_alike() -> None:
     """Neighbours in a broad beam are nearly equal, so that their coefficients' errors should cancel."""
     gram, right = smooth_gram(3, 1)
-    coefs = np.linalg.solve(gram, right)
-    lower = np.linalg.cholesky(gram)
+    coefs: F64 = np.linalg.solve(gram, right).astype(np.float64)
+    lower: F64 = np.linalg.cholesky(gram).astype(np.float64)
     for shift in (2, 4, 6, 8):
         x = coefs * 2.0**shift
         out, added = round_to_plane(x, lower)
@@ -81,7 +81,7 @@ def test_rice_bits_by_hand() -> None:
 def test_more_pixels_pay_for_finer_coefficients() -> None:
     """The shift grows with the number of pixels, and the integers stay near the coefficients."""
     gram, right = smooth_gram(2, 1)
-    coefs = np.linalg.solve(gram, right)
+    coefs: F64 = np.linalg.solve(gram, right).astype(np.float64)
     error = float(1.0 + 1e-4 - right @ coefs)
     shifts = []
     for n in (100, 10_000, 10**6, 10**8):
