@@ -51,7 +51,7 @@ def _quick_size(tile: Tile, method: Callable[[Tile, int], bytes]) -> float:
     rows = np.flatnonzero(np.arange(tile.shape[1]) % (4 * LOOK_ROWS) < LOOK_ROWS)
     half = len(rows) // 2
     first, both = (len(method(tile[:, some], QUICK_LEVEL)) for some in (rows[:half], rows))
-    return both + (both - first) * (tile.shape[1] - len(rows)) / (len(rows) - half)
+    return float(both + (both - first) * (tile.shape[1] - len(rows)) / (len(rows) - half))
 
 
 def encode_raw(tile: Tile) -> bytes:
