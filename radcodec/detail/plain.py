@@ -14,7 +14,7 @@ from radcodec.zstd import unpack_frame
 
 RAW, SHUFFLED, LEARNED, PACKED = 0, 1, 2, 3
 QUICK_LEVEL, BEST_LEVEL = 1, 19
-PROMISE = 1.5  # a quick size up to this multiple of the size to beat is worth the best level
+PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 LARGE_TILE = 1 << 16  # samples from which a quarter is looked at
 LOOK_ROWS = 8
 
