@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.datasets import Image, images, sigma
 from benchmarks.measure import measure
 from benchmarks.rivals.ours import Radcodec
-from benchmarks.rows import append_row, image_cells, rows_done
+from benchmarks.rows import append_row, image_cells, rows_done, size_cells
 from benchmarks.variants import VARIANTS, HookError
 
 COLUMNS = (
@@ -45,10 +45,7 @@ def variant_cells(image: Image, max_error: float | None, repeats: int) -> dict[s
     except RadcodecError as err:
         return {"status": f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")}
     size = image.samples.size
-    return {
-        "status": "ok" if got.holds else "demand not met",
-        "bytes": got.size_bytes,
-        "bits_per_pixel": f"{8 * got.size_bytes / size:.5f}",
+    return size_cells(got, size) | {
         "encode_mpix_s": f"{size / 1e6 / got.encode_s:.4f}",
         "decode_mpix_s": f"{size / 1e6 / got.decode_s:.4f}",
     }

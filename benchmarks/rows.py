@@ -9,6 +9,7 @@ from typing import TextIO
 
 from benchmarks import machine
 from benchmarks.datasets import Image
+from benchmarks.measure import Measurement
 
 
 def open_csv(file: TextIO, columns: Sequence[str]) -> csv.DictWriter[str]:
@@ -40,3 +41,12 @@ def image_cells(image: Image, *, chosen: str, commit: str) -> dict[str, object]:
         "data_sha256": image.sha256, "shape": "x".join(map(str, image.samples.shape)),
         "dtype": str(image.samples.dtype), "pixels": image.samples.size,
     }  # fmt: skip
+
+
+def size_cells(got: Measurement, pixels: int) -> dict[str, object]:
+    """Cells on how small a stream is, and whether it does what was asked of it."""
+    return {
+        "status": "ok" if got.holds else "demand not met",
+        "bytes": got.size_bytes,
+        "bits_per_pixel": f"{8 * got.size_bytes / pixels:.5f}",
+    }

@@ -11,7 +11,7 @@ from benchmarks.files import absolute_error, gzip_file, measure_file
 from benchmarks.measure import measure
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Rival, Track, Unsupported
-from benchmarks.rows import open_csv, rows_done
+from benchmarks.rows import open_csv, rows_done, size_cells
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
@@ -40,10 +40,7 @@ def row_of(rival: Rival, samples: Array, max_error: float | None, repeats: int) 
         return None
     except Exception as err:  # whatever a foreign codec throws is its result
         return {"status": f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")}
-    return {
-        "status": "ok" if got.holds else "demand not met",
-        "bytes": got.size_bytes,
-        "bits_per_pixel": f"{8 * got.size_bytes / samples.size:.5f}",
+    return size_cells(got, samples.size) | {
         "max_error": f"{got.max_error:.9g}",
         "rmse": f"{got.rmse:.9g}",
         "encode_s": f"{got.encode_s:.6f}",

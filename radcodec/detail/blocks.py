@@ -41,7 +41,7 @@ def cut_blocks(
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
     total = n_planes * rows * cols
     wanted = max(1, min(total, MAX_PIXELS * rows * cols // (height * width)))
-    blocks = []
+    blocks, inner = [], []
     for i in np.linspace(0, total - 1, wanted).round().astype(np.int64).tolist():
         p, rest = divmod(i, rows * cols)
         by, bx = divmod(rest, cols)
@@ -54,11 +54,15 @@ def cut_blocks(
         inside = (slice(y0 - top, None), slice(x0 - left, x0 - left + x1 - x0))
         target = padded[radius:, radius : radius + x1 - x0].copy()  # also where a view of it would be contiguous
         weight = known[inside].astype(np.float64)
+        blocks.append(Block(padded=padded, target=target, weight=weight.copy()))
         if image.shape[1] >= EDGES * radius and image.shape[2] >= EDGES * radius:
             weight[: max(0, radius - y0)] = 0.0  # these pixels have predictors of their own
             weight[:, : max(0, radius - x0)] = 0.0
             weight[:, max(0, width - radius - x0) :] = 0.0
-        blocks.append(Block(padded=padded, target=target, weight=weight))
+        inner.append(weight)
+    if 2.0 * sum(float(w.sum()) for w in inner) >= total_weight(blocks):  # else most of the image is an edge
+        for b, weight in zip(blocks, inner, strict=True):
+            b.weight = weight
     return blocks
 
 

@@ -90,6 +90,22 @@ def _lag(r: F64, dy: int, dx: int) -> float:
 
 
 @njit(cache=True, nogil=True)
+def substitute(lower: F64, z: F64) -> None:
+    """Turn z [n] into the solution of L L^T x = z, L the lower triangle of ``lower`` [n, n]; ascending sums."""
+    n = z.shape[0]
+    for m in range(n):
+        t = z[m]
+        for h in range(m):
+            t -= lower[m, h] * z[h]
+        z[m] = t / lower[m, m]
+    for m in range(n - 1, -1, -1):
+        t = z[m]
+        for h in range(m + 1, n):
+            t -= lower[h, m] * z[h]
+        z[m] = t / lower[m, m]
+
+
+@njit(cache=True, nogil=True)
 def best_coefficients(r: F64, dys: npt.NDArray[np.int64], dxs: npt.NDArray[np.int64]) -> tuple[bool, F64]:
     """(whether they exist, coefficients [n]) that predict a pixel best from the taps (dys, dxs) [n]."""
     n = dys.shape[0]
@@ -111,16 +127,7 @@ def best_coefficients(r: F64, dys: npt.NDArray[np.int64], dxs: npt.NDArray[np.in
             factor = a[m, k]
             for h in range(k + 1, m + 1):
                 a[m, h] -= factor * a[h, k]
-    for m in range(n):
-        t = z[m]
-        for h in range(m):
-            t -= a[m, h] * z[h]
-        z[m] = t / a[m, m]
-    for m in range(n - 1, -1, -1):
-        t = z[m]
-        for h in range(m + 1, n):
-            t -= a[h, m] * z[h]
-        z[m] = t / a[m, m]
+    substitute(a, z)
     return bool(np.isfinite(z).all()), z
 
 

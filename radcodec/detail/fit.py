@@ -20,6 +20,7 @@ import numpy.typing as npt
 from numba import njit
 
 from radcodec.detail.blocks import (
+    EDGES,
     Block,
     cut_blocks,
     design_matrix,
@@ -28,7 +29,7 @@ from radcodec.detail.blocks import (
     total_weight,
     weighted_error,
 )
-from radcodec.detail.borders import tap_offsets
+from radcodec.detail.borders import substitute, tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
 from radcodec.parallel import ordered_map
 
@@ -83,27 +84,31 @@ def fit_predictors(
         predicts from has errors of up to half a step, taken as white noise of several sizes.
     """
     radius = max((r for r in RADII if r <= max_radius), default=1)
-    while radius > 1 and 2 * radius * (radius + 1) * PIXELS_A_TAP > image.size:
+    n_pixels = image.size if special is None else image.size - int(np.count_nonzero(special))
+    side = min(image.shape[1:])
+    while radius > 1 and (
+        2 * radius * (radius + 1) * PIXELS_A_TAP > n_pixels or (radius > NEAR_RADIUS and EDGES * radius > side)
+    ):
         radius = RADII[RADII.index(radius) - 1]
     blocks = cut_blocks(image, special, to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
-    if sum(float(b.weight.sum()) for b in blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
+    if total_weight(blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
         return []
     with _one_blas_thread():
         level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)
         radii = [r for r in RADII if r <= radius]
         if to_smooth is None or level > np.log2(COARSE / largest):
-            return _fit(blocks, _normal_equations(blocks, radius, exact, threads), radii, image.size, exact)
+            return _fit(blocks, _normal_equations(blocks, radius, exact, threads), radii, n_pixels, exact)
         smooth = scale_blocks(cut_blocks(image, special, to_smooth, radius), largest)
         for b, weighted in zip(smooth, blocks, strict=True):
             b.weight = weighted.weight
         equations = _normal_equations(smooth, radius, exact, threads)
         noise = total_weight(smooth) / largest**2
-        found = _fit(smooth, equations.noisy(NOISES[0] * noise), radii, image.size, exact)
+        found = _fit(smooth, equations.noisy(NOISES[0] * noise), radii, n_pixels, exact)
         near = equations.within(_taps_within(radius, min(radius, NEAR_RADIUS)))
         radii = [r for r in radii if r <= NEAR_RADIUS]
         for n in NOISES[1:]:
-            found += _fit(smooth, near.noisy(n * noise), radii, image.size, exact)
+            found += _fit(smooth, near.noisy(n * noise), radii, n_pixels, exact)
         return found
 
 
@@ -244,16 +249,7 @@ def _cholesky_solve(a: F64, b: F64) -> F64:
             b[j] = 0.0
             for k in range(j):
                 a[j, k] = 0.0
-    for i in range(n):
-        t = b[i]
-        for k in range(i):
-            t -= a[i, k] * b[k]
-        b[i] = t / a[i, i]
-    for i in range(n - 1, -1, -1):
-        t = b[i]
-        for k in range(i + 1, n):
-            t -= a[k, i] * b[k]
-        b[i] = t / a[i, i]
+    substitute(a, b)
     return b
 
 

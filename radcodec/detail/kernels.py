@@ -1,9 +1,10 @@
 """Compiled loops of the detail layer: prediction, scale context and symbols (docs/format.md, 8.3 to 8.6).
 
-Encoder and decoder share every scalar step through inlined functions, so that they cannot drift apart. Nothing here
-uses fast-math: each sum has one order, and LLVM contracts no product and sum into a fused one unless told to. The
-loop over a row's pixels is the SIMD loop: the taps of the rows above are added for the whole row at once, each pixel
-in the order of the taps; only the taps of the pixel's own row wait for its neighbours.
+Encoder and decoder share every scalar step, so that they cannot drift apart; LLVM inlines these small functions, which
+compiles faster than numba's own inlining. Nothing here uses fast-math: each sum has one order, and LLVM contracts no
+product and sum into a fused one unless told to. The loop over a row's pixels is the SIMD loop: the taps of the rows
+above are added for the whole row at once, each pixel in the order of the taps; only the taps of the pixel's own row
+wait for its neighbours.
 """
 
 # numba compiles these functions: their annotations document, and mypy checks them as plain Python.

@@ -54,8 +54,10 @@ def prepare(
     is_loop_better tells from the steps of a bounded float tile whether a loop should be tried.
     """
     if bound is not None:
-        bounded = _prepare_float_steps if tile.dtype.kind == "f" else _prepare_int_steps
-        work = bounded(tile, special, bound, is_loop_better)
+        if tile.dtype.kind == "f":
+            work = _prepare_float_steps(tile, special, bound, is_loop_better)
+        else:
+            work = _prepare_int_steps(tile, special, bound)
         if work is not None:
             return work
     if tile.dtype.kind != "f":
@@ -121,7 +123,7 @@ def settle(tile: Tile, special: Mask | None, bound: TileBound, work: Work) -> Wo
     return replace(work, patches=patches) if patches.size <= tile.size // MOST_PATCHES else None
 
 
-def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound, _: Callable[[Work], bool]) -> Work | None:
+def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
     """Step numbers of an integer tile, or None where too many samples would need a patch."""
     sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
     few = tile.size // MOST_PATCHES
