@@ -107,6 +107,11 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def take_interrupts() -> None:
+    """Let the child see Ctrl-C as from a terminal: what a shell starts in the background ignores it and so do heirs."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("delay", [0.6, 2.0])
 @pytest.mark.parametrize("threads", ["1", "2"])
 def test_interrupt(large: Path, tmp_path: Path, delay: float, threads: str) -> None:
@@ -114,7 +119,9 @@ def test_interrupt(large: Path, tmp_path: Path, delay: float, threads: str) -> N
     target = tmp_path / "out.rcz"
     target.write_bytes(b"precious")
     command = [*COMMAND, "compress", str(large), str(target), "--overwrite", "--threads", threads]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=take_interrupts
+    ) as process:
         time.sleep(delay)
         assert process.poll() is None, "the file is too small for this test"
         process.send_signal(signal.SIGINT)
