@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from collections.abc import Callable
@@ -99,9 +98,7 @@ def encode(
         tile=tile,
         dither=dither,
     )
-    out = io.BytesIO()
-    encode_array(np.asarray(array), options).write_to(out)
-    return out.getvalue()
+    return encode_array(np.asarray(array), options).to_bytes()
 
 
 def decode(data: Source, *, threads: int | None = None) -> npt.NDArray[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import time
@@ -121,10 +120,8 @@ def estimate_ladder(
 
 def _round_trip(sample: Pixels, options: EncodeOptions) -> tuple[Pixels, int]:
     """What a sample restores to and how many bytes it takes."""
-    out = io.BytesIO()
-    size = encode_array(sample, options).write_to(out)
-    reader = Reader(out.getvalue(), count_tiles=count_tiles)
-    return decode_image(open_image(reader, 0), options.threads), size
+    data = encode_array(sample, options).to_bytes()
+    return decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads), len(data)
 
 
 def _noise_added(before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float) -> float | None:

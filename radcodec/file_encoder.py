@@ -45,6 +45,21 @@ class Encoded:
         dictionary = load_header_dictionary() if self.contents.kind is Kind.FITS else None
         return write_file(out, self.contents, dictionary=dictionary)
 
+    def to_bytes(self) -> bytes:
+        """The file, put together once from its streams: no buffer grows beside them."""
+        pieces = _Pieces()
+        self.write_to(pieces)  # type: ignore[arg-type]  # only write() is used
+        return b"".join(pieces)
+
+
+class _Pieces(list[bytes | memoryview]):
+    """A stream that keeps what it is given as it is."""
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Number of bytes that were given."""
+        self.append(data)
+        return len(data)
+
 
 class _Null:
     """A stream that keeps nothing."""

@@ -62,6 +62,7 @@ def fit_predictors(
     floor: float,
     exact: bool,
     max_radius: int,
+    thrift: float = 0.0,
     to_smooth: Callable[[npt.NDArray[Any]], F64] | None = None,
     threads: int = 1,
 ) -> list[Predictor]:
@@ -79,6 +80,8 @@ def fit_predictors(
         Whether values may be predictable far below their size, so that the fit needs all the precision there is.
     max_radius
         Largest radius to consider, 1 to 24.
+    thrift
+        Bits a pixel that a smaller radius may cost: each tap takes time in every pixel.
     to_smooth
         Gives window values before they are rounded to whole steps, for predictors of a loop at coarse steps: what it
         predicts from has errors of up to half a step, taken as white noise of several sizes.
@@ -98,18 +101,20 @@ def fit_predictors(
         level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)
         radii = [r for r in RADII if r <= radius]
         if to_smooth is None or level > np.log2(COARSE / largest):
-            return _fit(blocks, _normal_equations(blocks, radius, exact, threads), radii, n_pixels, exact)
+            return _fit(
+                blocks, _normal_equations(blocks, radius, exact, threads), radii, n_pixels, exact, thrift * n_pixels
+            )
         smooth = scale_blocks(cut_blocks(image, special, to_smooth, radius), largest)
         for b, weighted in zip(smooth, blocks, strict=True):
             b.weight = weighted.weight
         equations = _normal_equations(smooth, radius, exact, threads)
         noise = total_weight(smooth) / largest**2
-        found = _fit(smooth, equations.noisy(NOISES[0] * noise), radii, n_pixels, exact)
         near = equations.within(_taps_within(radius, min(radius, NEAR_RADIUS)))
-        radii = [r for r in radii if r <= NEAR_RADIUS]
-        for n in NOISES[1:]:
-            found += _fit(smooth, near.noisy(n * noise), radii, n_pixels, exact)
-        return found
+        near_radii = [r for r in radii if r <= NEAR_RADIUS]
+        jobs = [(equations.noisy(NOISES[0] * noise), radii)]
+        jobs += [(near.noisy(n * noise), near_radii) for n in NOISES[1:]]
+        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, exact, thrift * n_pixels), jobs, threads)
+        return [predictor for found in parts for predictor in found]
 
 
 def _one_blas_thread() -> Any:
@@ -253,10 +258,13 @@ def _cholesky_solve(a: F64, b: F64) -> F64:
     return b
 
 
-def _fit(blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool) -> list[Predictor]:
+def _fit(
+    blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool, spare: float
+) -> list[Predictor]:
     """Quantised predictors: of the radius at which fewer error bits still pay for more coefficients, and a near one.
 
-    The error that the equations promise flatters many coefficients, most of all in a loop.
+    The error that the equations promise flatters many coefficients, most of all in a loop. Of radii within ``spare``
+    bits of the best the smallest is taken.
     """
     weight = total_weight(blocks)
     found: list[tuple[float, int, F64, float]] = []
@@ -267,7 +275,8 @@ def _fit(blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: in
         error = max(error, 1e-300)
         bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)[1]
         found.append((bits + 0.5 * n_pixels * (np.log2(error) - np.log2(weight)), r, coefs[inside], error))
-    chosen = {min(found)[1], min(f for f in found if f[1] <= max(NEAR_RADIUS, radii[0]))[1]}
+    near = [f for f in found if f[1] <= max(NEAR_RADIUS, radii[0])]
+    chosen = {next(f[1] for f in some if f[0] <= min(some)[0] + spare) for some in (found, near)}
     out = []
     for _, r, coefs, error in found:
         if r in chosen:

@@ -187,11 +187,45 @@ def predict_own(window: F64, y: Int, x: Int, radius: Int, own: F64, p: float, li
     row = window[y + radius]
     for k in range(radius):
         p += own[k] * row[x + k]
-    if not p >= -limit:
-        p = -limit
-    if not p <= limit:
-        p = limit
+    if not abs(p) <= limit:  # hardly ever: a branch keeps it out of what the next pixel waits for
+        p = limit if p > limit else -limit
     return p
+
+
+@njit(cache=True, nogil=True)
+def complete_row(window: F64, y: Int, taps: Taps, sets: npt.NDArray[np.int64], acc: F64, limit: float) -> None:
+    """Complete acc [w] of ``predict_rows`` as ``predict_own`` does, for a row y whose values are all in the window."""
+    n, radius = acc.shape[0], taps.radius
+    row = window[y + radius]
+    side = taps.reach if sets[0] != sets[n // 2] else 0
+    own = taps.own[sets[n // 2]]
+    middle = acc[side : n - side]
+    for k in range(radius):
+        c, part = own[k], row[side + k : n - side + k]
+        for x in range(n - 2 * side):
+            middle[x] += c * part[x]
+    for i in range(2 * side):
+        x = i if i < side else n - 2 * side + i
+        own, p = taps.own[sets[x]], acc[x]
+        for k in range(radius):
+            p += own[k] * row[x + k]
+        acc[x] = p
+    for x in range(n):
+        p = acc[x]
+        p = p if p >= -limit else -limit
+        acc[x] = p if p <= limit else limit
+
+
+@njit(cache=True, nogil=True)
+def complete_errors(row: Any, acc: F64, floor: float) -> None:
+    """Complete acc [w] of ``error_above`` as ``expected_error`` does, for a row whose errors are all known."""
+    n = acc.shape[0]
+    for x in range(n):
+        t = acc[x] + 16.0 * row[x]
+        t += 21.0 * row[x + 1]
+        t += 31.0 * row[x + 2]
+        t += 63.0 * row[x + 3]
+        acc[x] = max(t * INV_WEIGHT, floor)
 
 
 @njit(cache=True)

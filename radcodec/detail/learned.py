@@ -140,27 +140,22 @@ def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelle
 
 def modelled_bits(done: Modelled, table_set: TableSet) -> float:
     """About the bits that a tile takes."""
-    return min(_sampled_bits(done.symbols, done.tables, table_set, 1)) + 8.0 * done.raw.size
+    return float(_symbol_bits(done.symbols, done.tables, table_set).min()) + 8.0 * done.raw.size
 
 
-def _sampled_bits(
-    symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet, stride: int
-) -> list[float]:
-    """Bits of the symbols with each shape of a table set, from every stride-th of them."""
-    at, what = tables[::stride], symbols[::stride].astype(np.intp)
-    costs = []
-    for cumulative in table_set.cumulative:
-        size = cumulative[at, what + 1] - cumulative[at, what]
-        costs.append(stride * float((24.0 - np.log2(size.astype(np.float64))).sum()))
-    return costs
+def _symbol_bits(
+    symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
+) -> npt.NDArray[np.float64]:
+    """Bits of the symbols with each shape of a table set."""
+    histogram = np.bincount(tables.astype(np.int64) * kernels.N_SYMBOLS + symbols, minlength=table_set.bits.shape[1])
+    return np.asarray(table_set.bits @ histogram.astype(np.float64))
 
 
 def _encode_words(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
 ) -> tuple[int, npt.NDArray[np.uint32]]:
     """The shape that codes the symbols in the fewest bits, and the ANS words it gives."""
-    stride = max(1, symbols.size // 32768)
-    shape = int(np.argmin(_sampled_bits(symbols, tables, table_set, stride)))
+    shape = int(np.argmin(_symbol_bits(symbols, tables, table_set)))
     words = np.empty(symbols.size + 2, np.uint32)
     count = encode_symbols(symbols, tables, table_set.cumulative[shape], words)
     return shape, words[:count]

@@ -1,4 +1,9 @@
-"""The encoder's pass over a tile: the symbol, its table and the raw bits of each pixel (docs/format.md, 8.5)."""
+"""The encoder's pass over a tile: the symbol, its table and the raw bits of each pixel (docs/format.md, 8.5).
+
+Row by row: first means and expected errors, then symbols, whose classes are all that waits for the pixel before. The
+means of a row whose values are all known wait for nothing, which leaves its taps to SIMD; in a loop, and beside special
+pixels, each waits for its neighbour.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +34,8 @@ from radcodec.detail.kernels import (
     begin_row,
     bits_of,
     class_of,
+    complete_errors,
+    complete_row,
     end_row,
     error_above,
     exp2,
@@ -42,6 +49,10 @@ from radcodec.detail.kernels import (
     unit_exponent,
     unit_mean,
 )
+
+Flags = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Octets = npt.NDArray[np.uint8]
 
 
 @njit(cache=True)
@@ -79,12 +90,8 @@ def _put_float(raw: npt.NDArray[np.uint8], pos: Int, a: float, m: Int, d: Int, z
 
 
 @njit(cache=True)
-def _put_symbol(raw: npt.NDArray[np.uint8], pos: Int, symbols: npt.NDArray[np.uint8], n: Int, k: Int) -> Int:
-    """Set symbol n for a bin k away from the base, with the escape's raw bits where it is far."""
-    if -63 <= k <= 63:
-        symbols[n] = k + 64
-        return pos
-    symbols[n] = 0
+def _put_escape(raw: npt.NDArray[np.uint8], pos: Int, k: Int) -> Int:
+    """Append the distance k of a bin that no symbol reaches."""
     q = 2 * k if k >= 0 else -2 * k - 1
     length = 0
     while (q >> length) > 0:
@@ -94,92 +101,291 @@ def _put_symbol(raw: npt.NDArray[np.uint8], pos: Int, symbols: npt.NDArray[np.ui
 
 
 @njit(cache=True, nogil=True)
+def _predict_known_float(
+    window: F64, y: Int, taps: Taps, sets: Ints, setting: Ints, values: F64, fill: float, mus: F64, row: F64
+) -> None:
+    """Complete mus [w] of a row of values [w] of which none is special, and fill its errors in row."""
+    n, z, mantissa = values.shape[0], setting[2], setting[3]
+    target = window[y + taps.radius, taps.radius : taps.radius + n]
+    for x in range(n):
+        target[x] = values[x] - fill
+    complete_row(window, y, taps, sets, mus, exp2(setting[1]))
+    for x in range(n):
+        mus[x] = fill + mus[x]
+        row[x + REACH] = max(abs(values[x] - mus[x]), exp2(unit_exponent(mus[x], z, mantissa) - 2))
+
+
+@njit(cache=True, nogil=True)
+def _predict_waiting_float(
+    window: F64,
+    y: Int,
+    taps: Taps,
+    sets: Ints,
+    setting: Ints,
+    values: F64,
+    special: Flags,
+    fill: float,
+    mus: F64,
+    row: F64,
+    context: F64,
+) -> None:
+    """Likewise pixel by pixel for a row with special [w] pixels; context [w] is completed too."""
+    radius, z, mantissa = taps.radius, setting[2], setting[3]
+    limit = exp2(setting[1])
+    for x in range(values.shape[0]):
+        pred = predict_own(window, y, x, radius, taps.own[sets[x]], mus[x], limit)
+        t = expected_error(row, x, context[x], TINY)
+        context[x] = t
+        if special[x]:
+            window[y + radius, x + radius] = pred
+            row[x + REACH] = t
+            continue
+        mu = fill + pred
+        mus[x] = mu
+        row[x + REACH] = max(abs(values[x] - mu), exp2(unit_exponent(mu, z, mantissa) - 2))
+        window[y + radius, x + radius] = values[x] - fill
+
+
+@njit(cache=True, nogil=True)
+def _code_float_row(
+    values: F64,
+    special: Flags,
+    setting: Ints,
+    mus: F64,
+    context: F64,
+    errors: F64,
+    means: F64,
+    counts: Ints,
+    tables: npt.NDArray[np.uint16],
+    symbols: Octets,
+    raw: Octets,
+    n: Int,
+    pos: Int,
+) -> tuple[Int, Int, Int]:
+    """Symbols, tables and raw bits of a row [w], special being empty or its special pixels; gives (status, n, pos)."""
+    level, z, mantissa = setting[0], setting[2], setting[3]
+    marked = special.shape[0] > 0
+    capacity = (raw.shape[0] - RAW_SPARE) * 8
+    for x in range(values.shape[0]):
+        if marked and special[x]:
+            continue
+        v, mu = values[x], mus[x]
+        c = class_of(context[x], level)
+        s = max(means[c], TINY)
+        u = unit_exponent(mu, z, mantissa)
+        d = max(u, exponent(s) - 2)
+        half = exp2(u - 1)
+        rho = (mu + (half if mu > 0.0 else (-half if mu < 0.0 else 0.0))) * exp2(-d)
+        fbase = np.floor(rho)
+        tables[n] = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
+        a = abs(v)
+        scaled = a * exp2(-d)
+        if scaled >= 2.0**53:
+            symbols[n] = 0
+            pos = _put(raw, pos, 63, 6)
+            pos = _put(raw, pos, bits_of(v), 64)
+        else:
+            m = np.int64(np.floor(scaled))
+            k = (m if v >= 0.0 else -m - 1) - np.int64(fbase)
+            symbols[n] = k + 64 if -63 <= k <= 63 else 0
+            if symbols[n] == 0:
+                pos = _put_escape(raw, pos, k)
+            pos = _put_float(raw, pos, a, m, d, z, mantissa)
+        n += 1
+        if pos > capacity:
+            return NO_SPACE, n, pos
+        means[c] = s + (errors[x] - s) * RATES[counts[c]]
+        counts[c] = min(counts[c] + 1, MAX_COUNT)
+    return OK, n, pos
+
+
+@njit(cache=True, nogil=True)
 def model_float(
     values: F64,
     special: npt.NDArray[np.bool_],
     taps: Taps,
-    setting: npt.NDArray[np.int64],
+    setting: Ints,
     fill: float,
     tables: npt.NDArray[np.uint16],
-    symbols: npt.NDArray[np.uint8],
-    raw: npt.NDArray[np.uint8],
+    symbols: Octets,
+    raw: Octets,
 ) -> tuple[Int, Int, Int]:
     """Model values [p, h, w] of a float tile in decoding order; gives (status, symbols, raw bits).
 
-    setting is (radius, level, clamp exponent, z, mantissa bits). Filled are tables [n] (table * 8 + phase), symbols [n]
+    setting is (level, clamp exponent, z, mantissa bits). Filled are tables [n] (table * 9 + phase), symbols [n]
     and raw, whose last RAW_SPARE bytes are spare.
     """
     planes, height, width = values.shape
-    radius, level, z, mantissa = taps.radius, setting[0], setting[2], setting[3]
-    limit = exp2(setting[1])
-    n_special = special.shape[0]
+    radius = taps.radius
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
     errors = np.empty((ROWS, width + 2 * REACH))
-    start = start_state(level, width, means, counts, errors)
-    above, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
-    capacity = (raw.shape[0] - RAW_SPARE) * 8
+    start = start_state(setting[0], width, means, counts, errors)
+    mus, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
+    nothing = np.empty(0, np.bool_)
     n, pos = 0, 0
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
         for y in range(height):
-            predict_rows(window, y, taps, above, sets)
+            predict_rows(window, y, taps, mus, sets)
             error_above(errors, y, context)
             begin_row(errors, y)
             row = errors[y % ROWS]
-            for x in range(width):
-                pred = predict_own(window, y, x, radius, taps.own[sets[x]], above[x], limit)
-                t = expected_error(row, x, context[x], TINY)
-                if n_special > 0 and special[p, y, x]:
-                    window[y + radius, x + radius] = pred
-                    row[x + REACH] = t
-                    continue
-                v = values[p, y, x]
-                mu = fill + pred
-                c = class_of(t, level)
-                s = max(means[c], TINY)
-                u = unit_exponent(mu, z, mantissa)
-                d = max(u, exponent(s) - 2)
-                half = exp2(u - 1)
-                rho = (mu + (half if mu > 0.0 else (-half if mu < 0.0 else 0.0))) * exp2(-d)
-                fbase = np.floor(rho)
-                tables[n] = table_of(s, d) * N_PHASES + phase_of(rho, fbase)
-                a = abs(v)
-                scaled = a * exp2(-d)
-                if scaled >= 2.0**53:
-                    symbols[n] = 0
-                    pos = _put(raw, pos, 63, 6)
-                    pos = _put(raw, pos, bits_of(v), 64)
-                else:
-                    m = np.int64(np.floor(scaled))
-                    k = (m if v >= 0.0 else -m - 1) - np.int64(fbase)
-                    pos = _put_symbol(raw, pos, symbols, n, k)
-                    pos = _put_float(raw, pos, a, m, d, z, mantissa)
-                n += 1
-                if pos > capacity:
-                    return NO_SPACE, n, pos
-                e = max(abs(v - mu), exp2(u - 2))
-                means[c] = s + (e - s) * RATES[counts[c]]
-                counts[c] = min(counts[c] + 1, MAX_COUNT)
-                row[x + REACH] = e
-                window[y + radius, x + radius] = v - fill
+            marked = special[p, y] if special.shape[0] > 0 and special[p, y].any() else nothing
+            if marked.shape[0] == 0:
+                _predict_known_float(window, y, taps, sets, setting, values[p, y], fill, mus, row)
+                complete_errors(row, context, TINY)
+            else:
+                _predict_waiting_float(window, y, taps, sets, setting, values[p, y], marked, fill, mus, row, context)
+            status, n, pos = _code_float_row(
+                values[p, y], marked, setting, mus, context, row[REACH:], means, counts, tables, symbols, raw, n, pos
+            )
+            if status != OK:
+                return status, n, pos
             end_row(errors, y, width)
     return OK, n, pos
 
 
 @njit(cache=True, nogil=True)
+def _predict_known_int(
+    window: F64,
+    y: Int,
+    taps: Taps,
+    sets: Ints,
+    limit: float,
+    values: Ints,
+    gain: F64,
+    dither: F64,
+    fill: float,
+    mus: F64,
+    row: F64,
+) -> None:
+    """As _predict_known_float; gain and dither are the row's [w] or empty."""
+    n = values.shape[0]
+    target = window[y + taps.radius, taps.radius : taps.radius + n]
+    scaled, moved = gain.shape[0] > 0, dither.shape[0] > 0
+    for x in range(n):
+        target[x] = (float(values[x]) + (dither[x] if moved else 0.0)) * (gain[x] if scaled else 1.0) - fill
+    complete_row(window, y, taps, sets, mus, limit)
+    for x in range(n):
+        mus[x] = unit_mean(fill + mus[x], gain[x] if scaled else 1.0, dither[x] if moved else 0.0)
+    for x in range(n):
+        row[x + REACH] = max(abs(float(values[x]) - mus[x]), ERROR_FLOOR)
+
+
+@njit(cache=True, nogil=True)
+def _predict_waiting_int(
+    window: F64,
+    y: Int,
+    taps: Taps,
+    sets: Ints,
+    limit: float,
+    values: Ints,
+    targets: F64,
+    special: Flags,
+    gain: F64,
+    dither: F64,
+    fill: float,
+    steps: Ints,
+    mus: F64,
+    row: F64,
+    context: F64,
+) -> bool:
+    """As _predict_waiting_float; with targets [w], steps [w] of a loop are found and its values filled.
+
+    False where a value is out of the model's range.
+    """
+    radius, loop = taps.radius, targets.shape[0] > 0
+    marked, scaled, moved = special.shape[0] > 0, gain.shape[0] > 0, dither.shape[0] > 0
+    for x in range(values.shape[0]):
+        pred = predict_own(window, y, x, radius, taps.own[sets[x]], mus[x], limit)
+        t = expected_error(row, x, context[x], ERROR_FLOOR)
+        context[x] = t
+        if marked and special[x]:
+            window[y + radius, x + radius] = pred
+            row[x + REACH] = t
+            continue
+        mu = fill + pred
+        if scaled or moved:
+            mu = unit_mean(mu, gain[x] if scaled else 1.0, dither[x] if moved else 0.0)
+        if loop:
+            centre = np.floor(mu + 0.5)
+            step = np.floor((targets[x] - centre) * (1.0 / LOOP_BIN) + 0.5)
+            v = centre + LOOP_BIN * step
+            values[x], steps[x] = np.int64(v), np.int64(step)
+            mu, e = 0.0, abs(step)
+        else:
+            v = float(values[x])
+            e = abs(v - mu)
+        if abs(v) > INT_BOUND:
+            return False
+        mus[x] = mu
+        row[x + REACH] = max(e, ERROR_FLOOR)
+        if scaled or moved:
+            v = (v + (dither[x] if moved else 0.0)) * (gain[x] if scaled else 1.0)
+        window[y + radius, x + radius] = v - fill
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _code_int_row(
+    steps: Ints,
+    special: Flags,
+    level: Int,
+    loop: bool,
+    mus: F64,
+    context: F64,
+    errors: F64,
+    means: F64,
+    counts: Ints,
+    tables: npt.NDArray[np.uint16],
+    symbols: Octets,
+    raw: Octets,
+    n: Int,
+    pos: Int,
+) -> tuple[Int, Int, Int]:
+    """As _code_float_row, for the integers that are coded."""
+    marked = special.shape[0] > 0
+    capacity = (raw.shape[0] - RAW_SPARE) * 8
+    for x in range(steps.shape[0]):
+        if marked and special[x]:
+            continue
+        k = steps[x]
+        c = class_of(context[x], level)
+        s = means[c]
+        d = max(0, exponent(s) - 2)
+        if d > MAX_INT_STEP or abs(k) > INT_BOUND:
+            return UNFIT, n, pos
+        rho = (mus[x] + 0.5) * exp2(-d)
+        fbase = np.floor(rho)
+        tables[n] = table_of(s, d) * N_PHASES + (CENTRED if loop and d == 0 else phase_of(rho, fbase))
+        bins = (k >> d) - np.int64(fbase)
+        symbols[n] = bins + 64 if -63 <= bins <= 63 else 0
+        if symbols[n] == 0:
+            pos = _put_escape(raw, pos, bins)
+        if d > 0:
+            pos = _put(raw, pos, k & ((1 << d) - 1), d)
+        n += 1
+        if pos > capacity:
+            return NO_SPACE, n, pos
+        means[c] = s + (errors[x] - s) * RATES[counts[c]]
+        counts[c] = min(counts[c] + 1, MAX_COUNT)
+    return OK, n, pos
+
+
+@njit(cache=True, nogil=True)
 def model_int(
-    values: npt.NDArray[np.int64],
+    values: Ints,
     targets: F64,
     special: npt.NDArray[np.bool_],
     gain: F64,
     dither: F64,
     taps: Taps,
-    setting: npt.NDArray[np.int64],
+    setting: Ints,
     fill: float,
     tables: npt.NDArray[np.uint16],
-    symbols: npt.NDArray[np.uint8],
-    raw: npt.NDArray[np.uint8],
+    symbols: Octets,
+    raw: Octets,
 ) -> tuple[Int, Int, Int]:
     """Model integers [p, h, w] of a tile in decoding order; as model_float, with gain and dither [p, h, w] or empty.
 
@@ -188,60 +394,40 @@ def model_int(
     planes, height, width = values.shape
     radius, level = taps.radius, setting[0]
     limit = exp2(setting[1])
-    n_special, n_gain, n_dither = special.shape[0], gain.shape[0], dither.shape[0]
     loop = targets.shape[0] > 0
     means, counts = np.empty(N_CLASSES), np.empty(N_CLASSES, np.int64)
     errors = np.empty((ROWS, width + 2 * REACH))
     start = start_state(level, width, means, counts, errors)
-    above, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
-    capacity = (raw.shape[0] - RAW_SPARE) * 8
+    mus, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
+    steps = np.empty(width, np.int64)
+    unmarked, nothing = np.empty(0, np.bool_), np.empty(0)
     n, pos = 0, 0
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
         for y in range(height):
-            predict_rows(window, y, taps, above, sets)
+            predict_rows(window, y, taps, mus, sets)
             error_above(errors, y, context)
             begin_row(errors, y)
-            row = errors[y % ROWS]
-            for x in range(width):
-                pred = predict_own(window, y, x, radius, taps.own[sets[x]], above[x], limit)
-                t = expected_error(row, x, context[x], ERROR_FLOOR)
-                if n_special > 0 and special[p, y, x]:
-                    window[y + radius, x + radius] = pred
-                    row[x + REACH] = t
-                    continue
-                g = gain[p, y, x] if n_gain > 0 else 1.0
-                u = dither[p, y, x] if n_dither > 0 else 0.0
-                mu = unit_mean(fill + pred, g, u)
-                if loop:
-                    centre = np.floor(mu + 0.5)
-                    k = np.int64(np.floor((targets[p, y, x] - centre) * (1.0 / LOOP_BIN) + 0.5))
-                    v = np.int64(centre + LOOP_BIN * float(k))
-                    values[p, y, x] = v
-                    mu = 0.0
-                else:
-                    v = values[p, y, x]
-                    k = v
-                c = class_of(t, level)
-                s = means[c]
-                d = max(0, exponent(s) - 2)
-                if d > MAX_INT_STEP or abs(v) > INT_BOUND:
+            row, value = errors[y % ROWS], values[p, y]
+            marked = special[p, y] if special.shape[0] > 0 and special[p, y].any() else unmarked
+            g = gain[p, y] if gain.shape[0] > 0 else nothing
+            u = dither[p, y] if dither.shape[0] > 0 else nothing
+            if not loop:
+                steps[:] = value
+            if not loop and marked.shape[0] == 0:
+                _predict_known_int(window, y, taps, sets, limit, value, g, u, fill, mus, row)
+                complete_errors(row, context, ERROR_FLOOR)
+            else:
+                wanted = targets[p, y] if loop else nothing
+                if not _predict_waiting_int(
+                    window, y, taps, sets, limit, value, wanted, marked, g, u, fill, steps, mus, row, context
+                ):
                     return UNFIT, n, pos
-                rho = (mu + 0.5) * exp2(-d)
-                fbase = np.floor(rho)
-                phase = CENTRED if loop and d == 0 else phase_of(rho, fbase)
-                tables[n] = table_of(s, d) * N_PHASES + phase
-                pos = _put_symbol(raw, pos, symbols, n, (k >> d) - np.int64(fbase))
-                if d > 0:
-                    pos = _put(raw, pos, k & ((1 << d) - 1), d)
-                n += 1
-                if pos > capacity:
-                    return NO_SPACE, n, pos
-                e = max(abs(float(k) - mu), ERROR_FLOOR)
-                means[c] = s + (e - s) * RATES[counts[c]]
-                counts[c] = min(counts[c] + 1, MAX_COUNT)
-                row[x + REACH] = e
-                window[y + radius, x + radius] = (float(v) + u) * g - fill
+            status, n, pos = _code_int_row(
+                steps, marked, level, loop, mus, context, row[REACH:], means, counts, tables, symbols, raw, n, pos
+            )
+            if status != OK:
+                return status, n, pos
             end_row(errors, y, width)
     return OK, n, pos

@@ -34,23 +34,27 @@ def encode_plain(tile: Tile, beat: int | None) -> bytes:
     """
     best = encode_raw(tile)
     for method in (encode_shuffled, encode_packed):
-        if beat is None or _quick_size(tile, method) < PROMISE * beat:
+        if beat is None or _quick_size(tile, method, PROMISE * beat) < PROMISE * beat:
             stream = method(tile, BEST_LEVEL)
             if len(stream) < len(best):
                 best = stream
     return best
 
 
-def _quick_size(tile: Tile, method: Callable[[Tile, int], bytes]) -> float:
+def _quick_size(tile: Tile, method: Callable[[Tile, int], bytes], enough: float) -> float:
     """About the size of a method's stream; of a large tile from a quarter of its rows, in bands all over it.
 
-    The rest grows it as the second half of the quarter did: not at all where a tile repeats itself.
+    The rest grows it as the second half of the quarter did: not at all where a tile repeats itself. The first half is
+    all that is looked at where it alone has ``enough`` bytes.
     """
     if tile.size < LARGE_TILE:
         return len(method(tile, QUICK_LEVEL))
     rows = np.flatnonzero(np.arange(tile.shape[1]) % (4 * LOOK_ROWS) < LOOK_ROWS)
     half = len(rows) // 2
-    first, both = (len(method(tile[:, some], QUICK_LEVEL)) for some in (rows[:half], rows))
+    first = len(method(tile[:, rows[:half]], QUICK_LEVEL))
+    if first >= enough:
+        return first
+    both = len(method(tile[:, rows], QUICK_LEVEL))
     return float(both + (both - first) * (tile.shape[1] - len(rows)) / (len(rows) - half))
 
 

@@ -27,6 +27,7 @@ from radcodec.detail.plain import Mask, Tile
 from radcodec.types import SampleType
 
 MOST_PATCHES = 64  # samples for which a bounded tile may have one patch
+CORNER = 64  # side of the part of a tile that is looked at first
 PATCHES_AGAIN = 512  # likewise of a tile that was restored from such a file before
 
 
@@ -35,12 +36,14 @@ class Work:
     """A tile ready to be modelled: working values, their map, and the samples that patches must set right.
 
     targets, float64 [p, h, w], is there for a loop: its values and patches follow from the model's pass (``settle``).
+    restored is what the values restore to, where that is known.
     """
 
     values: npt.NDArray[Any]
     how: ValueMap
     patches: npt.NDArray[np.int64]
     targets: npt.NDArray[np.float64] | None = None
+    restored: Tile | None = None
 
 
 def prepare(
@@ -81,20 +84,32 @@ def _prepare_float_steps(
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
     shape = (tile.shape[0], tile.shape[1], tile.shape[2])
     how = step_map(bound, shape, sample_type)
-    steps = None if how is None else quantise(tile, special, how)
-    if how is None or steps is None:
+    if how is None:
         return None
-    start = Work(values=steps, how=how, patches=np.empty(0, np.int64))
-    if bound.dither_seed is not None:
-        return settle(tile, special, bound, start)
-    for shrink in (0, MAX_FLOAT_SHRINK):
-        again = _steps_again(tile, special, bound, shrink)
-        if again is not None:
-            return again
-    if is_loop_better(start):
-        targets, how = loop_targets(tile, special, how)
-        return replace(start, values=np.zeros(shape, np.int64), how=how, targets=targets)
-    return settle(tile, special, bound, start)
+    if bound.dither_seed is None:
+        for shrink in (0, MAX_FLOAT_SHRINK):
+            again = _steps_again(tile, special, bound, shrink)
+            if again is not None:
+                return again
+        if _is_loop_better(tile, special, bound, is_loop_better):
+            targets, how = loop_targets(tile, special, how)
+            return Work(values=np.zeros(shape, np.int64), how=how, patches=np.empty(0, np.int64), targets=targets)
+    steps = quantise(tile, special, how)
+    return None if steps is None else settle(tile, special, bound, steps, how)
+
+
+def _is_loop_better(tile: Tile, special: Mask | None, bound: TileBound, is_loop_better: Callable[[Work], bool]) -> bool:
+    """What is_loop_better makes of the steps of a tile's corner."""
+    part = (slice(1), slice(CORNER), slice(CORNER))
+    corner = np.ascontiguousarray(tile[part])
+    some = replace(bound, map=None if bound.map is None else bound.map[part])
+    how = step_map(some, (1, corner.shape[1], corner.shape[2]), SampleType[f"F{tile.dtype.itemsize}"])
+    steps = None if how is None else quantise(corner, None if special is None else special[part], how)
+    return (
+        how is not None
+        and steps is not None
+        and is_loop_better(Work(values=steps, how=how, patches=np.empty(0, np.int64)))
+    )
 
 
 def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> Work | None:
@@ -117,10 +132,13 @@ def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int
     return found
 
 
-def settle(tile: Tile, special: Mask | None, bound: TileBound, work: Work) -> Work | None:
+def settle(tile: Tile, special: Mask | None, bound: TileBound, values: npt.NDArray[Any], how: ValueMap) -> Work | None:
     """A bounded tile's work with the patches that its values need, or None where they are too many."""
-    patches = _violations(tile, special, restore(work.values, work.how), bound)
-    return replace(work, patches=patches) if patches.size <= tile.size // MOST_PATCHES else None
+    restored = restore(values, how)
+    patches = _violations(tile, special, restored, bound)
+    if patches.size > tile.size // MOST_PATCHES:
+        return None
+    return Work(values=values, how=how, patches=patches, restored=restored)
 
 
 def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
@@ -182,8 +200,9 @@ def differences(tile: Tile, special: Mask | None, restored: Tile) -> npt.NDArray
     return np.flatnonzero(wrong)
 
 
-def patched(restored: Tile, patches: npt.NDArray[np.int64], tile: Tile) -> Tile:
-    """The restored tile with the patched samples of the original."""
-    if patches.size:
-        restored.reshape(-1)[patches] = tile.reshape(-1)[patches]
+def restored_tile(work: Work, tile: Tile) -> Tile:
+    """What a tile restores to, with the patched samples of the original."""
+    restored = restore(work.values, work.how) if work.restored is None else work.restored
+    if work.patches.size:
+        restored.reshape(-1)[work.patches] = tile.reshape(-1)[work.patches]
     return restored

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.fit import fit_predictors
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, is_loop_better, model, modelled_bits
-from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound, restore
+from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.plain import (
     LEARNED,
     PACKED,
@@ -25,14 +25,16 @@ from radcodec.detail.plain import (
     encode_plain,
 )
 from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
-from radcodec.detail.prepare import Work, patched, prepare, settle
+from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
+from radcodec.parallel import ordered_map
 from radcodec.types import SampleType
 
 RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
 LARGE_IMAGE_RADIUS = 12
+THRIFT = 0.002  # bits a pixel that a smaller radius may cost a large image
 EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
@@ -83,17 +85,24 @@ def fit_image(
             floor=0.0 if lossless_float else 0.3,
             exact=bound is None or not bound > 0,
             max_radius=max_radius,
+            thrift=THRIFT if image.size > RADIUS_BY_SIZE[-1][0] else 0.0,
             to_smooth=to_smooth if sample_type.is_float and not lossless_float else None,
             threads=threads,
         )
     if not candidates:
         return b""
     trial = _Trial(image, special, bound, fill)
-    best = min(candidates, key=trial.bits) if len(candidates) > 1 else candidates[0]
+    best = _cheapest(candidates, trial, threads) if len(candidates) > 1 else candidates[0]
     border = min(best.radius, MAX_BORDER)
     reaches = {border, min(best.radius, NEAR_REACH), best.radius} if border else set()
-    best = min([best, *(replace(best, border=border, reach=reach) for reach in sorted(reaches))], key=trial.bits)
+    best = _cheapest([best, *(replace(best, border=border, reach=reach) for reach in sorted(reaches))], trial, threads)
     return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+
+
+def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predictor:
+    """The first of the predictors that takes the fewest bits in a trial."""
+    bits = list(ordered_map(trial.bits, predictors, threads))
+    return predictors[bits.index(min(bits))]
 
 
 class _Trial:
@@ -149,7 +158,7 @@ def code_tile(
         learned = encode_learned(tile, predictors, work, done)
     plain = tile
     if bound is not None and work is not None:
-        plain = patched(restore(work.values, work.how), work.patches, tile)
+        plain = restored_tile(work, tile)
     other = encode_plain(plain, None if learned is None else len(learned))
     return (other if learned is None or len(other) < len(learned) else learned), plain
 
@@ -163,7 +172,7 @@ def _modelled(
     work = prepare(tile, special, bound, partial(is_loop_better, predictors, special))
     done = None if work is None else model(special, predictors, work)
     if bound is not None and work is not None and work.targets is not None:
-        settled = None if done is None else settle(tile, special, bound, work)
+        settled = None if done is None else settle(tile, special, bound, work.values, work.how)
         if settled is not None:
             return settled, done
         work = prepare(tile, special, bound)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ MAX_SHAPES = 16
 HEAD = struct.Struct("<4I")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class TableSet:
     """Cumulative counts of a table set.
 
@@ -37,6 +37,12 @@ class TableSet:
     def n_shapes(self) -> int:
         """Number of shapes."""
         return int(self.cumulative.shape[0])
+
+    @cached_property
+    def bits(self) -> npt.NDArray[np.float64]:
+        """Bits [shape, (table * 9 + phase) * 128 + symbol] of every symbol."""
+        sizes = np.diff(self.cumulative.astype(np.int64), axis=2).reshape(self.n_shapes, -1)
+        return np.asarray(np.log2(float(TOTAL) / sizes.astype(np.float64)))
 
 
 def pack_tables(counts: npt.NDArray[np.uint32]) -> bytes:

@@ -124,7 +124,7 @@ def learned_stream(tile: Any, special: Any, predictors: Predictors, bound: TileB
     assert done is not None
     if work.targets is not None:
         assert bound is not None
-        work = settle(tile, special, bound, work)
+        work = settle(tile, special, bound, work.values, work.how)
         assert work is not None
     return encode_learned(tile, predictors, work, done)
 
