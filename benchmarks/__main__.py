@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|speed|floor|ablation|report|list``."""
+"""``python -m benchmarks run|speed|floor|ablation|rd|report|list``."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from benchmarks import machine
 from benchmarks.ablation import run_ablation
 from benchmarks.datasets import default_folder
 from benchmarks.floor import run_floor
+from benchmarks.rd import BOUND, read_out, run_rd
 from benchmarks.report import fill_readme, report
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Track
+from benchmarks.rivals.lossy import lossy_rivals
 from benchmarks.run import installed, run, run_files
 from benchmarks.speed import DEFAULT_CODECS, run_speed
 from benchmarks.variants import VARIANTS
@@ -49,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     ablations.add_argument("--variants", help="names with commas between them (default: all); see variants.py")
     ablations.add_argument("--repeat", type=int, default=3, help="times to run each, of which the median counts")
     add_output(ablations)
+    lossy = commands.add_parser("rd", help="bits against error of the lossy mode; the tables alone without --set")
+    add_sets(lossy, required=False)
+    lossy.add_argument("--rivals", help="names with commas between them, radcodec and R(D) too (default: all)")
+    lossy.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
+    lossy.add_argument("--with", dest="others", action="append", type=Path, default=[], help="CSV to table as well")
+    add_output(lossy)
     reports = commands.add_parser("report", help="Markdown tables of the rows of run")
     reports.add_argument("csv", nargs="*", type=Path, help="default: all of benchmarks/results")
     reports.add_argument("--readme", action="store_true", help="put the tables into README.md")
@@ -112,6 +120,15 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
             codecs, side=options.side, threads=threads, repeats=options.repeat, memory=not options.no_memory, out=out,
             commit=commit,
         )  # fmt: skip
+    if options.command == "rd":
+        candidates = lossy_rivals(options.model)
+        chosen = chosen_names(options.rivals, [*dict.fromkeys(rival.name for rival in candidates), BOUND], "codec")
+        n_rows = run_rd(
+            [rival for rival in candidates if rival.name in chosen], bound=BOUND in chosen, data=options.data,
+            sets=options.sets or [], out=out, commit=commit,
+        )  # fmt: skip
+        lines = [f"{n_rows} rows added to {out}", ""] if options.sets else []
+        return lines + read_out([*options.others, *([out] if out.exists() else [])])
     data, sets, divisor = options.data, options.sets, options.divisor
     if options.command == "floor":
         sets = sets or ["first/test", "telescopes"]

@@ -18,6 +18,7 @@ F64 = npt.NDArray[np.float64]
 EDGES = 8  # radii that an image must span for the pixels at its edges to be left out
 BLOCK = 64  # side of a fitting block in pixels
 MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
+SMALL_IMAGE = 1 << 18  # pixels of which all are looked at: the time is short, and each coefficient counts for more
 ERROR_REACH = 4  # pixels to each side that a local error is averaged over
 
 
@@ -36,11 +37,12 @@ def cut_blocks(
     to_window: Callable[[npt.NDArray[Any]], F64],
     radius: int,
 ) -> list[Block]:
-    """Blocks of together about MAX_PIXELS pixels, spread evenly over the planes."""
+    """Blocks of together about MAX_PIXELS pixels, spread evenly over the planes; all of a small image."""
     n_planes, height, width = image.shape
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
     total = n_planes * rows * cols
-    wanted = max(1, min(total, MAX_PIXELS * rows * cols // (height * width)))
+    most = max(MAX_PIXELS, SMALL_IMAGE if image.size <= SMALL_IMAGE else 0)
+    wanted = max(1, min(total, most * rows * cols // (height * width)))
     blocks, inner = [], []
     for i in np.linspace(0, total - 1, wanted).round().astype(np.int64).tolist():
         p, rest = divmod(i, rows * cols)

@@ -50,6 +50,7 @@ ROUGH_RIDGE = 1e-9  # of the mean diagonal, where values have errors of a tenth 
 RIDGES = (1e-15, 1e-12, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
 NOISES = (1 / 14, 1 / 20, 1 / 40)  # squared steps: about that of uniform errors, and less where predictions are good
+CAPS = (24, 16, 12, 8)  # of the radii of which the best is tried
 RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 PIXELS_A_TAP = 30  # below which a radius is not tried
 
@@ -261,7 +262,7 @@ def _cholesky_solve(a: F64, b: F64) -> F64:
 def _fit(
     blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool, spare: float
 ) -> list[Predictor]:
-    """Quantised predictors: of the radius at which fewer error bits still pay for more coefficients, and a near one.
+    """Quantised predictors: of the radius at which fewer error bits still pay for more coefficients, and of near ones.
 
     The error that the equations promise flatters many coefficients, most of all in a loop. Of radii within ``spare``
     bits of the best the smallest is taken.
@@ -275,15 +276,16 @@ def _fit(
         error = max(error, 1e-300)
         bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)[1]
         found.append((bits + 0.5 * n_pixels * (np.log2(error) - np.log2(weight)), r, coefs[inside], error))
-    near = [f for f in found if f[1] <= max(NEAR_RADIUS, radii[0])]
-    chosen = {next(f[1] for f in some if f[0] <= min(some)[0] + spare) for some in (found, near)}
+    ranges = [[f for f in found if f[1] <= max(cap, radii[0])] for cap in CAPS]
+    chosen = {next(f[1] for f in some if f[0] <= min(some)[0] + spare) for some in ranges}
     out = []
     for _, r, coefs, error in found:
         if r in chosen:
             some = equations.within(_taps_within(radii[-1], r))
-            is_sound = not exact and np.isfinite(some.gram).all()
-            c, gram = _shrink(some, coefs, r, error, n_pixels) if is_sound else (coefs, some.gram)
-            out.append(quantise_predictor(c, r, gram, error, n_pixels)[0])
+            forms = [(coefs, some.gram)] if exact else []
+            if np.isfinite(some.gram).all():
+                forms.append(_shrink(some, coefs, r, error, n_pixels))
+            out += [quantise_predictor(c, r, gram, error, n_pixels)[0] for c, gram in forms or [(coefs, some.gram)]]
     return out
 
 

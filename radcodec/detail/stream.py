@@ -24,7 +24,7 @@ from radcodec.detail.plain import (
     decode_shuffled,
     encode_plain,
 )
-from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
+from radcodec.detail.predictors import MAX_RADIUS, Predictors, pack_predictors, unpack_predictors
 from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import default_tables
@@ -38,6 +38,7 @@ THRIFT = 0.002  # bits a pixel that a smaller radius may cost a large image
 EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
+SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
@@ -92,11 +93,21 @@ def fit_image(
     if not candidates:
         return b""
     trial = _Trial(image, special, bound, fill)
-    best = _cheapest(candidates, trial, threads) if len(candidates) > 1 else candidates[0]
-    border = min(best.radius, MAX_BORDER)
-    reaches = {border, min(best.radius, NEAR_REACH), best.radius} if border else set()
-    best = _cheapest([best, *(replace(best, border=border, reach=reach) for reach in sorted(reaches))], trial, threads)
+    best = _cheapest(list(map(_with_borders, candidates)), trial, threads)
+    reaches = {(0, 0)} | {
+        (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
+    }
+    reaches -= {(best.border, best.reach)}
+    others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
+    best = _cheapest([best, *others], trial, threads)
     return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+
+
+def _with_borders(predictor: Predictor) -> Predictor:
+    """The predictor with border sets, if it has such."""
+    r = predictor.radius
+    bordered = replace(predictor, border=min(r, MAX_BORDER), reach=min(r, NEAR_REACH))
+    return predictor if bordered.taps is None else bordered
 
 
 def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predictor:
@@ -109,8 +120,9 @@ class _Trial:
     """The middle of an image, coded as a tile of its own to compare predictors."""
 
     def __init__(self, image: Tile, special: Mask | None, bound: float | None, fill: float) -> None:
-        y, x = (max(0, n - TRIAL_SIDE) // 2 for n in image.shape[1:])
-        part = (slice(image.shape[0] // 2, image.shape[0] // 2 + 1), slice(y, y + TRIAL_SIDE), slice(x, x + TRIAL_SIDE))
+        side = SMALL_TRIAL_SIDE if image.size <= RADIUS_BY_SIZE[0][0] else TRIAL_SIDE
+        y, x = (max(0, n - side) // 2 for n in image.shape[1:])
+        part = (slice(image.shape[0] // 2, image.shape[0] // 2 + 1), slice(y, y + side), slice(x, x + side))
         self._tile = np.ascontiguousarray(image[part])
         self._special = None if special is None else np.ascontiguousarray(special[part])
         self._bound = None if bound is None else TileBound(error=bound)

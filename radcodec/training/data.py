@@ -1,4 +1,4 @@
-"""Training images: FITS folders and simulated maps, as noise-normalised crops.
+"""Training images: FITS folders, data sets and simulated maps, as noise-normalised crops.
 
 Images are held as (value - median) / sigma, float32, non-finite pixels 0. A crop is a random window of one of them,
 flipped and turned at random, its noise scale jittered (a real sigma is only an estimate), then companded.
@@ -7,62 +7,30 @@ flipped and turned at random, its noise scale jittered (a real sigma is only an 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from astropy.io import fits
 
-from radcodec.errors import InputError
 from radcodec.simulate import Coverage, ImageKind, simulate_image
 from radcodec.training.config import DataConfig
+from radcodec.training.datasets import Image, load_planes, load_source, measure_noise, normalise
 from radcodec.vqvae.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 
-Image = npt.NDArray[np.float32]
-#: 1 / (normal quantile of 3/4): turns a median absolute deviation into a standard deviation.
-MAD_TO_SIGMA = 1.4826022185056018
+__all__ = [
+    "CropStream",
+    "Image",
+    "compand_ratio",
+    "load_planes",
+    "measure_noise",
+    "normalise",
+    "simulate_ratio",
+    "validation_images",
+    "zoom",
+]
+
 #: Side of a simulated image, pixels.
 SIMULATED_PX = 192
-
-
-def load_planes(folder: Path) -> list[npt.NDArray[np.float64]]:
-    """Return every 2-D plane of every image HDU below a folder, sorted by path, float64.
-
-    Raises
-    ------
-    InputError
-        The folder does not exist or holds no FITS image.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of training images (set RADCODEC_DATA, or edit data.folders)")
-    planes: list[npt.NDArray[np.float64]] = []
-    for path in sorted(p for p in folder.rglob("*") if p.name.lower().endswith((".fits", ".fit", ".fits.gz"))):
-        with fits.open(path, memmap=False, ignore_missing_simple=True) as hdus:
-            for hdu in hdus:
-                if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and hdu.data is not None and hdu.data.ndim >= 2:
-                    planes.extend(np.asarray(hdu.data, dtype=np.float64).reshape(-1, *hdu.data.shape[-2:]))
-    if not planes:
-        raise InputError(f"{folder}: expected FITS images, found none")
-    return planes
-
-
-def measure_noise(plane: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return median and 1.4826 * MAD of the finite pixels of a plane; sigma is 1 where it would be 0."""
-    finite = plane[np.isfinite(plane)]
-    if finite.size == 0:
-        return 0.0, 1.0
-    median = float(np.median(finite))
-    sigma = MAD_TO_SIGMA * float(np.median(np.abs(finite - median)))
-    return median, sigma if sigma > 0 else 1.0
-
-
-def normalise(plane: npt.NDArray[np.float64], sigma: float | None = None) -> Image:
-    """Return (plane - median) / sigma, float32, non-finite pixels 0; sigma is measured unless given."""
-    median, measured = measure_noise(plane)
-    ratio = (plane - median) / (measured if sigma is None else sigma)
-    return np.asarray(np.where(np.isfinite(ratio), ratio, 0.0), dtype=np.float32)
 
 
 def compand_ratio(ratio: Image) -> Image:
@@ -104,10 +72,7 @@ class CropStream:
         self._rng = np.random.default_rng(seed)
         self._crop = config.crop_px
         self._real = [
-            ratio
-            for folder in config.folders
-            for ratio in map(normalise, load_planes(Path(folder)))
-            if min(ratio.shape) >= config.crop_px
+            ratio for source in config.folders for ratio in load_source(source) if min(ratio.shape) >= config.crop_px
         ]
         self._share = config.simulated_share if self._real else 1.0
         needed = config.pool if self._share > 0 else 0
@@ -161,7 +126,7 @@ def zoom(image: Image, factor: float, least: int) -> Image:
 def validation_images(config: DataConfig, kind: Literal["folder", "simulated"], seed: int) -> Iterator[Image]:
     """Yield whole validation images in units of their noise: the folder's, or eight simulated ones."""
     if kind == "folder" and config.validation:
-        yield from map(normalise, load_planes(Path(config.validation)))
+        yield from load_source(config.validation)
         return
     rng = np.random.default_rng(seed + 1)
     for _ in range(8):

@@ -1,0 +1,58 @@
+"""What every loader gives: images with names and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+#: What a batch says of one image beside its label.
+Value = str | int | float
+
+
+class Split(StrEnum):
+    """Which part of a data set; batches have no ``val``."""
+
+    TRAIN = "train"
+    VALIDATION = "val"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledImages:
+    """Images of one data set, in the order of its files.
+
+    images : uint8 or float32 [H, W] each, or uint8 [H, W, 3] (red, green, blue). Sizes may differ within FITS folders.
+    names : as many, what the data set calls them.
+    labels : as many, indices into label_names; None where the set has no classes.
+    label_names : of the classes.
+    cut_sigma : the images had everything below this many sigma of their noise set to 0; None where they still have it.
+    columns : what else the set says, a value an image.
+    """
+
+    images: tuple[Pixels, ...]
+    names: tuple[str, ...]
+    labels: tuple[int, ...] | None
+    label_names: tuple[str, ...]
+    cut_sigma: float | None = None
+    columns: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+
+def select_images(data: LabelledImages, chosen: Iterable[int]) -> LabelledImages:
+    """Return the images at these indices, in their order, with what is known of them."""
+    indices = list(chosen)
+    return replace(
+        data,
+        images=tuple(data.images[index] for index in indices),
+        names=tuple(data.names[index] for index in indices),
+        labels=None if data.labels is None else tuple(data.labels[index] for index in indices),
+        columns={key: tuple(values[index] for index in indices) for key, values in data.columns.items()},
+    )
