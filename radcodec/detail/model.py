@@ -222,7 +222,7 @@ def model_float(
     start = start_state(setting[0], width, means, counts, errors)
     mus, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
     nothing = np.empty(0, np.bool_)
-    n, pos = 0, 0
+    n, pos = np.int64(0), np.int64(0)  # of one type from the start, so that nothing is compiled twice
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
@@ -401,7 +401,7 @@ def model_int(
     mus, context, sets = np.empty(width), np.empty(width), np.empty(width, np.int64)
     steps = np.empty(width, np.int64)
     unmarked, nothing = np.empty(0, np.bool_), np.empty(0)
-    n, pos = 0, 0
+    n, pos = np.int64(0), np.int64(0)  # of one type from the start, so that nothing is compiled twice
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
@@ -413,8 +413,8 @@ def model_int(
             marked = special[p, y] if special.shape[0] > 0 and special[p, y].any() else unmarked
             g = gain[p, y] if gain.shape[0] > 0 else nothing
             u = dither[p, y] if dither.shape[0] > 0 else nothing
-            if not loop:
-                steps[:] = value
+            for x in range(0 if loop else width):
+                steps[x] = value[x]
             if not loop and marked.shape[0] == 0:
                 _predict_known_int(window, y, taps, sets, limit, value, g, u, fill, mus, row)
                 complete_errors(row, context, ERROR_FLOOR)
