@@ -10,6 +10,7 @@ from benchmarks import machine
 from benchmarks.ablation import run_ablation
 from benchmarks.datasets import default_folder
 from benchmarks.floor import run_floor
+from benchmarks.layers import run_layers
 from benchmarks.rd import BOUND, read_out, run_rd
 from benchmarks.report import fill_readme, report
 from benchmarks.rivals import all_rivals
@@ -51,6 +52,10 @@ def parser() -> argparse.ArgumentParser:
     ablations.add_argument("--variants", help="names with commas between them (default: all); see variants.py")
     ablations.add_argument("--repeat", type=int, default=3, help="times to run each, of which the median counts")
     add_output(ablations)
+    layers = commands.add_parser("layers", help="header dictionary, base under the detail, values inside their bins")
+    add_sets(layers, required=False)
+    layers.add_argument("--divisor", type=float, default=8.0, help="E = sigma / DIVISOR")
+    add_output(layers)
     lossy = commands.add_parser("rd", help="bits against error of the lossy mode; the tables alone without --set")
     add_sets(lossy, required=False)
     lossy.add_argument("--rivals", help="names with commas between them, radcodec and R(D) too (default: all)")
@@ -133,6 +138,9 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     if options.command == "floor":
         sets = sets or ["first/test", "telescopes"]
         return run_floor(data=data, sets=sets, divisor=divisor, out=out, commit=commit)
+    if options.command == "layers":
+        sets = sets or ["first/val", "telescopes"]
+        return run_layers(data=data, sets=sets, divisor=divisor, out=out, commit=commit)
     if options.command == "ablation":
         names = chosen_names(options.variants, list(VARIANTS), "variant")
         return run_ablation(

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from radcodec.detail import kernels
 from radcodec.detail.blocks import local_error
 from radcodec.detail.maps import (
-    LOOP_UNIT,
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
     MapKind,
@@ -27,7 +26,7 @@ from radcodec.detail.prepare import Work
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import TableSet
 from radcodec.detail.unmodel import decode_float, decode_int
-from radcodec.entropy.ans import encode_symbols
+from radcodec.entropy.ans import count_symbols, encode_symbols
 from radcodec.errors import CorruptError
 from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import SampleType
@@ -53,17 +52,16 @@ class Modelled:
     clamp: int
 
 
-def is_loop_better(predictors: Predictors, special: Mask | None, work: Work) -> bool:
-    """Whether the steps of a tile are so coarse that a prediction in the middle of a bin saves bits."""
-    return _level(work, special, predictors.predictors[0], work.how.fill(predictors.fill)) < LOOP_LEVEL
+def loop_level(predictors: Predictors, special: Mask | None, work: Work) -> int | None:
+    """Level of a loop in a tile's steps, None where they are not so coarse that a bin's middle should be predicted."""
+    level = _level(work, special, predictors.predictors[0], work.how.fill(predictors.fill))
+    return level if level < LOOP_LEVEL else None
 
 
 def _level(work: Work, special: Mask | None, predictor: Predictor, fill: float) -> int:
     """Quarter-octave index of the median prediction error, in what errors are counted in, in a corner of the tile."""
     gain = work.how.gain[0, :64, :64] if work.how.gain.size else 1.0
-    unit = 1.0 if work.targets is None else LOOP_UNIT
-    corner = (work.values if work.targets is None else work.targets)[0, :64, :64]
-    values = (corner.astype(np.float64) * gain - fill) * unit
+    values = work.values[0, :64, :64].astype(np.float64) * gain - fill
     known = np.ones(values.shape, np.bool_) if special is None else ~special[0, :64, :64]
     r = predictor.radius
     padded = np.zeros((values.shape[0] + r, values.shape[1] + 2 * r))
@@ -91,7 +89,7 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled 
     clamp = _clamp_exponent(work, special, fill)
     if how.kind != MapKind.FLOAT and (clamp > 52 or abs(fill) > 2.0**52):
         return None
-    level = _level(work, special, predictor, fill)
+    level = _level(work, special, predictor, fill) if work.level is None else work.level
     tables, symbols = np.empty(values.size, np.uint16), np.empty(values.size, np.uint8)
     size = how.sample_type.size_bytes
     raw = np.zeros(values.size * size + kernels.RAW_SPARE, np.uint8)
@@ -147,8 +145,9 @@ def _symbol_bits(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
 ) -> npt.NDArray[np.float64]:
     """Bits of the symbols with each shape of a table set."""
-    histogram = np.bincount(tables.astype(np.int64) * kernels.N_SYMBOLS + symbols, minlength=table_set.bits.shape[1])
-    return np.asarray(table_set.bits @ histogram.astype(np.float64))
+    counts = np.zeros((kernels.N_TABLES * kernels.N_PHASES, kernels.N_SYMBOLS), np.int64)
+    count_symbols(symbols, tables, counts)
+    return np.asarray(table_set.bits @ counts.reshape(-1).astype(np.float64))
 
 
 def _encode_words(

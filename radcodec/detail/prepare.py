@@ -36,13 +36,14 @@ class Work:
     """A tile ready to be modelled: working values, their map, and the samples that patches must set right.
 
     targets, float64 [p, h, w], is there for a loop: its values and patches follow from the model's pass (``settle``).
-    restored is what the values restore to, where that is known.
+    level is that of a loop; restored is what the values restore to, where that is known.
     """
 
     values: npt.NDArray[Any]
     how: ValueMap
     patches: npt.NDArray[np.int64]
     targets: npt.NDArray[np.float64] | None = None
+    level: int | None = None
     restored: Tile | None = None
 
 
@@ -50,15 +51,16 @@ def prepare(
     tile: Tile,
     special: Mask | None,
     bound: TileBound | None,
-    is_loop_better: Callable[[Work], bool] = lambda _: False,
+    loop_level: Callable[[Work], int | None] = lambda _: None,
 ) -> Work | None:
     """Working values of a tile, or None where it can only be stored as it is.
 
-    is_loop_better tells from the steps of a bounded float tile whether a loop should be tried.
+    loop_level tells from the steps in the corner of a bounded float tile the level of a loop, None where none should be
+    tried.
     """
     if bound is not None:
         if tile.dtype.kind == "f":
-            work = _prepare_float_steps(tile, special, bound, is_loop_better)
+            work = _prepare_float_steps(tile, special, bound, loop_level)
         else:
             work = _prepare_int_steps(tile, special, bound)
         if work is not None:
@@ -75,7 +77,7 @@ def prepare(
 
 
 def _prepare_float_steps(
-    tile: Tile, special: Mask | None, bound: TileBound, is_loop_better: Callable[[Work], bool]
+    tile: Tile, special: Mask | None, bound: TileBound, loop_level: Callable[[Work], int | None]
 ) -> Work | None:
     """Steps or loop of a float tile, or None where too many samples would need a patch.
 
@@ -91,25 +93,24 @@ def _prepare_float_steps(
             again = _steps_again(tile, special, bound, shrink)
             if again is not None:
                 return again
-        if _is_loop_better(tile, special, bound, is_loop_better):
+        corner = _corner_steps(tile, special, bound)
+        level = None if corner is None else loop_level(corner)
+        if level is not None:
             targets, how = loop_targets(tile, special, how)
-            return Work(values=np.zeros(shape, np.int64), how=how, patches=np.empty(0, np.int64), targets=targets)
+            nothing = np.empty(0, np.int64)
+            return Work(values=np.zeros(shape, np.int64), how=how, patches=nothing, targets=targets, level=level)
     steps = quantise(tile, special, how)
     return None if steps is None else settle(tile, special, bound, steps, how)
 
 
-def _is_loop_better(tile: Tile, special: Mask | None, bound: TileBound, is_loop_better: Callable[[Work], bool]) -> bool:
-    """What is_loop_better makes of the steps of a tile's corner."""
+def _corner_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
+    """The steps of a tile's corner."""
     part = (slice(1), slice(CORNER), slice(CORNER))
     corner = np.ascontiguousarray(tile[part])
     some = replace(bound, map=None if bound.map is None else bound.map[part])
     how = step_map(some, (1, corner.shape[1], corner.shape[2]), SampleType[f"F{tile.dtype.itemsize}"])
     steps = None if how is None else quantise(corner, None if special is None else special[part], how)
-    return (
-        how is not None
-        and steps is not None
-        and is_loop_better(Work(values=steps, how=how, patches=np.empty(0, np.int64)))
-    )
+    return None if how is None or steps is None else Work(values=steps, how=how, patches=np.empty(0, np.int64))
 
 
 def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> Work | None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.fit import fit_predictors
-from radcodec.detail.learned import Modelled, decode_learned, encode_learned, is_loop_better, model, modelled_bits
+from radcodec.detail.learned import Modelled, decode_learned, encode_learned, loop_level, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.plain import (
     LEARNED,
@@ -181,7 +181,7 @@ def _modelled(
     """The tile made ready, and what the model makes of it; None where that cannot be."""
     if predictors is None:
         return prepare(tile, special, bound), None
-    work = prepare(tile, special, bound, partial(is_loop_better, predictors, special))
+    work = prepare(tile, special, bound, partial(loop_level, predictors, special))
     done = None if work is None else model(special, predictors, work)
     if bound is not None and work is not None and work.targets is not None:
         settled = None if done is None else settle(tile, special, bound, work.values, work.how)

@@ -39,3 +39,12 @@ def encode_symbols(
         count += 1
         state = state >> np.uint64(32)
     return count
+
+
+@njit(cache=True, nogil=True)
+def count_symbols(
+    symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64]
+) -> None:
+    """Add up in counts [T, symbols] how often each symbol [n] is coded with each table [n]."""
+    for i in range(symbols.shape[0]):
+        counts[tables[i], symbols[i]] += 1

@@ -118,7 +118,7 @@ def some_predictors(radius: int, border: int, reach: int, fill: float) -> Predic
 
 def learned_stream(tile: Any, special: Any, predictors: Predictors, bound: TileBound | None, loop: bool) -> bytes:
     """The learned stream of a tile, whether or not it is the smallest, in a loop where asked for."""
-    work = prepare(tile, special, bound, lambda _: loop)
+    work = prepare(tile, special, bound, lambda _: -8 if loop else None)
     assert work is not None
     done = model(special, predictors, work)
     assert done is not None
