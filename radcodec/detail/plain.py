@@ -17,6 +17,8 @@ QUICK_LEVEL, BEST_LEVEL = 1, 19
 PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 LARGE_TILE = 1 << 16  # samples from which a quarter is looked at
 LOOK_ROWS = 8
+MANY = 4096  # samples by which repeats are seen
+FEW, MOST = 0.3, 0.9  # shares of them that differ
 
 Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -30,15 +32,27 @@ def little(tile: Tile) -> Tile:
 def encode_plain(tile: Tile, beat: int | None) -> bytes:
     """The smallest of the plain methods; packed whole only where a quick look says it may come under ``beat`` bytes.
 
-    None: always.
+    None: always. Floats that share their values, far apart, are packed too: a quick look does not reach that far.
     """
     best = encode_raw(tile)
     for method in (encode_shuffled, encode_packed):
-        if beat is None or _quick_size(tile, method, PROMISE * beat) < PROMISE * beat:
+        repeats = method is encode_packed and _repeats(tile)
+        if beat is None or repeats or _quick_size(tile, method, PROMISE * beat) < PROMISE * beat:
             stream = method(tile, BEST_LEVEL)
             if len(stream) < len(best):
                 best = stream
     return best
+
+
+def _repeats(tile: Tile) -> bool:
+    """Whether the samples of a float tile are few values, but not so few that the learned method takes each for a step.
+
+    So it is in mosaics of images that were scaled integers.
+    """
+    if tile.dtype.kind != "f" or tile.size < MANY:
+        return False
+    some = tile.reshape(-1)[:: tile.size // MANY]
+    return FEW * some.size < np.unique(some).size < MOST * some.size
 
 
 def _quick_size(tile: Tile, method: Callable[[Tile, int], bytes], enough: float) -> float:
