@@ -9,10 +9,11 @@ from pathlib import Path
 from benchmarks import machine
 from benchmarks.ablation import run_ablation
 from benchmarks.datasets import default_folder
+from benchmarks.detail_report import detail_report
 from benchmarks.floor import run_floor
 from benchmarks.layers import run_layers
 from benchmarks.rd import BOUND, read_out, run_rd
-from benchmarks.report import fill_readme, report
+from benchmarks.report import fill_page, report
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Track
 from benchmarks.rivals.lossy import lossy_rivals
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     reports = commands.add_parser("report", help="Markdown tables of the rows of run")
     reports.add_argument("csv", nargs="*", type=Path, help="default: all of benchmarks/results")
     reports.add_argument("--readme", action="store_true", help="put the tables into README.md")
+    reports.add_argument("--detail", action="store_true", help="put those of the detail layer into docs/detail.md")
     commands.add_parser("list", help="the codecs, their versions and settings, and the variants")
     return top
 
@@ -103,9 +105,12 @@ def main() -> None:
         print(f"variants: {', '.join(VARIANTS)}")
         return
     if options.command == "report":
+        if options.detail:
+            fill_page(ROOT / "docs" / "detail.md", detail_report(RESULTS))
+            return
         text = report(options.csv or sorted(RESULTS.glob("*.csv")))
         if options.readme:
-            fill_readme(ROOT / "README.md", text)
+            fill_page(ROOT / "README.md", text)
         else:
             print(text, end="")
         return

@@ -1,4 +1,4 @@
-"""Markdown tables from measured rows; the tables of the README are put between its markers."""
+"""Markdown tables from measured rows; those of a page are put between its markers."""
 
 from __future__ import annotations
 
@@ -99,11 +99,11 @@ def report(paths: list[Path]) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def fill_readme(readme: Path, text: str) -> None:
-    """Put ``text`` between the README's markers."""
-    content = readme.read_text(encoding="utf-8")
+def fill_page(page: Path, text: str) -> None:
+    """Put ``text`` between the markers of a page."""
+    content = page.read_text(encoding="utf-8")
     before, found_begin, rest = content.partition(BEGIN)
     _, found_end, after = rest.partition(END)
     if not (found_begin and found_end):
-        raise SystemExit(f"{readme}: expected the markers {BEGIN} and {END}")
-    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+        raise SystemExit(f"{page}: expected the markers {BEGIN} and {END}")
+    page.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")

@@ -1,0 +1,112 @@
+"""Markdown tables of docs/detail.md from the newest rows of speed, floor, ablation and layers."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+Row = dict[str, str]
+
+
+def newest(results: Path, command: str) -> tuple[str, list[Row]]:
+    """Name and rows of the last file of a command, by the order of their names."""
+    path = max(results.glob(f"*_{command}.csv"))
+    with path.open(newline="", encoding="utf-8") as file:
+        return path.name, list(csv.DictReader(file))
+
+
+def mean(rows: list[Row], column: str) -> float:
+    """Mean of a column."""
+    return statistics.mean(float(row[column]) for row in rows)
+
+
+def grouped(rows: list[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]:
+    """Rows by the cells of some columns, in the order of their first appearance."""
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[column] for column in columns)].append(row)
+    return groups
+
+
+def speed_lines(rows: list[Row]) -> list[str]:
+    """One line a codec and setting."""
+    lines = [
+        "| track | codec, setting | bits/px | encode | decode | memory, encode | memory, decode |",
+        "|" + "---|" * 7,
+    ]
+    for row in rows:
+        cells = (
+            row["track"], f"{row['codec']}, {row['setting']}", f"{float(row['bits_per_pixel']):.3f}",
+            f"{float(row['encode_mpix_s']):.1f}", f"{float(row['decode_mpix_s']):.1f}",
+            row["encode_memory_arrays"] or "-", row["decode_memory_arrays"] or "-",
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def floor_lines(rows: list[Row]) -> list[str]:
+    """One line a telescope's image, one for the mean of a set of many."""
+    lines = ["| bound | image | R(D) | floor | radcodec | ratio |", "|" + "---|" * 6]
+    for (bound, chosen), some in grouped(rows, "bound", "set").items():
+        parts = [[row] for row in some] if chosen == "telescopes" else [some]
+        for part in parts:
+            name = Path(part[0]["file"]).stem if len(part) == 1 else f"{chosen}, mean of {len(part)}"
+            values = [mean(part, column) for column in ("rd_bits", "floor_bits", "radcodec_bits")]
+            numbers = " | ".join(f"{value:.3f}" for value in values)
+            lines.append(f"| {bound} | {name} | {numbers} | {values[2] / values[1]:.3f} |")
+    return lines
+
+
+def ablation_lines(rows: list[Row]) -> list[str]:
+    """One line a variant: mean bits of each set and bound, the change against the default, and speed."""
+    groups = grouped([row for row in rows if row["status"] == "ok"], "variant")
+    places = sorted({(row["bound"] or "lossless", row["set"]) for row in rows}, reverse=True)
+    titles = " | ".join(f"{bound}, {chosen}" for bound, chosen in places)
+    lines = [f"| variant | {titles} | encode | decode |", "|" + "---|" * (len(places) + 3)]
+    base: dict[tuple[str, str], float] = {}
+    for (variant,), some in groups.items():
+        cells = []
+        for place in places:
+            here = [row for row in some if (row["bound"] or "lossless", row["set"]) == place]
+            if not here:
+                cells.append("-")
+                continue
+            bits = mean(here, "bits_per_pixel")
+            if variant == "default":
+                base[place] = bits
+            change = "" if variant == "default" or place not in base else f" ({100 * (bits / base[place] - 1):+.1f} %)"
+            cells.append(f"{bits:.3f}{change}")
+        speeds = f"{mean(some, 'encode_mpix_s'):.2f} | {mean(some, 'decode_mpix_s'):.1f}"
+        lines.append(f"| {variant} | {' | '.join(cells)} | {speeds} |")
+    return lines
+
+
+def layers_lines(rows: list[Row]) -> list[str]:
+    """One line a part, setting, bound and set."""
+    lines = ["| bound | set | part | bits/px with it | without | RMSE with it / without |", "|" + "---|" * 6]
+    for (bound, chosen, part, setting), some in grouped(rows, "bound", "set", "part", "setting").items():
+        moved = [row for row in some if row["rmse"]]
+        ratio = statistics.mean(float(row["rmse"]) / float(row["plain_rmse"]) for row in moved) if moved else None
+        numbers = f"{mean(some, 'bits_per_pixel'):.3f} | {mean(some, 'plain_bits_per_pixel'):.3f}"
+        error = "" if ratio is None else f"{ratio:.3f}"
+        lines.append(f"| {bound} | {chosen} ({len(some)}) | {part}, {setting} | {numbers} | {error} |")
+    return lines
+
+
+TABLES = {
+    "speed": ("Speed and memory, Mpix/s, memory in arrays", speed_lines),
+    "floor": ("Distance to the spectral floor, bits a pixel", floor_lines),
+    "ablation": ("Parts of the layer on and off, mean bits a pixel; Mpix/s over all rows", ablation_lines),
+    "layers": ("What lies around the predictor, mean bits a pixel", layers_lines),
+}
+
+
+def detail_report(results: Path) -> str:
+    """The tables, each with the file that its numbers come from."""
+    lines: list[str] = []
+    for command, (title, make) in TABLES.items():
+        name, rows = newest(results, command)
+        lines += [f"**{title}**", "", *make(rows), "", f"From `benchmarks/results/{name}`; {rows[0]['machine']}.", ""]
+    return "\n".join(lines).rstrip() + "\n"
