@@ -7,18 +7,17 @@ model stacked along y.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from radcodec import vqvae
+from radcodec import model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.types import SampleType
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel, TileCodes
+    from radcodec.model_store import Codes, Model
 
 # Offset and scale of each plane, float64 [P, 2].
 Normalisation = npt.NDArray[np.float64]
@@ -32,7 +31,7 @@ _NEEDS_TORCH = (
 )
 
 
-def load_named_model(name_or_path: str | None) -> BaseModel:
+def load_named_model(name_or_path: str | None) -> Model:
     """The model of that name or weights file, the default one for None.
 
     Raises
@@ -41,17 +40,17 @@ def load_named_model(name_or_path: str | None) -> BaseModel:
         If torch is missing, there is no such model, or it does not match.
     """
     try:
-        return vqvae.load_model(name_or_path)
+        return model_store.load_model(name_or_path)
     except ModuleNotFoundError as err:
         raise ModelError(_NEEDS_TORCH) from err
 
 
-def find_stored_model(model: tuple[str, bytes] | None) -> BaseModel:
+def find_stored_model(model: tuple[str, bytes] | None) -> Model:
     """The model that a file names; raises ModelError as `load_named_model` does."""
     if model is None:
         raise CorruptError("expected the name of a model in a file with base streams, found none")
     try:
-        return vqvae.find_model(model[0], model[1].hex())
+        return model_store.find_model(model[0], model[1].hex())
     except ModuleNotFoundError as err:
         raise ModelError(_NEEDS_TORCH) from err
 
@@ -102,25 +101,32 @@ def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
 
 
 def code_base(
-    model: BaseModel, tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, pairs: Normalisation
-) -> TileCodes:
-    """Indices of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes."""
+    model: Model,
+    tile: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    pairs: Normalisation,
+    step: float | None = None,
+) -> Codes:
+    """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
+
+    step, in units of the noise, is for models that take one; None is their finest.
+    """
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
     if special is not None:
         values[special] = 0.0
     n_planes, height, width = tile.shape
-    return model.encode_tile(values.reshape(n_planes * height, width), 0.0, 1.0)
+    stacked = values.reshape(n_planes * height, width)
+    return model.encode_tile(stacked, 0.0, 1.0) if step is None else model.encode_tile(stacked, 0.0, 1.0, step=step)
 
 
-def pack_codes(model: BaseModel, codes: TileCodes, n_stages: int) -> tuple[bytes, ...]:
+def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:
     """Stream, never empty, of each of the first ``n_stages`` stages of a tile."""
-    first = replace(codes, indices=codes.indices[:n_stages])
-    return tuple(stream or _NOTHING for stream in model.stage_streams(first))
+    return tuple(stream or _NOTHING for stream in model.stage_streams(codes, n_stages))
 
 
 def decode_base(
-    model: BaseModel,
+    model: Model,
     streams: Sequence[bytes],
     shape: tuple[int, int, int],
     pairs: Normalisation,

@@ -29,7 +29,7 @@ from radcodec.tiles import Box, TileGrid, plane_shape, tile_grid
 from radcodec.types import HduKind, ImageInfo, Kind
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel
+    from radcodec.model_store import Model
 
 Pixels = npt.NDArray[Any]
 
@@ -37,7 +37,7 @@ Pixels = npt.NDArray[Any]
 class Lazy:
     """What tiles of one image share and most files never need: predictors and model, made when first asked for."""
 
-    def __init__(self, predictors: bytes, model: BaseModel | tuple[str, bytes] | None) -> None:
+    def __init__(self, predictors: bytes, model: Model | tuple[str, bytes] | None) -> None:
         self._block = predictors
         self._model = model
         self._predictors: detail.Predictors | None = None
@@ -54,7 +54,7 @@ class Lazy:
             return self._predictors
 
     @property
-    def model(self) -> BaseModel:
+    def model(self) -> Model:
         """The base model; raises ModelError where it is not there."""
         with self._lock:
             if self._model is None or isinstance(self._model, tuple):

@@ -29,14 +29,14 @@ from radcodec.version import VERSION, WRITER
 from radcodec.zstd import pack_frame
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel
+    from radcodec.model_store import Model
 
 # Samples of an image that are turned to big-endian at a time, so that no second copy of it is made.
 _SLAB_SAMPLES = 1 << 20
 _SAMPLE_TYPES = {member.dtype_str: member for member in SampleType}
 
 
-def _model_of(model: BaseModel | None) -> tuple[str, bytes] | None:
+def _model_of(model: Model | None) -> tuple[str, bytes] | None:
     return None if model is None else (model.name, bytes.fromhex(model.sha256))
 
 
@@ -68,7 +68,7 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions) -> Encoded:
     record = ImageRecord(sample_type=sample_type, shape=array.shape, tile_size=options.tile_size)
     seed = _seed(hashlib.sha256(sample_bytes(native, "<")).digest()) if options.dither else 0
 
-    def package(images: Sequence[FinishedImage], model: BaseModel | None) -> FileContents:
+    def package(images: Sequence[FinishedImage], model: Model | None) -> FileContents:
         image = images[0]
         meta = Meta(
             writer=WRITER,
@@ -145,7 +145,7 @@ def _let_go(buffer: FitsBuffer) -> None:
 
 
 def _changed_header(
-    parts: _FitsParts, hdu: Hdu, image: FinishedImage, model: BaseModel | None, options: EncodeOptions
+    parts: _FitsParts, hdu: Hdu, image: FinishedImage, model: Model | None, options: EncodeOptions
 ) -> tuple[bytes, list[str]]:
     """Header of an image that is not exact: provenance in, checksums that were right made right again; warnings."""
     header = bytes(parts.data[hdu.header_start : hdu.data_start])
@@ -177,7 +177,7 @@ def _changed_header(
 
 
 def _package_fits(
-    parts: _FitsParts, options: EncodeOptions, images: Sequence[FinishedImage], model: BaseModel | None
+    parts: _FitsParts, options: EncodeOptions, images: Sequence[FinishedImage], model: Model | None
 ) -> tuple[FileContents, list[str]]:
     """The file of a FITS file whose images are finished, and warnings."""
     digest = hashlib.sha256()
@@ -249,7 +249,7 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
     parts = _FitsParts(data=data, hdus=hdus, sha256=sha256, extra=pack_frame(others) if others else b"")
     warnings: dict[str, None] = {}
 
-    def package(images: Sequence[FinishedImage], model: BaseModel | None) -> FileContents:
+    def package(images: Sequence[FinishedImage], model: Model | None) -> FileContents:
         contents, found = _package_fits(parts, options, images, model)
         warnings.update(dict.fromkeys(found))
         return contents

@@ -20,6 +20,7 @@ from radcodec.image_encoder import (
     FinishedImage,
     add_base,
     add_stages,
+    code_again,
     code_image,
     finish_image,
 )
@@ -27,10 +28,10 @@ from radcodec.resources import load_header_dictionary
 from radcodec.types import Kind, Mode
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel
+    from radcodec.model_store import Model
 
 # Makes a file of finished images, whose base layer is of that model.
-Packager = Callable[[Sequence[FinishedImage], "BaseModel | None"], FileContents]
+Packager = Callable[[Sequence[FinishedImage], "Model | None"], FileContents]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,15 @@ class _Pieces(list[bytes | memoryview]):
         """Number of bytes that were given."""
         self.append(data)
         return len(data)
+
+
+MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
+START_STEP = 2.0
+RATE_SLOPE = 0.75  # how a step goes with the size it shall change
+AIM, CLOSE = 0.985, 0.965  # of a budget: what is aimed at, and what is near enough
+TURNS, LOOK_TURNS, RATE_TURNS = 10, 5, 4
+LOOK_TILES = 8
+LEAST_PREVIEW = 24  # bytes of a tile, under which its picture would be blank
 
 
 class _Null:
@@ -105,12 +115,12 @@ def _encode_with_preview(
     """Exact and bounded images with as many base stages as fit into the share that is asked for."""
     n_tiles = sum(len(image.masks) for image in coded)
     n_stages, warnings = 0, []
-    model: BaseModel | None = None
+    model: Model | None = None
     if options.preview_percent > 0 and n_tiles:
         try:
             model = load_named_model(options.model)
-            coded = [add_base(image, model, options) for image in coded]
-            n_stages, coded = _fit_preview(coded, model, options, extra_bytes)
+            fit = _fit_preview_step if model.takes_step else _fit_preview
+            n_stages, coded = fit(coded, model, options, extra_bytes)
         except ModelError as err:
             if options.model is not None:
                 raise
@@ -121,9 +131,10 @@ def _encode_with_preview(
 
 
 def _fit_preview(
-    coded: Sequence[CodedImage], model: BaseModel, options: EncodeOptions, extra_bytes: int
+    coded: Sequence[CodedImage], model: Model, options: EncodeOptions, extra_bytes: int
 ) -> tuple[int, Sequence[CodedImage]]:
     """The largest number of stages that the share for a preview has room for, and the images with their streams."""
+    coded = [add_base(image, model, options) for image in coded]
     best, best_images = 0, coded
     planes = sum(image.coding.grid.n_planes for image in coded)
     for n_stages in range(1, model.n_stages + 1):
@@ -140,13 +151,76 @@ def _fit_preview(
     return best, best_images
 
 
+def _fit_preview_step(
+    coded: Sequence[CodedImage], model: Model, options: EncodeOptions, extra_bytes: int
+) -> tuple[int, Sequence[CodedImage]]:
+    """All stages of the model at the finest step that the share for a preview has room for, 0 where it has none."""
+    n_tiles = sum(len(image.masks) for image in coded)
+    planes = sum(image.coding.grid.n_planes for image in coded)
+    beside = 16 * planes + len(model.name) + 1 + SHA256_BYTES + n_tiles * (entry_bytes(model.n_stages) - entry_bytes(0))
+    share = options.preview_percent / (100.0 - options.preview_percent)
+    budget = math.floor((_without_base(coded) + extra_bytes) * share) - beside
+    if budget < LEAST_PREVIEW * n_tiles:
+        return 0, coded
+    found = fill_budget([add_base(image, model, options, MAX_STEP) for image in coded], model, options, budget)
+    return (0, coded) if found is None else (model.n_stages, found)
+
+
+def fill_budget(
+    coded: Sequence[CodedImage], model: Model, options: EncodeOptions, budget: int
+) -> list[CodedImage] | None:
+    """Images of ``add_base`` with all their streams at about the finest step at which they take ``budget`` bytes.
+
+    None where they take more at any step. Of many tiles a few are looked at first.
+    """
+    n_tiles = sum(len(image.masks) for image in coded)
+    every = max(1, n_tiles // LOOK_TILES)
+
+    def streams(step: float, some: bool) -> tuple[list[CodedImage], int]:
+        images = []
+        for image in coded:
+            tiles = range(every // 2, len(image.masks), every) if some else None
+            images.append(add_stages(code_again(image, model, options, step, tiles), model, model.n_stages, options))
+        return images, sum(len(stream) for image in images for tile in image.base for stream in tile)
+
+    step, found = START_STEP, None
+    if every > 1:
+        step, _ = _search_step(lambda step: streams(step, True), budget * LOOK_TILES // n_tiles, step, LOOK_TURNS)
+    step, found = _search_step(lambda step: streams(step, False), budget, step, TURNS)
+    return found
+
+
+def _search_step(
+    measure: Callable[[float], tuple[list[CodedImage], int]], budget: int, step: float, turns: int
+) -> tuple[float, list[CodedImage] | None]:
+    """The last step tried, and what the finest step that keeps to a budget gives, None where none was found."""
+    best, best_size, fits, breaks = None, 0, MAX_STEP, MIN_STEP
+    for _ in range(turns):
+        images, size = measure(step)
+        if size <= budget:
+            fits = min(fits, step)
+            if best is None or size > best_size:
+                best, best_size = images, size
+            if size >= CLOSE * budget or step == MIN_STEP:
+                break
+        else:
+            breaks = max(breaks, step)
+            if step == MAX_STEP:
+                break
+        wanted = step * (size / (AIM * budget)) ** RATE_SLOPE if budget > 0 else MAX_STEP
+        step = min(
+            max(wanted, MIN_STEP if breaks == MIN_STEP else 1.002 * breaks), MAX_STEP if fits == MAX_STEP else fits
+        )
+    return step, best
+
+
 def _lossy_contents(
     coded: Sequence[CodedImage],
     n_stages: int,
     budget: int | None,
     options: EncodeOptions,
     finish: Packager,
-    model: BaseModel,
+    model: Model,
 ) -> FileContents | None:
     """The file with ``n_stages`` stages and at most ``budget`` bytes of base streams; None where that cannot be."""
     sizes = _stage_sizes(coded)
@@ -174,6 +248,8 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     n_stages = model.n_stages if options.n_stages is None else options.n_stages
     if not 1 <= n_stages <= model.n_stages:
         raise BoundError(f"expected 1 to {model.n_stages} stages, as the model {model.name} has, found {n_stages}")
+    if options.bpp is not None and model.takes_step:
+        return _encode_to_rate(coded, model, options, package)
     coded = [add_stages(add_base(image, model, options), model, n_stages, options) for image in coded]
     if options.bpp is None:
         contents = _lossy_contents(coded, n_stages, None, options, package, model)
@@ -191,6 +267,42 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     return Encoded(contents=_fill(coded, n_stages, target, smallest, options, package, model))
 
 
+def _encode_to_rate(coded: Sequence[CodedImage], model: Model, options: EncodeOptions, package: Packager) -> Encoded:
+    """Images whose base layer has the finest step with which the file keeps to a bit-rate.
+
+    Raises
+    ------
+    BoundError
+        If even the coarsest does not.
+    """
+    n_pixels = sum(image.original.size for image in coded)
+    target = math.floor((options.bpp or 0.0) * n_pixels / 8)
+    bases = [add_base(image, model, options, MAX_STEP) for image in coded]
+    images = [add_stages(image, model, model.n_stages, options) for image in bases]
+    contents = _whole(images, model, options, package)
+    reached = _size_of(contents)
+    if reached > target:
+        bpp = math.ceil(80000 * reached / n_pixels) / 10000
+        raise BoundError(f"expected at least {bpp} bits a pixel, which the coarsest step takes, found {options.bpp}")
+    budget = target - (reached - _base_bytes(contents))
+    for _ in range(RATE_TURNS):
+        found = fill_budget(bases, model, options, budget)
+        if found is None:
+            break
+        better = _whole(found, model, options, package)
+        excess = _size_of(better) - target
+        if excess <= 0:
+            return Encoded(contents=better)
+        budget -= excess
+    return Encoded(contents=contents)
+
+
+def _whole(images: Sequence[CodedImage], model: Model, options: EncodeOptions, package: Packager) -> FileContents:
+    """The file with all the streams that images have."""
+    kept = [n_leading(tile) for tile in _stage_sizes(images)]
+    return package(_finish(images, kept, model.n_stages, options), model)
+
+
 def _fill(
     coded: Sequence[CodedImage],
     n_stages: int,
@@ -198,7 +310,7 @@ def _fill(
     smallest: FileContents,
     options: EncodeOptions,
     package: Packager,
-    model: BaseModel,
+    model: Model,
 ) -> FileContents:
     """The file of at most ``target`` bytes with most bytes of base streams."""
     best, best_bytes = smallest, _base_bytes(smallest)

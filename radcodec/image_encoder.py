@@ -22,7 +22,7 @@ from radcodec.tiles import Box, tile_grid
 from radcodec.types import Mode
 
 if TYPE_CHECKING:
-    from radcodec.vqvae import BaseModel, TileCodes
+    from radcodec.model_store import Codes, Model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class CodedImage:
     params: ParamBlocks = field(repr=False)
     masks: Sequence[bytes] = field(repr=False)
     details: Sequence[bytes] = field(repr=False)
-    codes: Sequence[TileCodes | None] = field(default=(), repr=False)
+    codes: Sequence[Codes | None] = field(default=(), repr=False)
     base: Sequence[tuple[bytes, ...]] = field(default=(), repr=False)
 
 
@@ -133,7 +133,7 @@ def _seeded(record: ImageRecord, seed: int, options: EncodeOptions) -> ImageReco
     return replace(record, dither_seed=seed) if options.dither and record.bound is not None else record
 
 
-def _coding(record: ImageRecord, bounds: ImageBounds, block: bytes, model: BaseModel | None) -> ImageCoding:
+def _coding(record: ImageRecord, bounds: ImageBounds, block: bytes, model: Model | None) -> ImageCoding:
     grid = tile_grid(record.shape, record.tile_size)
     return ImageCoding(record=record, grid=grid, bounds=bounds, lazy=Lazy(block, model))
 
@@ -238,7 +238,7 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
     return replace(coded, coding=coding, details=details, params=replace(coded.params, predictors=block))
 
 
-def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> CodedImage:
+def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
     """The image with the codes of the base layer for every tile that it can hold; `add_stages` makes streams of them.
 
     In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly. A preview
@@ -251,7 +251,7 @@ def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> Cod
     pairs = plan_normalisation(coded.original, coded.special, sigmas)
     lossy = options.mode is Mode.LOSSY
 
-    def one(tile: int) -> TileCodes | None:
+    def one(tile: int) -> Codes | None:
         box = grid.box(tile)
         special = None if coded.special is None else _cut(coded.special, box)
         if special is not None and bool(special.all()):
@@ -261,11 +261,10 @@ def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> Cod
         samples, offsets = _cut(coded.original, box), pairs[box[0] : box[1], 0, None, None]
         if not lossy and bool(((samples == offsets) if special is None else (samples == offsets) | special).all()):
             return None
-        return code_base(model, samples, special, pairs[box[0] : box[1]])
+        return code_base(model, samples, special, pairs[box[0] : box[1]], step)
 
-    codes: list[TileCodes | None] = []
-    # The model keeps torch to one thread while it works, so tiles are not spread over threads here.
-    for tile, found in enumerate(map(one, range(grid.n_tiles))):
+    codes: list[Codes | None] = []
+    for tile, found in enumerate(ordered_map(one, range(grid.n_tiles), base_threads(model, options))):
         codes.append(found)
         if lossy:
             _tell(options, grid.box(tile))
@@ -281,10 +280,32 @@ def add_base(coded: CodedImage, model: BaseModel, options: EncodeOptions) -> Cod
     return replace(added, coding=replace(added.coding, lazy=Lazy(added.params.predictors, model)))
 
 
-def add_stages(coded: CodedImage, model: BaseModel, n_stages: int, options: EncodeOptions) -> CodedImage:
+def base_threads(model: Model, options: EncodeOptions) -> int:
+    """Threads that tiles are coded on: a model without a step keeps torch to one thread while it works."""
+    return options.threads if model.takes_step else 1
+
+
+def code_again(
+    coded: CodedImage, model: Model, options: EncodeOptions, step: float, tiles: Sequence[int] | None = None
+) -> CodedImage:
+    """An image of ``add_base`` with its codes made anew at another step, of some tiles alone where they are given."""
+    grid, pairs = coded.coding.grid, coded.coding.normalisation
+    chosen = set(range(grid.n_tiles) if tiles is None else tiles)
+
+    def one(tile: int) -> Codes | None:
+        if pairs is None or tile not in chosen or coded.codes[tile] is None:
+            return None
+        box = grid.box(tile)
+        special = None if coded.special is None else _cut(coded.special, box)
+        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]], step)
+
+    return replace(coded, codes=list(ordered_map(one, range(grid.n_tiles), base_threads(model, options))))
+
+
+def add_stages(coded: CodedImage, model: Model, n_stages: int, options: EncodeOptions) -> CodedImage:
     """The image with the streams of its first ``n_stages`` base stages; empty ones for tiles without a base layer."""
 
-    def one(codes: TileCodes | None) -> tuple[bytes, ...]:
+    def one(codes: Codes | None) -> tuple[bytes, ...]:
         return (b"",) * n_stages if codes is None else pack_codes(model, codes, n_stages)
 
     return replace(coded, base=list(ordered_map(one, coded.codes, options.threads)))

@@ -279,7 +279,7 @@ class Radcodec:
 
     @cached_property
     def _known(self) -> tuple[str, str]:
-        from radcodec.vqvae.store import load_model
+        from radcodec.model_store import load_model
 
         found = load_model(self.model)
         return found.name, found.sha256

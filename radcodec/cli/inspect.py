@@ -95,7 +95,7 @@ def estimate(source: str, model: str | None, threads: int | None, as_json: bool)
 @json_option
 def models(as_json: bool) -> int:
     """List the models of the base layer, their hashes and cards."""
-    from radcodec.vqvae.store import list_models
+    from radcodec.model_store import list_models
 
     records = list_models()
     if as_json:

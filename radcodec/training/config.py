@@ -72,9 +72,58 @@ class TrainConfig:
     data: DataConfig
     fit: FitConfig
 
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.spec.name
 
-def read_config(path: Path) -> TrainConfig:
-    """Return the run described by a TOML file.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LappedDataConfig:
+    """Where the training images of a lapped model come from.
+
+    folders, validation : FITS folders to train on and for the figures in the log; either may be empty.
+    images : how many of the folders' images are used, evenly spread over them; 0 for all.
+    simulated : how many simulated images are added. sides : their sides in pixels, drawn evenly.
+    """
+
+    folders: tuple[str, ...]
+    validation: tuple[str, ...]
+    images: int
+    simulated: int
+    sides: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LappedFitConfig:
+    """How long to fit a lapped model.
+
+    steps, learning_rates : of the network, one for each round.
+    batch : pairs a step. pairs : pairs taken of each image, plane and phase.
+    """
+
+    steps: tuple[int, ...]
+    learning_rates: tuple[float, ...]
+    batch: int
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LappedConfig:
+    """A whole run that fits a lapped model of `stages` stages. `out` is as in TrainConfig."""
+
+    name: str
+    stages: int
+    seed: int
+    threads: int
+    summary: str
+    out: str
+    data: LappedDataConfig
+    fit: LappedFitConfig
+
+
+def read_config(path: Path) -> TrainConfig | LappedConfig:
+    """Return the run described by a TOML file; of a lapped model if its [model] says kind = "lapped".
 
     Raises
     ------
@@ -84,6 +133,8 @@ def read_config(path: Path) -> TrainConfig:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         model = dict(raw["model"])
+        if "kind" in model:
+            return _read_lapped(raw, path)
         lists = {name: tuple(model[name]) for name in ("strides", "entries", "prior_classes")}
         spec = ModelSpec(**{**model, **lists})
         data = dict(raw["data"])
@@ -121,3 +172,32 @@ def _check(config: TrainConfig, path: Path) -> None:
     found = [what for what, wrong in problems.items() if wrong]
     if found:
         raise InputError(f"{path}: found {'; '.join(found)}; see models/README.md")
+
+
+def _read_lapped(raw: dict[str, Any], path: Path) -> LappedConfig:
+    """Return the run of a lapped model; raises like `read_config`, which maps what else is raised here."""
+    model = dict(raw["model"])
+    if model.pop("kind") != "lapped":
+        raise InputError(f'{path}: expected model.kind to be "lapped" or not there, found {raw["model"]["kind"]!r}')
+    data, fit = dict(raw["data"]), dict(raw["fit"])
+    folders = {name: tuple(os.path.expandvars(item) for item in data[name]) for name in ("folders", "validation")}
+    lists = {name: tuple(fit[name]) for name in ("steps", "learning_rates")}
+    config = LappedConfig(
+        **model,
+        **raw["run"],
+        data=LappedDataConfig(**{**data, **folders, "sides": tuple(data["sides"])}),
+        fit=LappedFitConfig(**{**fit, **lists}),
+    )
+    problems = {
+        "stages beyond 1..16": not 1 <= config.stages <= 16,
+        "steps and learning_rates of different lengths, or none": not config.fit.steps
+        or len(config.fit.steps) != len(config.fit.learning_rates),
+        "steps, batch or pairs below 1": min(*config.fit.steps, config.fit.batch, config.fit.pairs) < 1,
+        "images or simulated below 0": min(config.data.images, config.data.simulated) < 0,
+        "sides beyond 16..2048, or none": not config.data.sides
+        or not all(16 <= side <= 2048 for side in config.data.sides),
+    }
+    found = [what for what, wrong in problems.items() if wrong]
+    if found:
+        raise InputError(f"{path}: found {'; '.join(found)}; see radcodec/training/config.py")
+    return config

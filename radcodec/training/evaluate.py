@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.training.data import Image, compand_ratio, load_planes, normalise
-from radcodec.vqvae import load_model
+from radcodec.model_store import load_model
 from radcodec.vqvae.model import BaseModel, TileCodes
 from radcodec.vqvae.spec import CELL, OUTPUT_UNIT, ModelSpec
 

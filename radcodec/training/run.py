@@ -8,10 +8,17 @@ import tomllib
 from pathlib import Path
 
 from radcodec.errors import InputError
-from radcodec.training.config import read_config
+from radcodec.lapped.model import LappedModel
+from radcodec.lapped.model import known_answer as lapped_answer
+from radcodec.lapped.spec import LappedArrays, LappedSpec, Layer, check_arrays
+from radcodec.lapped.weights import pack_model as pack_lapped
+from radcodec.model_store import WEIGHTS_FILE
+from radcodec.training.config import LappedConfig, read_config
+from radcodec.training.lapped import LappedTrainer
+from radcodec.training.lapped_contexts import LappedPrior, log_table
 from radcodec.training.loop import Trainer
 from radcodec.vqvae.model import BaseModel, known_answer
-from radcodec.vqvae.store import WEIGHTS_FILE
+from radcodec.vqvae.spec import expansion_table
 from radcodec.vqvae.weights import pack_model
 
 
@@ -30,6 +37,8 @@ def train(config_path: Path, *, resume: bool = True) -> Path:
     log = Path(config.out) / "log.csv"
     if not resume and log.is_file():
         log.unlink()
+    if isinstance(config, LappedConfig):
+        return write_lapped_model(LappedTrainer(config, resume=resume).fit(), config, config_path)
     trainer = Trainer(config, resume=resume)
     trainer.fit_autoencoder()
     trainer.fit_prior()
@@ -40,6 +49,20 @@ def write_model(model: BaseModel, folder: Path, config_path: Path) -> Path:
     """Write a model's weights and its configuration into `folder` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     data = pack_model(model.spec, model.arrays, known_answer(model))
+    (folder / WEIGHTS_FILE).write_bytes(data)
+    shutil.copyfile(config_path, folder / "config.toml")
+    return folder
+
+
+def write_lapped_model(prior: LappedPrior, config: LappedConfig, config_path: Path) -> Path:
+    """Write a lapped model's weights (docs/format.md 9.5) and its configuration into `<out>/model` and return it."""
+    folder = Path(config.out) / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = {f"layer{i}": Layer(weight=x.weight, bias=x.bias, shift=x.shift) for i, x in enumerate(prior.layers)}
+    spec = LappedSpec(name=config.name, stages=config.stages)
+    arrays = LappedArrays(log_table=log_table(), layers=layers, tables=prior.tables, sinh=expansion_table())
+    check_arrays(spec, arrays)
+    data = pack_lapped(spec, arrays, lapped_answer(LappedModel(spec, arrays, "")))
     (folder / WEIGHTS_FILE).write_bytes(data)
     shutil.copyfile(config_path, folder / "config.toml")
     return folder
@@ -59,7 +82,7 @@ def register_model(folder: Path, models: Path, *, summary: str, default: bool) -
     weights = folder / WEIGHTS_FILE
     if not weights.is_file():
         raise InputError(f"{folder}: expected {WEIGHTS_FILE}, as `radcodec train` writes it; found none")
-    name = read_config(folder / "config.toml").spec.name
+    name = read_config(folder / "config.toml").name
     sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     target = models / name
     target.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,11 @@ class BaseModel:
         self._codebooks = tuple(torch.from_numpy(codes.astype(np.float32)) for codes in arrays.codebooks)
         self._penalties = tuple(torch.from_numpy(penalty.copy()) for penalty in arrays.penalties)
 
-    def encode_tile(self, values: npt.NDArray[np.float64], offset: float, scale: float) -> TileCodes:
+    takes_step = False
+
+    def encode_tile(
+        self, values: npt.NDArray[np.float64], offset: float, scale: float, *, step: float | None = None
+    ) -> TileCodes:
         """Return the indices of a tile.
 
         Parameters
@@ -72,12 +76,16 @@ class BaseModel:
             Pixels, h and w at least 1. Non-finite ones are read as `offset`; mask them beforehand if they matter.
         offset, scale : float
             Median and robust noise of the tile, in the pixels' unit. `scale` is finite and above 0.
+        step : None
+            These models have no step (`takes_step`): their rates are those of their stages.
 
         Raises
         ------
         InputError
-            `values` is not a non-empty 2-D array, or `scale` or `offset` is out of range.
+            `values` is not a non-empty 2-D array, `scale` or `offset` is out of range, or there is a step.
         """
+        if step is not None:
+            raise InputError(f"base layer: model {self.name!r} has no step, found {step}")
         if values.ndim != 2 or values.size == 0:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
@@ -95,9 +103,9 @@ class BaseModel:
         )
         return TileCodes(shape=shape, indices=indices)
 
-    def stage_streams(self, codes: TileCodes) -> list[bytes]:
-        """Return one entropy-coded stream a stage, coarse first; any number of the last ones may be left off."""
-        indices = [stage.astype(np.int64) for stage in codes.indices]
+    def stage_streams(self, codes: TileCodes, n_stages: int | None = None) -> list[bytes]:
+        """Return one entropy-coded stream a stage, coarse first, of the first `n_stages` (default: all)."""
+        indices = [stage.astype(np.int64) for stage in codes.indices[:n_stages]]
         with network.one_thread():
             return [
                 prior.encode_stage(self.spec, self.arrays, self._arithmetic, indices[: stage + 1], codes.shape)

@@ -16,6 +16,7 @@ pytest.importorskip("astropy")
 import torch
 
 from radcodec.errors import InputError
+from radcodec.model_store import load_model
 from radcodec.simulate import simulate_image
 from radcodec.training.config import read_config
 from radcodec.training.evaluate import Evaluation, entropy_bits, evaluate, table
@@ -23,7 +24,6 @@ from radcodec.training.losses import prior_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import integer_tables
 from radcodec.training.quantiser import Codebook
 from radcodec.training.run import register_model, train
-from radcodec.vqvae import load_model
 
 CONFIG = """
 [model]

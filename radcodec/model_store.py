@@ -9,15 +9,50 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from radcodec import resources
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 
-if TYPE_CHECKING:
-    from radcodec.vqvae.model import BaseModel
+Codes: TypeAlias = Any  # what a model makes of a tile; only the same model knows
+
+
+class Model(Protocol):
+    """A base-layer model of either kind."""
+
+    name: str
+    sha256: str
+    n_stages: int
+    takes_step: bool
+
+    def encode_tile(
+        self, values: npt.NDArray[np.float64], offset: float, scale: float, *, step: float | None = None
+    ) -> Codes:
+        """Codes of a tile [h, w]; ``step``, in units of the noise, is for models that take one."""
+        ...
+
+    def stage_streams(self, codes: Codes, n_stages: int | None = None) -> list[bytes]:
+        """One stream a stage, of the first ``n_stages``."""
+        ...
+
+    def decode_tile(
+        self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float, n_stages: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Pixels [h, w] from the streams of the first stages; raises CorruptError where one is malformed."""
+        ...
+
+    def preview_tile(
+        self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float
+    ) -> npt.NDArray[np.float64]:
+        """The same, for looking at."""
+        ...
+
 
 WEIGHTS_FILE = "weights.safetensors"
 #: Where models that do not ship are looked for when a file names one.
@@ -71,7 +106,7 @@ def list_models() -> list[ModelRecord]:
     return records
 
 
-def load_model(name_or_path: str | None = None) -> BaseModel:
+def load_model(name_or_path: str | None = None) -> Model:
     """Return a model: the default one, a shipped one by name, or one from a weights file or its folder.
 
     Raises
@@ -97,7 +132,7 @@ def load_model(name_or_path: str | None = None) -> BaseModel:
     raise ModelNotFoundError(_not_found(name_or_path or "(the default)", records))
 
 
-def find_model(name: str, sha256: str) -> BaseModel:
+def find_model(name: str, sha256: str) -> Model:
     """Return the model that a file names; its SHA-256 decides, whatever the shipped one of that name is now.
 
     Models that do not ship are looked for in RADCODEC_MODELS: weights files, or folders of them or of model folders,
@@ -140,7 +175,7 @@ def _not_found(wanted: str, records: list[ModelRecord]) -> str:
     )
 
 
-def _load_record(record: ModelRecord) -> BaseModel:
+def _load_record(record: ModelRecord) -> Model:
     """Return a shipped model, its SHA-256 checked."""
     weights = models_folder() / record.name / WEIGHTS_FILE
     if not weights.is_file():
@@ -154,8 +189,15 @@ def _load_record(record: ModelRecord) -> BaseModel:
     return _load_bytes(data, record.name)
 
 
-def _load_bytes(data: bytes, where: str) -> BaseModel:
-    """Return the model held in the bytes of a weights file, its known answer checked."""
+def _load_bytes(data: bytes, where: str) -> Model:
+    """Return the model held in the bytes of a weights file, its known answer checked.
+
+    Only convolutional models load torch.
+    """
+    from radcodec import lapped
+
+    if lapped.is_lapped(data):
+        return lapped.load_bytes(data, where)
     from radcodec.vqvae.model import BaseModel, check_known_answer
     from radcodec.vqvae.weights import unpack_model
 

@@ -1,0 +1,443 @@
+"""Compiled loops of a plane: contexts, buckets, tables and symbols (docs/format.md, 9.6 and 9.7).
+
+One walk serves coding, decoding and the encoder's search: it visits the pairs of a plane in the order of the format and
+finds each one's bucket; what happens then is the mode's. The network runs on a chunk of pairs at a time, whose lanes
+are SIMD lanes. All is integer.
+"""
+
+# numba compiles these functions: their annotations document, and mypy checks them as plain Python.
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from radcodec.lapped.spec import LEVELS, N_BUCKETS, N_INPUTS
+
+CODE, DECODE, COST = 0, 1, 2
+CELLS = 16
+CHUNK = 256
+MAX_ACTIVATION = 1023
+LAST_LOG = 4095
+MAX_LEVEL = 1 << 14  # of what contexts sum up, so that sums stay within 32 bits
+PAIR_SYMBOLS = 9
+ZN_ROWS = N_BUCKETS
+NN_ROWS = ZN_ROWS + N_BUCKETS * 2 * LEVELS
+FLAG_ROWS = NN_ROWS + 2 * LEVELS * LEVELS
+N_ROWS = FLAG_ROWS + 11 * LEVELS
+BAD = 1
+
+I32 = npt.NDArray[np.int32]
+Int = Any
+
+
+class Network(NamedTuple):
+    """The integer network, and the logarithms that it is given."""
+
+    log_table: I32
+    weight0: I32
+    bias0: I32
+    shift0: int
+    weight1: I32
+    bias1: I32
+    shift1: int
+    weight2: I32
+    bias2: I32
+    shift2: int
+
+
+class Coder(NamedTuple):
+    """Where symbols go or come from.
+
+    cumulative : uint32 [N_ROWS, 10]
+    state, at : uint64 [1] and int64 [1], of an ANS stream that is read; at counts the words that are left
+    words : uint32, of that stream
+    symbols, rows : uint8 and uint16, written by CODE; n : int64 [1], how many symbols there were
+    """
+
+    cumulative: npt.NDArray[np.uint32]
+    state: npt.NDArray[np.uint64]
+    at: npt.NDArray[np.int64]
+    words: npt.NDArray[np.uint32]
+    symbols: npt.NDArray[np.uint8]
+    rows: npt.NDArray[np.uint16]
+    n: npt.NDArray[np.int64]
+
+
+class Prices(NamedTuple):
+    """What the search is told and asked.
+
+    zero, one : float32 [2, 48], bits of a coefficient that stays zero or does not, beside a zero or another
+    refine : float32 [2, 5, 2], bits of the halves
+    lower : int32 like magnitudes, the other choice
+    ours, theirs : float32 like magnitudes, bits of both, added to
+    """
+
+    zero: npt.NDArray[np.float32]
+    one: npt.NDArray[np.float32]
+    refine: npt.NDArray[np.float32]
+    lower: I32
+    ours: npt.NDArray[np.float32]
+    theirs: npt.NDArray[np.float32]
+
+
+@njit(cache=True, nogil=True)
+def _box(src: Any, dst: Any, tmp: Any, r: Int, t: Int) -> None:
+    """Fill dst [h, w] with the sums of src over r rows and t columns to each side, zero outside."""
+    h, w = src.shape
+    for i in range(h):
+        for j in range(w):
+            tmp[i, j] = src[i, j]
+        for d in range(1, t + 1):
+            for j in range(w - d):
+                tmp[i, j] += src[i, j + d]
+            for j in range(d, w):
+                tmp[i, j] += src[i, j - d]
+    for j in range(w):
+        dst[0, j] = 0
+    for i in range(min(r + 1, h)):
+        for j in range(w):
+            dst[0, j] += tmp[i, j]
+    for i in range(1, h):
+        for j in range(w):
+            dst[i, j] = dst[i - 1, j]
+        if i + r < h:
+            for j in range(w):
+                dst[i, j] += tmp[i + r, j]
+        if i - r - 1 >= 0:
+            for j in range(w):
+                dst[i, j] -= tmp[i - r - 1, j]
+
+
+@njit(cache=True, nogil=True)
+def _network(x: I32, n: Int, net: Network, one: I32, two: I32, bucket: I32) -> None:
+    """Fill bucket [n] from inputs x [21, n]."""
+    for o in range(one.shape[0]):
+        row = one[o]
+        for i in range(n):
+            row[i] = net.bias0[o]
+        for k in range(x.shape[0]):
+            w, v = net.weight0[o, k], x[k]
+            for i in range(n):
+                row[i] += w * v[i]
+        for i in range(n):
+            row[i] = min(max(row[i] >> net.shift0, 0), MAX_ACTIVATION)
+    for o in range(two.shape[0]):
+        row = two[o]
+        for i in range(n):
+            row[i] = net.bias1[o]
+        for k in range(one.shape[0]):
+            w, v = net.weight1[o, k], one[k]
+            for i in range(n):
+                row[i] += w * v[i]
+        for i in range(n):
+            row[i] = min(max(row[i] >> net.shift1, 0), MAX_ACTIVATION)
+    for i in range(n):
+        bucket[i] = net.bias2[0]
+    for k in range(two.shape[0]):
+        w, v = net.weight2[0, k], two[k]
+        for i in range(n):
+            bucket[i] += w * v[i]
+    for i in range(n):
+        y = ((((bucket[i] >> net.shift2) >> 1) + 160) * N_BUCKETS) // 208
+        bucket[i] = min(max(y, 0), N_BUCKETS - 1)
+
+
+@njit(cache=True, nogil=True)
+def _pop(coder: Coder, row: Int) -> Int:
+    """Next symbol of the stream, read with a row of the tables."""
+    state = coder.state[0]
+    q = np.uint32(state & np.uint64(0xFFFFFF))
+    table = coder.cumulative[row]
+    k = 0
+    while table[k + 1] <= q:
+        k += 1
+    low, size = np.uint64(table[k]), np.uint64(table[k + 1] - table[k])
+    state = (state >> np.uint64(24)) * size + (state & np.uint64(0xFFFFFF)) - low
+    if state < np.uint64(1 << 32) and coder.at[0] > 0:
+        coder.at[0] -= 1
+        state = (state << np.uint64(32)) | np.uint64(coder.words[coder.at[0]])
+    coder.state[0] = state
+    coder.n[0] += 1
+    return k
+
+
+@njit(cache=True, nogil=True)
+def _push(coder: Coder, row: Int, symbol: Int) -> None:
+    """Note a symbol and the row of the tables that codes it."""
+    n = coder.n[0]
+    coder.rows[n] = row
+    coder.symbols[n] = symbol
+    coder.n[0] = n + 1
+
+
+@njit(cache=True, nogil=True)
+def _walk_cells(mode: Int, coder: Coder, s: Int, q: I32, act: I32, before: I32, exists: I32) -> None:
+    """Bring act [18, 18] (cells in a margin of zeros) from the plane before, which ``before`` keeps, to plane s.
+
+    CODE and COST see from q [K, n, m/2, 2] which cells become active.
+    """
+    n_blocks, n, m = q.shape[0], q.shape[1], q.shape[2]
+    before[:] = act
+    fresh = np.zeros((CELLS, CELLS), np.bool_)
+    if mode != DECODE:
+        for b in range(n_blocks):
+            for k in range(n):
+                u = (CELLS * k) // n
+                for j in range(m):
+                    if q[b, k, j, 0] != 0 or q[b, k, j, 1] != 0:
+                        fresh[u, (CELLS * j) // m] = True
+    row = FLAG_ROWS + min(max(s, 0), 10) * LEVELS
+    for u in range(CELLS):
+        for v in range(CELLS):
+            if exists[u, v] == 0 or before[u + 1, v + 1] != 0:
+                continue
+            t = act[u + 1, v] + act[u, v + 1] + before[u + 1, v + 2] + before[u + 2, v + 1]
+            if mode == DECODE:
+                act[u + 1, v + 1] = _pop(coder, row + t)
+            else:
+                act[u + 1, v + 1] = 1 if fresh[u, v] else 0
+                if mode == CODE:
+                    _push(coder, row + t, act[u + 1, v + 1])
+
+
+@njit(cache=True, nogil=True)
+def _span(i: Int, r: Int, n: Int) -> Int:
+    """How many of i - r .. i + r are within 0 .. n - 1."""
+    return min(i + r, n - 1) - max(i - r, 0) + 1
+
+
+@njit(cache=True, nogil=True)
+def _phase_of(k: Int, j: Int, parity: Int) -> Int:
+    """Phase of a pair in a block of a parity."""
+    e, f = (k + parity) & 1, j & 1
+    if e == 0 and f == 0:
+        return 0
+    return 1 if e == 1 and f == 1 else 2
+
+
+@njit(cache=True, nogil=True)
+def known_counts(n: Int, m: Int) -> I32:
+    """Pairs of earlier phases in the three boxes: int32 [parity, phase, box, n, m]."""
+    out = np.zeros((2, 3, 3, n, m), np.int32)
+    known, tmp = np.empty((n, m), np.int32), np.empty((n, m), np.int32)
+    for parity in range(2):
+        for phase in range(1, 3):
+            for k in range(n):
+                for j in range(m):
+                    known[k, j] = 1 if _phase_of(k, j, parity) < phase else 0
+            _box(known, out[parity, phase, 0], tmp, 1, 1)
+            _box(known, out[parity, phase, 1], tmp, 2, 1)
+            _box(known, out[parity, phase, 2], tmp, 4, 2)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _extent(act: I32, n: Int, m: Int) -> tuple[Int, Int]:
+    """Rows and pair columns of a block that hold all active cells."""
+    rows, columns = 0, 0
+    for u in range(CELLS):
+        for v in range(CELLS):
+            if act[u + 1, v + 1] != 0:
+                rows, columns = max(rows, u + 1), max(columns, v + 1)
+    return min(n, -(-rows * n // CELLS)), min(m, -(-columns * m // CELLS))
+
+
+@njit(cache=True, nogil=True)
+def _settle(
+    mode: Int,
+    coder: Coder,
+    prices: Prices,
+    z: Int,
+    h: Int,
+    p: I32,
+    q: I32,
+    sign: npt.NDArray[np.int8],
+    flat: Int,
+    shift: Int,
+) -> None:
+    """What a mode does with a pair whose bucket z is known; p, q and sign are [pairs, 2], flat is its number."""
+    p0, p1 = p[flat, 0], p[flat, 1]
+    if mode == COST:
+        for i in range(2):
+            other = 1 if (p1 if i == 0 else p0) > 0 else 0
+            for which in range(2):
+                value = (prices.lower[flat, i] >> shift) if which == 1 else q[flat, i]
+                above = value >> 1
+                if above == 0:
+                    cost = prices.one[other, z] if value > 0 else prices.zero[other, z]
+                else:
+                    cost = prices.refine[h, min(above, LEVELS) - 1, value & 1]
+                if which == 1:
+                    prices.theirs[flat, i] += cost
+                else:
+                    prices.ours[flat, i] += cost
+        return
+    r0, r1 = min(p0, LEVELS) - 1, min(p1, LEVELS) - 1
+    if p0 == 0 and p1 == 0:
+        row, base, swapped = z, 3, False
+    elif p0 == 0:
+        row, base, swapped = ZN_ROWS + (z * 2 + h) * LEVELS + r1, 2, False
+    elif p1 == 0:
+        row, base, swapped = ZN_ROWS + (z * 2 + h) * LEVELS + r0, 2, True
+    else:
+        row, base, swapped = NN_ROWS + (h * LEVELS + r0) * LEVELS + r1, 2, False
+    if mode == DECODE:
+        symbol = _pop(coder, row)
+        y0, y1 = symbol // base, symbol % base
+        if swapped:
+            y0, y1 = y1, y0
+        for i in range(2):
+            y = y0 if i == 0 else y1
+            if p[flat, i] > 0:
+                q[flat, i] = 2 * p[flat, i] + y
+            elif y > 0:
+                q[flat, i] = 1
+                sign[flat, i] = 1 if y == 1 else -1
+        return
+    y0 = q[flat, 0] - 2 * p0 if p0 > 0 else (0 if q[flat, 0] == 0 else (1 if sign[flat, 0] > 0 else 2))
+    y1 = q[flat, 1] - 2 * p1 if p1 > 0 else (0 if q[flat, 1] == 0 else (1 if sign[flat, 1] > 0 else 2))
+    if swapped:
+        y0, y1 = y1, y0
+    _push(coder, row, base * y0 + y1)
+
+
+@njit(cache=True, nogil=True)
+def walk_plane(
+    mode: Int,
+    coder: Coder,
+    prices: Prices,
+    net: Network,
+    counts: I32,
+    s: Int,
+    final: Int,
+    shift: Int,
+    columns: Int,
+    p: I32,
+    q: I32,
+    sign: npt.NDArray[np.int8],
+    act: I32,
+    before: I32,
+    exists: I32,
+) -> None:
+    """One plane s of a tile.
+
+    p, q, sign are [K, n, m/2, 2], blocks in row-major order of ``columns`` to a row of blocks: magnitudes before and in
+    the plane (zero where DECODE has not been), signs. counts is ``known_counts``; act, before [18, 18] are the cells.
+    final is 1 in the last plane of the tile, shift the planes that follow.
+    """
+    _walk_cells(mode, coder, s, q, act, before, exists)
+    n_blocks, n, m = q.shape[0], q.shape[1], q.shape[2]
+    height, width = _extent(act, n, m)
+    if height == 0:
+        return
+    blocks = n_blocks // columns
+    level = np.empty((n_blocks, height, width), np.int32)
+    sums = np.empty((3, n_blocks, height, width), np.int32)
+    tmp = np.empty((height, width), np.int32)
+    total, over = np.zeros((height, width), np.int64), np.empty((height, width), np.int64)
+    wide = np.empty((height, width), np.int64)
+    share = np.zeros(n_blocks, np.int64)
+    for b in range(n_blocks):
+        for k in range(height):
+            for j in range(width):
+                p0, p1 = p[b, k, j, 0], p[b, k, j, 1]
+                g = min(4 * (p0 + p1) + (1 if p0 > 0 else 0) + (1 if p1 > 0 else 0), MAX_LEVEL)
+                level[b, k, j] = g
+                share[b] += g
+                total[k, j] += g
+        _box(level[b], sums[0, b], tmp, 1, 1)
+        _box(level[b], sums[1, b], tmp, 2, 1)
+        _box(level[b], sums[2, b], tmp, 5, 2)
+    _box(total, over, wide, 1, 1)
+    everything = share.sum()
+    flat_p, flat_q, flat_sign = p.reshape(-1, 2), q.reshape(-1, 2), sign.reshape(-1, 2)
+    x = np.zeros((N_INPUTS, CHUNK), np.int32)
+    one, two = np.empty((16, CHUNK), np.int32), np.empty((16, CHUNK), np.int32)
+    bucket, where = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int64)
+    recent = np.zeros((3, n_blocks, height, width), np.int32)
+    known = np.zeros((n_blocks, height, width), np.int32)
+    log = net.log_table
+    block_input = log[min(16 * n_blocks, LAST_LOG)] >> 2
+    width_input = log[min(16 * m, LAST_LOG)] - 64
+    for phase in range(3):
+        if phase > 0:
+            for b in range(n_blocks):
+                parity = (b // columns + b % columns) & 1
+                for k in range(height):
+                    for j in range(width):
+                        earlier = _phase_of(k, j, parity) < phase
+                        known[b, k, j] = min(q[b, k, j, 0] + q[b, k, j, 1], MAX_LEVEL) if earlier else 0
+                _box(known[b], recent[0, b], tmp, 1, 1)
+                _box(known[b], recent[1, b], tmp, 2, 1)
+                _box(known[b], recent[2, b], tmp, 4, 2)
+        filled = 0
+        for b in range(n_blocks):
+            a, c = b // columns, b % columns
+            parity = (a + c) & 1
+            own = np.int64(16) * n_blocks * share[b] // everything if everything > 0 else np.int64(0)
+            block_level = log[min(own, LAST_LOG)]
+            for k in range(height):
+                u = (CELLS * k) // n
+                rows1, rows2, rows5 = _span(k, 1, n), _span(k, 2, n), _span(k, 5, n)
+                for j in range((k + parity) & 1 if phase < 2 else 0, width, 1):
+                    if _phase_of(k, j, parity) != phase:
+                        continue
+                    v = (CELLS * j) // m
+                    if act[u + 1, v + 1] == 0:
+                        continue
+                    columns1, columns2 = _span(j, 1, m), _span(j, 2, m)
+                    g = level[b, k, j]
+                    x[0, filled] = log[min(4 * g, LAST_LOG)]
+                    for t in range(3):
+                        count = (rows1 * columns1 if t == 0 else rows2 * columns1 if t == 1 else rows5 * columns2) - 1
+                        value = 4 * (sums[t, b, k, j] - g) // count if count > 0 else 0
+                        x[1 + t, filled] = log[min(value, LAST_LOG)]
+                    near, far, around, n_near, n_far, fresh = 0, 0, 0, 0, 0, 0
+                    for da in range(-1, 2):
+                        for dc in range(-1, 2):
+                            if (da == 0 and dc == 0) or not 0 <= a + da < blocks or not 0 <= c + dc < columns:
+                                continue
+                            other = b + da * columns + dc
+                            if da != 0 and dc != 0:
+                                far += level[other, k, j]
+                                n_far += 1
+                            else:
+                                near += level[other, k, j]
+                                around += sums[0, other, k, j]
+                                fresh += known[other, k, j]
+                                n_near += 1
+                    x[4, filled] = log[min(4 * near // n_near if n_near > 0 else 0, LAST_LOG)]
+                    x[5, filled] = log[min(4 * far // n_far if n_far > 0 else 0, LAST_LOG)]
+                    count = n_near * rows1 * columns1
+                    x[6, filled] = log[min(4 * around // count if count > 0 else 0, LAST_LOG)]
+                    x[7, filled] = log[min(4 * total[k, j] // n_blocks, LAST_LOG)]
+                    x[8, filled] = log[min(4 * over[k, j] // (n_blocks * rows1 * columns1), LAST_LOG)]
+                    x[9, filled] = block_level
+                    for t in range(3):
+                        count = counts[parity, phase, t, k, j]
+                        value = 8 * recent[t, b, k, j] // count if count > 0 else 0
+                        x[10 + t, filled] = log[min(value, LAST_LOG)]
+                    x[13, filled] = log[min(8 * fresh // n_near if n_near > 0 and phase == 2 else 0, LAST_LOG)]
+                    x[14, filled] = 16 * (s - 6)
+                    x[15, filled] = 32 * final
+                    x[16, filled] = 32 if phase == 1 else 0
+                    x[17, filled] = 32 if phase == 2 else 0
+                    x[18, filled] = 32 if before[u + 1, v + 1] == 0 else 0
+                    x[19, filled] = width_input
+                    x[20, filled] = block_input
+                    where[filled] = (b * n + k) * m + j
+                    filled += 1
+                    if filled == CHUNK:
+                        _network(x, filled, net, one, two, bucket)
+                        for i in range(filled):
+                            at = where[i]
+                            _settle(mode, coder, prices, bucket[i], 1 - final, flat_p, flat_q, flat_sign, at, shift)
+                        filled = 0
+        if filled > 0:
+            _network(x, filled, net, one, two, bucket)
+            for i in range(filled):
+                at = where[i]
+                _settle(mode, coder, prices, bucket[i], 1 - final, flat_p, flat_q, flat_sign, at, shift)

@@ -1,0 +1,62 @@
+"""The encoder's choices for a tile: blocks, magnitudes and offsets (docs/format.md leaves them to it)."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.lapped.transform import NOMINAL, Geometry, analyse, geometry_of
+
+F64 = npt.NDArray[np.float64]
+
+MAX_LAST = 14
+MAX_OFFSET = 31
+OFFSET_UNIT = 64
+KNEE = 0.7  # of steps, from which a coefficient costs bits
+COARSE_RATE, FINE_RATE = 0.2, 0.12  # squared steps a bit
+LOOK_SIDE = 512  # of the part of a tile that its block length is chosen by
+
+
+def split_step(step: float) -> tuple[int, int, float]:
+    """(last plane S, gain g, D): the step (256 + g) * 2^-S nearest to one that is wanted."""
+    last = int(np.clip(np.floor(np.log2(512.0 / step)), 1, MAX_LAST))
+    gain = int(np.clip(np.rint(step * 2.0**last) - 256, 0, 255))
+    return last, gain, (256 + gain) * 2.0**-last
+
+
+def rate_weight(step: float) -> float:
+    """Squared steps that a bit is worth: more where steps are coarse."""
+    share = float(np.clip((np.log2(step) + 0.5) / 2.2, 0.0, 1.0))
+    return FINE_RATE + (COARSE_RATE - FINE_RATE) * share
+
+
+def choose_code(companded: F64, step: float) -> int:
+    """Block code whose coefficients promise the fewest bits: least sum of log2(1 + (c / 0.7 D)^2)."""
+    middle = tuple(slice(max(0, n - LOOK_SIDE) // 2, max(0, n - LOOK_SIDE) // 2 + LOOK_SIDE) for n in companded.shape)
+    part = np.ascontiguousarray(companded[middle])
+    shape = (part.shape[0], part.shape[1])
+    best, least, seen = 0, np.inf, set[Geometry]()
+    for code in range(len(NOMINAL)):
+        g = geometry_of(shape, code)
+        if g in seen:
+            continue
+        seen.add(g)
+        c = analyse(part, g, step) * (1.0 / (KNEE * step))
+        bits = float(np.log2(1.0 + c * c).sum())
+        if bits < least:
+            best, least = code, bits
+    return best
+
+
+def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:
+    """Magnitudes of coefficients in steps, with a zone around zero that is wider than a step."""
+    return np.floor(np.abs(steps) + (0.45 - 0.3 * weight)).astype(np.int32)
+
+
+def choose_offsets(steps: F64, magnitudes: npt.NDArray[np.int32]) -> tuple[int, int]:
+    """Where the coefficients of magnitude 1, and those above, lie on average in their cells, in 64ths of a step."""
+    size, found = np.abs(steps), []
+    for chosen in (magnitudes == 1, magnitudes > 1):
+        mean = float((size[chosen] - magnitudes[chosen]).mean()) if chosen.any() else 0.0
+        found.append(int(np.clip(np.rint(OFFSET_UNIT * mean), -MAX_OFFSET - 1, MAX_OFFSET)))
+    return found[0], found[1]

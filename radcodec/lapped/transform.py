@@ -1,0 +1,158 @@
+"""The lapped transform in integers (docs/format.md, 9.5 and 9.9), forwards and back.
+
+Lines of blocks: folded at the borders between blocks (time-domain aliasing cancellation, Princen and Bradley 1986,
+doi:10.1109/TASSP.1986.1164954), then a DCT-IV in each block, a DCT-II in the last. Matrix products run in binary64 on
+integers: below 2^53 every sum is exact, so that no order of summation, and no library, gives anything else.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+
+NOMINAL = (16, 32, 64, 128, 256, 512)
+ONE = 2.0**15  # of matrix elements
+UNIT = 2.0**10  # of samples and coefficients, a companded unit
+LIMIT = 2.0**28  # of samples between the axes
+COSINE = (1.0, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800, 1 / 479001600)
+SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800)
+EXTENSIONS = 2  # times that what is beyond the image is made sparse
+
+
+class Geometry(NamedTuple):
+    """Blocks of a tile: rows and columns of blocks, and samples to a side of each."""
+
+    rows: int
+    columns: int
+    height: int
+    width: int
+
+
+def geometry_of(shape: tuple[int, int], code: int) -> Geometry:
+    """Blocks that cover an image [h, w] at the nominal length of a block code."""
+    nominal = NOMINAL[code]
+    blocks = [max(1, (2 * n + nominal) // (2 * nominal)) for n in shape]
+    sides = [2 * -(-n // (2 * nb)) for n, nb in zip(shape, blocks, strict=True)]
+    return Geometry(blocks[0], blocks[1], sides[0], sides[1])
+
+
+def cosine(r: npt.NDArray[np.int64], n: int) -> F64:
+    """cos(pi r / (4 n)), by the polynomial of the format and not by a library."""
+    r = r % (8 * n)
+    r = np.where(r > 4 * n, 8 * n - r, r)
+    negative = r > 2 * n
+    r = np.where(negative, 4 * n - r, r)
+    near = r <= n
+    x = (np.pi * np.where(near, r, 2 * n - r).astype(np.float64)) / float(4 * n)
+    t = x * x
+    out = np.where(near, _horner(COSINE, t), x * _horner(SINE, t))
+    return np.asarray(np.where(negative, -out, out))
+
+
+def _horner(coefficients: tuple[float, ...], t: F64) -> F64:
+    total = np.full(t.shape, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        total = c + t * total
+    return total
+
+
+def _rounded(x: F64) -> F64:
+    return np.asarray(np.floor(ONE * x + 0.5))
+
+
+@lru_cache(maxsize=64)
+def matrix(n: int, last: bool) -> F64:
+    """Matrix [coefficient, sample] of a block, in units of 2^-15; of the last block of a line or of another."""
+    k, i = np.arange(n)[:, None], np.arange(n)[None, :]
+    size = np.sqrt(2.0 / n)
+    if not last:
+        return _rounded(size * cosine((2 * k + 1) * (2 * i + 1), n))
+    out = _rounded(size * cosine(2 * k * (2 * i + 1), n))
+    out[0] = _rounded(np.array([np.sqrt(1.0 / n)]))[0]
+    return out
+
+
+@lru_cache(maxsize=64)
+def window(n: int) -> tuple[F64, F64]:
+    """(W, V) [n / 2] of the folding at a border."""
+    i = np.arange(n // 2)
+    return _rounded(cosine(n - 2 * i - 1, n)), _rounded(cosine(n + 2 * i + 1, n))
+
+
+def _scale_down(x: F64) -> F64:
+    """Fifteen bits less, rounded half up."""
+    return np.floor((x + ONE / 2) / ONE)
+
+
+def _blocks(x: F64, transposed: bool) -> F64:
+    """Products of every block of lines [nb, n, w] with its matrix."""
+    n = x.shape[1]
+    common, last = matrix(n, False), matrix(n, True)
+    out = np.empty_like(x)
+    if len(x) > 1:
+        out[:-1] = np.matmul(common.T if transposed else common, x[:-1])
+    out[-1] = (last.T if transposed else last) @ x[-1]
+    return _scale_down(out)
+
+
+def _rotate(x: F64, sign: float) -> None:
+    """Fold (sign 1) or unfold (-1) lines [nb, n, w] at their borders."""
+    n = x.shape[1]
+    w, v = (part[:, None] for part in window(n))
+    low, high = x[:-1, : n - 1 - n // 2 : -1].copy(), x[1:, : n // 2].copy()
+    x[:-1, : n - 1 - n // 2 : -1] = _scale_down(w * low + sign * (v * high))
+    x[1:, : n // 2] = _scale_down(w * high - sign * (v * low))
+
+
+def _inverse_lines(x: F64) -> F64:
+    out = _blocks(x, transposed=True)
+    _rotate(out, -1.0)
+    return out
+
+
+def _forward_lines(x: F64) -> F64:
+    out = x.copy()
+    _rotate(out, 1.0)
+    return _blocks(out, transposed=False)
+
+
+def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
+    """Samples [rows * height, columns * width] of coefficients [rows, columns, height, width], units of 2^-10."""
+    x = coefficients.astype(np.float64).transpose(0, 2, 1, 3)
+    x = _inverse_lines(np.ascontiguousarray(x).reshape(g.rows, g.height, g.columns * g.width))
+    x = np.clip(x, -LIMIT, LIMIT).reshape(g.rows * g.height, g.columns, g.width)
+    x = _inverse_lines(np.ascontiguousarray(x.transpose(1, 2, 0)))
+    return np.ascontiguousarray(x.reshape(g.columns * g.width, -1).T).astype(np.int64)
+
+
+def forward(samples: F64, g: Geometry) -> F64:
+    """Coefficients [rows, columns, height, width] of samples [rows * height, columns * width], integers in 2^-10."""
+    x = _forward_lines(samples.reshape(g.rows, g.height, g.columns * g.width))
+    x = x.reshape(g.rows * g.height, g.columns, g.width)
+    x = _forward_lines(np.ascontiguousarray(x.transpose(1, 2, 0)))
+    x = x.reshape(g.columns, g.width, g.rows, g.height)
+    return np.ascontiguousarray(x.transpose(2, 0, 3, 1))
+
+
+def analyse(companded: F64, g: Geometry, step: float) -> F64:
+    """Coefficients [rows, columns, height, width] of a companded image [h, w], in companded units.
+
+    What blocks cover beyond the image is mirrored, then a few times replaced by what its large coefficients give there.
+    """
+    h, w = companded.shape
+    samples = np.rint(companded * UNIT)
+    extra = ((0, g.rows * g.height - h), (0, g.columns * g.width - w))
+    if any(after for _, after in extra):
+        samples = np.pad(samples, extra, mode="symmetric")
+        for turn in range(EXTENSIONS):
+            c = forward(samples, g)
+            kept = np.where(np.abs(c) > step * UNIT * (1.6 - turn / EXTENSIONS), c, 0.0).astype(np.int64)
+            again = inverse(kept, g).astype(np.float64)
+            again[:h, :w] = samples[:h, :w]
+            samples = again
+    return forward(samples, g) / UNIT
