@@ -106,10 +106,11 @@ def code_base(
     special: npt.NDArray[np.bool_] | None,
     pairs: Normalisation,
     step: float | None = None,
+    like: Codes | None = None,
 ) -> Codes:
     """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
 
-    step, in units of the noise, is for models that take one; None is their finest.
+    step, in units of the noise, is for models that take one; None is their finest. like are codes of another step.
     """
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
@@ -117,7 +118,7 @@ def code_base(
         values[special] = 0.0
     n_planes, height, width = tile.shape
     stacked = values.reshape(n_planes * height, width)
-    return model.encode_tile(stacked, 0.0, 1.0) if step is None else model.encode_tile(stacked, 0.0, 1.0, step=step)
+    return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like)
 
 
 def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:

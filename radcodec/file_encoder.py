@@ -162,7 +162,7 @@ def _fit_preview_step(
     budget = math.floor((_without_base(coded) + extra_bytes) * share) - beside
     if budget < LEAST_PREVIEW * n_tiles:
         return 0, coded
-    found = fill_budget([add_base(image, model, options, MAX_STEP) for image in coded], model, options, budget)
+    found = fill_budget([add_base(image, model, options, START_STEP) for image in coded], model, options, budget)
     return (0, coded) if found is None else (model.n_stages, found)
 
 
@@ -277,8 +277,9 @@ def _encode_to_rate(coded: Sequence[CodedImage], model: Model, options: EncodeOp
     """
     n_pixels = sum(image.original.size for image in coded)
     target = math.floor((options.bpp or 0.0) * n_pixels / 8)
-    bases = [add_base(image, model, options, MAX_STEP) for image in coded]
-    images = [add_stages(image, model, model.n_stages, options) for image in bases]
+    bases = [add_base(image, model, options, START_STEP) for image in coded]
+    coarsest = [code_again(image, model, options, MAX_STEP) for image in bases]
+    images = [add_stages(image, model, model.n_stages, options) for image in coarsest]
     contents = _whole(images, model, options, package)
     reached = _size_of(contents)
     if reached > target:

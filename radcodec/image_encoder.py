@@ -297,7 +297,7 @@ def code_again(
             return None
         box = grid.box(tile)
         special = None if coded.special is None else _cut(coded.special, box)
-        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]], step)
+        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]], step, coded.codes[tile])
 
     return replace(coded, codes=list(ordered_map(one, range(grid.n_tiles), base_threads(model, options))))
 

@@ -32,9 +32,18 @@ class Model(Protocol):
     takes_step: bool
 
     def encode_tile(
-        self, values: npt.NDArray[np.float64], offset: float, scale: float, *, step: float | None = None
+        self,
+        values: npt.NDArray[np.float64],
+        offset: float,
+        scale: float,
+        *,
+        step: float | None = None,
+        like: Codes | None = None,
     ) -> Codes:
-        """Codes of a tile [h, w]; ``step``, in units of the noise, is for models that take one."""
+        """Codes of a tile [h, w].
+
+        For models that take a step, in units of the noise: like are codes at another one, of which choices are kept.
+        """
         ...
 
     def stage_streams(self, codes: Codes, n_stages: int | None = None) -> list[bytes]:

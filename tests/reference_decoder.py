@@ -876,6 +876,8 @@ def scaled(integer: int, power: int) -> float:
 class Model:
     """The parts of a model that reading takes (9.1)."""
 
+    kind: str
+    stages: int
     strides: list[int]
     classes: list[int]
     layers: dict[str, dict[str, int]]
@@ -905,7 +907,10 @@ def load_model(name: str, sha256: bytes) -> Model:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     about = json.loads(header["__metadata__"]["radcodec"])
     spec = about["spec"]
-    return Model(list(spec["strides"]), list(spec["prior_classes"]), about["layers"], safetensors.numpy.load(content))
+    tensors, kind = safetensors.numpy.load(content), spec.get("kind", "")
+    if kind == "lapped":
+        return Model(kind, int(spec["stages"]), [], [], about["layers"], tensors)
+    return Model(kind, len(spec["strides"]), spec["strides"], spec["prior_classes"], about["layers"], tensors)
 
 
 def repeat_cells(codes: Samples, factor: int, height: int, width: int) -> Samples:
@@ -922,7 +927,7 @@ def latent_sum(model: Model, stages: list[Samples], stride: int, height: int, wi
 
 
 def read_stage(model: Model, k: int, stream: bytes, latent: Samples) -> Samples:
-    """Code vectors [D, height, width] of stage k (9.2); latent is the clamped sum of the stages before it."""
+    """Code vectors [D, height, width] of stage k (9.3); latent is the clamped sum of the stages before it."""
     _, height, width = latent.shape
     group, classes = 0, model.classes[k]
     if classes > 1:
@@ -958,13 +963,26 @@ def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, strea
     planes, h, w = (part.stop - part.start for part in where)
     used = [stream for stream in streams if stream]
     need(streams[: len(used)] == used, "a base stream after an empty one")
-    need(len(streams) <= len(model.strides), "more stages than the model has")
+    need(len(streams) <= model.stages, "more stages than the model has")
+    if model.kind == "lapped":
+        from reference_lapped import lapped_units
+
+        q = lapped_units(model.tensors, model.layers, model.stages, used, planes * h, w)
+    else:
+        q = convolutional_units(model, used, planes * h, w)
+    value = np.sign(q) * model.tensors["sinh"][np.abs(q)]
+    pairs = np.repeat(np.array(image.normalisation[where[0]]), h, axis=0)
+    return (pairs[:, :1] + pairs[:, 1:] * value).ravel()
+
+
+def convolutional_units(model: Model, used: list[bytes], height: int, width: int) -> Samples:
+    """q [height, width] of a tile's streams (9.3, 9.4)."""
     stages: list[Samples] = []
     for k, stream in enumerate(used):
         stride = model.strides[k]
-        latent = latent_sum(model, stages, stride, -(-planes * h // stride), -(-w // stride))
+        latent = latent_sum(model, stages, stride, -(-height // stride), -(-width // stride))
         stages.append(read_stage(model, k, stream, latent))
-    x = model.layer("decoder.input", latent_sum(model, stages, 4, -(-planes * h // 4), -(-w // 4)))
+    x = model.layer("decoder.input", latent_sum(model, stages, 4, -(-height // 4), -(-width // 4)))
     i = 0
     while f"decoder.block{i}.first" in model.layers:
         change = model.layer(f"decoder.block{i}.second", model.layer(f"decoder.block{i}.first", x))
@@ -972,10 +990,7 @@ def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, strea
         i += 1
     q = model.layer("decoder.output", x)
     rows, columns = q.shape[1:]
-    q = q.reshape(4, 4, rows, columns).transpose(2, 0, 3, 1).reshape(4 * rows, 4 * columns)[: planes * h, :w]
-    value = np.sign(q) * model.tensors["sinh"][np.abs(q)]
-    pairs = np.repeat(np.array(image.normalisation[where[0]]), h, axis=0)
-    return (pairs[:, :1] + pairs[:, 1:] * value).ravel()
+    return q.reshape(4, 4, rows, columns).transpose(2, 0, 3, 1).reshape(4 * rows, 4 * columns)[:height, :width]
 
 
 # ---- 5, 7. Tiles ----------------------------------------------------------------------------------------------------

@@ -80,7 +80,9 @@ class LappedModel:
 
     takes_step = True
 
-    def encode_tile(self, values: F64, offset: float, scale: float, *, step: float | None = None) -> LappedCodes:
+    def encode_tile(
+        self, values: F64, offset: float, scale: float, *, step: float | None = None, like: LappedCodes | None = None
+    ) -> LappedCodes:
         """Coefficients of a tile.
 
         Parameters
@@ -91,6 +93,8 @@ class LappedModel:
             Median and robust noise, in the pixels' unit; ``scale`` is finite and above 0.
         step
             Quantisation step in companded units, of which one is about the noise; 0.02 to 128.
+        like
+            Codes of the same tile at another step, whose blocks are kept.
 
         Raises
         ------
@@ -101,7 +105,7 @@ class LappedModel:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
         last, gain, real = search.split_step(DEFAULT_STEP if step is None else step)
-        code = search.choose_code(companded, real)
+        code = search.choose_code(companded, real) if like is None else like.code
         g = transform.geometry_of((values.shape[0], values.shape[1]), code)
         steps = transform.analyse(companded, g, real) * (1.0 / real)
         weight = search.rate_weight(real)

@@ -85,18 +85,21 @@ def window(n: int) -> tuple[F64, F64]:
 
 
 def _scale_down(x: F64) -> F64:
-    """Fifteen bits less, rounded half up."""
-    return np.floor((x + ONE / 2) / ONE)
+    """X itself, with fifteen bits less, rounded half up."""
+    x += ONE / 2
+    x *= 1.0 / ONE
+    return np.floor(x, out=x)
 
 
-def _blocks(x: F64, transposed: bool) -> F64:
-    """Products of every block of lines [nb, n, w] with its matrix."""
-    n = x.shape[1]
-    common, last = matrix(n, False), matrix(n, True)
-    out = np.empty_like(x)
+def _blocks(x: F64, n: int, transposed: bool) -> F64:
+    """Products [nb, n, w] of every block of lines with its matrix, or its transpose; x may leave off rows of zeros."""
+    common, last = (
+        part[: x.shape[1]].T if transposed else part for part in (matrix(n, False), matrix(n, True))
+    )  # fmt: skip
+    out = np.empty((len(x), n, x.shape[2]))
     if len(x) > 1:
-        out[:-1] = np.matmul(common.T if transposed else common, x[:-1])
-    out[-1] = (last.T if transposed else last) @ x[-1]
+        np.matmul(common, x[:-1], out=out[:-1])
+    np.matmul(last, x[-1], out=out[-1])
     return _scale_down(out)
 
 
@@ -109,8 +112,8 @@ def _rotate(x: F64, sign: float) -> None:
     x[1:, : n // 2] = _scale_down(w * high - sign * (v * low))
 
 
-def _inverse_lines(x: F64) -> F64:
-    out = _blocks(x, transposed=True)
+def _inverse_lines(x: F64, n: int) -> F64:
+    out = _blocks(x, n, transposed=True)
     _rotate(out, -1.0)
     return out
 
@@ -118,16 +121,19 @@ def _inverse_lines(x: F64) -> F64:
 def _forward_lines(x: F64) -> F64:
     out = x.copy()
     _rotate(out, 1.0)
-    return _blocks(out, transposed=False)
+    return _blocks(out, x.shape[1], transposed=False)
 
 
 def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
     """Samples [rows * height, columns * width] of coefficients [rows, columns, height, width], units of 2^-10."""
-    x = coefficients.astype(np.float64).transpose(0, 2, 1, 3)
-    x = _inverse_lines(np.ascontiguousarray(x).reshape(g.rows, g.height, g.columns * g.width))
-    x = np.clip(x, -LIMIT, LIMIT).reshape(g.rows * g.height, g.columns, g.width)
-    x = _inverse_lines(np.ascontiguousarray(x.transpose(1, 2, 0)))
-    return np.ascontiguousarray(x.reshape(g.columns * g.width, -1).T).astype(np.int64)
+    used = coefficients.any(axis=(0, 1))
+    height, width = (int(np.flatnonzero(used.any(axis=axis))[-1:].sum()) + 1 for axis in (1, 0))
+    x = coefficients[:, :, :height, :width].transpose(0, 2, 1, 3).astype(np.float64, order="C")
+    x = _inverse_lines(x.reshape(g.rows, height, g.columns * width), g.height)
+    np.clip(x, -LIMIT, LIMIT, out=x)
+    x = x.reshape(g.rows * g.height, g.columns, width).transpose(1, 2, 0)
+    x = _inverse_lines(np.ascontiguousarray(x), g.width)
+    return x.reshape(g.columns * g.width, -1).T.astype(np.int64, order="C")
 
 
 def forward(samples: F64, g: Geometry) -> F64:

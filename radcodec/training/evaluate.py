@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.training.data import Image, compand_ratio, load_planes, normalise
 from radcodec.model_store import load_model
+from radcodec.training.data import Image, compand_ratio, load_planes, normalise
 from radcodec.vqvae.model import BaseModel, TileCodes
 from radcodec.vqvae.spec import CELL, OUTPUT_UNIT, ModelSpec
 
@@ -91,11 +91,14 @@ def table(model: BaseModel, found: Evaluation) -> str:
 
 
 def main() -> int:
-    """Print the figures of a model (the default one if none is named) on a folder of FITS files; gives an exit code."""
-    if len(sys.argv) not in (2, 3):
-        sys.stderr.write("usage: python -m radcodec.training.evaluate FITS_FOLDER [MODEL]\n")
+    """Print the figures of a convolutional model on a folder of FITS files; gives an exit code."""
+    if len(sys.argv) != 3:
+        sys.stderr.write("usage: python -m radcodec.training.evaluate FITS_FOLDER MODEL\n")
         return 2
-    model = load_model(sys.argv[2] if len(sys.argv) == 3 else None)
+    model = load_model(sys.argv[2])
+    if not isinstance(model, BaseModel):
+        sys.stderr.write(f"expected a convolutional model, found {model.name}\n")
+        return 2
     images = (normalise(plane) for plane in load_planes(Path(sys.argv[1])))
     sys.stdout.write(table(model, evaluate(model, images)) + "\n")
     macs = ", ".join(f"{part} {number:.0f}" for part, number in macs_per_pixel(model.spec).items())

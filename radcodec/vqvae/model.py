@@ -66,7 +66,13 @@ class BaseModel:
     takes_step = False
 
     def encode_tile(
-        self, values: npt.NDArray[np.float64], offset: float, scale: float, *, step: float | None = None
+        self,
+        values: npt.NDArray[np.float64],
+        offset: float,
+        scale: float,
+        *,
+        step: float | None = None,
+        like: TileCodes | None = None,
     ) -> TileCodes:
         """Return the indices of a tile.
 
@@ -76,7 +82,7 @@ class BaseModel:
             Pixels, h and w at least 1. Non-finite ones are read as `offset`; mask them beforehand if they matter.
         offset, scale : float
             Median and robust noise of the tile, in the pixels' unit. `scale` is finite and above 0.
-        step : None
+        step, like : None
             These models have no step (`takes_step`): their rates are those of their stages.
 
         Raises
