@@ -162,8 +162,11 @@ def fits_cases() -> Iterator[Case]:
         simulate_fits((48, 48), seed=6, bitpix=16, nan_border_px=2),
         {"max_error": "0.25sigma", "preview": 0},
     )
-    yield "fits_preview", image, {"preview": 20}
-    yield "fits_lossy", image, {"lossy_stages": 2}
+    yield "fits_preview", image, {"preview": 20, "model": "general-v0"}
+    yield "fits_lossy", image, {"lossy_stages": 2, "model": "general-v0"}
+    yield "fits_lapped", image, {"lossy_stages": 6, "model": "lapped-v1"}
+    yield "fits_lapped_cut", image, {"lossy_stages": 2, "model": "lapped-v1"}
+    yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v1"}
 
 
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:
