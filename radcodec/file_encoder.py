@@ -64,7 +64,7 @@ class _Pieces(list[bytes | memoryview]):
 
 MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
 START_STEP = 2.0
-RATE_SLOPE = 0.75  # how a step goes with the size it shall change
+SLOPES = (0.6, 4.0)  # least and greatest power of sizes that steps go with, as long as only one side is known
 AIM, CLOSE = 0.985, 0.965  # of a budget: what is aimed at, and what is near enough
 TURNS, LOOK_TURNS, RATE_TURNS = 10, 5, 4
 LOOK_TILES = 8
@@ -194,23 +194,32 @@ def _search_step(
     measure: Callable[[float], tuple[list[CodedImage], int]], budget: int, step: float, turns: int
 ) -> tuple[float, list[CodedImage] | None]:
     """The last step tried, and what the finest step that keeps to a budget gives, None where none was found."""
-    best, best_size, fits, breaks = None, 0, MAX_STEP, MIN_STEP
+    best: list[CodedImage] | None = None
+    fits: tuple[float, int] | None = None
+    breaks: tuple[float, int] | None = None
+    last: tuple[float, int] | None = None
+    slope = SLOPES[0]
     for _ in range(turns):
         images, size = measure(step)
         if size <= budget:
-            fits = min(fits, step)
-            if best is None or size > best_size:
-                best, best_size = images, size
+            if fits is None or size > fits[1]:
+                best, fits = images, (step, size)
             if size >= CLOSE * budget or step == MIN_STEP:
                 break
         else:
-            breaks = max(breaks, step)
+            breaks = (step, size)
             if step == MAX_STEP:
                 break
-        wanted = step * (size / (AIM * budget)) ** RATE_SLOPE if budget > 0 else MAX_STEP
-        step = min(
-            max(wanted, MIN_STEP if breaks == MIN_STEP else 1.002 * breaks), MAX_STEP if fits == MAX_STEP else fits
-        )
+        aim = max(AIM * budget, 1.0)
+        if last is not None and last[1] != size:
+            slope = min(max(math.log(step / last[0]) / math.log(last[1] / max(size, 1)), SLOPES[0]), SLOPES[1])
+        last = (step, size)
+        if fits is None or breaks is None:
+            step *= (size / aim) ** slope
+        else:  # sizes are about powers of steps
+            share = math.log(breaks[1] / aim) / math.log(breaks[1] / max(fits[1], 1))
+            step = breaks[0] * (fits[0] / breaks[0]) ** min(max(share, 0.05), 0.95)
+        step = min(max(step, MIN_STEP), MAX_STEP)
     return step, best
 
 

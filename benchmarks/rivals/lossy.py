@@ -178,7 +178,8 @@ class JpegXl(MappedRival):
 
         head, unit = to_unit(image)
         shown = (0.5 + (unit - 0.5) * self.contrast).astype(np.float32)
-        return head + imagecodecs.jpegxl_encode(shown, distance=quality, effort=8, lossless=False, numthreads=1)
+        stream = imagecodecs.jpegxl_encode(shown, distance=quality, effort=8, lossless=False, numthreads=1)
+        return head + bytes(stream)
 
     def restore(self, data: bytes, shape: tuple[int, ...]) -> Array:
         import imagecodecs

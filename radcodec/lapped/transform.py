@@ -126,7 +126,7 @@ def _forward_lines(x: F64) -> F64:
 
 def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
     """Samples [rows * height, columns * width] of coefficients [rows, columns, height, width], units of 2^-10."""
-    used = coefficients.any(axis=(0, 1))
+    used: npt.NDArray[np.bool_] = np.asarray(coefficients.any(axis=(0, 1)))
     height, width = (int(np.flatnonzero(used.any(axis=axis))[-1:].sum()) + 1 for axis in (1, 0))
     x = coefficients[:, :, :height, :width].transpose(0, 2, 1, 3).astype(np.float64, order="C")
     x = _inverse_lines(x.reshape(g.rows, height, g.columns * width), g.height)
