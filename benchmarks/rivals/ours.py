@@ -14,8 +14,8 @@ class Radcodec:
 
     name = "radcodec"
 
-    def __init__(self, *, threads: int = 1, verify: bool = True) -> None:
-        self.threads, self.verify = threads, verify
+    def __init__(self, *, threads: int = 1, verify: bool = True, dither: bool = False) -> None:
+        self.threads, self.verify, self.dither = threads, verify, dither
         self.setting = f"default, {threads} thread{'s' if threads > 1 else ''}{'' if verify else ', not verified'}"
 
     def version(self) -> str:
@@ -28,7 +28,8 @@ class Radcodec:
     def encode(self, array: Array, *, max_error: float | None) -> bytes:
         import radcodec
 
-        return bytes(radcodec.encode(array, max_error=max_error, threads=self.threads, verify=self.verify))
+        options: dict[str, Any] = {"threads": self.threads, "verify": self.verify, "dither": self.dither}
+        return bytes(radcodec.encode(array, max_error=max_error, **options))
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         import radcodec
