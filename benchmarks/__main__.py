@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|speed|floor|ablation|rd|report|list``."""
+"""``python -m benchmarks run|speed|cold|floor|ablation|rd|report|fetch|list``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.ablation import run_ablation
+from benchmarks.cold import run_cold
 from benchmarks.datasets import default_folder
+from benchmarks.defaults import run_defaults
 from benchmarks.detail_report import detail_report
+from benchmarks.downloads import SETS, fetch
 from benchmarks.floor import run_floor
 from benchmarks.layers import run_layers
 from benchmarks.rd import BOUND, read_out, run_rd
@@ -30,19 +33,30 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("run", help="measure codecs on sets of images")
-    runs.add_argument("--track", required=True, choices=[track.value for track in Track] + ["files"])
+    runs.add_argument("--track", required=True, choices=[track.value for track in Track] + ["files", "defaults"])
     add_sets(runs, required=True)
     runs.add_argument("--rivals", help="names with commas between them (default: all)")
-    runs.add_argument("--divisor", type=float, default=8.0, help="bounded: E = sigma / DIVISOR")
+    runs.add_argument(
+        "--divisor", type=float, action="append", help="bounded: E = sigma / DIVISOR; may be repeated (default: 8)"
+    )
     runs.add_argument("--repeat", type=int, default=1, help="times to run each, of which the median counts")
     add_output(runs)
-    speeds = commands.add_parser("speed", help="speed and memory side by side on one simulated image")
-    speeds.add_argument("--side", type=int, default=4096, help="of the image, pixels")
+    speeds = commands.add_parser("speed", help="speed and memory side by side on simulated images")
+    speeds.add_argument(
+        "--side", type=int, action="append", help="of the image, pixels; may be repeated (default: 4096)"
+    )
     speeds.add_argument("--repeat", type=int, default=5, help="times to run each in turn, of which the median counts")
-    speeds.add_argument("--threads", type=int, action="append", help="of radcodec; may be repeated (default: 1 and 2)")
+    speeds.add_argument(
+        "--threads", type=int, action="append", help="of codecs that have some; may be repeated (default: 1, 2)"
+    )
     speeds.add_argument("--rivals", default=",".join(DEFAULT_CODECS), help="default: %(default)s")
     speeds.add_argument("--no-memory", action="store_true", help="leave out memory, a process for each call")
     add_output(speeds)
+    colds = commands.add_parser("cold", help="whole commands from a cold start, on the first image of a set")
+    colds.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
+    colds.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
+    colds.add_argument("--repeat", type=int, default=5, help="times to run each in turn, of which the median counts")
+    add_output(colds)
     floors = commands.add_parser("floor", help="distance to the spectral floor")
     add_sets(floors, required=False)
     floors.add_argument("--divisor", type=float, default=8.0, help="E = sigma / DIVISOR")
@@ -67,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     reports.add_argument("csv", nargs="*", type=Path, help="default: all of benchmarks/results")
     reports.add_argument("--readme", action="store_true", help="put the tables into README.md")
     reports.add_argument("--detail", action="store_true", help="put those of the detail layer into docs/detail.md")
+    fetches = commands.add_parser("fetch", help="download the public files of the sets (needs the extra train)")
+    fetches.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
+    fetches.add_argument("--set", dest="sets", action="append", help=f"may be repeated (default: {', '.join(SETS)})")
     commands.add_parser("list", help="the codecs, their versions and settings, and the variants")
     return top
 
@@ -114,8 +131,13 @@ def main() -> None:
         else:
             print(text, end="")
         return
+    if options.command == "fetch":
+        if missing := fetch(options.data, options.sets or list(SETS)):
+            raise SystemExit("\n".join(missing))
+        return
     commit = options.commit or machine.commit()
-    suffix = "" if options.command == "run" else f"_{options.command}"
+    track = getattr(options, "track", None)
+    suffix = "_defaults" if track == "defaults" else "" if options.command == "run" else f"_{options.command}"
     out = options.out or RESULTS / f"{datetime.date.today():%Y-%m-%d}_{machine.slug()}_{commit}{suffix}.csv"
     for line in measured(options, out, commit):
         print(line)
@@ -127,8 +149,8 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     if options.command == "speed":
         codecs, threads = chosen_names(options.rivals, list(rivals), "codec"), options.threads or [1, 2]
         return run_speed(
-            codecs, side=options.side, threads=threads, repeats=options.repeat, memory=not options.no_memory, out=out,
-            commit=commit,
+            codecs, sides=options.side or [4096], threads=threads, repeats=options.repeat,
+            memory=not options.no_memory, out=out, commit=commit,
         )  # fmt: skip
     if options.command == "rd":
         candidates = lossy_rivals(options.model)
@@ -139,6 +161,8 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
         )  # fmt: skip
         lines = [f"{n_rows} rows added to {out}", ""] if options.sets else []
         return lines + read_out([*options.others, *([out] if out.exists() else [])])
+    if options.command == "cold":
+        return run_cold(data=options.data, chosen=options.chosen, repeats=options.repeat, out=out, commit=commit)
     data, sets, divisor = options.data, options.sets, options.divisor
     if options.command == "floor":
         sets = sets or ["first/test", "telescopes"]
@@ -151,14 +175,19 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
         return run_ablation(
             names, data=data, sets=sets or [], divisor=divisor, out=out, repeats=options.repeat, commit=commit
         )
+    if options.track == "defaults":
+        return [f"{run_defaults(data=data, sets=sets, out=out, commit=commit)} rows added to {out}"]
+    divisors, n_rows = divisor or [8.0], 0
     if options.track == "files":
-        n_rows = run_files(data=data, sets=sets, divisor=None, out=out, commit=commit)
-        n_rows += run_files(data=data, sets=sets, divisor=divisor, out=out, commit=commit)
+        for bound in (None, *divisors):
+            n_rows += run_files(data=data, sets=sets, divisor=bound, out=out, commit=commit)
     else:
-        n_rows = run(
-            [rivals[name] for name in chosen_names(options.rivals, list(rivals), "codec")], data=data, sets=sets,
-            track=Track(options.track), divisor=divisor, out=out, repeats=options.repeat, commit=commit,
-        )  # fmt: skip
+        wanted = [rivals[name] for name in chosen_names(options.rivals, list(rivals), "codec")]
+        for bound in divisors if options.track == Track.BOUNDED.value else [1.0]:
+            n_rows += run(
+                wanted, data=data, sets=sets, track=Track(options.track), divisor=bound, out=out,
+                repeats=options.repeat, commit=commit,
+            )  # fmt: skip
     return [f"{n_rows} rows added to {out}"]
 
 

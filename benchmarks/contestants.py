@@ -8,12 +8,16 @@ import numpy as np
 
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, IntegerRival, Rival, Track, Unsupported, pack_specials, safe_error, tall
+from benchmarks.rivals.jpeg2000 import Jpeg2000
+from benchmarks.rivals.jpegxl import JpegXl
 from benchmarks.rivals.ours import Radcodec
+
+THREADED = ("radcodec", "jpeg2000", "jpegxl-e7", "jpegxl-e9")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
-    """``verify`` and ``threads`` mean something for radcodec only: the rivals use one thread and verify nothing."""
+    """``verify`` means something for radcodec only, ``threads`` for THREADED: the others use one and verify nothing."""
 
     codec: str
     track: Track
@@ -22,9 +26,16 @@ class Contestant:
     rival: Rival = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ours = self.codec == "radcodec"
-        rival = Radcodec(threads=self.threads, verify=self.verify) if ours else all_rivals()[self.codec]
-        object.__setattr__(self, "rival", rival)
+        object.__setattr__(self, "rival", self._made())
+
+    def _made(self) -> Rival:
+        if self.codec == "radcodec":
+            return Radcodec(threads=self.threads, verify=self.verify)
+        if self.codec == "jpeg2000":
+            return Jpeg2000(threads=self.threads)
+        if self.codec.startswith("jpegxl-e"):
+            return JpegXl(int(self.codec[8:]), threads=self.threads)
+        return all_rivals()[self.codec]
 
     @property
     def setting(self) -> str:
@@ -49,7 +60,8 @@ class Contestant:
         levels -= levels.min()
         if levels.max() >= 1 << 16:
             raise Unsupported("more than 16 bits a pixel")
-        return levels.astype(np.uint16)
+        assert isinstance(self.rival, IntegerRival)
+        return self.rival.plane_of(levels)
 
     def encode(self, given: Array, max_error: float) -> bytes:
         """The stream of what it is given."""

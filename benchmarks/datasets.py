@@ -1,13 +1,16 @@
-"""Images of the shared data set, as the arrays that every codec is given."""
+"""Images of the shared data set and of those made on the spot, as the arrays that every codec is given."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zstandard
@@ -17,6 +20,31 @@ from benchmarks.rivals.base import Array
 MIN_PIXELS = 64
 # Above this many levels a float image is not taken for scaled integers.
 MAX_LATTICE_LEVELS = 1 << 20
+SIMULATED, MIRABEST = "simulated", "mirabest"
+# Shape, and options of radcodec.simulate.simulate_image; the seed is the CRC-32 of the name.
+SIMULATIONS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
+    "beam-300": ((300, 300), {"beam_fwhm_px": (3.1, 2.9), "n_sources": 15}),
+    "tracks-512": ((512, 512), {"uv_coverage": "tracks", "n_sources": 60, "max_snr": 1000.0}),
+    "tracks-wide-1024": (
+        (1024, 1024),
+        {
+            "uv_coverage": "tracks", "beam_fwhm_px": (5.5, 3.8), "n_sources": 250, "max_snr": 3000.0,
+            "primary_beam_fwhm_px": 800.0,
+        },
+    ),
+    "snapshot-400": ((400, 400), {"uv_coverage": "snapshot", "beam_fwhm_px": (3.6, 2.8), "n_sources": 25}),
+    "dirty-256": (
+        (256, 256),
+        {"kind": "dirty", "uv_coverage": "tracks", "beam_fwhm_px": (8.0, 6.0), "n_sources": 4, "max_snr": 80.0},
+    ),
+    "long-beam-400x300": ((400, 300), {"uv_coverage": "tracks", "beam_fwhm_px": (9.0, 3.2), "beam_pa_deg": 5.0}),
+    "crowded-512": (
+        (512, 512),
+        {"uv_coverage": "snapshot", "beam_fwhm_px": (3.0, 2.6), "n_sources": 900, "max_snr": 100.0},
+    ),
+    "noise-256": ((256, 256), {"n_sources": 0}),
+    "narrow-beam-256": ((256, 256), {"beam_fwhm_px": (2.2, 2.0), "n_sources": 10}),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +71,52 @@ def default_folder() -> Path:
 
 
 def images(folder: Path, chosen: str) -> Iterator[Image]:
-    """Images of every FITS file of one set, such as ``first/test``, in order of name; or of one file."""
+    """Images of one set: ``simulated``, ``mirabest`` (8-bit), or every FITS file of a folder such as ``first/test``, in
+    order of name; or of one file."""
+    if chosen == SIMULATED:
+        return simulated_images()
+    if chosen == MIRABEST:
+        return mirabest_images(folder)
+    return fits_images(folder, chosen)
+
+
+def has_files(chosen: str) -> bool:
+    """Whether a set is one of FITS files."""
+    return chosen not in (SIMULATED, MIRABEST)
+
+
+def simulated_images() -> Iterator[Image]:
+    """Images that anyone can make: several uv coverages, beams, fields and sizes, with fixed seeds."""
+    from radcodec.simulate import simulate_image
+
+    for name, (shape, options) in SIMULATIONS.items():
+        samples = simulate_image(shape, seed=zlib.crc32(name.encode()), **options)
+        yield _bare(f"{SIMULATED}/{name}", samples)
+
+
+def mirabest_images(folder: Path) -> Iterator[Image]:
+    """The test batch of MiraBest, uint8 150 x 150, from its archive ``eightbit/mirabest-batches.tar.gz``."""
+    from radcodec.training.datasets.archives import unpack_archive
+    from radcodec.training.datasets.batches import load_batches
+    from radcodec.training.datasets.images import Split
+    from radcodec.training.datasets.mirabest import MIRABEST as LAYOUT
+
+    with tempfile.TemporaryDirectory() as root:
+        archive = folder / "eightbit" / "mirabest-batches.tar.gz"
+        unpack_archive(archive, LAYOUT.archive, Path(root) / LAYOUT.archive.folder)
+        batch = load_batches(LAYOUT, Path(root), Split.TEST)
+    for name, samples in zip(batch.names, batch.images, strict=True):
+        yield _bare(f"{MIRABEST}/{name}", np.array(samples))
+
+
+def _bare(file: str, samples: Array) -> Image:
+    """An image without a header; its hash is that of the samples."""
+    digest = hashlib.sha256(samples.tobytes()).hexdigest()
+    return Image(file=file, hdu=0, sha256=digest, samples=samples, header_zstd_bytes=0)
+
+
+def fits_images(folder: Path, chosen: str) -> Iterator[Image]:
+    """Images of every FITS file of a folder below ``folder``, or of one file."""
     from astropy.io import fits
 
     place = folder / chosen

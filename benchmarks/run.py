@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.datasets import Image, images, lattice_integers, sigma
+from benchmarks.datasets import Image, has_files, images, lattice_integers, sigma
 from benchmarks.files import absolute_error, gzip_file, measure_file
 from benchmarks.measure import measure
 from benchmarks.rivals import all_rivals
@@ -50,13 +50,19 @@ def row_of(rival: Rival, samples: Array, max_error: float | None, repeats: int) 
 
 def installed(rivals: list[Rival]) -> dict[str, str]:
     """Version of each rival whose library is there; the others are reported as missing."""
-    versions = {}
+    return available(rivals)[0]
+
+
+def available(rivals: list[Rival]) -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the rivals that are there, and why the others are not, which is also said on standard error."""
+    versions, missing = {}, {}
     for rival in rivals:
         try:
             versions[rival.name] = rival.version()
         except ImportError as err:
+            missing[rival.name] = str(err)
             print(f"missing: {rival.name} ({err})", file=sys.stderr)
-    return versions
+    return versions, missing
 
 
 def run_files(*, data: Path, sets: list[str], divisor: float | None, out: Path, commit: str) -> int:
@@ -65,7 +71,7 @@ def run_files(*, data: Path, sets: list[str], divisor: float | None, out: Path, 
     version = all_rivals()["radcodec"].version()
     with out.open("a", newline="", encoding="utf-8") as file:
         writer = open_csv(file, COLUMNS)
-        for chosen in sets:
+        for chosen in filter(has_files, sets):
             for image in images(data, chosen):
                 path = data / image.file
                 error = absolute_error(path, image, divisor) if divisor else None
@@ -104,13 +110,21 @@ def run(
     repeats: int,
     commit: str,
 ) -> int:
-    """Number of rows added to ``out``; each is written as soon as it is measured."""
+    """Number of rows added to ``out``; each is written as soon as it is measured.
+
+    A rival that is not installed gets one row without a file, which says so.
+    """
     bound = f"sigma/{divisor:g}" if track is Track.BOUNDED else ""
-    versions = installed(rivals)
+    versions, missing = available(rivals)
     done = rows_done(out, KEY)
     n_rows = 0
     with out.open("a", newline="", encoding="utf-8") as file:
         writer = open_csv(file, COLUMNS)
+        for name, reason in missing.items():
+            key = (track.value, bound, "", "", name)
+            if key not in done:
+                why = {"machine": machine.system(), "commit": commit, "status": f"missing: {reason}"}
+                writer.writerow(dict(zip(KEY, key, strict=True)) | why)
         for chosen in sets:
             for image in images(data, chosen):
                 job = job_of(image, track, divisor)

@@ -1,4 +1,4 @@
-"""Codecs side by side on one simulated image: speed in one process, memory each in its own, as CSV rows."""
+"""Codecs side by side on simulated images: speed in one process, memory each in its own, as CSV rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import THREADED, Contestant
 from benchmarks.datasets import sigma
 from benchmarks.memory import memory_growth
 from benchmarks.rivals import all_rivals
@@ -22,7 +22,8 @@ from benchmarks.run import installed
 COLUMNS = (
     "machine", "commit", "run", "track", "bound", "set", "file", "data_sha256", "shape", "dtype", "pixels", "codec",
     "codec_version", "setting", "threads", "verify", "status", "bytes", "bits_per_pixel", "encode_mpix_s",
-    "decode_mpix_s", "encode_memory_arrays", "decode_memory_arrays", "repeats",
+    "decode_mpix_s", "encode_memory_arrays", "decode_memory_arrays", "repeats", "encode_mpix_s_least",
+    "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most",
 )  # fmt: skip
 KEY = ("track", "file", "codec", "threads", "verify")
 DEFAULT_CODECS = ("radcodec", "jpeg2000", "jpegxl-e7", "rice", "fpzip")
@@ -43,14 +44,11 @@ class Entry:
 
 
 def contestants(codecs: list[str], threads: list[int]) -> Iterator[Contestant]:
-    """Every codec on both tracks: radcodec for each number of threads, with and without verification."""
+    """Every codec on both tracks, with each number of threads if it has some; radcodec verified and not."""
     for track in (Track.BOUNDED, Track.LOSSLESS):
         for codec in codecs:
-            if codec != "radcodec":
-                yield Contestant(codec=codec, track=track)
-                continue
-            for n in threads:
-                for verify in (True, False):
+            for n in threads if codec in THREADED else [1]:
+                for verify in (True, False) if codec == "radcodec" else (False,):
                     yield Contestant(codec=codec, track=track, threads=n, verify=verify)
 
 
@@ -77,6 +75,12 @@ def take_turns(entries: list[Entry], max_error: float, repeats: int) -> None:
             entry.encode_s.append(middle - start)
 
 
+def speeds(name: str, pixels: int, seconds: list[float]) -> dict[str, object]:
+    """Median speed in Mpix/s, and the least and the most of all repeats."""
+    of = {name: statistics.median(seconds), f"{name}_least": max(seconds), f"{name}_most": min(seconds)}
+    return {column: f"{pixels / 1e6 / value:.4f}" for column, value in of.items()}
+
+
 def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> dict[str, object]:
     """The measured cells of an entry's row; memory in units of the float samples."""
     contestant = entry.contestant
@@ -94,8 +98,8 @@ def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> di
         "status": "ok" if entry.holds else "demand not met",
         "bytes": len(entry.data),
         "bits_per_pixel": f"{8 * len(entry.data) / samples.size:.5f}",
-        "encode_mpix_s": f"{samples.size / 1e6 / statistics.median(entry.encode_s):.4f}",
-        "decode_mpix_s": f"{samples.size / 1e6 / statistics.median(entry.decode_s):.4f}",
+        **speeds("encode_mpix_s", samples.size, entry.encode_s),
+        **speeds("decode_mpix_s", samples.size, entry.decode_s),
         "encode_memory_arrays": grown[0],
         "decode_memory_arrays": grown[1],
         "repeats": len(entry.encode_s),
@@ -103,28 +107,46 @@ def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> di
 
 
 def run_speed(
-    codecs: list[str], *, side: int, threads: list[int], repeats: int, memory: bool, out: Path, commit: str
+    codecs: list[str], *, sides: list[int], threads: list[int], repeats: int, memory: bool, out: Path, commit: str
 ) -> list[str]:
-    """Add a row for each codec, track and setting that ``out`` lacks; gives the new ones as lines of a table.
+    """Add a row for each codec, track, setting and size that ``out`` lacks; gives the new ones as lines of a table.
 
     Rows of one call share the cell ``run``: only those were measured side by side.
     """
+    versions = installed([all_rivals()[name] for name in codecs])
+    entrants = list(contestants([name for name in codecs if name in versions], threads))
+    run = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    known: dict[str, object] = {"machine": machine.system(), "commit": commit, "set": "simulated", "run": run}
+    lines = []
+    for side in sides:
+        lines += run_side(side, entrants, versions, known, repeats=repeats, memory=memory, out=out)
+    return lines
+
+
+def run_side(
+    side: int,
+    entrants: list[Contestant],
+    versions: dict[str, str],
+    known: dict[str, object],
+    *,
+    repeats: int,
+    memory: bool,
+    out: Path,
+) -> list[str]:
+    """Add the rows of one image of side x side pixels; gives them as lines."""
     from radcodec.simulate import simulate_image
 
     samples = simulate_image((side, side), seed=SEED)
     max_error = sigma(samples) / DIVISOR
-    versions = installed([all_rivals()[name] for name in codecs])
     file, done = f"simulate_image(({side}, {side}), seed={SEED})", rows_done(out, KEY)
     entries: list[Entry] = []
-    for contestant in contestants([name for name in codecs if name in versions], threads):
+    for contestant in entrants:
         key = (contestant.track.value, file, contestant.codec, str(contestant.threads), str(contestant.verify))
         entry = None if key in done else warm_up(contestant, samples, max_error)
         if entry is not None:
             entries.append(entry)
-    known: dict[str, object] = {
-        "machine": machine.system(), "commit": commit, "set": "simulated", "file": file,
-        "run": f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "data_sha256": hashlib.sha256(samples.tobytes()).hexdigest(), "shape": f"{side}x{side}",
+    known = known | {
+        "file": file, "data_sha256": hashlib.sha256(samples.tobytes()).hexdigest(), "shape": f"{side}x{side}",
         "dtype": str(samples.dtype), "pixels": samples.size,
     }  # fmt: skip
     take_turns(entries, max_error, repeats)
@@ -133,7 +155,7 @@ def run_speed(
         cells = cells_of(entry, samples, max_error, memory)
         append_row(out, COLUMNS, known | {"codec_version": versions[entry.contestant.codec]} | cells)
         lines.append(
-            f"{cells['track']:9} {cells['codec']:10} {cells['setting']:44} {cells['bits_per_pixel']:>9} bits "
+            f"{side:>5} {cells['track']:9} {cells['codec']:10} {cells['setting']:44} {cells['bits_per_pixel']:>9} bits "
             f"{cells['encode_mpix_s']:>9} / {cells['decode_mpix_s']:>9} Mpix/s, "
             f"memory {cells['encode_memory_arrays'] or '-'} / {cells['decode_memory_arrays'] or '-'} arrays"
         )

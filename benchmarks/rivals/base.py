@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-Plane = npt.NDArray[np.uint16]
+Plane = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 
 class Track(Enum):
@@ -106,11 +106,18 @@ class IntegerRival:
     Floats under a bound E become ``rint(x / 2E)``; integers under a bound become ``rint(k / s)`` with s the largest
     odd step up to 2E + 1. The smallest value is stored apart and subtracted. What then needs more than 16 bits is
     coded as two images, high and low halves. Stacks of planes are coded as one tall image.
+
+    ``eight_bits``: the coder is given 8-bit images where they do; its contexts may depend on the depth.
     """
 
     name: str
     setting: str = ""
-    lossless_floats = False
+    eight_bits = False
+
+    def plane_of(self, levels: Array) -> Plane:
+        """What the coder is given of levels of at most 16 bits."""
+        narrow = self.eight_bits and levels.max() < 1 << 8
+        return np.ascontiguousarray(levels.astype(np.uint8 if narrow else np.uint16))
 
     def encode_plane(self, plane: Plane) -> bytes:
         raise NotImplementedError
@@ -132,7 +139,7 @@ class IntegerRival:
         if codes.max() >= 1 << 32:
             raise Unsupported("more than 32 bits a pixel")
         halves = [codes] if codes.max() < 1 << 16 else [codes >> 16, codes & 0xFFFF]
-        planes = [self.encode_plane(np.ascontiguousarray(half.astype(np.uint16))) for half in halves]
+        planes = [self.encode_plane(self.plane_of(half)) for half in halves]
         return pack(struct.pack("<dq", step, low), specials, *planes)
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -1,4 +1,4 @@
-"""The tiled compression of FITS, as astropy writes it and as fpack does.
+"""The tiled compression of FITS, as astropy writes it (rice, hcompress, gzip2) and as fpack does (fpack-...).
 
 Counted are the bytes of the compressed table and its heap (NAXIS1 x NAXIS2 + PCOUNT), not the header blocks around
 them: an image of 300 x 300 would otherwise pay 0.8 bit a pixel for padding.
@@ -10,7 +10,6 @@ import io
 import shutil
 import subprocess
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -81,45 +80,64 @@ class TiledFits(IntegerRival):
         return super().encode(array, max_error=max_error)
 
 
-class FpackRice:
-    """RICE from cfitsio's fpack: floats quantised with the absolute step 2E (negative q), no dither.
+class Fpack:
+    """RICE, HCOMPRESS or GZIP_2 from cfitsio's own fpack, decoded by its funpack.
 
-    ``default`` shows fpack -q 4 -qz as it is used: the step is a quarter of fpack's own (biased) estimate of the noise.
+    Floats under a bound E are quantised by fpack with the absolute step 2E (negative q), without dither. Integers are
+    coded as they are, under a bound as ``rint(k / s)`` with s the largest odd step up to 2E + 1. GZIP_2 alone keeps
+    floats bit for bit (-q 0). RICE takes row tiles, the default, the others the whole image, where they are smaller.
+    Non-finite samples are stored apart.
     """
 
-    def __init__(self, *, default: bool = False) -> None:
-        self.default = default
-        self.name = "fpack-default" if default else "fpack-rice"
-        self.setting = "-r -q 4 (does not meet the bound)" if default else "-r -q0 -2E"
+    def __init__(self, algorithm: str) -> None:
+        self.name = f"fpack-{algorithm}"
+        self.flags = {"rice": ["-r"], "hcompress": ["-h", "-w"], "gzip2": ["-g2", "-w"]}[algorithm]
+        self.setting = " ".join(["fpack", *self.flags]) + "; bounded floats: -q0 -2E"
         self._file = b""
 
     def version(self) -> str:
-        if shutil.which("fpack") is None:
-            raise ImportError("fpack is not installed (Debian: libcfitsio-bin)")
-        told = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
-        return told.split("CFITSIO version")[-1].strip().splitlines()[0] if "CFITSIO" in told else told.strip()[:40]
+        return fpack_version()
 
     def encode(self, array: Array, *, max_error: float | None) -> bytes:
         from astropy.io import fits
 
-        if array.dtype.kind != "f" or max_error is None:
-            raise Unsupported("bounded floats only")
         filled, specials = pack_specials(array)
-        quantise = ["-q", "4"] if self.default else ["-q0", repr(-2 * safe_error(filled, max_error))]
+        step, options = 1, list(self.flags)
+        if array.dtype.kind == "f":
+            if max_error is None and "-g2" not in options:
+                raise Unsupported("lossless floats")
+            options += ["-q", "0"] if max_error is None else ["-q0", repr(-2 * safe_error(filled, max_error))]
+        elif max_error is not None:
+            step = 2 * int(max_error) + 1
+            filled = np.rint(filled / step).astype(array.dtype)
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "image.fits"
             fits.PrimaryHDU(tall(filled)).writeto(source)
-            subprocess.run(["fpack", "-r", *quantise, str(source)], check=True, capture_output=True)
+            subprocess.run(["fpack", *options, str(source)], check=True, capture_output=True)
             self._file = source.with_name("image.fits.fz").read_bytes()
-        return pack(specials, table_bytes(self._file))
+        return pack(step.to_bytes(8, "little"), specials, table_bytes(self._file))
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         from astropy.io import fits
 
-        specials, _ = unpack(data)
-        with fits.open(io.BytesIO(self._file)) as hdus, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return unpack_specials(np.array(hdus[1].data, dtype).reshape(shape), specials)
+        step, specials, _ = unpack(data)
+        with tempfile.TemporaryDirectory() as folder:
+            packed, restored = Path(folder) / "image.fits.fz", Path(folder) / "image.fits"
+            packed.write_bytes(self._file)
+            subprocess.run(["funpack", "-O", str(restored), str(packed)], check=True, capture_output=True)
+            values = np.array(fits.getdata(restored)).reshape(shape)
+        if dtype.kind != "f":
+            limits = np.iinfo(dtype)
+            values = np.clip(values.astype(np.int64) * int.from_bytes(step, "little"), limits.min, limits.max)
+        return unpack_specials(values.astype(dtype), specials)
+
+
+def fpack_version() -> str:
+    """Versions of fpack and of the cfitsio it has; ImportError where it or funpack is not installed."""
+    if shutil.which("fpack") is None or shutil.which("funpack") is None:
+        raise ImportError("fpack and funpack are not installed (Debian: libcfitsio-bin)")
+    told = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
+    return "fpack " + " ".join(told.split()).replace("CFITSIO version", "cfitsio")
 
 
 class Gzip2Lossless:

@@ -1,4 +1,4 @@
-"""JPEG 2000 through imagecodecs (OpenJPEG), one thread."""
+"""JPEG 2000 through imagecodecs (OpenJPEG)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ class Jpeg2000(IntegerRival):
     """Reversible 5/3 wavelet on quantised integers (mapping: IntegerRival)."""
 
     name = "jpeg2000"
-    setting = "5/3 lossless, 1 thread"
+    eight_bits = True
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self.threads = threads
+        self.setting = f"5/3 lossless, {threads} thread{'s' if threads > 1 else ''}"
 
     def version(self) -> str:
         import imagecodecs
@@ -23,12 +27,13 @@ class Jpeg2000(IntegerRival):
     def encode_plane(self, plane: Plane) -> bytes:
         import imagecodecs
 
-        return bytes(imagecodecs.jpeg2k_encode(plane, level=0, reversible=True, codecformat="j2k", numthreads=1))
+        threads = self.threads
+        return bytes(imagecodecs.jpeg2k_encode(plane, level=0, reversible=True, codecformat="j2k", numthreads=threads))
 
     def decode_plane(self, data: bytes) -> Array:
         import imagecodecs
 
-        return np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=1))
+        return np.asarray(imagecodecs.jpeg2k_decode(data, numthreads=self.threads))
 
 
 class Jpeg2000Lossy:

@@ -8,10 +8,14 @@ from benchmarks.rivals.base import Array, IntegerRival, Plane
 
 
 class JpegLs(IntegerRival):
-    """Lossless JPEG-LS on quantised integers (mapping: IntegerRival)."""
+    """Lossless JPEG-LS on quantised integers (mapping: IntegerRival).
+
+    Its contexts suit the whole range of 8 or 16 bits, of which an image may use a part: imagecodecs has no switch.
+    """
 
     name = "jpegls"
-    setting = "lossless"
+    setting = "lossless, 8 bits where they do"
+    eight_bits = True
 
     def version(self) -> str:
         import imagecodecs

@@ -1,4 +1,4 @@
-"""JPEG-XL through imagecodecs (libjxl), one thread."""
+"""JPEG-XL through imagecodecs (libjxl)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ class JpegXl(IntegerRival):
     each decode is checked.
     """
 
-    def __init__(self, effort: int) -> None:
+    eight_bits = True
+
+    def __init__(self, effort: int, *, threads: int = 1) -> None:
         self.name = f"jpegxl-e{effort}"
-        self.setting = f"effort {effort}, lossless, 1 thread"
-        self.effort = effort
+        self.setting = f"effort {effort}, lossless, {threads} thread{'s' if threads > 1 else ''}"
+        self.effort, self.threads = effort, threads
 
     def version(self) -> str:
         return version_of_library()
@@ -34,7 +36,7 @@ class JpegXl(IntegerRival):
     def _encode(self, image: Array) -> bytes:
         import imagecodecs
 
-        return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=self.effort, numthreads=1))
+        return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=self.effort, numthreads=self.threads))
 
     def encode_plane(self, plane: Plane) -> bytes:
         return self._encode(plane)
@@ -42,7 +44,7 @@ class JpegXl(IntegerRival):
     def decode_plane(self, data: bytes) -> Array:
         import imagecodecs
 
-        return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1))
+        return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=self.threads))
 
     def encode(self, array: Array, *, max_error: float | None) -> bytes:
         if max_error is None and array.dtype.kind == "f":

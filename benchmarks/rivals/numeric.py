@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, Unsupported
+from benchmarks.rivals.base import Array, IntegerRival, Plane, Unsupported
 
 
 class Fpzip:
@@ -60,6 +60,23 @@ class Pcodec:
         from pcodec import standalone
 
         return np.asarray(standalone.simple_decompress(data)).reshape(shape)
+
+
+class QuantisedPcodec(IntegerRival):
+    """pcodec, level 12, on quantised integers in raster order (mapping: IntegerRival)."""
+
+    name = "quantise+pcodec"
+    setting = "level 12"
+
+    def version(self) -> str:
+        return Pcodec().version()
+
+    def encode_plane(self, plane: Plane) -> bytes:
+        return len(plane).to_bytes(4, "little") + Pcodec().encode(plane, max_error=None)
+
+    def decode_plane(self, data: bytes) -> Array:
+        height = int.from_bytes(data[:4], "little")
+        return Pcodec().decode(data[4:], shape=(height, -1), dtype=np.dtype(np.uint16))
 
 
 class Blosc2:

@@ -79,10 +79,29 @@ class Sperr(FloatRival):
 
 
 class Zfp(FloatRival):
-    """ZFP, fixed accuracy, with the largest power-of-two tolerance whose measured error meets the bound."""
+    """ZFP: reversible mode where no bound is given, else fixed accuracy.
+
+    Of the latter the largest power-of-two tolerance counts whose measured error meets the bound.
+    """
 
     name = "zfp"
-    setting = "fixed accuracy, largest tolerance that holds"
+    setting = "reversible; bounded: fixed accuracy, largest tolerance that holds"
+
+    def encode(self, array: Array, *, max_error: float | None) -> bytes:
+        import imagecodecs
+
+        if max_error is not None:
+            return super().encode(array, max_error=max_error)
+        if array.dtype.kind != "f" and array.dtype.itemsize < 4:
+            array = array.astype(np.int32)
+        filled, specials = pack_specials(array)
+        return pack(specials, bytes(imagecodecs.zfp_encode(filled, level=-1, mode="reversible")), b"")
+
+    def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        parts = unpack(data)
+        if len(parts) == 2:
+            return super().decode(data, shape=shape, dtype=dtype)
+        return unpack_specials(np.array(self.restore(parts[1], shape, dtype)).reshape(shape).astype(dtype), parts[0])
 
     def code(self, values: Array, error: float) -> bytes:
         import imagecodecs
