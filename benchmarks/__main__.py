@@ -1,4 +1,4 @@
-"""``python -m benchmarks run|speed|cold|floor|ablation|rd|report|fetch|list``."""
+"""``python -m benchmarks run|speed|cold|floor|ablation|rd|lossless-neural|report|fetch|list``."""
 
 from __future__ import annotations
 
@@ -77,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
     lossy.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
     lossy.add_argument("--with", dest="others", action="append", type=Path, default=[], help="CSV to table as well")
     add_output(lossy)
+    neural = commands.add_parser(
+        "lossless-neural", help="learned base and exact residual; the tables alone without --set"
+    )
+    add_sets(neural, required=False)
+    neural.add_argument("--every", type=int, default=1, help="of first/test, images taken: every so many")
+    add_output(neural)
     reports = commands.add_parser("report", help="Markdown tables of the rows of run")
     reports.add_argument("csv", nargs="*", type=Path, help="default: all of benchmarks/results")
     reports.add_argument("--readme", action="store_true", help="put the tables into README.md")
@@ -163,6 +169,10 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
         return lines + read_out([*options.others, *([out] if out.exists() else [])])
     if options.command == "cold":
         return run_cold(data=options.data, chosen=options.chosen, repeats=options.repeat, out=out, commit=commit)
+    if options.command == "lossless-neural":
+        from benchmarks.neural.lossless import run_lossless
+
+        return run_lossless(data=options.data, sets=options.sets or [], every=options.every, out=out, commit=commit)
     data, sets, divisor = options.data, options.sets, options.divisor
     if options.command == "floor":
         sets = sets or ["first/test", "telescopes"]

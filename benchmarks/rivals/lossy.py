@@ -332,7 +332,9 @@ class RadcodecBitRate(Radcodec):
 
 def lossy_rivals(model: str | None = None) -> list[LossyRival]:
     """Every variant of every rival, installed or not, and radcodec with one model."""
-    found: list[LossyRival] = [Radcodec(model), RadcodecBitRate(model)]
+    from benchmarks.rivals.neural import NeuralAe, NeuralVae
+
+    found: list[LossyRival] = [Radcodec(model), RadcodecBitRate(model), NeuralVae(), NeuralAe()]
     for mapping in Mapping:
         found += [Jpeg2000(mapping), JpegXl(mapping), Sperr(mapping), Sz3(mapping), Zfp(mapping)]
     return [*found, JpegXl(Mapping.COMPANDED, contrast=0.5)]
