@@ -17,6 +17,7 @@ Each residual is decoded, and x compared bit for bit.
 from __future__ import annotations
 
 import csv
+import hashlib
 import statistics
 import struct
 import sys
@@ -314,8 +315,8 @@ def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple
     for chosen in sets:
         found = images(data, chosen)
         if chosen == MIRABEST:
-            batch = list(found)
-            yield chosen, batch[0].file, batch[0].sha256, np.stack([image.samples for image in batch])
+            batch = np.stack([image.samples for image in found])
+            yield chosen, MIRABEST, hashlib.sha256(batch.tobytes()).hexdigest(), batch
             continue
         for image in islice(found, 0, None, every):
             if image.samples.dtype == np.float32 and image.samples.ndim == 2 and np.isfinite(image.samples).all():

@@ -1,7 +1,8 @@
 """``python -m benchmarks.neural.train vae|ae --out FOLDER``: trains a neural rival on what general-v0 was trained on.
 
-Data, crops, batch, learning rate and number of steps are read from models/general-v0/config.toml. The loss of a crop is
-its squared companded error, for the VAE times a random level's weight and with the bits a pixel added. Runs resume.
+Data, crops, learning rate and, unless they are given, batch and number of steps are read from
+models/general-v0/config.toml. The loss of a crop is its squared companded error, for the VAE times a random level's
+weight and with the bits a pixel added. Runs resume, with another number of steps too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "models" / "general-v0" / "config
 NOISE_ONLY_SHARE = 0.15
 #: Gains and the like are logarithms that have far to go.
 GAIN_RATE = 3.0
-REPORT_EVERY = 250
+REPORT_EVERY = 200
 
 
 def step_loss(network: Vae | Ae, batch: torch.Tensor, level: torch.Tensor, *, rounded: bool) -> torch.Tensor:
@@ -145,12 +146,13 @@ def main() -> None:
     parser.add_argument("name", choices=["vae", "ae"])
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint, log and weights; resumes")
     parser.add_argument("--steps", type=int, help="default: those of general-v0")
+    parser.add_argument("--batch", type=int, help="default: that of general-v0")
     parser.add_argument("--config", type=Path, default=CONFIG, help="default: general-v0's")
     options = parser.parse_args()
     config = read_config(options.config)
     assert isinstance(config, TrainConfig)
-    if options.steps:
-        config = replace(config, fit=replace(config.fit, steps=options.steps))
+    fit = replace(config.fit, steps=options.steps or config.fit.steps, batch=options.batch or config.fit.batch)
+    config = replace(config, fit=fit)
     Trainer(options.name, config, options.out).fit()
 
 
