@@ -1,0 +1,52 @@
+"""The commands ``science`` and ``stack`` of ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.datasets import default_folder
+
+SCIENCE_SETS = ("first/test", "telescopes", "simulated", "cubes")
+STACK_SETS = ("simulated", "first/test")
+COMMANDS = ("science", "stack")
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the two to those of the command line."""
+    told = "fluxes, positions, noise, moment maps through each codec at equal bound and equal size"
+    for name, sets, text in (
+        ("science", SCIENCE_SETS, told),
+        ("stack", STACK_SETS, "what is left of injected sources, single and stacked"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
+        command.add_argument(
+            "--set", dest="sets", action="append", help=f"may be repeated (default: {', '.join(sets)})"
+        )
+        command.add_argument("--rivals", help="names with commas between them (default: all)")
+        command.add_argument("--limit", type=int, help="at most so many images of a set")
+        command.add_argument(
+            "--page", action="store_true", help="only put tables and figures of the newest rows into docs"
+        )
+        command.add_argument("--commit", help="what to write instead of the commit of this tree")
+        command.add_argument("--out", type=Path, help=f"default: DATE_MACHINE_COMMIT_{name}.csv in benchmarks/results")
+
+
+def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
+    """Lines on the rows that one of the two added to ``out``."""
+    from benchmarks.science.coders import all_coders
+    from benchmarks.science.run import run_science, run_stack
+
+    coders = all_coders()
+    if options.rivals:
+        wanted = options.rivals.split(",")
+        if unknown := [name for name in wanted if name not in {coder.name for coder in coders}]:
+            known = ", ".join(coder.name for coder in coders)
+            raise SystemExit(f"no such codec: {', '.join(unknown)}; known: {known}")
+        coders = [coder for coder in coders if coder.name in wanted]
+    science = options.command == "science"
+    run = run_science if science else run_stack
+    sets = options.sets or list(SCIENCE_SETS if science else STACK_SETS)
+    n_rows = run(coders, data=options.data, sets=sets, limit=options.limit, out=out, commit=commit)
+    return [f"{n_rows} rows added to {out}"]

@@ -1,0 +1,217 @@
+"""Rows of the science checks and of the stacks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.datasets import Image, images, sigma
+from benchmarks.rivals.base import Array
+from benchmarks.rows import append_row, rows_done
+from benchmarks.science import stacking
+from benchmarks.science.beams import FALLBACK, Beam, beam_of
+from benchmarks.science.coders import Coder
+from benchmarks.science.jobs import COMMON, KEY, all_jobs, code_all, job_cells, place_cells
+from benchmarks.science.moments import moment_figures, physical
+from benchmarks.science.noise import noise_figures
+from benchmarks.science.scenes import AMPLITUDES, Scene, real_scenes, simulated_scenes, source_fields
+from benchmarks.science.sources import (
+    FINDERS,
+    THRESHOLD,
+    Catalogue,
+    Fate,
+    Figure,
+    fate,
+    joined,
+    source_figures,
+)
+
+SCIENCE_COLUMNS = (*COMMON, "metric", "bin", "n", "value", "scatter")
+STACK_COLUMNS = (
+    *COMMON, "amplitude", "n", "mean", "mean_error", "change", "change_error", "recovered", "recovered_error",
+    "bias_in_errors", "scatter", "median", "median_change", "median_change_error", "found",
+)  # fmt: skip
+SIMULATED = "simulated"
+Figures = dict[tuple[str, str], Figure]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image with its beam, and the sources that are known to be in it (None where nobody knows)."""
+
+    file: str
+    sha256: str
+    samples: Array
+    beam: Beam
+    truth: Catalogue | None = None
+
+
+def pictures(folder: Path, chosen: str) -> list[Picture]:
+    """The 2-D images of a set whose noise is not zero; ``simulated`` are fields of known point sources."""
+    if chosen == SIMULATED:
+        return [
+            Picture(
+                file=field.file, sha256=field.sha256, samples=field.samples, beam=field.beam,
+                truth=Catalogue(field.places[:, 0], field.places[:, 1], field.peaks, field.peaks),
+            )
+            for field in source_fields()
+        ]  # fmt: skip
+    return [
+        Picture(
+            file=image.file, sha256=image.sha256, samples=image.samples, beam=beam_of(folder / image.file, image.hdu)
+        )
+        for image in images(folder, chosen)
+        if image.samples.ndim == 2 and sigma(image.samples) > 0
+    ]
+
+
+def picture_check(found: Sequence[Picture]) -> Callable[[Sequence[Array]], Figures]:
+    """The check of photometry and noise for a set; what the originals give is measured once."""
+    originals = {
+        name: [finder(one.samples, THRESHOLD * sigma(one.samples), one.beam) for one in found]
+        for name, finder in FINDERS.items()
+    }
+
+    def check(decoded: Sequence[Array]) -> Figures:
+        told: Figures = {}
+        for name, finder in FINDERS.items():
+            fates, truths = [], []
+            for one, samples, before in zip(found, decoded, originals[name], strict=True):
+                noise = sigma(one.samples)
+                after = finder(samples, THRESHOLD * noise, one.beam)
+                fates.append(fate(before, after, noise, one.beam))
+                if one.truth is not None:
+                    truths.append(fate(one.truth, after, noise, one.beam))
+            told |= prefixed(name, joined(fates))
+            told |= prefixed(f"{name} truth", joined(truths)) if truths else {}
+        noises = [noise_figures(one.samples, samples) for one, samples in zip(found, decoded, strict=True)]
+        return told | averages(noises)
+
+    return check
+
+
+def prefixed(name: str, told: Fate) -> Figures:
+    """Figures of sources, their metric behind a name."""
+    return {(f"{name} {metric}", place): figure for (metric, place), figure in source_figures(told).items()}
+
+
+def averages(figures: Iterable[dict[tuple[str, str], float]]) -> Figures:
+    """Mean and standard deviation over images, which count alike."""
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for one in figures:
+        for key, value in one.items():
+            values[key].append(value)
+    return {key: Figure(float(np.mean(some)), float(np.std(some)), len(some)) for key, some in values.items()}
+
+
+def cube_check(found: Sequence[Image], folder: Path) -> Callable[[Sequence[Array]], Figures]:
+    """The check of moment maps, each cube by itself: the bin is its name."""
+    originals = [physical(image, folder, image.samples) for image in found]
+
+    def check(decoded: Sequence[Array]) -> Figures:
+        told: Figures = {}
+        for image, before, samples in zip(found, originals, decoded, strict=True):
+            for (metric, _), value in moment_figures(before, physical(image, folder, samples)).items():
+                told[metric, Path(image.file).stem] = Figure(value, float("nan"), 1)
+        return told
+
+    return check
+
+
+def run_science(
+    coders: Sequence[Coder], *, data: Path, sets: Sequence[str], limit: int | None, out: Path, commit: str
+) -> int:
+    """Number of rows added to ``out``: for every set, coder and level those of all checks."""
+    n_rows = 0
+    for chosen in sets:
+        if chosen.startswith("cubes"):
+            cubes = [image for image in images(data, chosen) if image.samples.ndim == 3 and sigma(image.samples) > 0]
+            samples, hashes = [image.samples for image in cubes], [image.sha256 for image in cubes]
+            check = cube_check(cubes, data)
+        else:
+            found = pictures(data, chosen)[:limit]
+            samples, hashes = [one.samples for one in found], [one.sha256 for one in found]
+            check = picture_check(found)
+        place = place_cells(track="science", chosen=chosen, commit=commit, hashes=hashes, images=samples)
+
+        def rows(
+            decoded: Sequence[Array], check: Callable[[Sequence[Array]], Figures] = check
+        ) -> list[dict[str, object]]:
+            return [
+                {
+                    "metric": metric, "bin": name, "n": figure.n, "value": f"{figure.value:.6g}",
+                    "scatter": f"{figure.scatter:.4g}",
+                }
+                for (metric, name), figure in check(decoded).items()
+            ]  # fmt: skip
+
+        n_rows += run_jobs(coders, chosen, samples, place, rows, out, SCIENCE_COLUMNS)
+    return n_rows
+
+
+def run_jobs(
+    coders: Sequence[Coder], chosen: str, samples: Sequence[Array], place: dict[str, object],
+    rows: Callable[[Sequence[Array]], list[dict[str, object]]], out: Path, columns: Sequence[str],
+) -> int:  # fmt: skip
+    """Number of rows added: those of each job that ``out`` does not hold, or one that says why there are none."""
+    done, n_rows = rows_done(out, KEY), 0
+    for job in all_jobs(coders):
+        if job.key(chosen) in done:
+            continue
+        coded, status = code_all(job, samples)
+        known = place | job_cells(job, coded, samples, status)
+        for row in rows([one.decoded for one in coded]) if coded else [{}]:
+            append_row(out, columns, known | row)
+            n_rows += 1
+    return n_rows
+
+
+def run_stack(
+    coders: Sequence[Coder], *, data: Path, sets: Sequence[str], limit: int | None, out: Path, commit: str
+) -> int:
+    """Number of rows added to ``out``: for every set, coder, level and amplitude, by number of cut-outs."""
+    n_rows = 0
+    for chosen in sets:
+        scenes = list(simulated_scenes() if chosen == SIMULATED else real_scenes(data, chosen, FALLBACK))[:limit]
+        samples = [scene.samples for scene in scenes]
+        plain = stacking.stacks(scenes, samples)
+        hashes = [scene.sha256 for scene in scenes]
+        place = place_cells(track="stack", chosen=chosen, commit=commit, hashes=hashes, images=samples)
+
+        def rows(
+            decoded: Sequence[Array], scenes: list[Scene] = scenes, plain: dict[float, stacking.Stack] = plain
+        ) -> list[dict[str, object]]:
+            return stack_rows(stacking.stacks(scenes, decoded), plain)
+
+        n_rows += run_jobs(coders, chosen, samples, place, rows, out, STACK_COLUMNS)
+    return n_rows
+
+
+def stack_rows(coded: dict[float, stacking.Stack], plain: dict[float, stacking.Stack]) -> list[dict[str, object]]:
+    """Measured cells for every amplitude and number of cut-outs; the median stack and what is found for all of them."""
+    rows: list[dict[str, object]] = []
+    for amplitude in (0.0, *AMPLITUDES):
+        total = len(coded[amplitude].fluxes)
+        for n in sorted({min(n, total) for n in (*stacking.COUNTS, total)}):
+            told = stacking.mean_stack(coded[amplitude], plain[amplitude], n)
+            row: dict[str, object] = {
+                "amplitude": f"{amplitude:g}", "n": n, "mean": f"{told.mean:.6f}",
+                "mean_error": f"{told.mean_error:.6f}", "change": f"{told.change:.7f}",
+                "change_error": f"{told.change_error:.7f}", "scatter": f"{told.scatter:.5f}",
+                "bias_in_errors": f"{told.change / told.change_error if told.change_error else 0.0:.3f}",
+            }  # fmt: skip
+            if amplitude:
+                row["recovered"] = f"{1 + told.change / amplitude:.5f}"
+                row["recovered_error"] = f"{told.change_error / amplitude:.5f}"
+            if n == total:
+                flux, change, error = stacking.median_stack(coded[amplitude], plain[amplitude])
+                row |= {
+                    "median": f"{flux:.6f}", "median_change": f"{change:.6f}", "median_change_error": f"{error:.6f}",
+                    "found": f"{stacking.found_share(coded[amplitude], coded[0.0]):.4f}",
+                }  # fmt: skip
+            rows.append(row)
+    return rows
