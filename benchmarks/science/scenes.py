@@ -25,7 +25,7 @@ AMPLITUDES = (0.1, 0.3, 1.0, 3.0)  # sigma, of the peak
 CELL = 64  # px
 MARGIN = 32  # px
 JITTER = 4.0  # px
-REACH = 8  # px; a source is added, and measured, so far from its middle
+REACH = 8  # px; a source is added so far from its middle
 N_FIELDS, FIELD_CELLS = 4, 32
 FIELD_BEAM = Beam(major=4.0, minor=3.2, angle_deg=20.0)
 BLANK = 5.0  # sigma; a cell of a real image with more than that in it gets no sources

@@ -1,11 +1,11 @@
 """What is left of injected sources, one by one and stacked.
 
-The flux at a place is the least-squares fit of the beam there, of its known sub-pixel position, and of nothing else: no
-background is taken away, so a codec that shifts the mean shows as well. Its mean over N places is the mean stack. The
-median stack is the median over the cut-outs, each moved by whole pixels, pixel by pixel, on which the mean beam is
-fitted. Of the 64 x 64 pixels of a cut-out only those about the source count: the others would give a background.
-Both are given beside what the uncoded image gives: the noise is the same in both, so that the difference has a far
-smaller error than either.
+The flux at a place is the least-squares fit of the beam to the 3 x 3 pixels there, at its known sub-pixel position, and
+of nothing else: a peak, as one reads it off a stack. Noise with the beam's own spectrum scatters a fit over more pixels
+more. No background is taken away (the rest of the 64 x 64 pixels of a cut-out would give it), so that a codec that
+shifts the mean shows as well. The mean over N places is the mean stack. The median stack is the median over the
+cut-outs, each moved by whole pixels, pixel by pixel, on which the mean beam is fitted. Both are given beside what the
+uncoded image gives: the noise is the same in both, so that the difference has a far smaller error than either.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.rivals.base import Array
-from benchmarks.science.scenes import AMPLITUDES, REACH, Scene
+from benchmarks.science.scenes import AMPLITUDES, Scene
 
 F64 = npt.NDArray[np.float64]
 COUNTS = (64, 256, 1024, 4096)
 FALSE_ALARMS = 0.01  # of blank places, above which a source counts as found
-CORE = 4  # px; reach of the median stack
+CORE = 1  # px; fits reach so far from the middle
 N_RESAMPLES = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Of one amplitude over all scenes: ``fluxes`` [n] in sigma, ``cores`` [n, 9, 9] in sigma, ``beams`` like these."""
+    """Of one amplitude over all scenes: ``fluxes`` [n] and ``cores`` [n, 3, 3] in sigma, ``beams`` like these."""
 
     fluxes: F64
     cores: F64
@@ -74,15 +74,13 @@ def stacks(scenes: Sequence[Scene], images: Sequence[Array]) -> dict[float, Stac
     """By amplitude (0 for blank places) what ``images``, one for each scene, have at the places."""
     found = {}
     for amplitude in (0.0, *AMPLITUDES):
-        fluxes, cores, beams = [], [], []
+        cores, beams = [], []
         for scene, samples in zip(scenes, images, strict=True):
             places = scene.places[amplitude]
-            shapes, cut = profiles(scene, places, REACH), windows(samples, places, REACH) / scene.noise
-            middle = slice(REACH - CORE, REACH + CORE + 1)
-            fluxes.append(fit(cut, shapes))
-            cores.append(cut[:, middle, middle])
-            beams.append(shapes[:, middle, middle])
-        found[amplitude] = Stack(np.concatenate(fluxes), np.concatenate(cores), np.concatenate(beams))
+            cores.append(windows(samples, places, CORE) / scene.noise)
+            beams.append(profiles(scene, places, CORE))
+        cut, shapes = np.concatenate(cores), np.concatenate(beams)
+        found[amplitude] = Stack(fit(cut, shapes), cut, shapes)
     return found
 
 
