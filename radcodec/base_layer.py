@@ -110,7 +110,8 @@ def code_base(
 ) -> Codes:
     """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
 
-    step, in units of the noise, is for models that take one; None is their finest. like are codes of another step.
+    step, in units of the noise, is for models that take one; None is their finest. like are codes of another step, or
+    of a tile nearby, whose choices are kept.
     """
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
@@ -124,6 +125,16 @@ def code_base(
 def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:
     """Stream, never empty, of each of the first ``n_stages`` stages of a tile."""
     return tuple(stream or _NOTHING for stream in model.stage_streams(codes, n_stages))
+
+
+def restore_codes(model: Model, codes: Codes, n_stages: int, pairs: Normalisation) -> npt.NDArray[np.float64]:
+    """What ``decode_base`` gives for the first ``n_stages`` streams of ``pack_codes``, without reading them."""
+    return _unstacked(model.restore_codes(codes, 0.0, 1.0, n_stages), pairs)
+
+
+def _unstacked(stacked: npt.NDArray[np.float64], pairs: Normalisation) -> npt.NDArray[np.float64]:
+    """Values [p, h, w] in stored units of what a model gives for planes on top of each other, [p * h, w]."""
+    return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(len(pairs), -1, stacked.shape[1])
 
 
 def decode_base(
@@ -149,7 +160,7 @@ def decode_base(
     streams = [b"" if stream == _NOTHING else stream for stream in streams]
     read = model.preview_tile if picture else model.decode_tile
     stacked = read(streams, (n_planes * height, width), 0.0, 1.0)
-    return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(shape)
+    return _unstacked(stacked, pairs)
 
 
 def round_to_type(values: npt.NDArray[np.float64], sample_type: SampleType) -> npt.NDArray[Any]:

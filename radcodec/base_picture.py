@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from radcodec.decoder import StoredImage, base_values, read_stages
 from radcodec.masks import decode_mask
-from radcodec.parallel import ordered_map
+from radcodec.parallel import one_blas_thread, ordered_map
 
 
 def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np.float64]:
@@ -38,7 +38,8 @@ def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np
         base: npt.NDArray[np.float64] = values[plane - box[0]]
         return base
 
-    for tile, values in zip(tiles, ordered_map(one, tiles, threads), strict=True):
-        _, _, y0, y1, x0, x1 = grid.box(tile)
-        result[y0:y1, x0:x1] = values
+    with one_blas_thread():
+        for tile, values in zip(tiles, ordered_map(one, tiles, threads), strict=True):
+            _, _, y0, y1, x0, x1 = grid.box(tile)
+            result[y0:y1, x0:x1] = values
     return result

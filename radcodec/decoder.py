@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -24,9 +25,9 @@ from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.errors import CorruptError, InputError, LimitError, UnsupportedDataError
 from radcodec.masks import decode_mask
-from radcodec.parallel import ordered_map
+from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.tiles import Box, TileGrid, plane_shape, tile_grid
-from radcodec.types import HduKind, ImageInfo, Kind
+from radcodec.types import HduKind, ImageInfo, Kind, Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Model
@@ -133,8 +134,17 @@ def base_values(
     return decode_base(coding.lazy.model, streams, _box_shape(box), pairs, picture=picture)
 
 
-def restore_tile(coding: ImageCoding, tile: int, mask: bytes, detail_stream: bytes, stages: Sequence[bytes]) -> Pixels:
+def restore_tile(
+    coding: ImageCoding,
+    tile: int,
+    mask: bytes,
+    detail_stream: bytes,
+    stages: Sequence[bytes],
+    base: npt.NDArray[np.float64] | None = None,
+) -> Pixels:
     """Samples [p, h, w] of a tile from its streams (7.2); its checksums are the caller's.
+
+    base are the values [p, h, w] that the stages give, where the caller knows them.
 
     Raises
     ------
@@ -154,7 +164,8 @@ def restore_tile(coding: ImageCoding, tile: int, mask: bytes, detail_stream: byt
         bound = tile_bound(record, coding.bounds, box, tile)
         samples = detail.decode_tile(detail_stream, shape, record.sample_type, marks, coding.lazy.predictors, bound)
     elif full := leading_stages(stages):
-        samples = round_to_type(base_values(coding, box, full), record.sample_type)
+        values = base_values(coding, box, full) if base is None else base
+        samples = round_to_type(values, record.sample_type)
     elif coding.is_copy and coding.normalisation is not None:
         offsets = coding.normalisation[box[0] : box[1], 0, None, None]
         samples = round_to_type(np.broadcast_to(offsets, shape), record.sample_type)
@@ -215,10 +226,17 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
     return samples
 
 
+def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iterator[Pixels]:
+    """Samples of several tiles by ``threads`` threads, in order; errors as `decode_tile`."""
+    lossy = image.reader.prelude.mode is Mode.LOSSY
+    with one_blas_thread() if lossy else nullcontext():  # decoding a base layer is mostly products of matrices
+        yield from ordered_map(lambda tile: decode_tile(image, tile), tiles, threads)
+
+
 def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]:
     """Runs of samples [p, h, W] that follow each other in the array, with the index of the first sample of each."""
     grid = image.coding.grid
-    tiles = ordered_map(lambda tile: decode_tile(image, tile), range(grid.n_tiles), threads)
+    tiles = decode_tiles(image, range(grid.n_tiles), threads)
     for first in range(0, grid.n_tiles, max(1, grid.x_pieces)):
         row = [next(tiles) for _ in range(grid.x_pieces)]
         p0, _, y0, _, _, _ = grid.box(first)
@@ -266,7 +284,7 @@ def decode_region(
     for piece in sorted(wanted):
         plane = planes[wanted[piece][0]]
         tiles += grid.tiles_in_region((plane, plane + 1, y0, y1, x0, x1))
-    for tile, samples in zip(tiles, ordered_map(lambda tile: decode_tile(image, tile), tiles, threads), strict=True):
+    for tile, samples in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
         p0, _, ty0, ty1, tx0, tx1 = grid.box(tile)
         rows, columns = (max(y0, ty0), min(y1, ty1)), (max(x0, tx0), min(x1, tx1))
         for place in wanted[grid.p_piece_of(p0)]:

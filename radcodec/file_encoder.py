@@ -24,6 +24,7 @@ from radcodec.image_encoder import (
     code_image,
     finish_image,
 )
+from radcodec.parallel import one_blas_thread
 from radcodec.resources import load_header_dictionary
 from radcodec.types import Kind, Mode
 
@@ -120,7 +121,8 @@ def _encode_with_preview(
         try:
             model = load_named_model(options.model)
             fit = _fit_preview_step if model.takes_step else _fit_preview
-            n_stages, coded = fit(coded, model, options, extra_bytes)
+            with one_blas_thread():
+                n_stages, coded = fit(coded, model, options, extra_bytes)
         except ModelError as err:
             if options.model is not None:
                 raise
@@ -366,5 +368,6 @@ def encode_images(
         for number, (image, record) in enumerate(images)
     ]
     if options.mode is Mode.LOSSY:
-        return _encode_lossy(coded, options, package)
+        with one_blas_thread():
+            return _encode_lossy(coded, options, package)
     return _encode_with_preview(coded, options, package, extra_bytes)

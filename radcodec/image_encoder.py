@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec import detail
-from radcodec.base_layer import code_base, pack_codes, pack_normalisation, plan_normalisation
+from radcodec.base_layer import code_base, pack_codes, pack_normalisation, plan_normalisation, restore_codes
 from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound, tile_errors
 from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
 from radcodec.container.writer import TileStreams
@@ -23,6 +23,8 @@ from radcodec.types import Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
+
+GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,7 +244,8 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     """The image with the codes of the base layer for every tile that it can hold; `add_stages` makes streams of them.
 
     In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly. A preview
-    needs no codes for a tile that is its planes' offset everywhere.
+    needs no codes for a tile that is its planes' offset everywhere. Of many tiles every fourth makes the choices that
+    take long, and the next ones take them over.
     """
     grid = coded.coding.grid
     if grid.n_tiles == 0:
@@ -251,7 +254,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     pairs = plan_normalisation(coded.original, coded.special, sigmas)
     lossy = options.mode is Mode.LOSSY
 
-    def one(tile: int) -> Codes | None:
+    def one(tile: int, like: Codes | None = None) -> Codes | None:
         box = grid.box(tile)
         special = None if coded.special is None else _cut(coded.special, box)
         if special is not None and bool(special.all()):
@@ -261,10 +264,17 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
         samples, offsets = _cut(coded.original, box), pairs[box[0] : box[1], 0, None, None]
         if not lossy and bool(((samples == offsets) if special is None else (samples == offsets) | special).all()):
             return None
-        return code_base(model, samples, special, pairs[box[0] : box[1]], step)
+        return code_base(model, samples, special, pairs[box[0] : box[1]], step, like)
+
+    group = GROUP if grid.n_tiles >= GROUP**2 else 1
+    first = list(ordered_map(one, range(0, grid.n_tiles, group), base_threads(model, options)))
+
+    def other(tile: int) -> Codes | None:
+        like = first[tile // group]
+        return like if tile % group == 0 else one(tile, like)
 
     codes: list[Codes | None] = []
-    for tile, found in enumerate(ordered_map(one, range(grid.n_tiles), base_threads(model, options))):
+    for tile, found in enumerate(ordered_map(other, range(grid.n_tiles), base_threads(model, options))):
         codes.append(found)
         if lossy:
             _tell(options, grid.box(tile))
@@ -315,6 +325,14 @@ def _all_special(coded: CodedImage, tile: int) -> bool:
     return coded.special is not None and bool(_cut(coded.special, coded.coding.grid.box(tile)).all())
 
 
+def _restored_base(coded: CodedImage, tile: int, n_stages: int) -> npt.NDArray[np.float64] | None:
+    """Values [p, h, w] of the first stages of a tile, None where it has none."""
+    codes, pairs, box = coded.codes[tile], coded.coding.normalisation, coded.coding.grid.box(tile)
+    if codes is None or pairs is None or n_stages == 0:
+        return None
+    return restore_codes(coded.coding.lazy.model, codes, n_stages, pairs[box[0] : box[1]])
+
+
 def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options: EncodeOptions) -> FinishedImage:
     """The image with ``n_stages`` base stages, of which tile i keeps the first ``kept[i]``, and its pixel CRCs.
 
@@ -331,7 +349,8 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
     def finish(tile: int) -> TileStreams:
         pixels = _cut(coded.pixels, grid.box(tile))
         if options.mode is Mode.LOSSY and not coded.details[tile]:
-            pixels[...] = restore_tile(coded.coding, tile, coded.masks[tile], b"", stages[tile])
+            base = _restored_base(coded, tile, kept[tile])
+            pixels[...] = restore_tile(coded.coding, tile, coded.masks[tile], b"", stages[tile], base)
         return TileStreams(
             mask=coded.masks[tile],
             detail=coded.details[tile],

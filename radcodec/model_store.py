@@ -42,12 +42,19 @@ class Model(Protocol):
     ) -> Codes:
         """Codes of a tile [h, w].
 
-        For models that take a step, in units of the noise: like are codes at another one, of which choices are kept.
+        For models that take a step, in units of the noise: like are codes at another one, or of
+        a tile nearby, of which choices are kept.
         """
         ...
 
     def stage_streams(self, codes: Codes, n_stages: int | None = None) -> list[bytes]:
         """One stream a stage, of the first ``n_stages``."""
+        ...
+
+    def restore_codes(
+        self, codes: Codes, offset: float, scale: float, n_stages: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Pixels [h, w] that the streams of the first stages of codes decode to."""
         ...
 
     def decode_tile(

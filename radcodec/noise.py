@@ -104,12 +104,15 @@ def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np
 
 def _clipped_sigma(values: npt.NDArray[np.float64]) -> tuple[float, float]:
     """Sigma of values [n] from the MAD clipped at 3 sigma, and the share of values clipped."""
-    kept = values
+    kept = np.sort(values)
     sigma = 0.0
     for _ in range(TURNS):
-        middle = np.median(kept)
-        sigma = MAD_TO_SIGMA * float(np.median(np.abs(kept - middle)))
-        inside = kept[np.abs(kept - middle) <= CLIP * sigma]
+        half = kept.size // 2
+        distances = np.abs(kept - 0.5 * (kept[(kept.size - 1) // 2] + kept[half]))
+        ranked = np.partition(distances, half)
+        below = ranked[half] if kept.size % 2 else ranked[:half].max()
+        sigma = MAD_TO_SIGMA * float(0.5 * (below + ranked[half]))
+        inside = kept[distances <= CLIP * sigma]
         if inside.size == kept.size or inside.size == 0:
             break
         kept = inside

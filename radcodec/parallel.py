@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from radcodec.errors import InputError
@@ -23,6 +24,14 @@ def usable_threads(threads: int | None) -> int:
     if threads < 1:
         raise InputError(f"expected 1 thread or more, found {threads}")
     return min(threads, MAX_THREADS)
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """Context in which BLAS uses one thread, for work that has threads of its own: the process's until it ends."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

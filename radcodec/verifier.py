@@ -12,7 +12,7 @@ from radcodec.decoder import (
     Pixels,
     StoredImage,
     decode_array,
-    decode_tile,
+    decode_tiles,
     iter_fits_bytes,
     open_image,
 )
@@ -22,7 +22,6 @@ from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.image_encoder import tile_breach
 from radcodec.masks import find_special
-from radcodec.parallel import ordered_map
 from radcodec.tiles import plane_shape
 from radcodec.types import Hdu, HduKind, Kind, Mode
 
@@ -96,7 +95,7 @@ def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int
     """Nothing; raises GuaranteeError where a restored tile is not what it should be to the original one."""
     grid = image.coding.grid
     tiles = range(grid.n_tiles)
-    for tile, restored in zip(tiles, ordered_map(lambda n: decode_tile(image, n), tiles, threads), strict=True):
+    for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
         box = grid.box(tile)
         p0, p1, y0, y1, x0, x1 = box
         samples = np.ascontiguousarray(original[p0:p1, y0:y1, x0:x1])

@@ -31,7 +31,7 @@ from radcodec.detail.blocks import (
 )
 from radcodec.detail.borders import substitute, tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
-from radcodec.parallel import ordered_map
+from radcodec.parallel import one_blas_thread, ordered_map
 
 F64 = npt.NDArray[np.float64]
 
@@ -98,7 +98,7 @@ def fit_predictors(
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
     if total_weight(blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
         return []
-    with _one_blas_thread():
+    with one_blas_thread():
         level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)
         radii = [r for r in RADII if r <= radius]
         if to_smooth is None or level > np.log2(COARSE / largest):
@@ -116,13 +116,6 @@ def fit_predictors(
         jobs += [(near.noisy(n * noise), near_radii) for n in NOISES[1:]]
         parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, exact, thrift * n_pixels), jobs, threads)
         return [predictor for found in parts for predictor in found]
-
-
-def _one_blas_thread() -> Any:
-    """Context in which BLAS uses one thread."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _find_weights(blocks: list[Block], radius: int, floor: float, exact: bool, threads: int) -> float:

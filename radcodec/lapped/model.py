@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +95,7 @@ class LappedModel:
         step
             Quantisation step in companded units, of which one is about the noise; 0.02 to 128.
         like
-            Codes of the same tile at another step, whose blocks are kept.
+            Codes of the same tile at another step, or of one nearby, whose block length is kept.
 
         Raises
         ------
@@ -105,14 +106,17 @@ class LappedModel:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
         last, gain, real = search.split_step(DEFAULT_STEP if step is None else step)
-        code = search.choose_code(companded, real) if like is None else like.code
-        g = transform.geometry_of((values.shape[0], values.shape[1]), code)
-        steps = transform.analyse(companded, g, real) * (1.0 / real)
+        shape = (values.shape[0], values.shape[1])
+        if like is None:
+            code, steps = search.choose_blocks(companded, real)
+        else:
+            code, steps = like.code, transform.analyse(companded, transform.geometry_of(shape, like.code), real)
+        g = transform.geometry_of(shape, code)
+        steps *= 1.0 / real
         weight = search.rate_weight(real)
         sizes = search.quantise(steps, weight)
         sizes = self._weigh(steps, sizes, last, g, weight)
         signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
-        shape = (values.shape[0], values.shape[1])
         offsets = search.choose_offsets(steps, sizes)
         return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
 
@@ -221,7 +225,18 @@ class LappedModel:
     ) -> F64:
         """Pixels of a tile from its first streams, float64 [h, w]; raises as ``read_codes`` does."""
         codes, left_out = self.read_codes(streams[:n_stages], shape)
-        units = self.companded(codes, left_out)
+        return self._expanded(self.companded(codes, left_out), offset, scale)
+
+    def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
+        """Pixels that ``decode_tile`` gives for the streams of the first stages of codes, float64 [h, w]."""
+        left_out = codes.n_planes - sum(_planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
+        signed = codes.coefficients
+        if left_out:
+            signed = np.sign(signed) * (np.abs(signed) >> left_out)
+        return self._expanded(self.companded(replace(codes, coefficients=signed), left_out), offset, scale)
+
+    def _expanded(self, units: Ints, offset: float, scale: float) -> F64:
+        """Pixels of units of 1/64 companded unit."""
         magnitude = self.arrays.sinh[np.abs(units)]
         return np.asarray(offset + scale * np.where(units < 0, -magnitude, magnitude), dtype=np.float64)
 
@@ -236,7 +251,7 @@ class _Walk:
     def __init__(self, network: planes.Network, coder: planes.Coder, g: transform.Geometry) -> None:
         self._network, self._coder, self._columns = network, coder, g.columns
         self._shape = (g.rows * g.columns, g.height, g.width // 2, 2)
-        self._counts = planes.known_counts(g.height, g.width // 2)
+        self._counts = _known_counts(g.height, g.width // 2)
         self._active = np.zeros((planes.CELLS + 2, planes.CELLS + 2), np.int32)
         self._before = np.zeros_like(self._active)
         self._exists = np.zeros((planes.CELLS, planes.CELLS), np.int32)
@@ -291,6 +306,12 @@ _NO_PRICES = planes.Prices(
     np.zeros((2, 48), np.float32), np.zeros((2, 48), np.float32), np.zeros((2, LEVELS, 2), np.float32),
     np.zeros((0, 2), np.int32), _NOTHING, _NOTHING,
 )  # fmt: skip
+
+
+@lru_cache(maxsize=8)
+def _known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
+    """``planes.known_counts``, which every tile of a shape has in common."""
+    return planes.known_counts(n, m)
 
 
 def _coder(cumulative: npt.NDArray[np.uint32], room: int = 0) -> planes.Coder:

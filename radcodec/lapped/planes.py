@@ -112,36 +112,41 @@ def _box(src: Any, dst: Any, tmp: Any, r: Int, t: Int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _network(x: I32, n: Int, net: Network, one: I32, two: I32, bucket: I32) -> None:
+def _layer(x: I32, n: Int, weight: I32, bias: I32, shift: Int, out: I32) -> None:
+    """Fill out [O, n] with (bias + weight @ x [I, n]) >> shift, four inputs at a time: memory is what it waits for."""
+    inputs = weight.shape[1]
+    fours = inputs - inputs % 4
+    for o in range(out.shape[0]):
+        row, w = out[o], weight[o]
+        for i in range(n):
+            row[i] = bias[o]
+        for k in range(0, fours, 4):
+            w0, w1, w2, w3 = w[k], w[k + 1], w[k + 2], w[k + 3]
+            x0, x1, x2, x3 = x[k], x[k + 1], x[k + 2], x[k + 3]
+            for i in range(n):
+                row[i] += w0 * x0[i] + w1 * x1[i] + w2 * x2[i] + w3 * x3[i]
+        for k in range(fours, inputs):
+            w0, x0 = w[k], x[k]
+            for i in range(n):
+                row[i] += w0 * x0[i]
+        for i in range(n):
+            row[i] >>= shift
+
+
+@njit(cache=True, nogil=True)
+def _network(x: I32, n: Int, net: Network, one: I32, two: I32, three: I32, bucket: I32) -> None:
     """Fill bucket [n] from inputs x [21, n]."""
+    _layer(x, n, net.weight0, net.bias0, net.shift0, one)
     for o in range(one.shape[0]):
-        row = one[o]
         for i in range(n):
-            row[i] = net.bias0[o]
-        for k in range(x.shape[0]):
-            w, v = net.weight0[o, k], x[k]
-            for i in range(n):
-                row[i] += w * v[i]
-        for i in range(n):
-            row[i] = min(max(row[i] >> net.shift0, 0), MAX_ACTIVATION)
+            one[o, i] = min(max(one[o, i], 0), MAX_ACTIVATION)
+    _layer(one, n, net.weight1, net.bias1, net.shift1, two)
     for o in range(two.shape[0]):
-        row = two[o]
         for i in range(n):
-            row[i] = net.bias1[o]
-        for k in range(one.shape[0]):
-            w, v = net.weight1[o, k], one[k]
-            for i in range(n):
-                row[i] += w * v[i]
-        for i in range(n):
-            row[i] = min(max(row[i] >> net.shift1, 0), MAX_ACTIVATION)
+            two[o, i] = min(max(two[o, i], 0), MAX_ACTIVATION)
+    _layer(two, n, net.weight2, net.bias2, net.shift2, three)
     for i in range(n):
-        bucket[i] = net.bias2[0]
-    for k in range(two.shape[0]):
-        w, v = net.weight2[0, k], two[k]
-        for i in range(n):
-            bucket[i] += w * v[i]
-    for i in range(n):
-        y = ((((bucket[i] >> net.shift2) >> 1) + 160) * N_BUCKETS) // 208
+        y = (((three[0, i] >> 1) + 160) * N_BUCKETS) // 208
         bucket[i] = min(max(y, 0), N_BUCKETS - 1)
 
 
@@ -219,10 +224,25 @@ def _phase_of(k: Int, j: Int, parity: Int) -> Int:
 
 
 @njit(cache=True, nogil=True)
-def known_counts(n: Int, m: Int) -> I32:
-    """Pairs of earlier phases in the three boxes: int32 [parity, phase, box, n, m]."""
-    out = np.zeros((2, 3, 3, n, m), np.int32)
-    known, tmp = np.empty((n, m), np.int32), np.empty((n, m), np.int32)
+def _cells_of(n: Int) -> I32:
+    """The cell of each of n rows or pair columns."""
+    out = np.empty(n, np.int32)
+    for i in range(n):
+        out[i] = (CELLS * i) // n
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _mean(total: Int, count: Int) -> Int:
+    """The mean, rounded down; 0 of nothing."""
+    return total // count if count > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def known_counts(n: Int, m: Int) -> npt.NDArray[np.uint8]:
+    """Pairs of earlier phases in the three boxes, at most 45: uint8 [parity, phase, box, n, m]."""
+    out = np.zeros((2, 3, 3, n, m), np.uint8)
+    known, tmp = np.empty((n, m), np.uint8), np.empty((n, m), np.uint8)
     for parity in range(2):
         for phase in range(1, 3):
             for k in range(n):
@@ -246,62 +266,121 @@ def _extent(act: I32, n: Int, m: Int) -> tuple[Int, Int]:
 
 
 @njit(cache=True, nogil=True)
-def _settle(
-    mode: Int,
-    coder: Coder,
-    prices: Prices,
-    z: Int,
-    h: Int,
-    p: I32,
-    q: I32,
-    sign: npt.NDArray[np.int8],
-    flat: Int,
-    shift: Int,
-) -> None:
-    """What a mode does with a pair whose bucket z is known; p, q and sign are [pairs, 2], flat is its number."""
-    p0, p1 = p[flat, 0], p[flat, 1]
-    if mode == COST:
+def _price(prices: Prices, h: Int, p: I32, q: I32, shift: Int, bucket: I32, where: npt.NDArray[np.int64]) -> None:
+    """Add the bits of both choices of the pairs ``where`` [n], whose buckets are known."""
+    for n in range(where.shape[0]):
+        at, z = where[n], bucket[n]
         for i in range(2):
-            other = 1 if (p1 if i == 0 else p0) > 0 else 0
+            other = 1 if p[at, 1 - i] > 0 else 0
             for which in range(2):
-                value = (prices.lower[flat, i] >> shift) if which == 1 else q[flat, i]
+                value = (prices.lower[at, i] >> shift) if which == 1 else q[at, i]
                 above = value >> 1
                 if above == 0:
                     cost = prices.one[other, z] if value > 0 else prices.zero[other, z]
                 else:
                     cost = prices.refine[h, min(above, LEVELS) - 1, value & 1]
                 if which == 1:
-                    prices.theirs[flat, i] += cost
+                    prices.theirs[at, i] += cost
                 else:
-                    prices.ours[flat, i] += cost
-        return
-    r0, r1 = min(p0, LEVELS) - 1, min(p1, LEVELS) - 1
+                    prices.ours[at, i] += cost
+
+
+@njit(cache=True, nogil=True)
+def _row_of(z: Int, h: Int, p0: Int, p1: Int) -> Int:
+    """Row of the table of a pair of magnitudes p0, p1 whose bucket is z."""
     if p0 == 0 and p1 == 0:
-        row, base, swapped = z, 3, False
-    elif p0 == 0:
-        row, base, swapped = ZN_ROWS + (z * 2 + h) * LEVELS + r1, 2, False
-    elif p1 == 0:
-        row, base, swapped = ZN_ROWS + (z * 2 + h) * LEVELS + r0, 2, True
-    else:
-        row, base, swapped = NN_ROWS + (h * LEVELS + r0) * LEVELS + r1, 2, False
-    if mode == DECODE:
-        symbol = _pop(coder, row)
+        return z
+    if p0 == 0:
+        return ZN_ROWS + (z * 2 + h) * LEVELS + min(p1, LEVELS) - 1
+    if p1 == 0:
+        return ZN_ROWS + (z * 2 + h) * LEVELS + min(p0, LEVELS) - 1
+    return NN_ROWS + (h * LEVELS + min(p0, LEVELS) - 1) * LEVELS + min(p1, LEVELS) - 1
+
+
+@njit(cache=True, nogil=True)
+def _code(
+    coder: Coder, h: Int, p: I32, q: I32, sign: npt.NDArray[np.int8], bucket: I32, where: npt.NDArray[np.int64]
+) -> None:
+    """Note the symbols of the pairs ``where`` [n], whose buckets are known, and their rows."""
+    count, rows, symbols = coder.n[0], coder.rows, coder.symbols
+    for n in range(where.shape[0]):
+        at = where[n]
+        p0, p1 = p[at, 0], p[at, 1]
+        y0 = q[at, 0] - 2 * p0 if p0 > 0 else (0 if q[at, 0] == 0 else (1 if sign[at, 0] > 0 else 2))
+        y1 = q[at, 1] - 2 * p1 if p1 > 0 else (0 if q[at, 1] == 0 else (1 if sign[at, 1] > 0 else 2))
+        if p0 > 0 and p1 == 0:  # the zero goes first
+            y0, y1 = y1, y0
+        rows[count] = _row_of(bucket[n], h, p0, p1)
+        symbols[count] = (3 if p0 == 0 and p1 == 0 else 2) * y0 + y1
+        count += 1
+    coder.n[0] = count
+
+
+@njit(cache=True, nogil=True)
+def _decode(
+    coder: Coder, h: Int, p: I32, q: I32, sign: npt.NDArray[np.int8], bucket: I32, where: npt.NDArray[np.int64]
+) -> None:
+    """Read the pairs ``where`` [n], whose buckets are known, into q and sign."""
+    for n in range(where.shape[0]):
+        at = where[n]
+        p0, p1 = p[at, 0], p[at, 1]
+        symbol = _pop(coder, _row_of(bucket[n], h, p0, p1))
+        base = 3 if p0 == 0 and p1 == 0 else 2
         y0, y1 = symbol // base, symbol % base
-        if swapped:
+        if p0 > 0 and p1 == 0:
             y0, y1 = y1, y0
         for i in range(2):
             y = y0 if i == 0 else y1
-            if p[flat, i] > 0:
-                q[flat, i] = 2 * p[flat, i] + y
+            if p[at, i] > 0:
+                q[at, i] = 2 * p[at, i] + y
             elif y > 0:
-                q[flat, i] = 1
-                sign[flat, i] = 1 if y == 1 else -1
-        return
-    y0 = q[flat, 0] - 2 * p0 if p0 > 0 else (0 if q[flat, 0] == 0 else (1 if sign[flat, 0] > 0 else 2))
-    y1 = q[flat, 1] - 2 * p1 if p1 > 0 else (0 if q[flat, 1] == 0 else (1 if sign[flat, 1] > 0 else 2))
-    if swapped:
-        y0, y1 = y1, y0
-    _push(coder, row, base * y0 + y1)
+                q[at, i] = 1
+                sign[at, i] = 1 if y == 1 else -1
+
+
+@njit(cache=True, nogil=True)
+def _settle(
+    mode: Int,
+    coder: Coder,
+    prices: Prices,
+    h: Int,
+    p: I32,
+    q: I32,
+    sign: npt.NDArray[np.int8],
+    shift: Int,
+    bucket: I32,
+    where: npt.NDArray[np.int64],
+) -> None:
+    """What a mode does with the pairs ``where`` [n], whose buckets are known; p, q and sign are [pairs, 2].
+
+    Of many pairs at a time: a call hands over every array of the tuples, which takes longer than a pair does.
+    """
+    if mode == COST:
+        _price(prices, h, p, q, shift, bucket, where)
+    elif mode == CODE:
+        _code(coder, h, p, q, sign, bucket, where)
+    else:
+        _decode(coder, h, p, q, sign, bucket, where)
+
+
+@njit(cache=True, nogil=True)
+def _neighbours(
+    a: Int, c: Int, blocks: Int, columns: Int, near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]
+) -> tuple[Int, Int]:
+    """How many blocks touch block (a, c) at a side, and at a corner; their numbers go to near [4] and far [4]."""
+    n_near, n_far = 0, 0
+    for da in range(-1, 2):
+        for dc in range(-1, 2):
+            if (da == 0 and dc == 0) or not 0 <= a + da < blocks or not 0 <= c + dc < columns:
+                continue
+            other = (a + da) * columns + c + dc
+            if da != 0 and dc != 0:
+                far[n_far] = other
+                n_far += 1
+            else:
+                near[n_near] = other
+                n_near += 1
+    return n_near, n_far
 
 
 @njit(cache=True, nogil=True)
@@ -310,7 +389,7 @@ def walk_plane(
     coder: Coder,
     prices: Prices,
     net: Network,
-    counts: I32,
+    counts: npt.NDArray[np.uint8],
     s: Int,
     final: Int,
     shift: Int,
@@ -355,10 +434,12 @@ def walk_plane(
     everything = share.sum()
     flat_p, flat_q, flat_sign = p.reshape(-1, 2), q.reshape(-1, 2), sign.reshape(-1, 2)
     x = np.zeros((N_INPUTS, CHUNK), np.int32)
-    one, two = np.empty((16, CHUNK), np.int32), np.empty((16, CHUNK), np.int32)
+    one, two, three = np.empty((16, CHUNK), np.int32), np.empty((16, CHUNK), np.int32), np.empty((1, CHUNK), np.int32)
     bucket, where = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int64)
     recent = np.zeros((3, n_blocks, height, width), np.int32)
     known = np.zeros((n_blocks, height, width), np.int32)
+    near_blocks, far_blocks = np.empty(4, np.int64), np.empty(4, np.int64)
+    cell_row, cell_column = _cells_of(n), _cells_of(m)
     log = net.log_table
     block_input = log[min(16 * n_blocks, LAST_LOG)] >> 2
     width_input = log[min(16 * m, LAST_LOG)] - 64
@@ -379,13 +460,15 @@ def walk_plane(
             parity = (a + c) & 1
             own = np.int64(16) * n_blocks * share[b] // everything if everything > 0 else np.int64(0)
             block_level = log[min(own, LAST_LOG)]
+            n_near, n_far = _neighbours(a, c, blocks, columns, near_blocks, far_blocks)
             for k in range(height):
-                u = (CELLS * k) // n
+                odd = (k + parity) & 1
+                if phase < 2 and odd != phase:
+                    continue
+                u = cell_row[k]
                 rows1, rows2, rows5 = _span(k, 1, n), _span(k, 2, n), _span(k, 5, n)
-                for j in range((k + parity) & 1 if phase < 2 else 0, width, 1):
-                    if _phase_of(k, j, parity) != phase:
-                        continue
-                    v = (CELLS * j) // m
+                for j in range(odd if phase < 2 else 1 - odd, width, 2):
+                    v = cell_column[j]
                     if act[u + 1, v + 1] == 0:
                         continue
                     columns1, columns2 = _span(j, 1, m), _span(j, 2, m)
@@ -393,34 +476,25 @@ def walk_plane(
                     x[0, filled] = log[min(4 * g, LAST_LOG)]
                     for t in range(3):
                         count = (rows1 * columns1 if t == 0 else rows2 * columns1 if t == 1 else rows5 * columns2) - 1
-                        value = 4 * (sums[t, b, k, j] - g) // count if count > 0 else 0
-                        x[1 + t, filled] = log[min(value, LAST_LOG)]
-                    near, far, around, n_near, n_far, fresh = 0, 0, 0, 0, 0, 0
-                    for da in range(-1, 2):
-                        for dc in range(-1, 2):
-                            if (da == 0 and dc == 0) or not 0 <= a + da < blocks or not 0 <= c + dc < columns:
-                                continue
-                            other = b + da * columns + dc
-                            if da != 0 and dc != 0:
-                                far += level[other, k, j]
-                                n_far += 1
-                            else:
-                                near += level[other, k, j]
-                                around += sums[0, other, k, j]
-                                fresh += known[other, k, j]
-                                n_near += 1
-                    x[4, filled] = log[min(4 * near // n_near if n_near > 0 else 0, LAST_LOG)]
-                    x[5, filled] = log[min(4 * far // n_far if n_far > 0 else 0, LAST_LOG)]
-                    count = n_near * rows1 * columns1
-                    x[6, filled] = log[min(4 * around // count if count > 0 else 0, LAST_LOG)]
+                        x[1 + t, filled] = log[min(_mean(4 * (sums[t, b, k, j] - g), count), LAST_LOG)]
+                    near, far, around, fresh = 0, 0, 0, 0
+                    for i in range(n_near):
+                        other = near_blocks[i]
+                        near += level[other, k, j]
+                        around += sums[0, other, k, j]
+                        fresh += known[other, k, j]
+                    for i in range(n_far):
+                        far += level[far_blocks[i], k, j]
+                    x[4, filled] = log[min(_mean(4 * near, n_near), LAST_LOG)]
+                    x[5, filled] = log[min(_mean(4 * far, n_far), LAST_LOG)]
+                    x[6, filled] = log[min(_mean(4 * around, n_near * rows1 * columns1), LAST_LOG)]
                     x[7, filled] = log[min(4 * total[k, j] // n_blocks, LAST_LOG)]
                     x[8, filled] = log[min(4 * over[k, j] // (n_blocks * rows1 * columns1), LAST_LOG)]
                     x[9, filled] = block_level
                     for t in range(3):
                         count = counts[parity, phase, t, k, j]
-                        value = 8 * recent[t, b, k, j] // count if count > 0 else 0
-                        x[10 + t, filled] = log[min(value, LAST_LOG)]
-                    x[13, filled] = log[min(8 * fresh // n_near if n_near > 0 and phase == 2 else 0, LAST_LOG)]
+                        x[10 + t, filled] = log[min(_mean(8 * recent[t, b, k, j], count), LAST_LOG)]
+                    x[13, filled] = log[min(_mean(8 * fresh, n_near if phase == 2 else 0), LAST_LOG)]
                     x[14, filled] = 16 * (s - 6)
                     x[15, filled] = 32 * final
                     x[16, filled] = 32 if phase == 1 else 0
@@ -431,13 +505,9 @@ def walk_plane(
                     where[filled] = (b * n + k) * m + j
                     filled += 1
                     if filled == CHUNK:
-                        _network(x, filled, net, one, two, bucket)
-                        for i in range(filled):
-                            at = where[i]
-                            _settle(mode, coder, prices, bucket[i], 1 - final, flat_p, flat_q, flat_sign, at, shift)
+                        _network(x, filled, net, one, two, three, bucket)
+                        _settle(mode, coder, prices, 1 - final, flat_p, flat_q, flat_sign, shift, bucket, where)
                         filled = 0
         if filled > 0:
-            _network(x, filled, net, one, two, bucket)
-            for i in range(filled):
-                at = where[i]
-                _settle(mode, coder, prices, bucket[i], 1 - final, flat_p, flat_q, flat_sign, at, shift)
+            _network(x, filled, net, one, two, three, bucket)
+            _settle(mode, coder, prices, 1 - final, flat_p, flat_q, flat_sign, shift, bucket, where[:filled])

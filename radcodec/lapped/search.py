@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.lapped.transform import NOMINAL, Geometry, analyse, geometry_of
+from radcodec.lapped.transform import NOMINAL, analyse, geometry_of
 
 F64 = npt.NDArray[np.float64]
 
@@ -14,6 +14,7 @@ MAX_OFFSET = 31
 OFFSET_UNIT = 64
 KNEE = 0.7  # of steps, from which a coefficient costs bits
 COARSE_RATE, FINE_RATE = 0.2, 0.12  # squared steps a bit
+START_CODE = 4
 LOOK_SIDE = 512  # of the part of a tile that its block length is chosen by
 
 
@@ -30,22 +31,33 @@ def rate_weight(step: float) -> float:
     return FINE_RATE + (COARSE_RATE - FINE_RATE) * share
 
 
-def choose_code(companded: F64, step: float) -> int:
-    """Block code whose coefficients promise the fewest bits: least sum of log2(1 + (c / 0.7 D)^2)."""
+def choose_blocks(companded: F64, step: float) -> tuple[int, F64]:
+    """Block code whose coefficients promise the fewest bits, and what ``analyse`` gives with it.
+
+    Bits count as the sum of log2(1 + (c / 0.7 D)^2). Lengths are tried from START_CODE upwards, or downwards where
+    longer blocks are no better, as long as there is a gain. Of a large tile the middle decides.
+    """
     middle = tuple(slice(max(0, n - LOOK_SIDE) // 2, max(0, n - LOOK_SIDE) // 2 + LOOK_SIDE) for n in companded.shape)
     part = np.ascontiguousarray(companded[middle])
-    shape = (part.shape[0], part.shape[1])
-    best, least, seen = 0, np.inf, set[Geometry]()
-    for code in range(len(NOMINAL)):
-        g = geometry_of(shape, code)
-        if g in seen:
+    best, least, found, blocks = -1, np.inf, part, None
+    for code in (*range(START_CODE, len(NOMINAL)), *range(START_CODE - 1, -1, -1)):
+        if best > START_CODE > code:
+            break
+        g = geometry_of((part.shape[0], part.shape[1]), code)
+        if g == blocks:
             continue
-        seen.add(g)
-        c = analyse(part, g, step) * (1.0 / (KNEE * step))
-        bits = float(np.log2(1.0 + c * c).sum())
+        blocks, c = g, analyse(part, g, step)
+        scaled = c * (1.0 / (KNEE * step))
+        scaled *= scaled
+        scaled += 1.0
+        bits = float(np.log2(scaled, out=scaled).sum())
         if bits < least:
-            best, least = code, bits
-    return best
+            best, least, found = code, bits, c
+        elif code < START_CODE:
+            break
+    if part.shape != companded.shape:
+        found = analyse(companded, geometry_of((companded.shape[0], companded.shape[1]), best), step)
+    return best, found
 
 
 def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:

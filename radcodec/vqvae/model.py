@@ -148,6 +148,12 @@ class BaseModel:
         """
         return expand(self.companded(codes), self.arrays.sinh, offset, scale)
 
+    def restore_codes(
+        self, codes: TileCodes, offset: float, scale: float, n_stages: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Return what `decode_tile` gives for the streams of the first stages of `codes`, float64 [h, w]."""
+        return self.reconstruct(TileCodes(shape=codes.shape, indices=codes.indices[:n_stages]), offset, scale)
+
     def preview_tile(
         self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float
     ) -> npt.NDArray[np.float64]:
