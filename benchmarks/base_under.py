@@ -1,0 +1,191 @@
+"""Does a base layer under the detail layer make exact or bounded images smaller? As CSV rows.
+
+``base_bits`` is the whole lossy stream of a base layer at a rate, ``bits_per_pixel`` that plus the stream of what is
+left, ``plain_bits_per_pixel`` the stream of the image itself. Two ways to use the base:
+
+- ``difference``: the image less the base is coded;
+- ``taps``: the base's pixels around and under a pixel are regressors of its predictor beside the pixels before it. The
+  fit (weighted as that of the detail layer is) gives taps c on the image and g on the base. That predictor on the image
+  is the predictor c on the image less the base filtered by g / (1 - c), so this difference is coded, and the detail
+  layer fits taps of its own to it. ``TAP_BITS`` a coefficient g are counted.
+
+What is left goes through the whole detail layer in binary64. Rows of ``lossless`` (taps alone) are the lossless stream
+plus the change that the base makes at sigma / ``FINE``: bins far finer than the noise cost what the noise in them
+costs, whatever their width, and a difference of floats has no exact form that could be coded in place of the image. Middles
+of ``SIDE`` pixels a side, finite float images alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.ablation import chosen_images
+from benchmarks.datasets import Image, sigma
+from benchmarks.prior import Row
+from benchmarks.rivals.ours import Radcodec
+from benchmarks.rows import append_row, image_cells, rows_done
+
+COLUMNS = (
+    "machine", "commit", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels", "codec_version", "bound",
+    "model", "rate", "way", "base_bits", "bits_per_pixel", "plain_bits_per_pixel",
+)  # fmt: skip
+KEY = ("file", "hdu", "model", "rate")
+RATES = {"general-v0": (0.05, 0.5), "lapped-v1": (0.05, 0.2, 0.5, 1.0)}
+PAIRS = [(model, rate) for model, rates in RATES.items() for rate in rates]
+DIVISORS, FINE = (8.0, 2.0), 4096.0
+SIDE = 300
+RADIUS, REACH = 6, 2  # of the window on the image, and of the square on the base
+TURNS, WEIGHT_SIDE, LEAST_WEIGHT = 3, 7, 1e-3
+TAP_BITS = 12
+MARGIN = 64
+F64 = npt.NDArray[np.float64]
+Samples = npt.NDArray[np.floating]
+
+
+def window_offsets(radius: int) -> list[tuple[int, int]]:
+    """(dy, dx) of the pixels before a pixel."""
+    rows = [(-dy, dx) for dy in range(radius, 0, -1) for dx in range(-radius, radius + 1)]
+    return rows + [(0, dx) for dx in range(-radius, 0)]
+
+
+def square_offsets(reach: int) -> list[tuple[int, int]]:
+    """(dy, dx) of the pixels around a pixel, and its own."""
+    return [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
+
+
+def joint_fit(image: F64, base: F64) -> tuple[F64, F64]:
+    """Taps c on the pixels before a pixel and g on the base around it that predict an image [H, W] best.
+
+    The mean logarithm of the error is made small by weights: the inverse square of the error nearby, turn by turn.
+    """
+    from scipy.ndimage import uniform_filter
+
+    h, w = image.shape
+    columns = [
+        padded[RADIUS + dy : RADIUS + dy + h, RADIUS + dx : RADIUS + dx + w].ravel()
+        for padded, offsets in (
+            (np.pad(image, RADIUS), window_offsets(RADIUS)), (np.pad(base, RADIUS, mode="edge"), square_offsets(REACH))
+        )
+        for dy, dx in offsets
+    ]  # fmt: skip
+    design, target, weight = np.stack(columns), image.ravel(), np.ones(image.size)
+    taps: F64 = np.zeros(len(design))
+    for _ in range(TURNS):
+        gram = (design * weight) @ design.T
+        gram[np.diag_indices_from(gram)] *= 1 + 1e-9
+        taps = np.asarray(np.linalg.lstsq(gram, design @ (weight * target), rcond=1e-13)[0], np.float64)
+        error = np.abs(target - taps @ design).reshape(h, w)
+        local = uniform_filter(error, WEIGHT_SIDE)
+        weight = 1.0 / np.maximum(local, LEAST_WEIGHT * float(local.max())).ravel() ** 2
+    n = len(window_offsets(RADIUS))
+    return taps[:n], taps[n:]
+
+
+def response(taps: F64, offsets: list[tuple[int, int]], shape: tuple[int, int]) -> npt.NDArray[np.complex128]:
+    """Transfer function [H, W] of taps that sum values at their offsets from a pixel."""
+    kernel = np.zeros(shape)
+    for tap, (dy, dx) in zip(taps, offsets, strict=True):
+        kernel[-dy % shape[0], -dx % shape[1]] += tap
+    return np.fft.fft2(kernel)
+
+
+def base_part(base: F64, c: F64, g: F64) -> F64:
+    """The base [H, W] filtered by g / (1 - c)."""
+    padded = np.pad(base, MARGIN, mode="reflect")
+    shape = (padded.shape[0], padded.shape[1])
+    whole = response(g, square_offsets(REACH), shape) / (1.0 - response(c, window_offsets(RADIUS), shape))
+    found = np.fft.ifft2(np.fft.fft2(padded) * whole).real
+    return np.asarray(found[MARGIN:-MARGIN, MARGIN:-MARGIN])
+
+
+def bits(samples: Samples, max_error: float | None) -> float:
+    """Bits of the whole stream of an array."""
+    return 8.0 * len(Radcodec(verify=False).encode(samples, max_error=max_error))
+
+
+def left_over(image: F64, base: F64, noise: float) -> dict[str, tuple[F64, float]]:
+    """What each way leaves of an image to code, and the bits of what a reader must know for it."""
+    middle = float(np.median(image))
+    part = base_part((base - middle) / noise, *joint_fit((image - middle) / noise, (base - middle) / noise))
+    return {"difference": (image - base, 0.0), "taps": (image - noise * part, float(TAP_BITS * (2 * REACH + 1) ** 2))}
+
+
+def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict[str, object]]:
+    """The measured cells of an image [H, W] with each of the (model, rate), all bounds and ways."""
+    import radcodec
+
+    image, noise, size = samples.astype(np.float64), sigma(samples), samples.size
+    bounds = [(f"sigma/{divisor:g}", noise / divisor) for divisor in (*DIVISORS, FINE)]
+    plain = {name: bits(samples, error) for name, error in bounds}
+    lossless = 8.0 * len(radcodec.encode(samples, threads=1, verify=False))
+    for model, rate in sorted(rates):
+        try:
+            stream = radcodec.encode(samples, lossy_bpp=rate, model=model, threads=1, verify=False)
+        except radcodec.BoundError:
+            continue
+        base_bits = 8.0 * len(stream)
+        ways = left_over(image, radcodec.decode(stream, threads=1).astype(np.float64), noise)
+        for way, (left, known) in ways.items():
+            for name, error in bounds if way == "taps" else bounds[:-1]:
+                total, alone = base_bits + known + bits(left, error), plain[name]
+                if name == bounds[-1][0]:
+                    name, total, alone = "lossless", lossless + total - alone, lossless
+                yield {
+                    "bound": name, "model": model, "rate": f"{rate:g}", "way": way,
+                    "base_bits": f"{base_bits / size:.5f}", "bits_per_pixel": f"{total / size:.5f}",
+                    "plain_bits_per_pixel": f"{alone / size:.5f}",
+                }  # fmt: skip
+
+
+def middle_of(image: Image) -> Samples:
+    """The middle of the first plane of an image."""
+    plane = image.samples.reshape(-1, *image.samples.shape[-2:])[0]
+    y, x = (max(0, n - SIDE) // 2 for n in plane.shape)
+    return np.ascontiguousarray(plane[y : y + SIDE, x : x + SIDE])
+
+
+def run_base(*, data: Path, sets: list[str], out: Path, commit: str) -> list[str]:
+    """Add the rows that ``out`` lacks; gives a line on each image. Images are those of the ablation without sets."""
+    done, version, lines = rows_done(out, KEY), Radcodec().version(), []
+    for chosen, image in chosen_images(data, sets):
+        samples = middle_of(image)
+        if samples.dtype.kind != "f" or not np.isfinite(samples).all() or sigma(samples) == 0:
+            continue
+        todo = {(m, r) for m, r in PAIRS if (image.file, str(image.hdu), m, f"{r:g}") not in done}
+        known = image_cells(image, chosen=chosen, commit=commit) | {
+            "codec_version": version, "shape": "x".join(map(str, samples.shape)), "pixels": samples.size
+        }  # fmt: skip
+        rows = list(image_rows(samples, todo)) if todo else []
+        for row in rows:
+            append_row(out, COLUMNS, known | row)
+        won = sum(float(str(row["bits_per_pixel"])) < float(str(row["plain_bits_per_pixel"])) for row in rows)
+        lines.append(f"{image.key}: smaller with a base in {won} of {len(rows)} rows")
+    return lines
+
+
+def base_lines(rows: list[Row]) -> list[str]:
+    """Markdown: a line a bound, set and way; the change against no base for each model and rate."""
+    places = [(model, f"{rate:g}") for model, rate in PAIRS]
+    lines = [
+        "| bound | set (images) | way | no base | " + " | ".join(f"{model} {rate}" for model, rate in places) + " |",
+        "|---|---|---|" + "---:|" * (len(places) + 1),
+    ]
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["bound"], row["set"], row["way"]), []).append(row)
+    for (bound, chosen, way), some in sorted(groups.items()):
+        alone = {row["file"]: float(row["plain_bits_per_pixel"]) for row in some}
+        cells = []
+        for place in places:
+            here = [row for row in some if (row["model"], row["rate"]) == place]
+            change = sum(float(row["bits_per_pixel"]) - float(row["plain_bits_per_pixel"]) for row in here)
+            whole = sum(float(row["plain_bits_per_pixel"]) for row in here)
+            missing = f" ({len(here)})" if 0 < len(here) < len(alone) else ""
+            cells.append(f"{100 * change / whole:+.1f} %{missing}" if here else "-")
+        numbers = f"{sum(alone.values()) / len(alone):.3f} | {' | '.join(cells)}"
+        lines.append(f"| {bound} | {chosen} ({len(alone)}) | {way} | {numbers} |")
+    return lines
