@@ -15,6 +15,7 @@ from benchmarks.detail_report import detail_report
 from benchmarks.downloads import SETS, fetch
 from benchmarks.floor import run_floor
 from benchmarks.layers import run_layers
+from benchmarks.model_commands import add_model_commands, run_model_command
 from benchmarks.rd import BOUND, read_out, run_rd
 from benchmarks.report import fill_page, report
 from benchmarks.rivals import all_rivals
@@ -71,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     add_sets(layers, required=False)
     layers.add_argument("--divisor", type=float, default=8.0, help="E = sigma / DIVISOR")
     add_output(layers)
+    add_model_commands(commands, add_sets, add_output)
     lossy = commands.add_parser("rd", help="bits against error of the lossy mode; the tables alone without --set")
     add_sets(lossy, required=False)
     lossy.add_argument("--rivals", help="names with commas between them, radcodec and R(D) too (default: all)")
@@ -151,6 +153,8 @@ def main() -> None:
 
 def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Lines on the rows that the command added to ``out``."""
+    if (lines := run_model_command(options, out, commit)) is not None:
+        return lines
     rivals = all_rivals()
     if options.command == "speed":
         codecs, threads = chosen_names(options.rivals, list(rivals), "codec"), options.threads or [1, 2]
