@@ -59,7 +59,7 @@ def validate(network: Vae | Ae, crops: torch.Tensor) -> dict[str, str]:
 def validation_crops(config: TrainConfig, side: int = 288) -> torch.Tensor:
     """The middles of the first eight validation images, [8, 1, side, side]."""
     found: list[Image] = []
-    for image in validation_images(config.data, "folder", config.seed):
+    for image in validation_images(config.data, config.seed):
         if min(image.shape) >= side and len(found) < 8:
             top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
             found.append(compand_ratio(image[top : top + side, left : left + side]))

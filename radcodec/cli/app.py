@@ -25,6 +25,8 @@ _COMMANDS = {
     "models": ("radcodec.cli.inspect", "List the models of the base layer."),
     "demo": ("radcodec.cli.demo", "The main job on an embedded sample."),
     "train": ("radcodec.cli.train", "Train a model as a configuration says."),
+    "finetune": ("radcodec.cli.train", "Fit a model to a folder of FITS images."),
+    "tune": ("radcodec.cli.train", "Search for the best values of a configuration."),
 }
 
 

@@ -1,29 +1,174 @@
-"""``radcodec train``: makes a model; needs the optional extra ``train``."""
+"""``radcodec train``, ``finetune`` and ``tune``: make models; they need the optional extra ``train``."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from radcodec.cli.common import told_of
+from radcodec.cli.common import json_option, print_json, quiet_option, told_of
 from radcodec.cli.errors import DONE
 
+if TYPE_CHECKING:
+    from radcodec.training.finetune import Count, FineTuned
+    from radcodec.training.log import Console
+    from radcodec.training.tune import Tuned
 
-@click.command()
-@click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
-@click.option("--restart", is_flag=True, help="Start again instead of going on from the last checkpoint.")
-def train(config: Path, restart: bool) -> int:
-    """Train a model as a configuration says; the ones under models/ reproduce what ships."""
-    with told_of(str(config)):
-        if not config.is_file():
-            raise FileNotFoundError(2, "expected a configuration file, found none", str(config))
+restart_option = click.option(
+    "--restart", is_flag=True, help="Start again instead of going on from the last checkpoint."
+)
+
+
+@contextmanager
+def _training(name: str, path: Path, kind: str) -> Iterator[None]:
+    """Errors are told as everywhere; a missing file or package is one of them."""
+    with told_of(name):
+        if not (path.is_dir() if kind == "folder" else path.is_file()):
+            raise FileNotFoundError(2, f"expected a {kind}, found none", name)
         try:
-            from radcodec.training.run import train as run_training
+            yield
         except ModuleNotFoundError as error:
             raise click.UsageError(
                 f"training needs {error.name}, which is not installed: pip install 'radcodec[train]'"
             ) from error
-        folder = run_training(config, resume=not restart)
+
+
+def _console(quiet: bool) -> Console:
+    """Where a run talks to: standard error."""
+    from radcodec.training.log import Console, tell_missing_tensorboard
+
+    console = Console(None if quiet else sys.stderr)
+    tell_missing_tensorboard(console)
+    return console
+
+
+@click.command()
+@click.argument("config", metavar="CONFIG.toml", type=click.Path(path_type=Path))
+@restart_option
+@quiet_option
+def train(config: Path, restart: bool, quiet: bool) -> int:
+    """Train a model as a configuration says; the ones under models/ reproduce what ships."""
+    with _training(str(config), config, "configuration file"):
+        from radcodec.training.run import train as run_training
+
+        folder = run_training(config, resume=not restart, console=_console(quiet))
     click.echo(f"{config} -> {folder}")
     return DONE
+
+
+@click.command()
+@click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
+@click.option("--model", metavar="NAME|PATH", help="Model to start from (default: the default model).")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
+@click.option("--name", metavar="NAME", help="Name of the new model (default: MODEL-FOLDER).")
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
+              help="About how long it may take.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to use.")
+@restart_option
+@quiet_option
+@json_option
+def finetune(
+    folder: Path,
+    model: str | None,
+    out: Path | None,
+    name: str | None,
+    minutes: float,
+    threads: int,
+    restart: bool,
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Fit a model to a folder of FITS images, and compare both on a tenth of it that is held out."""
+    with _training(str(folder), folder, "folder"):
+        from radcodec.training.finetune import finetune as run_finetune
+
+        result = run_finetune(
+            folder, model=model, out=out, name=name, minutes=minutes, threads=threads, resume=not restart,
+            console=_console(quiet),
+        )  # fmt: skip
+    if as_json:
+        print_json(_finetuned_json(result))
+    else:
+        _print_finetuned(result)
+    return DONE
+
+
+def _print_finetuned(result: FineTuned) -> None:
+    """Print the comparison, what it says, and how the model is used."""
+    from radcodec.training.finetune import table_lines, verdict
+
+    click.echo(
+        f"trained on {result.trained.images} images of {result.trained.files} files; bits a pixel at equal error "
+        f"(companded RMSE) on {result.compared_images} held-out ones:"
+    )
+    click.echo("\n".join(table_lines(result)))
+    click.echo(verdict(result))
+    click.echo(f"model {result.name}  sha256 {result.sha256}")
+    click.echo(f"use:  radcodec compress IN.fits --lossy --model {result.folder}")
+    click.echo(f"      RADCODEC_MODELS={result.folder} radcodec decompress IN.fits.rcz")
+
+
+def _finetuned_json(result: FineTuned) -> dict[str, object]:
+    """The object that --json prints."""
+
+    def numbers(count: Count) -> dict[str, int]:
+        return {"files": count.files, "images": count.images, "pixels": count.pixels}
+
+    return {
+        "model": {"name": result.name, "sha256": result.sha256, "folder": str(result.folder)},
+        "start": {"name": result.start, "sha256": result.start_sha256},
+        "trained_on": numbers(result.trained),
+        "held_out": numbers(result.held_out),
+        "compared_on": {"images": result.compared_images, "pixels": result.compared_pixels},
+        "bits_per_pixel": [
+            {"rmse": error, "before": before, "after": result.after[error]} for error, before in result.before.items()
+        ],
+        "change_percent": result.change,
+        "smaller": result.change < 0,
+    }
+
+
+@click.command()
+@click.argument("study", metavar="STUDY.toml", type=click.Path(path_type=Path))
+@click.option("--trials", type=click.IntRange(min=1), metavar="N",
+              help="Trials there are to be in all (default: what the study says).")  # fmt: skip
+@quiet_option
+@json_option
+def tune(study: Path, trials: int | None, quiet: bool, as_json: bool) -> int:
+    """Search for the best values of a configuration's keys; run again to go on."""
+    with _training(str(study), study, "study file"):
+        from radcodec.training.tune import tune as run_tune
+
+        result = run_tune(study, trials=trials, console=_console(quiet))
+    if as_json:
+        print_json(_tuned_json(result))
+    else:
+        _print_tuned(result)
+    return DONE
+
+
+def _print_tuned(result: Tuned) -> None:
+    """Print the table of trials and where the best one is."""
+    from radcodec.training.tune import table_lines
+
+    click.echo("\n".join(table_lines(result)))
+    click.echo(f"best: trial {result.best.number}, {result.best.bits:.4f} bit/px; its model is {result.model}")
+    click.echo(f"train it: radcodec train {result.config}")
+
+
+def _tuned_json(result: Tuned) -> dict[str, object]:
+    """The object that --json prints."""
+    return {
+        "best": {"number": result.best.number, "config": str(result.config), "model": str(result.model)},
+        "trials": [
+            {
+                "number": row.number, "state": row.state, "bits_per_pixel": row.bits, "minutes": row.minutes,
+                "parameters": row.parameters, "error": row.error or None,
+            }
+            for row in result.trials
+        ],
+    }  # fmt: skip

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from radcodec.errors import InputError
 from radcodec.vqvae.spec import CELL, ModelSpec
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,9 @@ class DataConfig:
     simulated_share : share of crops from simulated images, 0..1 (1 where there are no folders).
     crop_px : side of a crop, a multiple of the coarsest stride.
     pool : simulated images held at a time; one is replaced at every step.
+    images : how many of the folders' images are used, evenly spread over them; 0 (unless given) for all.
+    held_out_every : of this many files one is not trained on but added to the validation images (with fewer files, the
+        middle part of each file's planes); 0 (unless given): none.
     """
 
     folders: tuple[str, ...]
@@ -28,6 +34,8 @@ class DataConfig:
     simulated_share: float
     crop_px: int
     pool: int
+    images: int = 0
+    held_out_every: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +70,11 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """A whole run. `out` is the folder of checkpoints, log and the exported model."""
+    """A whole run.
+
+    out : folder of checkpoints, logs and the exported model.
+    start : model to start from, a shipped one's name or a path; "" (unless given) to start from nothing.
+    """
 
     seed: int
     threads: int
@@ -71,6 +83,7 @@ class TrainConfig:
     spec: ModelSpec
     data: DataConfig
     fit: FitConfig
+    start: str = ""
 
     @property
     def name(self) -> str:
@@ -82,9 +95,11 @@ class TrainConfig:
 class LappedDataConfig:
     """Where the training images of a lapped model come from.
 
-    folders, validation : FITS folders to train on and for the figures in the log; either may be empty.
+    folders, validation : FITS folders to train on and for the figures in the log; either may be empty. Where nothing is
+        left for the figures, they are of simulated images.
     images : how many of the folders' images are used, evenly spread over them; 0 for all.
     simulated : how many simulated images are added. sides : their sides in pixels, drawn evenly.
+    held_out_every : as in DataConfig.
     """
 
     folders: tuple[str, ...]
@@ -92,6 +107,7 @@ class LappedDataConfig:
     images: int
     simulated: int
     sides: tuple[int, ...]
+    held_out_every: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +126,7 @@ class LappedFitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedConfig:
-    """A whole run that fits a lapped model of `stages` stages. `out` is as in TrainConfig."""
+    """A whole run that fits a lapped model of `stages` stages. `out` and `start` are as in TrainConfig."""
 
     name: str
     stages: int
@@ -120,6 +136,7 @@ class LappedConfig:
     out: str
     data: LappedDataConfig
     fit: LappedFitConfig
+    start: str = ""
 
 
 def read_config(path: Path) -> TrainConfig | LappedConfig:
@@ -130,74 +147,147 @@ def read_config(path: Path) -> TrainConfig | LappedConfig:
     InputError
         The file is not TOML, a key is missing, unknown or of the wrong type, or values do not fit together.
     """
+    raw = read_toml(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        model = dict(raw["model"])
-        if "kind" in model:
-            return _read_lapped(raw, path)
-        lists = {name: tuple(model[name]) for name in ("strides", "entries", "prior_classes")}
-        spec = ModelSpec(**{**model, **lists})
-        data = dict(raw["data"])
-        fit = dict(raw["fit"])
-        run = dict(raw["run"])
-        config = TrainConfig(
-            spec=spec,
-            data=DataConfig(**{**data, "folders": tuple(os.path.expandvars(item) for item in data["folders"]),
-                               "validation": os.path.expandvars(data["validation"])}),
-            fit=FitConfig(**{**fit, "rate_weights": tuple(fit["rate_weights"]),
-                             "stage_shares": tuple(fit["stage_shares"])}),
-            **run,
-        )  # fmt: skip
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as err:
-        raise InputError(
-            f"{path}: not a training configuration ({type(err).__name__}: {err}); see models/README.md"
-        ) from err
-    _check(config, path)
+        sections = {name: dict(raw[name]) for name in ("model", "data", "fit", "run")}
+        unknown = set(raw) - set(sections)
+        if unknown:
+            raise InputError(f"expected the sections {', '.join(sections)}, found {', '.join(sorted(unknown))}, too")
+        config = _lapped_config(sections) if "kind" in sections["model"] else _convolutional_config(sections)
+    except (KeyError, TypeError, ValueError, InputError) as err:
+        what = f"the section [{err.args[0]}] is missing" if isinstance(err, KeyError) else str(err)
+        raise InputError(f"{path}: not a training configuration: {what}; see radcodec/training/config.py") from err
     return config
 
 
-def _check(config: TrainConfig, path: Path) -> None:
-    """Check what the types cannot say."""
-    spec = config.spec
-    lists = (spec.strides, spec.entries, spec.prior_classes, config.fit.rate_weights, config.fit.stage_shares)
-    problems: dict[str, Any] = {
-        "lists of a number a stage that have different lengths": len({len(values) for values in lists}) != 1,
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Raises
+    ------
+    InputError
+        It is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise InputError(f"{path}: expected TOML, found what is none: {err}") from err
+
+
+def build(kind: type[T], section: str, values: Mapping[str, object]) -> T:
+    """Return the dataclass `kind` of the keys of a section, lists as tuples.
+
+    Raises
+    ------
+    InputError
+        A key is missing, unknown or of the wrong type.
+    """
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    problems = [f"{name} is missing" for name in sorted(needed - set(values))]
+    problems += [f"{name} is not known" for name in sorted(set(values) - set(known))]
+    made = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    for name, value in made.items():
+        if name in known and not _is_of(value, str(known[name].type)):
+            problems.append(f"{name} must be {_TYPE_WORDS.get(str(known[name].type), 'a list')}, found {value!r}")
+    if problems:
+        raise InputError(f"[{section}]: {'; '.join(problems)}")
+    return kind(**made)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+_TYPE_WORDS = {
+    "int": "a whole number", "float": "a number", "str": "text", "tuple[int, ...]": "a list of whole numbers",
+    "tuple[float, ...]": "a list of numbers", "tuple[str, ...]": "a list of texts",
+}  # fmt: skip
+
+
+def _is_of(value: object, annotation: str) -> bool:
+    """Whether a value fits an annotation of the classes above; those of other classes always do."""
+    if annotation.startswith("tuple["):
+        inner = annotation.removeprefix("tuple[").removesuffix(", ...]")
+        return isinstance(value, tuple) and all(_is_of(item, inner) for item in value)
+    allowed = _TYPES.get(annotation, (object,))
+    return isinstance(value, allowed) and not (isinstance(value, bool) and bool not in allowed)
+
+
+def _expand(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a [data] section with the environment variables in its paths expanded."""
+
+    def expanded(value: object) -> object:
+        if isinstance(value, list):
+            return [expanded(item) for item in value]
+        return os.path.expandvars(value) if isinstance(value, str) else value
+
+    return {name: expanded(value) for name, value in values.items()}
+
+
+def _refuse(problems: Mapping[str, object]) -> None:
+    """Raise InputError with the names of the problems that there are."""
+    found = [what for what, wrong in problems.items() if wrong]
+    if found:
+        raise InputError(f"found {'; '.join(found)}")
+
+
+def _convolutional_config(sections: dict[str, dict[str, Any]]) -> TrainConfig:
+    """Return the run of a convolutional model; raises like `read_config`, which maps what else is raised here."""
+    spec = build(ModelSpec, "model", sections["model"])
+    data = build(DataConfig, "data", _expand(sections["data"]))
+    fit = build(FitConfig, "fit", sections["fit"])
+    config = build(TrainConfig, "run", {**sections["run"], "spec": spec, "data": data, "fit": fit})
+    lists = (spec.strides, spec.entries, spec.prior_classes, fit.rate_weights, fit.stage_shares)
+    _refuse({
+        "lists of a number a stage that have different lengths, or none": len({len(values) for values in lists}) != 1
+        or not spec.strides,
         "prior_classes beyond 1..256": any(not 1 <= classes <= 256 for classes in spec.prior_classes),
         f"strides that are not multiples of {CELL}, coarse first": any(stride % CELL for stride in spec.strides)
-        or list(spec.strides) != sorted(spec.strides, reverse=True),
+        or list(spec.strides) != sorted(spec.strides, reverse=True) or min(spec.strides, default=1) < 1,
+    })  # fmt: skip
+    _refuse({
         "strides that do not divide each other": any(a % b for a, b in zip(spec.strides, spec.strides[1:])),  # noqa: B905
-        "crop_px that is no multiple of the coarsest stride": config.data.crop_px % spec.alignment,
+        "crop_px that is no multiple of the coarsest stride": data.crop_px % spec.alignment or data.crop_px < 1,
         "entries beyond 2..65536": any(not 2 <= entries <= 65536 for entries in spec.entries),
+        "steps or prior_steps below 0": min(fit.steps, fit.prior_steps) < 0,
+        "batch, revive_every, validate_every or threads below 1": min(
+            fit.batch, fit.revive_every, fit.validate_every, config.threads) < 1,
+        "pool below 1 where there are to be simulated images": data.pool < 1
+        and (data.simulated_share > 0 or not data.folders),
+        "a learning rate that is not above 0": not min(fit.learning_rate, fit.prior_learning_rate) > 0,
+        "simulated_share, noise_share or decay beyond 0..1": any(
+            not 0 <= share <= 1 for share in (data.simulated_share, fit.noise_share, fit.decay)),
+        **_data_problems(data.images, data.held_out_every),
+    })  # fmt: skip
+    return config
+
+
+def _data_problems(images: int, held_out_every: int) -> dict[str, bool]:
+    """What may be wrong with the numbers that both kinds of [data] have."""
+    return {
+        "images below 0": images < 0,
+        "held_out_every that is neither 0 nor above 1": held_out_every < 0 or held_out_every == 1,
     }
-    found = [what for what, wrong in problems.items() if wrong]
-    if found:
-        raise InputError(f"{path}: found {'; '.join(found)}; see models/README.md")
 
 
-def _read_lapped(raw: dict[str, Any], path: Path) -> LappedConfig:
+def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
     """Return the run of a lapped model; raises like `read_config`, which maps what else is raised here."""
-    model = dict(raw["model"])
-    if model.pop("kind") != "lapped":
-        raise InputError(f'{path}: expected model.kind to be "lapped" or not there, found {raw["model"]["kind"]!r}')
-    data, fit = dict(raw["data"]), dict(raw["fit"])
-    folders = {name: tuple(os.path.expandvars(item) for item in data[name]) for name in ("folders", "validation")}
-    lists = {name: tuple(fit[name]) for name in ("steps", "learning_rates")}
-    config = LappedConfig(
-        **model,
-        **raw["run"],
-        data=LappedDataConfig(**{**data, **folders, "sides": tuple(data["sides"])}),
-        fit=LappedFitConfig(**{**fit, **lists}),
-    )
-    problems = {
+    kind = sections["model"].pop("kind")
+    if kind != "lapped":
+        raise InputError(f'expected model.kind to be "lapped" or not there, found {kind!r}')
+    data = build(LappedDataConfig, "data", _expand(sections["data"]))
+    fit = build(LappedFitConfig, "fit", sections["fit"])
+    known = {"name", "stages"}
+    strange = set(sections["model"]) - known | known & set(sections["run"])
+    if strange:
+        raise InputError(f"[model] and [run]: not expected where they are: {', '.join(sorted(strange))}")
+    config = build(LappedConfig, "model and run", {**sections["model"], **sections["run"], "data": data, "fit": fit})
+    _refuse({
         "stages beyond 1..16": not 1 <= config.stages <= 16,
-        "steps and learning_rates of different lengths, or none": not config.fit.steps
-        or len(config.fit.steps) != len(config.fit.learning_rates),
-        "steps, batch or pairs below 1": min(*config.fit.steps, config.fit.batch, config.fit.pairs) < 1,
-        "images or simulated below 0": min(config.data.images, config.data.simulated) < 0,
-        "sides beyond 16..2048, or none": not config.data.sides
-        or not all(16 <= side <= 2048 for side in config.data.sides),
-    }
-    found = [what for what, wrong in problems.items() if wrong]
-    if found:
-        raise InputError(f"{path}: found {'; '.join(found)}; see radcodec/training/config.py")
+        "steps and learning_rates of different lengths, or none": not fit.steps
+        or len(fit.steps) != len(fit.learning_rates),
+        "steps, batch, pairs or threads below 1": min(*fit.steps, 1, fit.batch, fit.pairs, config.threads) < 1,
+        "a learning rate that is not above 0": not min(fit.learning_rates, default=1) > 0,
+        "simulated below 0": data.simulated < 0,
+        "sides beyond 16..2048, or none": not data.sides or not all(16 <= side <= 2048 for side in data.sides),
+        **_data_problems(data.images, data.held_out_every),
+    })  # fmt: skip
     return config

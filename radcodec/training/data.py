@@ -6,15 +6,14 @@ flipped and turned at random, its noise scale jittered (a real sigma is only an 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
-
 import numpy as np
 import torch
 
+from radcodec.errors import InputError
 from radcodec.simulate import Coverage, ImageKind, simulate_image
-from radcodec.training.config import DataConfig
-from radcodec.training.datasets import Image, load_planes, load_source, measure_noise, normalise
+from radcodec.training.config import DataConfig, LappedDataConfig
+from radcodec.training.datasets import Image, load_planes, measure_noise, normalise
+from radcodec.training.sources import load_held_out, load_images
 from radcodec.vqvae.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 
 __all__ = [
@@ -66,25 +65,39 @@ def simulate_ratio(rng: np.random.Generator, side: int = SIMULATED_PX) -> Image:
 
 
 class CropStream:
-    """An endless stream of batches of companded crops, float32 [N, 1, c, c]."""
+    """An endless stream of batches of companded crops, float32 [N, 1, c, c].
 
-    def __init__(self, config: DataConfig, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
+    Batch and simulated image number n depend on the seed and n alone: a stream made to `start` at batch n gives what
+    one that has given n batches goes on with.
+    """
+
+    def __init__(self, config: DataConfig, seed: int, *, start: int = 0) -> None:
+        self._seed = seed
         self._crop = config.crop_px
-        self._real = [
-            ratio for source in config.folders for ratio in load_source(source) if min(ratio.shape) >= config.crop_px
-        ]
+        real = load_images(config.folders, every=config.held_out_every, most=config.images)
+        self._real = [ratio for ratio in real if min(ratio.shape) >= config.crop_px]
+        if real and not self._real:
+            raise InputError(f"data: expected images of at least crop_px = {config.crop_px} pixels a side, found none")
         self._share = config.simulated_share if self._real else 1.0
-        needed = config.pool if self._share > 0 else 0
-        self._pool = [simulate_ratio(self._rng, max(SIMULATED_PX, self._crop)) for _ in range(needed)]
+        self._pool: list[Image] = []
+        self._size = config.pool if self._share > 0 else 0
+        self._simulated = self.given = start
 
     def batch(self, size: int) -> torch.Tensor:
         """Return the next `size` crops; one simulated image is replaced each time."""
-        if self._pool:
-            slot = int(self._rng.integers(len(self._pool)))
-            self._pool[slot] = simulate_ratio(self._rng, max(SIMULATED_PX, self._crop))
+        number, self.given = self.given, self.given + 1
+        self._simulate(number + self._size)
+        self._rng = np.random.default_rng([self._seed, 1, number])
         crops = np.stack([self._draw() for _ in range(size)])
         return torch.from_numpy(crops)[:, None]
+
+    def _simulate(self, end: int) -> None:
+        """Hold the last simulated images before number `end`."""
+        for number in range(self._simulated, end if self._size else 0):
+            rng = np.random.default_rng([self._seed, 2, number])
+            self._pool.append(simulate_ratio(rng, max(SIMULATED_PX, self._crop)))
+        self._pool = self._pool[-self._size :]
+        self._simulated = end
 
     def _draw(self) -> Image:
         """Return one companded crop."""
@@ -123,11 +136,15 @@ def zoom(image: Image, factor: float, least: int) -> Image:
     return np.asarray(np.fft.ifft2(np.fft.ifftshift(spectrum)).real * ratio, dtype=np.float32)
 
 
-def validation_images(config: DataConfig, kind: Literal["folder", "simulated"], seed: int) -> Iterator[Image]:
-    """Yield whole validation images in units of their noise: the folder's, or eight simulated ones."""
-    if kind == "folder" and config.validation:
-        yield from load_source(config.validation)
-        return
+def validation_images(config: DataConfig | LappedDataConfig, seed: int) -> list[Image]:
+    """Return the validation images of a configuration in units of their noise.
+
+    They are the folders' (pieces of at most 512 pixels a side) and what is held out; where there are none, eight
+    simulated ones.
+    """
+    folders = (config.validation,) if isinstance(config.validation, str) else config.validation
+    images = load_images([folder for folder in folders if folder])
+    if config.held_out_every:
+        images += load_held_out(config.folders, every=config.held_out_every)
     rng = np.random.default_rng(seed + 1)
-    for _ in range(8):
-        yield simulate_ratio(rng)
+    return images or [simulate_ratio(rng) for _ in range(8)]

@@ -12,27 +12,19 @@ learned is the probability of every code, which is also what the encoder's searc
 
 from __future__ import annotations
 
-import logging
 import math
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from radcodec.errors import InputError
 from radcodec.training import lapped_contexts as contexts
-from radcodec.training.config import LappedConfig, LappedDataConfig
-from radcodec.training.data import Image, compand_ratio, simulate_ratio
-from radcodec.training.datasets import load_source
+from radcodec.training.datasets import Image
 from radcodec.training.lapped_contexts import LappedPrior
-from radcodec.training.loop import append_row
-
-logger = logging.getLogger(__name__)
 
 #: Settings that the training images are coded with, drawn evenly: last planes, rate weights (bits in squared steps).
 LAST_PLANES = (6, 10)
@@ -44,9 +36,6 @@ UNIT = 32
 #: Share of the steps after which weights are kept to what 8 bits hold at a shift of 6, and that limit.
 LIMIT_SHARE = 0.3
 WEIGHT_LIMIT = 1.98
-#: Setting of the figures in the log: last plane, gain, rate weight; images they are taken on.
-LOG_SETTING = (8, 102, 0.15)
-LOG_IMAGES = 6
 
 #: Nominal lengths of blocks, pixels.
 NOMINAL_PX = (16, 32, 64, 128, 256, 512)
@@ -60,102 +49,6 @@ class Coded:
 
     coefficients: contexts.Ints
     last_plane: int
-
-
-def training_images(config: LappedDataConfig, seed: int) -> list[Image]:
-    """Return the companded images to train on: the folders', evenly thinned out to `images`, then the simulated ones.
-
-    Raises
-    ------
-    InputError
-        There are none, or a folder is missing.
-    """
-    real = [ratio for source in config.folders for ratio in load_source(source)]
-    if config.images:
-        real = real[:: max(1, len(real) // config.images)][: config.images]
-    rng = np.random.default_rng([seed, 0])
-    simulated = [simulate_ratio(rng, int(rng.choice(config.sides))) for _ in range(config.simulated)]
-    if not real and not simulated:
-        raise InputError("training: expected images in data.folders or data.simulated above 0, found neither")
-    return [compand_ratio(ratio) for ratio in real + simulated]
-
-
-class LappedTrainer:
-    """State of one run: images, network, prior and rounds done, with its checkpoint and log files."""
-
-    def __init__(self, config: LappedConfig, *, resume: bool) -> None:
-        torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.folder = Path(config.out)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.network = make_network()
-        self.prior: LappedPrior | None = None
-        self.rounds = 0
-        if resume and self.checkpoint.is_file():
-            self._restore()
-
-    @property
-    def checkpoint(self) -> Path:
-        """Path of the checkpoint, written after every round."""
-        return self.folder / "checkpoint.pt"
-
-    def fit(self) -> LappedPrior:
-        """Do the rounds that are left and return the prior."""
-        if self.prior is None or self.rounds < len(self.config.fit.steps):
-            images = training_images(self.config.data, self.config.seed)
-            held_out = [ratio for source in self.config.data.validation for ratio in load_source(source)][:LOG_IMAGES]
-            while self.rounds < len(self.config.fit.steps):
-                self._round(images, held_out)
-        assert self.prior is not None
-        return self.prior
-
-    def _round(self, images: list[Image], held_out: list[Image]) -> None:
-        """Code the images, fit the network, count the tables; log and save."""
-        start, fit = time.monotonic(), self.config.fit
-        # Of its own for every round: a resumed run gives the same model.
-        rng = np.random.default_rng([self.config.seed, self.rounds + 1])
-        torch.manual_seed(self.config.seed + self.rounds)
-        coded = [code_image(image, self.prior, min(self.rounds, 2), rng) for image in images]
-        samples = gather_samples(coded, fit.pairs, rng)
-        loss = fit_network(
-            self.network, samples, steps=fit.steps[self.rounds], rate=fit.learning_rates[self.rounds], batch=fit.batch
-        )
-        layers = integer_layers(self.network)
-        self.prior = LappedPrior(layers=layers, tables=contexts.finish_tables(count_symbols(coded, layers)))
-        self.rounds += 1
-        self._save()
-        row: dict[str, object] = {
-            "round": self.rounds,
-            "samples": len(samples[0]),
-            "network_bits": f"{loss:.5f}",
-            "integer_bits": f"{integer_loss(layers, samples):.5f}",
-            "training_bits": f"{training_bits(self.prior, coded):.5f}",
-            **{name: f"{value:.5f}" for name, value in log_figures(self.prior, held_out).items()},
-            "seconds": f"{time.monotonic() - start:.0f}",
-        }
-        append_row(self.folder / "log.csv", row)
-        logger.info("round %s", ", ".join(f"{name} {value}" for name, value in row.items()))
-
-    def _save(self) -> None:
-        """Write the checkpoint beside the old one, then replace it."""
-        assert self.prior is not None
-        state = {
-            "rounds": self.rounds,
-            "network": self.network.state_dict(),
-            "tables": {name: torch.from_numpy(table.astype(np.int64)) for name, table in self.prior.tables.items()},
-        }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
-
-    def _restore(self) -> None:
-        """Read the checkpoint (tensors and numbers only: weights_only)."""
-        state = torch.load(self.checkpoint, weights_only=True)
-        self.rounds = int(state["rounds"])
-        self.network.load_state_dict(state["network"])
-        tables = {name: table.numpy().astype(np.uint32) for name, table in state["tables"].items()}
-        self.prior = LappedPrior(layers=integer_layers(self.network), tables=tables)
 
 
 def code_image(image: Image, prior: LappedPrior | None, passes: int, rng: np.random.Generator) -> Coded:
@@ -214,8 +107,19 @@ def dense_layers(network: torch.nn.Sequential) -> list[torch.nn.Linear]:
     return [layer for layer in network if isinstance(layer, torch.nn.Linear)]
 
 
-def fit_network(network: torch.nn.Sequential, samples: Samples, *, steps: int, rate: float, batch: int) -> float:
-    """Fit the network with Adam, the rate falling as a cosine; return the bits a coefficient of the last steps."""
+def fit_network(
+    network: torch.nn.Sequential,
+    samples: Samples,
+    *,
+    steps: int,
+    rate: float,
+    batch: int,
+    told: Callable[[int, float], None] = lambda step, loss: None,
+) -> float:
+    """Fit the network with Adam, the rate falling as a cosine; return the bits a coefficient of the last steps.
+
+    `told` is called with every step done and its loss in bits.
+    """
     inputs, shares, weights = (torch.from_numpy(part) for part in samples)
     adam = torch.optim.Adam(network.parameters(), rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
@@ -229,6 +133,7 @@ def fit_network(network: torch.nn.Sequential, samples: Samples, *, steps: int, r
         adam.step()
         schedule.step()
         losses.append(float(loss.detach()))
+        told(step + 1, losses[-1] / math.log(2))
         if step >= LIMIT_SHARE * steps:
             with torch.no_grad():
                 for layer in dense_layers(network):
@@ -277,21 +182,6 @@ def training_bits(prior: LappedPrior, coded: list[Coded]) -> float:
     """Return the mean bits a coefficient of the training images."""
     bits = sum(sum(prior.plane_bits(one.coefficients, one.last_plane).values()) for one in coded)
     return bits / sum(one.coefficients.size for one in coded)
-
-
-def log_figures(prior: LappedPrior, images: list[Image]) -> dict[str, float]:
-    """Return bits a pixel and companded RMSE on validation images at one setting, both 0 if there are none."""
-    bits, squares, pixels = 0.0, 0.0, 0
-    last_plane, gain, weight = LOG_SETTING
-    step = (256 + gain) * 2.0**-last_plane
-    for ratio in images:
-        image = compand_ratio(ratio)
-        ratios = analyse(image, choose_nominal(image, step), step) / step
-        coefficients = prior.search(ratios, last_plane, weight, 2)
-        bits += sum(prior.plane_bits(coefficients, last_plane).values())
-        squares += float(np.square((coefficients - ratios) * step).sum())
-        pixels += image.size
-    return {"validation_bits": bits / max(pixels, 1), "validation_rmse": math.sqrt(squares / max(pixels, 1))}
 
 
 def block_shape(n_px: int, nominal_px: int) -> tuple[int, int]:

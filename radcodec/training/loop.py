@@ -1,26 +1,33 @@
-"""The two training loops: autoencoder first, then the index prior on the frozen autoencoder; both resumable."""
+"""The two training loops: autoencoder first, then the index prior on the frozen autoencoder; both resumable.
+
+Every batch has a number, which all that is random in it depends on: a run that was killed goes on from its last
+checkpoint to the weights of one that was not.
+"""
 
 from __future__ import annotations
 
-import csv
-import logging
 import math
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
 from radcodec.training.evaluate import Evaluation, evaluate
+from radcodec.training.log import Console, RunLog, Value, Watch, duration
+from radcodec.training.log import append_row as append_row
 from radcodec.training.losses import NOISE_LEVEL, commitment_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import Network, export_arrays, partial_sum
 from radcodec.training.prior import StageCodes, prior_bits, recount_tables, stage_codes, start_prior
+from radcodec.training.rate import mean_bits, share_bits, stage_points, zero_point
+from radcodec.training.sources import thin_pixels
+from radcodec.training.start import start_network
 from radcodec.vqvae.model import BaseModel
-
-logger = logging.getLogger(__name__)
 
 #: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (Rate in
 #: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)
@@ -30,96 +37,116 @@ RATE_SHARES = (0.2, 0.5)
 NOISE_ONLY_SHARE = 0.1
 #: Shares of the prior's steps between which a mixture of tables becomes a choice of one.
 SHARP_SHARES = (0.3, 0.8)
+#: Seconds between checkpoints, besides those of the validations.
+CHECKPOINT_SECONDS = 60.0
+#: Most pixels of the validation images.
+VALIDATION_PX = 3_000_000
+#: Losses of each loop, as they are logged.
+AUTOENCODER_LOSSES = ("reconstruction", "commitment", "rate")
+PRIOR_LOSSES = ("prior_bits",)
 
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Steps done in each loop, and whether the tables had their last count; what a checkpoint counts by."""
+    """How far a run is: what a checkpoint counts by.
+
+    autoencoder, prior : steps done. recounted : the tables had their last count. batches : drawn so far.
+    losses, summed : sums of the losses since the last row of the log, and of how many steps. seconds : spent so far.
+    """
 
     autoencoder: int = 0
     prior: int = 0
     recounted: bool = False
+    batches: int = 0
+    losses: list[float] = field(default_factory=list)
+    summed: int = 0
+    seconds: float = 0.0
 
 
 class Trainer:
     """State of one run: network, data and progress, with its checkpoint and log files."""
 
-    def __init__(self, config: TrainConfig, *, resume: bool) -> None:
+    def __init__(
+        self, config: TrainConfig, *, resume: bool, console: Console | None = None, watch: Watch | None = None
+    ) -> None:
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         self.config = config
+        self.console = Console() if console is None else console
         self.folder = Path(config.out)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._watch = watch
         self.network = Network(config.spec)
-        self.progress = Progress()
+        self.progress, rows = Progress(), 0
         fit = config.fit
         self._autoencoder_adam = torch.optim.Adam(self.network.autoencoder_parameters(), lr=fit.learning_rate)
         self._prior_adam = torch.optim.Adam(self.network.priors.parameters(), lr=fit.prior_learning_rate)
-        if resume and self.checkpoint.is_file():
-            self._restore()
-        # The stream's seed moves on with the progress: a resumed run sees new crops, not the old ones again.
-        done = self.progress.autoencoder + self.progress.prior
-        self.data = CropStream(config.data, config.seed * 1_000_003 + done)
-        self._validation = list(validation_images(config.data, "folder", config.seed))
+        state = load_checkpoint(self.folder, config) if resume else None
+        if state is not None:
+            rows = self._restore(state)
+        elif config.start:
+            start_network(self.network, config)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log = RunLog(self.folder, rows=rows, console=self.console)
+        self._begun = self._saved = time.monotonic()
+        self.console.status("reading images")
+        self.data = CropStream(config.data, config.seed, start=self.progress.batches)
+        self._validation = thin_pixels(validation_images(config.data, config.seed), VALIDATION_PX)
 
-    @property
-    def checkpoint(self) -> Path:
-        """Path of the checkpoint."""
-        return self.folder / "checkpoint.pt"
-
-    def fit_autoencoder(self) -> None:
-        """Train encoder, decoder and codebooks for the configured steps."""
-        fit = self.config.fit
-        losses: list[tuple[float, float]] = []
-        self.network.train()
-        while self.progress.autoencoder < fit.steps:
-            losses.append(self._autoencoder_step())
-            self.progress.autoencoder += 1
-            if self.progress.autoencoder % fit.validate_every == 0 or self.progress.autoencoder == fit.steps:
-                means = np.mean(losses, axis=0)
-                self._report("autoencoder", {"reconstruction": means[0], "commitment": means[1]})
-                losses.clear()
-
-    def fit_prior(self) -> None:
-        """Train the prior for the configured steps, then re-estimate its tables from hard choices."""
-        fit = self.config.fit
-        losses: list[float] = []
-        self.network.eval()
-        if self.progress.prior == fit.prior_steps and self.progress.recounted:
-            return
-        if self.progress.prior == 0:
-            start_prior(self.network, self._codes, batches=60)
-        while self.progress.prior < fit.prior_steps:
-            losses.append(self._prior_step())
-            self.progress.prior += 1
-            if self.progress.prior % fit.validate_every == 0:
-                self._report("prior", {"prior_bits": float(np.mean(losses))})
-                losses.clear()
-        if fit.prior_steps:
-            recount_tables(self.network, self._codes, batches=150)
-        self.progress.recounted = True
-        self._report("final", {})
+    def fit(self) -> None:
+        """Do what is left: autoencoder, then prior."""
+        self._fit_autoencoder()
+        self._fit_prior()
+        self.log.close()
 
     def export(self) -> BaseModel:
         """Return the run-time model of the present state (its SHA-256 left empty)."""
         return BaseModel(self.config.spec, export_arrays(self.network, self.config.fit.rate_weights), "")
 
-    def validate(self) -> Evaluation:
-        """Return the present figures on the validation images."""
-        return evaluate(self.export(), self._validation)
+    def _fit_autoencoder(self) -> None:
+        """Train encoder, decoder and codebooks for the configured steps."""
+        fit = self.config.fit
+        self.network.train()
+        while self.progress.autoencoder < fit.steps:
+            losses = self.autoencoder_step()
+            self.progress.autoencoder += 1
+            self._note(AUTOENCODER_LOSSES, losses)
+            if self.progress.autoencoder % fit.validate_every == 0 or self.progress.autoencoder == fit.steps:
+                self._report("autoencoder", AUTOENCODER_LOSSES)
 
-    def _autoencoder_step(self) -> tuple[float, float]:
-        """Make one step; return reconstruction and commitment loss."""
+    def _fit_prior(self) -> None:
+        """Train the prior for the configured steps, then re-estimate its tables from hard choices."""
+        fit = self.config.fit
+        self.network.eval()
+        if self.progress.recounted:
+            return
+        if self.progress.prior == 0 and not self.config.start:
+            self.console.status("prior: looking for classes")
+            start_prior(self.network, self._codes, batches=60)
+        while self.progress.prior < fit.prior_steps:
+            losses = self.prior_step()
+            self.progress.prior += 1
+            self._note(PRIOR_LOSSES, losses)
+            if self.progress.prior % fit.validate_every == 0:
+                self._report("prior", PRIOR_LOSSES)
+        if fit.prior_steps:
+            self.console.status("prior: counting")
+            recount_tables(self.network, self._codes, batches=150)
+        self.progress.recounted = True
+        self._report("final", PRIOR_LOSSES)
+
+    def autoencoder_step(self) -> tuple[float, ...]:
+        """Make one step; return its losses."""
         fit, step = self.config.fit, self.progress.autoencoder
+        started = bool(self.config.start)
         warm = min(1.0, (step + 1) / max(1.0, WARM_UP_SHARE * fit.steps))
-        rate = float(np.interp(step / fit.steps, RATE_SHARES, (0.0, 1.0)))
+        rate = 1.0 if started else float(np.interp(step / fit.steps, RATE_SHARES, (0.0, 1.0)))
         _set_rate(self._autoencoder_adam, fit.learning_rate * warm * cosine(step / fit.steps))
-        batch = self.data.batch(fit.batch)
+        batch = self._batch()
         latent = self.network.encoder(batch)
         noisy = torch.round(latent + NOISE_LEVEL * torch.randn_like(latent)).detach()
         commitment = torch.zeros(())
         kept = noisy
-        if step >= NOISE_ONLY_SHARE * fit.steps:
+        if started or step >= NOISE_ONLY_SHARE * fit.steps:
             weights = [rate * weight for weight in fit.rate_weights]
             quantised = self.network.quantiser(
                 latent, rate_weights=weights, decay=fit.decay, revive_every=fit.revive_every
@@ -131,14 +158,15 @@ class Trainer:
             kept = torch.where(free[:, None, None, None], noisy, partial_sum(quantised, stages))
         decoded = self.network.decoder(kept + (latent - latent.detach()))
         reconstruction = reconstruction_loss(decoded, batch)
+        bits = rate_loss(latent)
         self._autoencoder_adam.zero_grad()
-        (reconstruction + fit.commitment * commitment + fit.rate_loss * rate_loss(latent)).backward()  # type: ignore[no-untyped-call]
+        (reconstruction + fit.commitment * commitment + fit.rate_loss * bits).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.autoencoder_parameters(), 1.0)
         self._autoencoder_adam.step()
         self.network.limit()
-        return float(reconstruction.detach()), float(commitment.detach())
+        return float(reconstruction.detach()), float(commitment.detach()), float(bits.detach())
 
-    def _prior_step(self) -> float:
+    def prior_step(self) -> tuple[float, ...]:
         """Make one step of all stages' priors; return the bits a pixel that they would cost."""
         fit, share = self.config.fit, self.progress.prior / self.config.fit.prior_steps
         _set_rate(self._prior_adam, fit.prior_learning_rate * cosine(share))
@@ -148,71 +176,107 @@ class Trainer:
         bits.backward()  # type: ignore[no-untyped-call]
         self._prior_adam.step()
         self.network.limit()
-        return float(bits.detach())
+        return (float(bits.detach()),)
+
+    def _batch(self) -> torch.Tensor:
+        """Return the next batch of crops, with torch's random numbers set to its own."""
+        torch.manual_seed(self.config.seed * 1_000_003 + self.progress.batches)
+        self.progress.batches += 1
+        return self.data.batch(self.config.fit.batch)
 
     def _codes(self) -> list[StageCodes]:
         """Return the codes of the next batch."""
-        return stage_codes(self.network, self.data.batch(self.config.fit.batch), self.config.fit.rate_weights)
+        return stage_codes(self.network, self._batch(), self.config.fit.rate_weights)
 
-    def _report(self, phase: str, means: dict[str, float]) -> None:
-        """Write a checkpoint and one log row; validate."""
+    def _note(self, names: tuple[str, ...], losses: tuple[float, ...]) -> None:
+        """Sum up losses, show them, and write a checkpoint now and then."""
+        progress, fit = self.progress, self.config.fit
+        progress.losses = [a + b for a, b in zip(progress.losses or [0.0] * len(losses), losses, strict=True)]
+        progress.summed += 1
+        now = time.monotonic()
+        progress.seconds, self._begun = progress.seconds + now - self._begun, now
+        phase, done, steps = "autoencoder", progress.autoencoder, fit.steps
+        if names is PRIOR_LOSSES:
+            phase, done, steps = "prior", progress.prior, fit.prior_steps
+        shown = "  ".join(f"{name} {value:.3f}" for name, value in zip(names, losses, strict=True))
+        self.console.status(f"{phase} {done}/{steps}  {shown}  {duration(progress.seconds)}")
+        if now - self._saved > CHECKPOINT_SECONDS:
+            self._save()
+
+    def _report(self, phase: str, names: tuple[str, ...]) -> None:
+        """Validate, write a row of the log and a checkpoint, tell who watches."""
+        self.console.status(f"{phase}: validating")
+        progress, fit = self.progress, self.config.fit
+        figures = evaluate(self.export(), self._validation)
+        done = progress.autoencoder if phase == "autoencoder" else progress.prior
+        means = {name: total / progress.summed for name, total in zip(names, progress.losses, strict=False)}
+        progress.losses, progress.summed = [], 0
+        zero = zero_point(self._validation)
+        bits = share_bits([zero, *stage_points(figures)])
+        rates = {f"bits_at_{error:g}": value for error, value in bits.items()}
+        row = {
+            "phase": phase, "step": done,
+            **{name: "" for name in (*AUTOENCODER_LOSSES, *PRIOR_LOSSES)}, **means,
+            **self._stage_figures(figures), **rates, "mean_bits": mean_bits(bits), "seconds": round(progress.seconds),
+        }  # fmt: skip
+        steps = {"autoencoder": fit.steps}.get(phase, fit.prior_steps)
+        self.log.row(progress.autoencoder + progress.prior, row, report_text(f"{phase} {done}/{steps}", row, figures))
         self._save()
-        figures = self.validate()
-        books = [self.network.quantiser.codebook(stage) for stage in range(self.config.spec.n_stages)]
-        row: dict[str, Any] = {
-            "phase": phase,
-            "step": self.progress.autoencoder if phase == "autoencoder" else self.progress.prior,
-            **{name: "" for name in ("reconstruction", "commitment", "prior_bits")},
-            **{name: f"{value:.5f}" for name, value in means.items()},
-        }
-        for stage, book in enumerate(books):
-            row[f"perplexity{stage}"] = f"{book.perplexity():.2f}"
-            row[f"dead{stage}"] = int((book.idle > self.config.fit.revive_every // 2).sum())
-            row[f"rmse{stage}"] = f"{figures.rmse[stage]:.5f}"
-            row[f"coded_bits{stage}"] = f"{figures.coded_bits[stage]:.5f}"
-            row[f"order0_bits{stage}"] = f"{figures.order0_bits[stage]:.5f}"
-        append_row(self.folder / "log.csv", row)
-        logger.info(
-            "%s %s: loss %s, rmse %.4f at %.4f bit/px (order 0 %.4f)", phase, row["step"], means,
-            figures.rmse[-1], sum(figures.coded_bits), sum(figures.order0_bits),
-        )  # fmt: skip
+        if self._watch is not None:
+            # The prior has learned nothing yet while the autoencoder learns.
+            points = stage_points(figures, order0=phase == "autoencoder")
+            self._watch(progress.autoencoder + progress.prior, mean_bits(share_bits([zero, *points])))
+
+    def _stage_figures(self, figures: Evaluation) -> dict[str, Value]:
+        """Return the columns of all stages."""
+        values: dict[str, Value] = {}
+        for stage in range(self.config.spec.n_stages):
+            book = self.network.quantiser.codebook(stage)
+            values[f"perplexity{stage}"] = book.perplexity()
+            values[f"dead{stage}"] = int((book.idle > self.config.fit.revive_every // 2).sum())
+            values[f"rmse{stage}"] = figures.rmse[stage]
+            values[f"coded_bits{stage}"] = figures.coded_bits[stage]
+            values[f"order0_bits{stage}"] = figures.order0_bits[stage]
+        return values
 
     def _save(self) -> None:
-        """Write the checkpoint beside the old one, then replace it."""
+        """Write a checkpoint."""
         state = {
             "network": self.network.state_dict(),
             "autoencoder_adam": self._autoencoder_adam.state_dict(),
             "prior_adam": self._prior_adam.state_dict(),
             "progress": asdict(self.progress),
+            "rows": self.log.rows,
         }
-        temporary = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.checkpoint)
+        save_checkpoint(self.folder, self.config, state)
+        self._saved = time.monotonic()
 
-    def _restore(self) -> None:
-        """Read the checkpoint (tensors and numbers only: weights_only)."""
-        state = torch.load(self.checkpoint, weights_only=True)
+    def _restore(self, state: dict[str, Any]) -> int:
+        """Take up the state of a checkpoint; return how many rows its log has."""
         self.network.load_state_dict(state["network"])
         self._autoencoder_adam.load_state_dict(state["autoencoder_adam"])
         self._prior_adam.load_state_dict(state["prior_adam"])
         self.progress = Progress(**state["progress"])
-        # The data's seed is moved on by the progress, the stage dropout's likewise.
-        torch.manual_seed(self.config.seed + self.progress.autoencoder + self.progress.prior)
+        return int(state["rows"])
+
+
+def report_text(head: str, row: dict[str, Value], figures: Evaluation) -> str:
+    """Return a row of the log as a line to read: losses, error and bits with all stages, codebooks."""
+    losses = "  ".join(
+        f"{name} {value:.3f}" for name in (*AUTOENCODER_LOSSES, *PRIOR_LOSSES) if isinstance(value := row[name], float)
+    )
+    stages = range(len(figures.rmse))
+    perplexity = " ".join(f"{row[f'perplexity{stage}']:.0f}" for stage in stages)
+    dead = " ".join(str(row[f"dead{stage}"]) for stage in stages)
+    coded, order0 = sum(figures.coded_bits), sum(figures.order0_bits)
+    rate = f"rmse {figures.rmse[-1]:.3f} at {coded:.3f} bit/px (order 0 {order0:.3f})"
+    parts = [head, losses, rate, f"perplexity {perplexity}", f"dead {dead}", duration(float(row["seconds"]))]
+    return "  ".join(part for part in parts if part)
 
 
 def cosine(share: float) -> float:
     """Return the learning rate's factor, from 1 at share 0 to 0.02 at share 1."""
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
-
-
-def append_row(path: Path, row: dict[str, Any]) -> None:
-    """Append one row to a CSV file, with a header if the file is new."""
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -10,59 +10,51 @@ from pathlib import Path
 from radcodec.errors import InputError
 from radcodec.lapped.model import LappedModel
 from radcodec.lapped.model import known_answer as lapped_answer
-from radcodec.lapped.spec import LappedArrays, LappedSpec, Layer, check_arrays
 from radcodec.lapped.weights import pack_model as pack_lapped
 from radcodec.model_store import WEIGHTS_FILE
+from radcodec.training.checkpoint import discard_run
 from radcodec.training.config import LappedConfig, read_config
-from radcodec.training.lapped import LappedTrainer
-from radcodec.training.lapped_contexts import LappedPrior, log_table
+from radcodec.training.lapped_loop import LappedTrainer
+from radcodec.training.log import Console, Watch
 from radcodec.training.loop import Trainer
 from radcodec.vqvae.model import BaseModel, known_answer
-from radcodec.vqvae.spec import expansion_table
 from radcodec.vqvae.weights import pack_model
 
 
-def train(config_path: Path, *, resume: bool = True) -> Path:
+def train(
+    config_path: Path, *, resume: bool = True, console: Console | None = None, watch: Watch | None = None
+) -> Path:
     """Return the folder of the exported model (weights.safetensors and config.toml) that a configuration describes.
 
-    Checkpoints and log.csv go to the configuration's `out` folder, relative to the working folder; with `resume` a run
-    that was interrupted goes on from its last checkpoint, otherwise it starts again.
+    Checkpoints and logs go to the configuration's `out` folder, relative to the working folder; with `resume` a run
+    that was interrupted goes on from its last checkpoint, otherwise it starts again. What happens is told to `console`.
 
     Raises
     ------
     InputError
-        The configuration is wrong or a data folder is missing.
+        The configuration is wrong, a data folder is missing, or `out` holds a run of another configuration.
     """
     config = read_config(config_path)
-    log = Path(config.out) / "log.csv"
-    if not resume and log.is_file():
-        log.unlink()
+    console = Console() if console is None else console
+    folder = Path(config.out)
+    if not resume:
+        discard_run(folder)
+    trainer: Trainer | LappedTrainer
     if isinstance(config, LappedConfig):
-        return write_lapped_model(LappedTrainer(config, resume=resume).fit(), config, config_path)
-    trainer = Trainer(config, resume=resume)
-    trainer.fit_autoencoder()
-    trainer.fit_prior()
-    return write_model(trainer.export(), Path(config.out) / "model", config_path)
+        trainer = LappedTrainer(config, resume=resume, console=console, watch=watch)
+    else:
+        trainer = Trainer(config, resume=resume, console=console, watch=watch)
+    trainer.fit()
+    return write_model(trainer.export(), folder / "model", config_path)
 
 
-def write_model(model: BaseModel, folder: Path, config_path: Path) -> Path:
+def write_model(model: BaseModel | LappedModel, folder: Path, config_path: Path) -> Path:
     """Write a model's weights and its configuration into `folder` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    data = pack_model(model.spec, model.arrays, known_answer(model))
-    (folder / WEIGHTS_FILE).write_bytes(data)
-    shutil.copyfile(config_path, folder / "config.toml")
-    return folder
-
-
-def write_lapped_model(prior: LappedPrior, config: LappedConfig, config_path: Path) -> Path:
-    """Write a lapped model's weights (docs/format.md 9.5) and its configuration into `<out>/model` and return it."""
-    folder = Path(config.out) / "model"
-    folder.mkdir(parents=True, exist_ok=True)
-    layers = {f"layer{i}": Layer(weight=x.weight, bias=x.bias, shift=x.shift) for i, x in enumerate(prior.layers)}
-    spec = LappedSpec(name=config.name, stages=config.stages)
-    arrays = LappedArrays(log_table=log_table(), layers=layers, tables=prior.tables, sinh=expansion_table())
-    check_arrays(spec, arrays)
-    data = pack_lapped(spec, arrays, lapped_answer(LappedModel(spec, arrays, "")))
+    if isinstance(model, LappedModel):
+        data = pack_lapped(model.spec, model.arrays, lapped_answer(model))
+    else:
+        data = pack_model(model.spec, model.arrays, known_answer(model))
     (folder / WEIGHTS_FILE).write_bytes(data)
     shutil.copyfile(config_path, folder / "config.toml")
     return folder

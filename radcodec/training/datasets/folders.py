@@ -41,12 +41,25 @@ def load_folder(folder: Path, limit: int | None = None) -> LabelledImages:
     )
 
 
-def _named_planes(folder: Path) -> list[tuple[str, npt.NDArray[np.float64]]]:
-    """Return planes with the names of their files."""
+def find_files(folder: Path) -> list[Path]:
+    """Return the paths of the FITS files below a folder, sorted.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist or holds none.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of training images (set RADCODEC_DATA, or edit data.folders)")
     paths = sorted(p for p in folder.rglob("*") if p.name.lower().endswith((".fits", ".fit", ".fits.gz")))
-    named = [(path.name, plane) for path in paths for plane in _planes_of(path)]
+    if not paths:
+        raise InputError(f"{folder}: expected FITS images, found none")
+    return paths
+
+
+def _named_planes(folder: Path) -> list[tuple[str, npt.NDArray[np.float64]]]:
+    """Return planes with the names of their files."""
+    named = [(path.name, plane) for path in find_files(folder) for plane in _planes_of(path)]
     if not named:
         raise InputError(f"{folder}: expected FITS images, found none")
     return named

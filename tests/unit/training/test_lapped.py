@@ -19,7 +19,7 @@ from radcodec.training import lapped
 from radcodec.training import lapped_contexts as contexts
 from radcodec.training.config import LappedConfig, read_config
 from radcodec.training.data import compand_ratio, simulate_ratio
-from radcodec.training.lapped import LappedTrainer
+from radcodec.training.lapped_loop import LappedTrainer
 from radcodec.training.run import register_model, train
 
 CONFIG = """
@@ -116,11 +116,20 @@ def test_the_search_lowers_error_plus_weighted_bits(trained: Path) -> None:
     assert price(prior.search(ratios, 8, 0.15, 2)) < price(prior.search(ratios, 8, 0.15, 0))
 
 
-def test_an_interrupted_fit_gives_the_same_model(trained: Path, tmp_path: Path) -> None:
-    """A run that was stopped after its first round goes on to the bytes of one that was not; the log goes on, too."""
-    path = write_config(tmp_path, ("steps = [60, 60]", "steps = [60]"), ("[0.02, 0.01]", "[0.02]"))
-    train(path)
-    folder = train(write_config(tmp_path))
+def test_an_interrupted_fit_gives_the_same_model(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that was stopped in its second round goes on to the bytes of one that was not; the log goes on, too."""
+    path = write_config(tmp_path)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LappedTrainer, "_with_start", lambda self, counts: stop() if self.rounds else counts)
+        with pytest.raises(KeyboardInterrupt):
+            train(path)
+    folder = train(path)
     assert (folder / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
     with (tmp_path / "run" / "log.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))

@@ -1,0 +1,143 @@
+"""What a run tells: lines and a status on the terminal, rows of log.csv, scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import re
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO
+
+LOG_FILE = "log.csv"
+TENSORBOARD_FOLDER = "tensorboard"
+#: Least time between two drawings of the status, seconds.
+STATUS_SECONDS = 0.2
+
+Value = float | int | str
+#: Called with how much is done (rounds or steps) and the bits a pixel that the model so far needs; may raise to stop.
+Watch = Callable[[int, float], None]
+
+
+class Console:
+    """Where a run talks to people: lines, and on a terminal one status line below them. None says nothing."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
+        self._live = stream is not None and stream.isatty()
+        self._shown = False
+        self._next = 0.0
+
+    def line(self, text: str) -> None:
+        """Write a line."""
+        self.clear()
+        if self._stream is not None:
+            self._stream.write(text + "\n")
+            self._stream.flush()
+
+    def status(self, text: str) -> None:
+        """Show what is going on, on a terminal, until the next line or status."""
+        if self._live and self._stream is not None and time.monotonic() >= self._next:
+            self._stream.write(f"\r\x1b[K{text}")
+            self._stream.flush()
+            self._shown = True
+            self._next = time.monotonic() + STATUS_SECONDS
+
+    def clear(self) -> None:
+        """Take the status away."""
+        if self._shown and self._stream is not None:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+        self._shown = False
+
+
+class RunLog:
+    """log.csv and tensorboard/ in the folder of a run.
+
+    `rows` are those that the checkpoint knows of: later ones, written by a run that was killed before its next
+    checkpoint, are dropped, since they will be written again.
+    """
+
+    def __init__(self, folder: Path, *, rows: int, console: Console) -> None:
+        self.console = console
+        self.rows = rows
+        self._folder = folder
+        self._writer: Any = None
+        cut_rows(folder / LOG_FILE, rows)
+        if rows == 0:
+            for events in (folder / TENSORBOARD_FOLDER).glob("events.out.*"):
+                events.unlink()
+
+    def row(self, step: int, values: Mapping[str, Value], text: str) -> None:
+        """Log the values of step `step` (TensorBoard's), and say `text`."""
+        append_row(self._folder / LOG_FILE, {name: rounded(value) for name, value in values.items()})
+        self.rows += 1
+        writer = self._tensorboard(step)
+        if writer is not None:
+            for name, value in values.items():
+                if isinstance(value, float | int):
+                    writer.add_scalar(tag(name), value, step)
+            writer.flush()
+        self.console.line(text)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.console.clear()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _tensorboard(self, step: int) -> Any:
+        """The writer of TensorBoard's files, which then drop what an earlier run said of this step and later ones."""
+        if self._writer is None and find_spec("tensorboard") is not None:
+            writer = import_module("torch.utils.tensorboard").SummaryWriter
+            self._writer = writer(str(self._folder / TENSORBOARD_FOLDER), purge_step=step)
+        return self._writer
+
+
+def tell_missing_tensorboard(console: Console) -> None:
+    """Say that there will be no TensorBoard files, if so."""
+    if find_spec("tensorboard") is None:
+        console.line("tensorboard is not installed: figures go to log.csv alone (pip install 'radcodec[train]')")
+
+
+def append_row(path: Path, row: Mapping[str, object]) -> None:
+    """Append one row to a CSV file, with a header if the file is new."""
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def cut_rows(path: Path, rows: int) -> None:
+    """Keep the first rows of a CSV file; without any the file goes."""
+    if not path.is_file():
+        return
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    if rows == 0:
+        path.unlink()
+    elif len(lines) > rows + 1:
+        path.write_text("".join(lines[: rows + 1]), encoding="utf-8", newline="")
+
+
+def rounded(value: Value) -> Value:
+    """The value as log.csv holds it: floats with five digits behind the point."""
+    return f"{value:.5f}" if isinstance(value, float) else value
+
+
+def tag(name: str) -> str:
+    """TensorBoard's name of a column: those of one kind, with a number at the end, are drawn together."""
+    found = re.fullmatch(r"(.*?)(?:_at_)?([\d.]+)", name)
+    return f"{found[1]}/{found[2]}" if found else f"run/{name}"
+
+
+def duration(seconds: float) -> str:
+    """A time as people read it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
