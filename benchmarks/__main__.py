@@ -11,22 +11,29 @@ from benchmarks.ablation import run_ablation
 from benchmarks.cold import run_cold
 from benchmarks.datasets import default_folder
 from benchmarks.defaults import run_defaults
-from benchmarks.detail_report import detail_report
 from benchmarks.downloads import SETS, fetch
 from benchmarks.floor import run_floor
 from benchmarks.layers import run_layers
 from benchmarks.model_commands import add_model_commands, run_model_command
 from benchmarks.rd import BOUND, read_out, run_rd
-from benchmarks.report import fill_page, report
+from benchmarks.reporting.documents import (
+    HTML,
+    RESULTS,
+    ROOT,
+    fill_documents,
+    fill_page,
+    full_report,
+    stale,
+    write_page,
+)
+from benchmarks.reporting.results import Results
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Track
 from benchmarks.rivals.lossy import lossy_rivals
 from benchmarks.run import installed, run, run_files
+from benchmarks.science import command as science
 from benchmarks.speed import DEFAULT_CODECS, run_speed
 from benchmarks.variants import VARIANTS
-
-ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,12 +90,16 @@ def parser() -> argparse.ArgumentParser:
         "lossless-neural", help="learned base and exact residual; the tables alone without --set"
     )
     add_sets(neural, required=False)
+    neural.add_argument("--page", action="store_true", help="put all rows of learned codecs into docs/comparison.md")
     neural.add_argument("--every", type=int, default=1, help="of first/test, images taken: every so many")
     add_output(neural)
-    reports = commands.add_parser("report", help="Markdown tables of the rows of run")
-    reports.add_argument("csv", nargs="*", type=Path, help="default: all of benchmarks/results")
-    reports.add_argument("--readme", action="store_true", help="put the tables into README.md")
-    reports.add_argument("--detail", action="store_true", help="put those of the detail layer into docs/detail.md")
+    science.add_commands(commands)
+    reports = commands.add_parser("report", help="tables and charts of the newest rows; alone, all tables as Markdown")
+    reports.add_argument("--write", action="store_true", help="fill README.md, docs/benchmarks.md and docs/detail.md")
+    reports.add_argument("--html", action="store_true", help=f"write the page, {HTML} unless --out is given")
+    reports.add_argument("--check", action="store_true", help="exit 1 where one of these is not what the rows give")
+    reports.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets, for error maps")
+    reports.add_argument("--out", type=Path, help="of the page")
     fetches = commands.add_parser("fetch", help="download the public files of the sets (needs the extra train)")
     fetches.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
     fetches.add_argument("--set", dest="sets", action="append", help=f"may be repeated (default: {', '.join(SETS)})")
@@ -130,14 +141,7 @@ def main() -> None:
         print(f"variants: {', '.join(VARIANTS)}")
         return
     if options.command == "report":
-        if options.detail:
-            fill_page(ROOT / "docs" / "detail.md", detail_report(RESULTS))
-            return
-        text = report(options.csv or sorted(RESULTS.glob("*.csv")))
-        if options.readme:
-            fill_page(ROOT / "README.md", text)
-        else:
-            print(text, end="")
+        write_report(options)
         return
     if options.command == "fetch":
         if missing := fetch(options.data, options.sets or list(SETS)):
@@ -151,10 +155,26 @@ def main() -> None:
         print(line)
 
 
+def write_report(options: argparse.Namespace) -> None:
+    """What the options of ``report`` ask for."""
+    if options.write:
+        print("\n".join(fill_documents()) or "all are current")
+    if options.html:
+        out = options.out or ROOT / HTML
+        print(f"{out}: {write_page(out, options.data, machine.commit())} bytes")
+    if options.check:
+        if names := stale():
+            raise SystemExit(f"not what the rows give: {', '.join(names)}; python -m benchmarks report --write --html")
+    elif not options.write and not options.html:
+        print(full_report(Results(RESULTS)), end="")
+
+
 def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Lines on the rows that the command added to ``out``."""
     if (lines := run_model_command(options, out, commit)) is not None:
         return lines
+    if options.command in science.COMMANDS:
+        return science.run_command(options, out, commit)
     rivals = all_rivals()
     if options.command == "speed":
         codecs, threads = chosen_names(options.rivals, list(rivals), "codec"), options.threads or [1, 2]
@@ -175,7 +195,11 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
         return run_cold(data=options.data, chosen=options.chosen, repeats=options.repeat, out=out, commit=commit)
     if options.command == "lossless-neural":
         from benchmarks.neural.lossless import run_lossless
+        from benchmarks.neural.page import comparison
 
+        if options.page:
+            fill_page(ROOT / "docs" / "comparison.md", comparison(RESULTS))
+            return []
         return run_lossless(data=options.data, sets=options.sets or [], every=options.every, out=out, commit=commit)
     data, sets, divisor = options.data, options.sets, options.divisor
     if options.command == "floor":

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import statistics
 from collections import defaultdict
 from pathlib import Path
 
-Row = dict[str, str]
-
-
-def newest(results: Path, command: str) -> tuple[str, list[Row]]:
-    """Name and rows of the last file of a command, by the order of their names."""
-    path = max(results.glob(f"*_{command}.csv"))
-    with path.open(newline="", encoding="utf-8") as file:
-        return path.name, list(csv.DictReader(file))
+from benchmarks.reporting.results import Results, Row
 
 
 def mean(rows: list[Row], column: str) -> float:
@@ -103,10 +95,14 @@ TABLES = {
 }
 
 
-def detail_report(results: Path) -> str:
+def detail_report(results: Results) -> str:
     """The tables, each with the file that its numbers come from."""
     lines: list[str] = []
     for command, (title, make) in TABLES.items():
-        name, rows = newest(results, command)
-        lines += [f"**{title}**", "", *make(rows), "", f"From `benchmarks/results/{name}`; {rows[0]['machine']}.", ""]
+        rows = results.last(command)
+        if not rows:
+            lines += [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
+            continue
+        source, system = rows[0]["source"], rows[0]["machine"]
+        lines += [f"**{title}**", "", *make(rows), "", f"From `benchmarks/results/{source}`; {system}.", ""]
     return "\n".join(lines).rstrip() + "\n"

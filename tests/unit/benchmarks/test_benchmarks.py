@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 
@@ -14,10 +13,8 @@ sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.datasets import lattice_integers, sigma
 from benchmarks.measure import measure
-from benchmarks.report import report
 from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import IntegerRival, Unsupported, pack, pack_specials, unpack, unpack_specials
-from benchmarks.run import COLUMNS
 
 RIVALS = {name: rival for name, rival in all_rivals().items() if name != "radcodec"}
 
@@ -106,24 +103,3 @@ def test_rival_does_what_is_asked(name: str, max_error: float | None, dtype: typ
     except Unsupported:
         return
     assert got.holds
-
-
-def test_report_by_hand(tmp_path: Path) -> None:
-    """Means over a set, the best value in bold, a dash where an image is missing, Mpix/s from sums."""
-    known = {
-        "machine": "m", "track": "lossless", "set": "first/test", "hdu": "0", "pixels": "1000000", "status": "ok",
-        "encode_s": "0.5", "decode_s": "0.25",
-    }  # fmt: skip
-    rows = [
-        known | {"file": "first/test/a.fits", "codec": "good", "bits_per_pixel": "1"},
-        known | {"file": "first/test/b.fits", "codec": "good", "bits_per_pixel": "2"},
-        known | {"file": "first/test/a.fits", "codec": "part", "bits_per_pixel": "1"},
-    ]
-    path = tmp_path / "rows.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        writer.writerows(rows)
-    lines = report([path]).splitlines()
-    assert "| good | **1.500** | 2.0 / 4.0 |" in lines
-    assert "| part | - | 2.0 / 4.0 |" in lines

@@ -19,7 +19,6 @@ from benchmarks import variants
 from benchmarks.ablation import run_ablation
 from benchmarks.contestants import Contestant
 from benchmarks.memory import STATUS, memory_growth
-from benchmarks.report import read_rows
 from benchmarks.rivals.base import Track
 from benchmarks.speed import run_speed
 from benchmarks.variants import HookError, called, compiled, constant, rebuilt
@@ -111,7 +110,6 @@ def test_ablation_rows(data: Path, tmp_path: Path) -> None:
     assert len(lines) == 3
     assert run_ablation(names, **options) == []  # type: ignore[arg-type]
     assert rows_of(out) == rows
-    assert read_rows([out]) == []
 
 
 def test_variant_that_does_not_fit_is_left_out(

@@ -1,0 +1,1 @@
+"""Markdown tables and an HTML page from the rows in ``benchmarks/results``."""

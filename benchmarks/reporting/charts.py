@@ -1,0 +1,148 @@
+"""Charts as SVG for the page: drawn by hand, coloured by its style sheet, values as tooltips.
+
+Text is large for the width of 420 units, so that it can be read where the chart is as narrow as a phone.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 420, 315
+LEFT, RIGHT, TOP, BOTTOM = 62, 410, 12, 262
+N_COLOURS = 9
+DASHES = ("", "7 3", "2 3", "9 3 2 3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Points (x, y) under one name; ``errors`` are half lengths of bars in y; ``marks`` are names of the points."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    errors: Sequence[float] = ()
+    marks: Sequence[str] = ()
+    joined: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """What an axis shows; ``ticks`` where they are not left to be found."""
+
+    title: str
+    logarithmic: bool = False
+    ticks: Sequence[float] = ()
+    texts: Sequence[str] = ()
+
+    def place(self, values: Sequence[float], low: float, high: float) -> Callable[[float], float]:
+        """From values to units of the picture; what is shown spans all values, and a little more."""
+        given = [*values, *self.ticks]
+        scaled = [math.log10(v) if self.logarithmic else v for v in given]
+        first, last = min(scaled), max(scaled)
+        margin = 0.04 * ((last - first) or 1.0)
+        first, last = first - margin, last + margin
+        return lambda v: low + (high - low) * (((math.log10(v) if self.logarithmic else v) - first) / (last - first))
+
+    def marks(self, values: Sequence[float]) -> list[tuple[float, str]]:
+        """Ticks and their texts."""
+        if self.ticks:
+            texts = self.texts or [f"{tick:g}" for tick in self.ticks]
+            return list(zip(self.ticks, texts, strict=True))
+        low, high = min(values), max(values)
+        if self.logarithmic:
+            decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            found = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+            found = [tick for tick in found if low * 0.98 <= tick <= high * 1.02]
+            step = 2 if len(found) > 7 else 1
+            return [(tick, f"{tick:g}") for tick in found[::step]]
+        raw = (high - low or 1.0) / 5
+        power = 10.0 ** math.floor(math.log10(raw))
+        step_size = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= raw)
+        start = math.ceil(low / step_size)
+        ticks = [n * step_size for n in range(start, math.floor(high / step_size) + 1)]
+        return [(tick, f"{tick:g}") for tick in ticks]
+
+
+def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, caption: str = "") -> str:
+    """An HTML figure: the chart, a legend that wraps, a caption."""
+    if not any(one.points for one in series):
+        return ""
+    xs = [point[0] for one in series for point in one.points]
+    ys = [v for one in series for v in _heights(one)]
+    at_x, at_y = x.place(xs, LEFT, RIGHT), y.place(ys, BOTTOM, TOP)
+    parts = [_frame(x, y, xs, ys, at_x, at_y)]
+    # The first is drawn last, over the others.
+    for number in reversed(range(len(series))):
+        parts.append(_drawn(series[number], number, at_x, at_y, x, y))
+    legend = "".join(
+        f'<li><svg viewBox="0 0 28 10" width="28" height="10" aria-hidden="true">'
+        f"{_sample(one, number)}</svg>{html.escape(one.name)}</li>"
+        for number, one in enumerate(series)
+    )
+    return (
+        f'<figure><svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
+        f"{''.join(parts)}</svg><ul class='legend'>{legend}</ul>"
+        f"<figcaption><strong>{html.escape(title)}.</strong> {html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _heights(one: Series) -> list[float]:
+    bars = one.errors or [0.0] * len(one.points)
+    return [v for (_, y), bar in zip(one.points, bars, strict=True) for v in (y - bar, y + bar)]
+
+
+def _sample(one: Series, number: int) -> str:
+    colour = f"c{number % N_COLOURS}"
+    if one.joined:
+        return f'<path class="line {colour}" d="M1 5H27"{_dash(number)}/>'
+    return f'<circle class="dot {colour}" cx="14" cy="5" r="5"/>'
+
+
+def _dash(number: int) -> str:
+    dash = DASHES[(number // N_COLOURS + number) % len(DASHES)] if number else ""
+    return f' stroke-dasharray="{dash}"' if dash else ""
+
+
+def _frame(
+    x: Axis, y: Axis, xs: Sequence[float], ys: Sequence[float],
+    at_x: Callable[[float], float], at_y: Callable[[float], float],
+) -> str:  # fmt: skip
+    parts = [f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/>']
+    for tick, text in x.marks(xs):
+        place = at_x(tick)
+        parts.append(f'<path class="grid" d="M{place:.1f} {TOP}V{BOTTOM}"/>')
+        parts.append(f'<text x="{place:.1f}" y="{BOTTOM + 19}" text-anchor="middle">{html.escape(text)}</text>')
+    for tick, text in y.marks(ys):
+        place = at_y(tick)
+        parts.append(f'<path class="grid" d="M{LEFT} {place:.1f}H{RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 5}" y="{place + 5:.1f}" text-anchor="end">{html.escape(text)}</text>')
+    middle = (TOP + BOTTOM) / 2
+    parts.append(f'<text x="{(LEFT + RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(x.title)}</text>')
+    turned = f'text-anchor="middle" transform="rotate(-90 14 {middle})"'
+    parts.append(f'<text x="14" y="{middle}" {turned}>{html.escape(y.title)}</text>')
+    return "".join(parts)
+
+
+def _drawn(
+    one: Series, number: int, at_x: Callable[[float], float], at_y: Callable[[float], float], x: Axis, y: Axis
+) -> str:
+    colour, parts = f"c{number % N_COLOURS}", []
+    places = [(at_x(px), at_y(py)) for px, py in one.points]
+    if one.joined and len(places) > 1:
+        path = "M" + "L".join(f"{px:.1f} {py:.1f}" for px, py in places)
+        parts.append(f'<path class="line {colour}" d="{path}"{_dash(number)}/>')
+    for bar, (px, _), (_, value) in zip(one.errors, places, one.points, strict=False):
+        parts.append(f'<path class="line {colour}" d="M{px:.1f} {at_y(value - bar):.1f}V{at_y(value + bar):.1f}"/>')
+    marks = one.marks or [""] * len(places)
+    for (px, py), (vx, vy), mark in zip(places, one.points, marks, strict=True):
+        told = f"{one.name}{', ' + mark if mark else ''}: {x.title} {vx:.4g}, {y.title} {vy:.4g}"
+        dot = f'<circle class="dot {colour}" cx="{px:.1f}" cy="{py:.1f}" r="{3.4 if one.joined else 5}">'
+        parts.append(f"{dot}<title>{html.escape(told)}</title></circle>")
+    if places and not one.joined:
+        px, py = places[0]
+        side = "end" if px > (LEFT + RIGHT) / 2 else "start"
+        px += -8 if side == "end" else 8
+        parts.append(f'<text x="{px:.1f}" y="{py + 5:.1f}" text-anchor="{side}">{html.escape(one.name)}</text>')
+    return "".join(parts)

@@ -1,0 +1,165 @@
+"""Sizes on the tracks of ``run``: means over sets, one codec a line."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.tables import Table, from_files, least
+
+LADDER = ("", "sigma/16", "sigma/8", "sigma/4", "sigma/2", "sigma/1")
+OURS = "radcodec"
+SHOWN = {"": "lossless", "sigma/1": "sigma"}
+PACKAGES = {"rice": "rice (astropy)", "hcompress": "hcompress (astropy)", "gzip2": "gzip2 (astropy)"}
+PACKAGES |= {"gzip2-lossless": "gzip2, floats (astropy)"}
+#: Sets of which the mean is shown; of the others each image.
+OF_MANY = ("first/", "simulated", "mirabest")
+
+
+def label(codec: str) -> str:
+    """A codec's name, with the program that runs it where there are several."""
+    return PACKAGES.get(codec, codec)
+
+
+def place_of(row: Row) -> str:
+    """The column that a row belongs to: a set of many images, or an image."""
+    return row["set"] if row["set"].startswith(OF_MANY) else Path(row["file"]).stem
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bits a pixel of every codec on one track at one bound, by place; only where all images have an acceptable row."""
+
+    track: str
+    bound: str
+    rows: list[Row]
+
+    def bits(self) -> dict[str, dict[str, float]]:
+        """Mean bits by codec and place."""
+        wanted: dict[str, set[str]] = defaultdict(set)
+        found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for row in self.rows:
+            wanted[place_of(row)].add(row["file"] + row["hdu"])
+            if row["status"] == "ok":
+                found[row["codec"]][place_of(row)].append(float(row["bits_per_pixel"]))
+        return {
+            codec: {place: statistics.mean(bits) for place, bits in places.items() if len(bits) == len(wanted[place])}
+            for codec, places in found.items()
+        }
+
+    def images(self, place: str) -> int:
+        """How many images a place has."""
+        return len({row["file"] + row["hdu"] for row in self.rows if place_of(row) == place})
+
+    def source(self, codec: str, place: str) -> list[str]:
+        """The files that a number is from."""
+        return sorted({row["source"] for row in self.rows if row["codec"] == codec and place_of(row) == place})
+
+
+def sizes(results: Results, track: str, bound: str, sets: tuple[str, ...] = ("",)) -> Sizes:
+    """The sizes of one track at one bound, of the sets whose names start so."""
+    rows = [
+        row
+        for row in results.rows("run")
+        if row["track"] == track and row["bound"] == bound and row["set"].startswith(sets)
+    ]
+    return Sizes(track, bound, rows)
+
+
+def order_of(places: Sequence[str]) -> list[str]:
+    """Sets of many first, then images by name."""
+    return sorted(places, key=lambda place: (not place.startswith(OF_MANY), place))
+
+
+def size_table(results: Results, track: str, bound: str, title: str, sets: tuple[str, ...]) -> Table | None:
+    """One line a codec: radcodec, then those with results in most places, the smallest first; None without rows."""
+    found = sizes(results, track, bound, sets)
+    if not found.rows:
+        return None
+    bits = found.bits()
+    places = order_of(sorted({place_of(row) for row in found.rows}))
+
+    def order(codec: str) -> tuple[bool, int, float]:
+        values = list(bits[codec].values())
+        return codec != OURS, -len(values), statistics.mean(values)
+
+    codecs = sorted((codec for codec in bits if bits[codec]), key=order)
+    lines = [[label(c), *(f"{bits[c][p]:.3f}" if p in bits[c] else "-" for p in places)] for c in codecs]
+    shown = [f"{p}, mean of {found.images(p)}" if p.startswith(OF_MANY) else p for p in places]
+    notes = [from_files(results.sources(found.rows))]
+    failed = sorted({f"{label(row['codec'])} on {row['file']}" for row in found.rows if row["status"] != "ok"})
+    if failed:
+        more = f" and {len(failed) - 4} more" if len(failed) > 4 else ""
+        notes.append(f"Did not meet the demand or failed: {', '.join(failed[:4])}{more}.")
+    return Table(title=title, header=["bits a pixel", *shown], rows=lines, best=least(lines), notes=notes)
+
+
+def place_tables(results: Results, sets: tuple[str, ...]) -> list[Table]:
+    """For each place a table: one line a codec, one column a bound."""
+    by_bound = {bound: sizes(results, "bounded" if bound else "lossless", bound, sets) for bound in LADDER}
+    bits = {bound: found.bits() for bound, found in by_bound.items() if found.rows}
+    places = order_of(sorted({place_of(row) for found in by_bound.values() for row in found.rows}))
+    tables = []
+    for place in places:
+        codecs = {codec for found in bits.values() for codec, at in found.items() if place in at}
+        lines = [
+            [label(codec), *(f"{bits[b][codec][place]:.3f}" if place in bits[b].get(codec, {}) else "-" for b in bits)]
+            for codec in sorted(codecs, key=lambda codec: _rank(bits, codec, place))
+        ]
+        used = [row for found in by_bound.values() for row in found.rows if place_of(row) == place]
+        title = f"{place}, mean of {max(found.images(place) for found in by_bound.values())}"
+        tables.append(
+            Table(
+                title=title if place.startswith(OF_MANY) else place,
+                header=["bits a pixel", *(SHOWN.get(b, b) for b in bits)],
+                rows=lines,
+                best=least(lines),
+                notes=[from_files(results.sources(used))],
+            )
+        )
+    return tables
+
+
+def _rank(bits: dict[str, dict[str, dict[str, float]]], codec: str, place: str) -> tuple[bool, int, float]:
+    """radcodec first, then codecs with most bounds, of these the smaller ones."""
+    values = [found[codec][place] for found in bits.values() if place in found.get(codec, {})]
+    return codec != OURS, -len(values), sum(values)
+
+
+def defaults_table(results: Results) -> Table | None:
+    """What archive tools do when they are called without options: means over the files of each set."""
+    rows = [row for row in results.rows("defaults") if row["status"] == "ok"]
+    if not rows:
+        return None
+    lines = []
+    for (chosen, codec), some in grouped(rows, "set", "codec").items():
+        worst = max(float(row["max_error_sigma"]) for row in some)
+        values = [statistics.mean(float(row[name]) for row in some) for name in ("bits_per_pixel", "rmse_sigma")]
+        ratios = [float(row["rms_ratio"]) for row in some]
+        errors = f"{worst:.4f}" if worst else "0"
+        lines.append([
+            chosen, codec, str(len(some)), f"{values[0]:.3f}", errors, f"{values[1]:.4f}" if worst else "0",
+            f"{min(ratios):.4f} to {max(ratios):.4f}",
+        ])  # fmt: skip
+    header = ["set", "called without options", "files", "bits a pixel", "largest error", "RMSE", "noise after / before"]
+    notes = [
+        "Whole files, header and padding included. Errors in units of sigma = 1.4826 MAD of the file: the largest of "
+        "all files, and the mean RMSE. Nothing here is at an equal bound, but the last line: radcodec asked for the "
+        "largest error that fpack made in the same file.",
+        from_files(results.sources(rows)),
+    ]
+    return Table(title="Archive tools at their defaults", header=header, rows=lines, notes=notes, text_columns=2)
+
+
+def ladder_curves(results: Results, place: str) -> dict[str, list[tuple[float, float]]]:
+    """By codec, (E / sigma, bits a pixel) for each bound."""
+    curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for bound in LADDER[1:]:
+        for codec, places in sizes(results, "bounded", bound).bits().items():
+            if place in places:
+                curves[codec].append((1.0 / float(bound.split("/")[1]), places[place]))
+    return dict(curves)
