@@ -117,7 +117,7 @@ def dithered(inner: Coder) -> Coder:
         return n_bytes, (decoded - noise).astype(samples.dtype)
 
     return Coder(
-        name=f"{inner.name}, dither around", variant=inner.variant, version=inner.version, knob=inner.knob, run=run,
+        name=f"{inner.name} + dither", variant=inner.variant, version=inner.version, knob=inner.knob, run=run,
         setting=f"{inner.setting}; uniform noise of +-{DITHER_AMPLITUDE:g} sigma added, subtracted",
         limits=inner.limits, rising=inner.rising, direct=inner.direct,
     )  # fmt: skip
@@ -146,7 +146,7 @@ def all_coders() -> list[Coder]:
         add(name, partial(bounded_coder, name, rival, sized=name in steps))
     lapped = RadcodecBitRate()
     add("radcodec lossy", lambda: rated_coder("radcodec lossy", lapped))
-    add("radcodec lossy, dither around", lambda: dithered(rated_coder("radcodec lossy", lapped)))
+    add("radcodec lossy + dither", lambda: dithered(rated_coder("radcodec lossy", lapped)))
     add("general-v0", lambda: rated_coder("radcodec general-v0", RadcodecBitRate("general-v0")))
     wanted = {"vae", "ae", "jpeg2000", "jpegxl", "sperr", "sz3", "zfp"}
     for lossy in best_variants(lossy_rivals()):
