@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.ablation import run_ablation
+from benchmarks.base_speed import run_base_speed
 from benchmarks.cold import run_cold
 from benchmarks.datasets import default_folder
 from benchmarks.defaults import run_defaults
@@ -60,6 +61,12 @@ def parser() -> argparse.ArgumentParser:
     speeds.add_argument("--rivals", default=",".join(DEFAULT_CODECS), help="default: %(default)s")
     speeds.add_argument("--no-memory", action="store_true", help="leave out memory, a process for each call")
     add_output(speeds)
+    bases = commands.add_parser("base-speed", help="speed of the base layer beside OpenJPEG on one simulated image")
+    bases.add_argument("--side", type=int, default=2048, help="of the image, pixels")
+    bases.add_argument("--repeat", type=int, default=5, help="times to run each in turn, of which the median counts")
+    bases.add_argument("--threads", type=int, action="append", help="of radcodec; may be repeated (default: 1 and 2)")
+    bases.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
+    add_output(bases)
     colds = commands.add_parser("cold", help="whole commands from a cold start, on the first image of a set")
     colds.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
     colds.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
@@ -181,6 +188,11 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
         return run_speed(
             codecs, sides=options.side or [4096], threads=threads, repeats=options.repeat,
             memory=not options.no_memory, out=out, commit=commit,
+        )  # fmt: skip
+    if options.command == "base-speed":
+        return run_base_speed(
+            side=options.side, threads=options.threads or [1, 2], repeats=options.repeat, model=options.model, out=out,
+            commit=commit,
         )  # fmt: skip
     if options.command == "rd":
         candidates = lossy_rivals(options.model)

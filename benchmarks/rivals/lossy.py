@@ -263,7 +263,7 @@ def from_unit(head: bytes, unit: Array) -> F64:
 
 
 class Radcodec:
-    """radcodec's lossy mode, base layer only: each number of stages, whole streams with their envelope, one thread.
+    """radcodec's lossy mode, base layer only: each number of stages, whole streams with their envelope.
 
     ``model`` is a name or a weights file, None for the default model; files of a model that does not ship decode only
     where RADCODEC_MODELS leads to it.
@@ -272,10 +272,10 @@ class Radcodec:
     name = "radcodec"
     knob = "stages"
 
-    def __init__(self, model: str | None = None) -> None:
+    def __init__(self, model: str | None = None, *, threads: int = 1) -> None:
         from radcodec.limits import MAX_STAGES
 
-        self.model = model
+        self.model, self.threads = model, threads
         self.qualities: tuple[float, ...] = tuple(range(1, MAX_STAGES + 1))
 
     @cached_property
@@ -291,7 +291,7 @@ class Radcodec:
 
     @property
     def setting(self) -> str:
-        return f"model sha256 {self._known[1][:12]}, 1 thread"
+        return f"model sha256 {self._known[1][:12]}, {self.threads} thread{'s' if self.threads > 1 else ''}"
 
     def version(self) -> str:
         from importlib.metadata import version
@@ -307,14 +307,15 @@ class Radcodec:
 
         model: Any = self.model  # typed as a path
         try:
-            return bytes(radcodec.encode(array, model=model, threads=1, verify=False, **self.options(quality)))
+            options = self.options(quality)
+            return bytes(radcodec.encode(array, model=model, threads=self.threads, verify=False, **options))
         except radcodec.BoundError as err:  # more stages than the model has, or less than its first one takes
             raise Unsupported(str(err)) from err
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         import radcodec
 
-        return np.asarray(radcodec.decode(data, threads=1))
+        return np.asarray(radcodec.decode(data, threads=self.threads))
 
 
 class RadcodecBitRate(Radcodec):
@@ -322,8 +323,8 @@ class RadcodecBitRate(Radcodec):
 
     knob = "bit-rate"
 
-    def __init__(self, model: str | None = None) -> None:
-        super().__init__(model)
+    def __init__(self, model: str | None = None, *, threads: int = 1) -> None:
+        super().__init__(model, threads=threads)
         self.qualities = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 
     def options(self, quality: float) -> dict[str, Any]:
