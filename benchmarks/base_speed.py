@@ -20,8 +20,8 @@ from radcodec.simulate import simulate_image
 
 COLUMNS = (
     "machine", "commit", "file", "data_sha256", "shape", "dtype", "pixels", "codec", "codec_version", "variant",
-    "setting", "knob", "quality", "threads", "bytes", "bits_per_pixel", "encode_mpix_s", "decode_mpix_s", "encode_mpix_s_least",
-    "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most", "repeats",
+    "setting", "knob", "quality", "threads", "bytes", "bits_per_pixel", "encode_mpix_s", "decode_mpix_s",
+    "encode_mpix_s_least", "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most", "repeats",
 )  # fmt: skip
 KEY = ("file", "codec", "variant", "knob", "quality", "threads")
 SEED, SOURCES = 20, 60
