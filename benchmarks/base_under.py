@@ -1,7 +1,8 @@
 """Does a base layer under the detail layer make exact or bounded images smaller? As CSV rows.
 
-``base_bits`` is the whole lossy stream of a base layer at a rate, ``bits_per_pixel`` that plus the stream of what is
-left, ``plain_bits_per_pixel`` the stream of the image itself. Two ways to use the base:
+``base_bits`` is what a base layer adds to a file: its streams at the rate of a lossy one, and ``BESIDE_BYTES``.
+``bits_per_pixel`` is that plus the stream of what is left, ``plain_bits_per_pixel`` the stream of the image itself.
+Two ways to use the base:
 
 - ``difference``: the image less the base is coded;
 - ``taps``: the base's pixels around and under a pixel are regressors of its predictor beside the pixels before it. The
@@ -11,8 +12,8 @@ left, ``plain_bits_per_pixel`` the stream of the image itself. Two ways to use t
 
 What is left goes through the whole detail layer in binary64. Rows of ``lossless`` (taps alone) are the lossless stream
 plus the change that the base makes at sigma / ``FINE``: bins far finer than the noise cost what the noise in them
-costs, whatever their width, and a difference of floats has no exact form that could be coded in place of the image. Middles
-of ``SIDE`` pixels a side, finite float images alone.
+costs, whatever their width, and a difference of floats has no exact form that could be coded in place of the image.
+Middles of ``SIDE`` pixels a side, finite float images alone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ SIDE = 300
 RADIUS, REACH = 6, 2  # of the window on the image, and of the square on the base
 TURNS, WEIGHT_SIDE, LEAST_WEIGHT = 3, 7, 1e-3
 TAP_BITS = 12
+BESIDE_BYTES = 106  # of a file with a preview of one tile, against one without: its model's name, scale, index entries
 MARGIN = 64
 F64 = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.floating]
@@ -127,7 +129,8 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
             stream = radcodec.encode(samples, lossy_bpp=rate, model=model, threads=1, verify=False)
         except radcodec.BoundError:
             continue
-        base_bits = 8.0 * len(stream)
+        with radcodec.open(stream) as file:
+            base_bits = 8.0 * (BESIDE_BYTES + sum(p["bytes"] for p in file.info.layers if p["name"] == "base"))
         ways = left_over(image, radcodec.decode(stream, threads=1).astype(np.float64), noise)
         for way, (left, known) in ways.items():
             for name, error in bounds if way == "taps" else bounds[:-1]:

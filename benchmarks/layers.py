@@ -1,6 +1,6 @@
 """What lies around the predictor, on and off, as CSV rows.
 
-These are the header dictionary, the base layer under the detail layer, and restored values moved inside their bins.
+The header dictionary, and restored values moved inside their bins; the base layer has its own command, ``base``.
 
 ``bits_per_pixel`` is with the part and ``plain_bits_per_pixel`` without; a part that loses is not in the library.
 """
@@ -16,7 +16,6 @@ import numpy as np
 
 from benchmarks.datasets import Image, images, sigma
 from benchmarks.files import absolute_error
-from benchmarks.rivals.base import Array
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rows import append_row, image_cells, rows_done
 from benchmarks.variants import called
@@ -26,7 +25,6 @@ COLUMNS = (
     "codec_version", "part", "setting", "bits_per_pixel", "plain_bits_per_pixel", "rmse", "plain_rmse", "note",
 )  # fmt: skip
 KEY = ("bound", "file", "hdu", "part", "setting")
-BASE_BITS = (0.02, 0.1, 0.25, 0.5)
 Cells = dict[str, object]
 
 
@@ -44,31 +42,6 @@ def dictionary_cells(path: Path, image: Image, max_error: float) -> list[Cells]:
     with called(("radcodec.file_encoder", "load_header_dictionary"), instead=lambda: None):
         plain = bits()
     return [row("header dictionary", "on", full, plain)]
-
-
-def base_cells(image: Image, max_error: float) -> list[Cells]:
-    """The detail layer on what the base layer leaves, at several rates of the base, beside the image itself.
-
-    The best that base taps could do, short of what a fitted tap of another weight gains: its predictor is fitted to
-    the difference.
-    """
-    import radcodec
-
-    def bounded(array: Array) -> bytes:
-        return bytes(radcodec.encode(array, max_error=max_error, threads=1, verify=False))
-
-    samples, found = image.samples, []
-    plain = 8.0 * len(bounded(samples)) / samples.size
-    for wanted in BASE_BITS:
-        try:
-            base = radcodec.encode(samples, lossy_bpp=wanted, threads=1, verify=False)
-        except radcodec.BoundError:
-            continue
-        left = samples.astype(np.float64) - radcodec.decode(base)
-        over = bounded(left)
-        cells = row("base under detail", f"{wanted:g} bit/px", 8.0 * (len(base) + len(over)) / samples.size, plain)
-        found.append(cells | {"note": f"base {8.0 * len(base) / samples.size:.5f} bit/px"})
-    return found
 
 
 def inside_cells(image: Image, max_error: float) -> list[Cells]:
@@ -125,7 +98,7 @@ def run_layers(*, data: Path, sets: list[str], divisor: float, out: Path, commit
                 continue
             path = data / image.file
             rows = dictionary_cells(path, image, absolute_error(path, image, divisor))
-            for cells in [*base_cells(image, max_error), *inside_cells(image, max_error), *rows]:
+            for cells in [*inside_cells(image, max_error), *rows]:
                 known = {"track": "bounded", "bound": bound, "codec_version": version}
                 append_row(out, COLUMNS, image_cells(image, chosen=chosen, commit=commit) | known | cells)
                 pair = (float(str(cells["bits_per_pixel"])), float(str(cells["plain_bits_per_pixel"])))

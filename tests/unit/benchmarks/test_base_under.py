@@ -1,0 +1,93 @@
+"""Taps on the image and on a base: fits to fields whose best predictor is known, and what they leave."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# At the end, so that the installed radcodec still comes first.
+sys.path.append(str(Path(__file__).resolve().parents[3]))
+
+from benchmarks import base_under
+from benchmarks.base_under import base_lines, base_part, joint_fit, left_over, response, square_offsets, window_offsets
+
+
+def noise(seed: int, shape: tuple[int, int] = (96, 96)) -> np.ndarray:
+    """White noise."""
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def test_offsets_by_hand() -> None:
+    """A window of radius 1 has the four pixels before a pixel, a square of reach 1 nine."""
+    assert window_offsets(1) == [(-1, -1), (-1, 0), (-1, 1), (0, -1)]
+    assert len(square_offsets(1)) == 9
+
+
+def test_transfer_function_by_hand() -> None:
+    """Half the pixel to the left: half of the image moved by one, as the transfer function makes it."""
+    image = noise(1)
+    found = np.fft.ifft2(np.fft.fft2(image) * response(np.array([0.5]), [(0, -1)], (96, 96))).real
+    assert found == pytest.approx(0.5 * np.roll(image, 1, axis=1))
+
+
+def test_fit_finds_the_taps() -> None:
+    """x = 0.6 left + 0.5 base + noise: these taps and no others."""
+    pytest.importorskip("scipy")
+    base, image, error = noise(2), np.zeros((96, 96)), 0.1 * noise(3)
+    for column in range(96):
+        image[:, column] = (0.6 * image[:, column - 1] if column else 0) + 0.5 * base[:, column] + error[:, column]
+    c, g = joint_fit(image, base)
+    assert c[-1] == pytest.approx(0.6, abs=0.02)
+    assert g[len(g) // 2] == pytest.approx(0.5, abs=0.02)
+    assert np.abs(np.delete(c, -1)).max() < 0.02
+    assert np.abs(np.delete(g, len(g) // 2)).max() < 0.02
+
+
+def test_what_is_left_is_predicted_as_well_as_with_the_base() -> None:
+    """For that field, the predictor 0.6 on what is left has the noise alone as its error, away from the borders."""
+    pytest.importorskip("scipy")
+    base, image, error = noise(2), np.zeros((96, 96)), 0.1 * noise(3)
+    for column in range(96):
+        image[:, column] = (0.6 * image[:, column - 1] if column else 0) + 0.5 * base[:, column] + error[:, column]
+    c, g = np.zeros(len(window_offsets(base_under.RADIUS))), np.zeros(25)
+    c[-1], g[12] = 0.6, 0.5
+    left = image - base_part(base, c, g)
+    assert (left[:, 1:] - 0.6 * left[:, :-1])[:, 20:] == pytest.approx(error[:, 21:], abs=1e-6)
+
+
+def test_a_perfect_base_leaves_nothing() -> None:
+    """Where the base is the image, the difference is zero."""
+    pytest.importorskip("scipy")
+    image = 5 + noise(4)
+    assert np.abs(left_over(image, image, 1.0)["difference"][0]).max() == 0
+
+
+def test_rows_count_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bits of a row are those of the base, of the taps and of what is left, a pixel; no base is the image alone."""
+    pytest.importorskip("scipy")
+    image = noise(5, (80, 80)).astype(np.float32)
+    monkeypatch.setattr(base_under, "bits", lambda samples, error: 6400.0 * (3 if samples.dtype == np.float32 else 1))
+    rows = list(base_under.image_rows(image, {("lapped-v1", 1.0)}))
+    assert {(row["bound"], row["way"]) for row in rows} == {
+        ("sigma/8", "difference"), ("sigma/2", "difference"), ("sigma/8", "taps"), ("sigma/2", "taps"),
+        ("lossless", "taps"),
+    }  # fmt: skip
+    base = float(str(rows[0]["base_bits"]))
+    assert 8 * base_under.BESIDE_BYTES / 6400 < base <= 1
+    assert float(str(rows[0]["bits_per_pixel"])) == pytest.approx(base + 1, abs=1e-4)
+    assert rows[0]["plain_bits_per_pixel"] == "3.00000"
+    taps = next(row for row in rows if row["way"] == "taps")
+    assert float(str(taps["bits_per_pixel"])) == pytest.approx(base + 1 + 25 * base_under.TAP_BITS / 6400, abs=1e-4)
+
+
+def test_table_by_hand() -> None:
+    """Changes are those of the sums of bits: 3 and 1 bits become 2 and 1, a quarter less."""
+    known = {"bound": "sigma/2", "set": "s", "way": "taps", "model": "lapped-v1", "rate": "0.2"}
+    rows = [
+        known | {"file": "a", "plain_bits_per_pixel": "3", "bits_per_pixel": "2"},
+        known | {"file": "b", "plain_bits_per_pixel": "1", "bits_per_pixel": "1"},
+    ]
+    assert base_lines(rows)[-1].startswith("| sigma/2 | s (2) | taps | 2.000 | - | - | - | -25.0 % |")
