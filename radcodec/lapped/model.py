@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from radcodec.entropy.ans import encode_symbols
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
-from radcodec.lapped import planes, search, transform
+from radcodec.lapped import contexts, planes, search, transform
 from radcodec.lapped.spec import LEVELS, LappedArrays, LappedSpec
 from radcodec.lapped.weights import unpack_model
 
@@ -146,7 +146,7 @@ class LappedModel:
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
         count = codes.n_planes
-        coder = _coder(self._cumulative, room=(sizes.size // 2 + planes.CELLS**2) * max(1, count))
+        coder = _coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
         walk = _Walk(self._network, coder, g)
         head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
         streams, done = [], 0
@@ -252,16 +252,16 @@ class _Walk:
         self._network, self._coder, self._columns = network, coder, g.columns
         self._shape = (g.rows * g.columns, g.height, g.width // 2, 2)
         self._counts = _known_counts(g.height, g.width // 2)
-        self._active = np.zeros((planes.CELLS + 2, planes.CELLS + 2), np.int32)
+        self._active = np.zeros((contexts.CELLS + 2, contexts.CELLS + 2), np.int32)
         self._before = np.zeros_like(self._active)
-        self._exists = np.zeros((planes.CELLS, planes.CELLS), np.int32)
-        rows, columns = (planes.CELLS * np.arange(n) // n for n in (g.height, g.width // 2))
+        self._exists = np.zeros((contexts.CELLS, contexts.CELLS), np.int32)
+        rows, columns = (contexts.CELLS * np.arange(n) // n for n in (g.height, g.width // 2))
         self._exists[np.ix_(rows, columns)] = 1
 
     def open(self, body: bytes, stage: int, n_planes: int) -> None:
         """Start to read a stage's ANS stream."""
         pairs = self._shape[0] * self._shape[1] * self._shape[2]
-        longest = 3 * n_planes * (pairs + planes.CELLS**2) + 8
+        longest = 3 * n_planes * (pairs + contexts.CELLS**2) + 8
         if len(body) > longest:
             raise CorruptError(f"base layer, stage {stage}: expected at most {longest} bytes, found {len(body)}")
         words = np.frombuffer(body + bytes(-len(body) % 4), "<u4").astype(np.uint32)
@@ -310,8 +310,8 @@ _NO_PRICES = planes.Prices(
 
 @lru_cache(maxsize=8)
 def _known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
-    """``planes.known_counts``, which every tile of a shape has in common."""
-    return planes.known_counts(n, m)
+    """``contexts.known_counts``, which every tile of a shape has in common."""
+    return contexts.known_counts(n, m)
 
 
 def _coder(cumulative: npt.NDArray[np.uint32], room: int = 0) -> planes.Coder:

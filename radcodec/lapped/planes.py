@@ -1,4 +1,4 @@
-"""Compiled loops of a plane: contexts, buckets, tables and symbols (docs/format.md, 9.6 and 9.7).
+"""Compiled loops of a plane: buckets, tables and symbols (docs/format.md, 9.6 and 9.7).
 
 One walk serves coding, decoding and the encoder's search: it visits the pairs of a plane in the order of the format and
 finds each one's bucket; what happens then is the mode's. The network runs on a chunk of pairs at a time, whose lanes
@@ -14,20 +14,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from radcodec.lapped.contexts import CELLS, LAST_LOG, extent, fill_inputs, list_pairs, look_at, look_back
 from radcodec.lapped.spec import LEVELS, N_BUCKETS, N_INPUTS
 
 CODE, DECODE, COST = 0, 1, 2
-CELLS = 16
 CHUNK = 256
 MAX_ACTIVATION = 1023
-LAST_LOG = 4095
-MAX_LEVEL = 1 << 14  # of what contexts sum up, so that sums stay within 32 bits
 PAIR_SYMBOLS = 9
 ZN_ROWS = N_BUCKETS
 NN_ROWS = ZN_ROWS + N_BUCKETS * 2 * LEVELS
 FLAG_ROWS = NN_ROWS + 2 * LEVELS * LEVELS
 N_ROWS = FLAG_ROWS + 11 * LEVELS
-BAD = 1
 
 I32 = npt.NDArray[np.int32]
 Int = Any
@@ -81,34 +78,6 @@ class Prices(NamedTuple):
     lower: I32
     ours: npt.NDArray[np.float32]
     theirs: npt.NDArray[np.float32]
-
-
-@njit(cache=True, nogil=True)
-def _box(src: Any, dst: Any, tmp: Any, r: Int, t: Int) -> None:
-    """Fill dst [h, w] with the sums of src over r rows and t columns to each side, zero outside."""
-    h, w = src.shape
-    for i in range(h):
-        for j in range(w):
-            tmp[i, j] = src[i, j]
-        for d in range(1, t + 1):
-            for j in range(w - d):
-                tmp[i, j] += src[i, j + d]
-            for j in range(d, w):
-                tmp[i, j] += src[i, j - d]
-    for j in range(w):
-        dst[0, j] = 0
-    for i in range(min(r + 1, h)):
-        for j in range(w):
-            dst[0, j] += tmp[i, j]
-    for i in range(1, h):
-        for j in range(w):
-            dst[i, j] = dst[i - 1, j]
-        if i + r < h:
-            for j in range(w):
-                dst[i, j] += tmp[i + r, j]
-        if i - r - 1 >= 0:
-            for j in range(w):
-                dst[i, j] -= tmp[i - r - 1, j]
 
 
 @njit(cache=True, nogil=True)
@@ -185,7 +154,9 @@ def _walk_cells(mode: Int, coder: Coder, s: Int, q: I32, act: I32, before: I32, 
     CODE and COST see from q [K, n, m/2, 2] which cells become active.
     """
     n_blocks, n, m = q.shape[0], q.shape[1], q.shape[2]
-    before[:] = act
+    for u in range(CELLS + 2):  # as a loop: compiling an assignment of arrays takes seconds
+        for v in range(CELLS + 2):
+            before[u, v] = act[u, v]
     fresh = np.zeros((CELLS, CELLS), np.bool_)
     if mode != DECODE:
         for b in range(n_blocks):
@@ -206,63 +177,6 @@ def _walk_cells(mode: Int, coder: Coder, s: Int, q: I32, act: I32, before: I32, 
                 act[u + 1, v + 1] = 1 if fresh[u, v] else 0
                 if mode == CODE:
                     _push(coder, row + t, act[u + 1, v + 1])
-
-
-@njit(cache=True, nogil=True)
-def _span(i: Int, r: Int, n: Int) -> Int:
-    """How many of i - r .. i + r are within 0 .. n - 1."""
-    return min(i + r, n - 1) - max(i - r, 0) + 1
-
-
-@njit(cache=True, nogil=True)
-def _phase_of(k: Int, j: Int, parity: Int) -> Int:
-    """Phase of a pair in a block of a parity."""
-    e, f = (k + parity) & 1, j & 1
-    if e == 0 and f == 0:
-        return 0
-    return 1 if e == 1 and f == 1 else 2
-
-
-@njit(cache=True, nogil=True)
-def _cells_of(n: Int) -> I32:
-    """The cell of each of n rows or pair columns."""
-    out = np.empty(n, np.int32)
-    for i in range(n):
-        out[i] = (CELLS * i) // n
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _mean(total: Int, count: Int) -> Int:
-    """The mean, rounded down; 0 of nothing."""
-    return total // count if count > 0 else 0
-
-
-@njit(cache=True, nogil=True)
-def known_counts(n: Int, m: Int) -> npt.NDArray[np.uint8]:
-    """Pairs of earlier phases in the three boxes, at most 45: uint8 [parity, phase, box, n, m]."""
-    out = np.zeros((2, 3, 3, n, m), np.uint8)
-    known, tmp = np.empty((n, m), np.uint8), np.empty((n, m), np.uint8)
-    for parity in range(2):
-        for phase in range(1, 3):
-            for k in range(n):
-                for j in range(m):
-                    known[k, j] = 1 if _phase_of(k, j, parity) < phase else 0
-            _box(known, out[parity, phase, 0], tmp, 1, 1)
-            _box(known, out[parity, phase, 1], tmp, 2, 1)
-            _box(known, out[parity, phase, 2], tmp, 4, 2)
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _extent(act: I32, n: Int, m: Int) -> tuple[Int, Int]:
-    """Rows and pair columns of a block that hold all active cells."""
-    rows, columns = 0, 0
-    for u in range(CELLS):
-        for v in range(CELLS):
-            if act[u + 1, v + 1] != 0:
-                rows, columns = max(rows, u + 1), max(columns, v + 1)
-    return min(n, -(-rows * n // CELLS)), min(m, -(-columns * m // CELLS))
 
 
 @njit(cache=True, nogil=True)
@@ -364,26 +278,6 @@ def _settle(
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(
-    a: Int, c: Int, blocks: Int, columns: Int, near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]
-) -> tuple[Int, Int]:
-    """How many blocks touch block (a, c) at a side, and at a corner; their numbers go to near [4] and far [4]."""
-    n_near, n_far = 0, 0
-    for da in range(-1, 2):
-        for dc in range(-1, 2):
-            if (da == 0 and dc == 0) or not 0 <= a + da < blocks or not 0 <= c + dc < columns:
-                continue
-            other = (a + da) * columns + c + dc
-            if da != 0 and dc != 0:
-                far[n_far] = other
-                n_far += 1
-            else:
-                near[n_near] = other
-                n_near += 1
-    return n_near, n_far
-
-
-@njit(cache=True, nogil=True)
 def walk_plane(
     mode: Int,
     coder: Coder,
@@ -409,105 +303,31 @@ def walk_plane(
     """
     _walk_cells(mode, coder, s, q, act, before, exists)
     n_blocks, n, m = q.shape[0], q.shape[1], q.shape[2]
-    height, width = _extent(act, n, m)
+    height, width = extent(act, n, m)
     if height == 0:
         return
-    blocks = n_blocks // columns
-    level = np.empty((n_blocks, height, width), np.int32)
-    sums = np.empty((3, n_blocks, height, width), np.int32)
-    tmp = np.empty((height, width), np.int32)
-    total, over = np.zeros((height, width), np.int64), np.empty((height, width), np.int64)
-    wide = np.empty((height, width), np.int64)
-    share = np.zeros(n_blocks, np.int64)
-    for b in range(n_blocks):
-        for k in range(height):
-            for j in range(width):
-                p0, p1 = p[b, k, j, 0], p[b, k, j, 1]
-                g = min(4 * (p0 + p1) + (1 if p0 > 0 else 0) + (1 if p1 > 0 else 0), MAX_LEVEL)
-                level[b, k, j] = g
-                share[b] += g
-                total[k, j] += g
-        _box(level[b], sums[0, b], tmp, 1, 1)
-        _box(level[b], sums[1, b], tmp, 2, 1)
-        _box(level[b], sums[2, b], tmp, 5, 2)
-    _box(total, over, wide, 1, 1)
-    everything = share.sum()
+    context = look_back(p, height, width)
     flat_p, flat_q, flat_sign = p.reshape(-1, 2), q.reshape(-1, 2), sign.reshape(-1, 2)
-    x = np.zeros((N_INPUTS, CHUNK), np.int32)
-    one, two, three = np.empty((16, CHUNK), np.int32), np.empty((16, CHUNK), np.int32), np.empty((1, CHUNK), np.int32)
-    bucket, where = np.empty(CHUNK, np.int32), np.empty(CHUNK, np.int64)
-    recent = np.zeros((3, n_blocks, height, width), np.int32)
-    known = np.zeros((n_blocks, height, width), np.int32)
-    near_blocks, far_blocks = np.empty(4, np.int64), np.empty(4, np.int64)
-    cell_row, cell_column = _cells_of(n), _cells_of(m)
     log = net.log_table
-    block_input = log[min(16 * n_blocks, LAST_LOG)] >> 2
-    width_input = log[min(16 * m, LAST_LOG)] - 64
+    where = np.empty(n_blocks * height * (width // 2 + 1), np.int64)
+    x, one, two = (
+        np.zeros((N_INPUTS, CHUNK), np.int32),
+        np.empty((16, CHUNK), np.int32),
+        np.empty((16, CHUNK), np.int32),
+    )
+    three, bucket = np.empty((1, CHUNK), np.int32), np.empty(CHUNK, np.int32)
+    x[14] = 16 * (s - 6)
+    x[15] = 32 * final
+    x[19] = log[min(16 * m, LAST_LOG)] - 64
+    x[20] = log[min(16 * n_blocks, LAST_LOG)] >> 2
     for phase in range(3):
         if phase > 0:
-            for b in range(n_blocks):
-                parity = (b // columns + b % columns) & 1
-                for k in range(height):
-                    for j in range(width):
-                        earlier = _phase_of(k, j, parity) < phase
-                        known[b, k, j] = min(q[b, k, j, 0] + q[b, k, j, 1], MAX_LEVEL) if earlier else 0
-                _box(known[b], recent[0, b], tmp, 1, 1)
-                _box(known[b], recent[1, b], tmp, 2, 1)
-                _box(known[b], recent[2, b], tmp, 4, 2)
-        filled = 0
-        for b in range(n_blocks):
-            a, c = b // columns, b % columns
-            parity = (a + c) & 1
-            own = np.int64(16) * n_blocks * share[b] // everything if everything > 0 else np.int64(0)
-            block_level = log[min(own, LAST_LOG)]
-            n_near, n_far = _neighbours(a, c, blocks, columns, near_blocks, far_blocks)
-            for k in range(height):
-                odd = (k + parity) & 1
-                if phase < 2 and odd != phase:
-                    continue
-                u = cell_row[k]
-                rows1, rows2, rows5 = _span(k, 1, n), _span(k, 2, n), _span(k, 5, n)
-                for j in range(odd if phase < 2 else 1 - odd, width, 2):
-                    v = cell_column[j]
-                    if act[u + 1, v + 1] == 0:
-                        continue
-                    columns1, columns2 = _span(j, 1, m), _span(j, 2, m)
-                    g = level[b, k, j]
-                    x[0, filled] = log[min(4 * g, LAST_LOG)]
-                    for t in range(3):
-                        count = (rows1 * columns1 if t == 0 else rows2 * columns1 if t == 1 else rows5 * columns2) - 1
-                        x[1 + t, filled] = log[min(_mean(4 * (sums[t, b, k, j] - g), count), LAST_LOG)]
-                    near, far, around, fresh = 0, 0, 0, 0
-                    for i in range(n_near):
-                        other = near_blocks[i]
-                        near += level[other, k, j]
-                        around += sums[0, other, k, j]
-                        fresh += known[other, k, j]
-                    for i in range(n_far):
-                        far += level[far_blocks[i], k, j]
-                    x[4, filled] = log[min(_mean(4 * near, n_near), LAST_LOG)]
-                    x[5, filled] = log[min(_mean(4 * far, n_far), LAST_LOG)]
-                    x[6, filled] = log[min(_mean(4 * around, n_near * rows1 * columns1), LAST_LOG)]
-                    x[7, filled] = log[min(4 * total[k, j] // n_blocks, LAST_LOG)]
-                    x[8, filled] = log[min(4 * over[k, j] // (n_blocks * rows1 * columns1), LAST_LOG)]
-                    x[9, filled] = block_level
-                    for t in range(3):
-                        count = counts[parity, phase, t, k, j]
-                        x[10 + t, filled] = log[min(_mean(8 * recent[t, b, k, j], count), LAST_LOG)]
-                    x[13, filled] = log[min(_mean(8 * fresh, n_near if phase == 2 else 0), LAST_LOG)]
-                    x[14, filled] = 16 * (s - 6)
-                    x[15, filled] = 32 * final
-                    x[16, filled] = 32 if phase == 1 else 0
-                    x[17, filled] = 32 if phase == 2 else 0
-                    x[18, filled] = 32 if before[u + 1, v + 1] == 0 else 0
-                    x[19, filled] = width_input
-                    x[20, filled] = block_input
-                    where[filled] = (b * n + k) * m + j
-                    filled += 1
-                    if filled == CHUNK:
-                        _network(x, filled, net, one, two, three, bucket)
-                        _settle(mode, coder, prices, 1 - final, flat_p, flat_q, flat_sign, shift, bucket, where)
-                        filled = 0
-        if filled > 0:
-            _network(x, filled, net, one, two, three, bucket)
-            _settle(mode, coder, prices, 1 - final, flat_p, flat_q, flat_sign, shift, bucket, where[:filled])
+            look_at(q, phase, columns, context)
+        x[16] = 32 if phase == 1 else 0
+        x[17] = 32 if phase == 2 else 0
+        found = list_pairs(phase, columns, n, m, context, act, where)
+        for first in range(0, found, CHUNK):
+            chunk = where[first : min(first + CHUNK, found)]
+            fill_inputs(chunk, phase, columns, n, m, context, counts, log, before, x)
+            _network(x, chunk.shape[0], net, one, two, three, bucket)
+            _settle(mode, coder, prices, 1 - final, flat_p, flat_q, flat_sign, shift, bucket, chunk)
