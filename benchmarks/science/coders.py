@@ -123,17 +123,9 @@ def dithered(inner: Coder) -> Coder:
     )  # fmt: skip
 
 
-def all_coders() -> list[Coder]:
-    """Every coder that is installed, the control first; missing ones are named on stderr."""
-    found = [lossless_coder()]
+def coder_makers() -> dict[str, Callable[[], Coder]]:
+    """What makes each coder, by name, the control first; what makes one raises where its codec is not installed."""
     rivals = all_rivals()
-
-    def add(name: str, make: Callable[[], Coder]) -> None:
-        try:
-            found.append(make())
-        except (ImportError, OSError) as err:
-            print(f"missing: {name} ({err})", file=sys.stderr)
-
     steps: dict[str, Rival] = {
         "radcodec": Radcodec(verify=False),
         "radcodec dither": Radcodec(verify=False, dither=True),
@@ -142,18 +134,30 @@ def all_coders() -> list[Coder]:
     }
     # These have a lossy mode of their own for equal sizes.
     others = {name: rivals[name] for name in ("sz3", "sperr", "zfp", "jpeg2000-9/7")}
-    for name, rival in (steps | others).items():
-        add(name, partial(bounded_coder, name, rival, sized=name in steps))
-    lapped = RadcodecBitRate()
-    add("radcodec lossy", lambda: rated_coder("radcodec lossy", lapped))
-    add("radcodec lossy + dither", lambda: dithered(rated_coder("radcodec lossy", lapped)))
-    add("general-v0", lambda: rated_coder("radcodec general-v0", RadcodecBitRate("general-v0")))
-    wanted = {"vae", "ae", "jpeg2000", "jpegxl", "sperr", "sz3", "zfp"}
-    for lossy in best_variants(lossy_rivals()):
-        if lossy.name in wanted:
-            add(f"{lossy.name} lossy", partial(rated_coder, f"{lossy.name} lossy", lossy))
-    for name in sorted(wanted - {rival.name for rival in lossy_rivals()}):
-        print(f"missing: {name} lossy", file=sys.stderr)
+    makers: dict[str, Callable[[], Coder]] = {"radcodec lossless": lossless_coder}
+    makers |= {
+        name: partial(bounded_coder, name, rival, sized=name in steps) for name, rival in (steps | others).items()
+    }
+    ours: dict[str, LossyRival] = {
+        "radcodec lossy": RadcodecBitRate(),
+        "radcodec general-v0": RadcodecBitRate("general-v0"),
+    }
+    wanted = ("vae", "ae", "jpeg2000", "jpegxl", "sperr", "sz3", "zfp")
+    found: dict[str, LossyRival] = {rival.name: rival for rival in best_variants(lossy_rivals())}
+    lossy = ours | {f"{name} lossy": found[name] for name in wanted if name in found}
+    makers |= {name: partial(rated_coder, name, rival) for name, rival in lossy.items()}
+    makers["radcodec lossy + dither"] = lambda: dithered(makers["radcodec lossy"]())
+    return makers
+
+
+def make_coders(names: Iterable[str]) -> list[Coder]:
+    """The coders of those names that are installed; missing ones are named on stderr."""
+    makers, found = coder_makers(), []
+    for name in names:
+        try:
+            found.append(makers[name]())
+        except (ImportError, OSError) as err:
+            print(f"missing: {name} ({err})", file=sys.stderr)
     return found
 
 

@@ -26,25 +26,28 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         )
         command.add_argument("--rivals", help="names with commas between them (default: all)")
         command.add_argument("--limit", type=int, help="at most so many images of a set")
-        command.add_argument(
-            "--page", action="store_true", help="only put tables and figures of the newest rows into docs"
-        )
         command.add_argument("--commit", help="what to write instead of the commit of this tree")
         command.add_argument("--out", type=Path, help=f"default: DATE_MACHINE_COMMIT_{name}.csv in benchmarks/results")
+    # Of stack, the last one.
+    command.add_argument("--figures", type=Path, metavar="FOLDER", help="only draw those of the newest rows")
 
 
 def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Lines on the rows that one of the two added to ``out``."""
-    from benchmarks.science.coders import all_coders
+    from benchmarks.science.coders import coder_makers, make_coders
     from benchmarks.science.run import run_science, run_stack
 
-    coders = all_coders()
-    if options.rivals:
-        wanted = options.rivals.split(",")
-        if unknown := [name for name in wanted if name not in {coder.name for coder in coders}]:
-            known = ", ".join(coder.name for coder in coders)
-            raise SystemExit(f"no such codec: {', '.join(unknown)}; known: {known}")
-        coders = [coder for coder in coders if coder.name in wanted]
+    if options.command == "stack" and options.figures:
+        from benchmarks.reporting.results import Results
+        from benchmarks.science.figures import stack_figures
+
+        results = Path(__file__).resolve().parents[1] / "results"
+        return [str(path) for path in stack_figures(Results(results), options.figures)]
+    known = list(coder_makers())
+    wanted = options.rivals.split(",") if options.rivals else known
+    if unknown := [name for name in wanted if name not in known]:
+        raise SystemExit(f"no such codec: {', '.join(unknown)}; known: {', '.join(known)}")
+    coders = make_coders(wanted)
     science = options.command == "science"
     run = run_science if science else run_stack
     sets = options.sets or list(SCIENCE_SETS if science else STACK_SETS)
