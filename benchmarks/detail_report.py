@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks.base_under import base_lines
 from benchmarks.reporting.results import Results, Row
 
 
@@ -91,6 +92,7 @@ TABLES = {
     "speed": ("Speed and memory, Mpix/s, memory in arrays", speed_lines),
     "floor": ("Distance to the spectral floor, bits a pixel", floor_lines),
     "ablation": ("Parts of the layer on and off, mean bits a pixel; Mpix/s over all rows", ablation_lines),
+    "base": ("A base layer under the detail: bits a pixel without, and the change with it", base_lines),
     "layers": ("What lies around the predictor, mean bits a pixel", layers_lines),
 }
 

@@ -43,6 +43,7 @@ COLUMNS = (
     "machine", "commit", "set", "train", "test", "source", "embedding", "pose", "dimensions", "scaled", "components",
     "k", "chosen", "knn_cv", "knn_test", "base_rate", "base_rate_train", "silhouette", "silhouette_umap",
 )  # fmt: skip
+KEY = ("set", "source", "embedding", "pose")
 SETS = ("mirabest", "first")
 NAMES = ("FRI", "FRII")
 COLOURS = ("tab:blue", "tab:orange")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.detail_report import detail_report
+from benchmarks.model_report import codes_report, previews_report
 from benchmarks.reporting.page import fingerprint, page
 from benchmarks.reporting.readme import readme
 from benchmarks.reporting.results import Results
@@ -28,6 +29,8 @@ DOCUMENTS: dict[str, Callable[[Results], str]] = {
     "README.md": lambda results: readme(results, default_model()),
     "docs/benchmarks.md": full_report,
     "docs/detail.md": detail_report,
+    "docs/codes.md": codes_report,
+    "docs/previews.md": previews_report,
 }
 
 

@@ -15,7 +15,21 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks import ablation, cold, defaults, floor, layers, rd, run, speed
+from benchmarks import (
+    ablation,
+    base_under,
+    codebooks,
+    cold,
+    defaults,
+    floor,
+    latents,
+    layers,
+    previews,
+    prior,
+    rd,
+    run,
+    speed,
+)
 
 Row = dict[str, str]
 NAME = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>\w+))?")
@@ -28,6 +42,11 @@ KEYS: dict[str, tuple[str, ...]] = {
     "ablation": ablation.KEY,
     "layers": layers.KEY,
     "rd": ("set", *rd.KEY),
+    "latents": latents.KEY,
+    "codebooks": codebooks.KEY,
+    "prior": prior.KEY,
+    "previews": previews.KEY,
+    "base": (*base_under.KEY, "bound", "way"),
     "science": ("set", "codec", "comparison", "level", "metric", "bin"),
     "stack": ("set", "codec", "comparison", "level", "amplitude", "n"),
 }

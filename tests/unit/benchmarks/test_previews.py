@@ -79,9 +79,9 @@ def test_pictures_that_are_too_large_are_refused(tmp_path: Path) -> None:
 def test_page_by_hand() -> None:
     """Bits of the file are 8 times its bytes by its pixels; a cube's plane is named; the picture follows."""
     row = {
-        "file": "cubes/a.fits", "shape": "3x5x4", "plane": "2", "pixels": "60", "file_bytes": "90", "preview_bytes": "6",
-        "preview_percent": "6.667", "preview_bits_per_pixel": "0.8", "rmse_companded": "0.5", "rmse_faint": "0.6",
-        "seen": "1", "seen_low": "2", "sources": "3", "false": "0", "figure": "x.png",
+        "file": "cubes/a.fits", "shape": "3x5x4", "plane": "2", "pixels": "60", "file_bytes": "90", "figure": "x.png",
+        "preview_bytes": "6", "preview_percent": "6.667", "preview_bits_per_pixel": "0.8", "rmse_companded": "0.5",
+        "rmse_faint": "0.6", "seen": "1", "seen_low": "2", "sources": "3", "false": "0",
     }  # fmt: skip
     lines = preview_lines([row])
     assert "| a, plane 2 | 3x5x4 | 12.00 | 6 | 6.67 | 0.8000 | 0.50 | 0.60 | 1, 2 | 3 | 0 |" in lines

@@ -1,0 +1,40 @@
+"""Markdown of docs/codes.md and docs/previews.md from the newest rows of latents, codebooks, prior and previews."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.codebooks import codebook_lines
+from benchmarks.indices import MODELS
+from benchmarks.latents import SETS, latent_lines
+from benchmarks.previews import preview_lines
+from benchmarks.prior import prior_lines
+from benchmarks.reporting.results import Results, Row
+
+Lines = Callable[[list[Row]], list[str]]
+CODES: dict[str, tuple[str, Lines, tuple[str, ...]]] = {
+    "prior": ("What the priors save, bits a pixel", prior_lines, ()),
+    "codebooks": ("How the codebooks are used", codebook_lines, tuple(f"codebooks-{name}.png" for name in MODELS)),
+    "latents": ("FR classes by neighbours", latent_lines, tuple(f"umap-{name}.png" for name in SETS)),
+}
+
+
+def section(results: Results, command: str, title: str, make: Lines, figures: tuple[str, ...]) -> list[str]:
+    """A table with the file and command that it comes from, and the figures that the command draws."""
+    rows = results.last(command)
+    if not rows:
+        return [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
+    origin = f"From `benchmarks/results/{rows[0]['source']}` (`python -m benchmarks {command}`); {rows[0]['machine']}."
+    pictures = [line for name in figures for line in (f"![{name}](figures/{name})", "")]
+    return [f"**{title}**", "", *make(rows), "", origin, "", *pictures]
+
+
+def codes_report(results: Results) -> str:
+    """The tables and figures of docs/codes.md."""
+    lines = [line for command, given in CODES.items() for line in section(results, command, *given)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def previews_report(results: Results) -> str:
+    """The table and pictures of docs/previews.md."""
+    return "\n".join(section(results, "previews", "Previews of 1 % of a file", preview_lines, ())).rstrip() + "\n"
