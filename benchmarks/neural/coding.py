@@ -65,7 +65,7 @@ def padded(tile: F64, multiple: int) -> torch.Tensor:
 
 
 class VaeCoder:
-    """A trained VAE as a codec at levels 0 to 7, in sixteenths."""
+    """A trained VAE as a codec at levels -2 to 7, in sixteenths."""
 
     def __init__(self, network: Vae) -> None:
         self.network = network.eval()
@@ -88,11 +88,11 @@ class VaeCoder:
         ans.encode_reverse(coded, _gaussian(reach), np.zeros(coded.size), deviation)
         for channel, model in reversed(list(enumerate(self._hyper_models(stored / LEVEL_UNIT)))):
             ans.encode_reverse(np.concatenate([hyper[channel] for hyper in hypers]) + HYPER_LIMIT, model)
-        return struct.pack("<BH", stored, reach) + ans_bytes(ans)
+        return struct.pack("<bH", stored, reach) + ans_bytes(ans)
 
     def decode(self, data: bytes, shape: tuple[int, int]) -> F64:
         """The picture of a stream."""
-        stored, reach = struct.unpack_from("<BH", data)
+        stored, reach = struct.unpack_from("<bH", data)
         level, ans = stored / LEVEL_UNIT, ans_decoder(data[3:])
         boxes = list(tiles(shape))
         cells = [_cells(box, HYPER_CELL) for box in boxes]

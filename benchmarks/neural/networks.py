@@ -31,6 +31,8 @@ WEIGHTS = Path(__file__).resolve().parent / "weights"
 LEVELS = 8
 #: Rate against error, bits a pixel for a squared companded error of 1: lowest and highest level; even in logarithm.
 LAMBDAS = (0.25, 128.0)
+#: Below the first level gains go on as between the first two.
+LOWEST = -2.0
 HYPER_CHANNELS = 8
 HYPER_WIDTH = 32
 #: Pixels to a side of one cell of z.
@@ -51,13 +53,13 @@ def rival_spec(name: str, latent_channels: int) -> ModelSpec:
 
 
 def level_lambda(level: torch.Tensor) -> torch.Tensor:
-    """The weight of the squared error at levels 0 to LEVELS - 1, which need not be whole."""
+    """The weight of the squared error at levels LOWEST to LEVELS - 1, which need not be whole."""
     low, high = math.log(LAMBDAS[0]), math.log(LAMBDAS[1])
     return torch.exp(low + (high - low) * level / (LEVELS - 1))
 
 
 def interpolate(table: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    """Rows [N, C] of a table [LEVELS, C] at levels [N] in between, linear."""
+    """Rows [N, C] of a table [LEVELS, C] at levels [N] in between or below, linear."""
     below = level.floor().clamp(0, LEVELS - 2).long()
     share = (level - below)[:, None]
     return table[below] * (1 - share) + table[below + 1] * share

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.neural.networks import LEVELS, Ae, Vae, level_lambda
+from benchmarks.neural.networks import LEVELS, LOWEST, Ae, Vae, level_lambda
 from radcodec.training.config import TrainConfig, read_config
 from radcodec.training.data import CropStream, Image, compand_ratio, validation_images
 from radcodec.training.log import append_row
@@ -148,7 +148,7 @@ class Trainer:
         rate = fit.learning_rate * min(1.0, (self.step + 1) / (WARM_UP_SHARE * fit.steps)) * cosine(share)
         for group in self.adam.param_groups:
             group["lr"] = rate * group["factor"]
-        level = torch.rand(fit.batch) * (LEVELS - 1)
+        level = LOWEST + torch.rand(fit.batch) * (LEVELS - 1 - LOWEST)
         found = step_loss(self.network, self.data.batch(fit.batch), level, rounded=share > NOISE_ONLY_SHARE)
         self.adam.zero_grad()
         found[0].backward()  # type: ignore[no-untyped-call]

@@ -48,11 +48,11 @@ class _Neural(MappedRival):
 
 
 class NeuralVae(_Neural):
-    """The VAE. Quality is its level, 0 to 7, between which gains are interpolated."""
+    """The VAE. Quality is its level, -2 to 7; between whole ones gains are interpolated."""
 
     name = "vae"
     knob = "level"
-    qualities = tuple(half / 2 for half in range(15))
+    qualities = tuple(float(level) for level in range(-2, 8))
 
 
 class NeuralAe(_Neural):
@@ -60,4 +60,4 @@ class NeuralAe(_Neural):
 
     name = "ae"
     knob = "step"
-    qualities = ladder(0.05, 6.0, 12)
+    qualities = ladder(0.05, 6.0, 10)
