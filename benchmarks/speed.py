@@ -26,7 +26,9 @@ COLUMNS = (
     "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most",
 )  # fmt: skip
 KEY = ("track", "file", "codec", "threads", "verify")
-DEFAULT_CODECS = ("radcodec", "jpeg2000", "jpegxl-e7", "rice", "fpzip")
+DEFAULT_CODECS = (
+    "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
+)  # fmt: skip
 SEED = 20
 DIVISOR = 8.0
 

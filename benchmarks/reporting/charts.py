@@ -55,8 +55,8 @@ class Axis:
             decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
             found = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
             found = [tick for tick in found if low * 0.98 <= tick <= high * 1.02]
-            step = 2 if len(found) > 7 else 1
-            return [(tick, f"{tick:g}") for tick in found[::step]]
+            if len(found) > 1:
+                return [(tick, f"{tick:g}") for tick in found[:: 2 if len(found) > 7 else 1]]
         raw = (high - low or 1.0) / 5
         power = 10.0 ** math.floor(math.log10(raw))
         step_size = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= raw)
@@ -142,7 +142,8 @@ def _drawn(
         parts.append(f"{dot}<title>{html.escape(told)}</title></circle>")
     if places and not one.joined:
         px, py = places[0]
-        side = "end" if px > (LEFT + RIGHT) / 2 else "start"
-        px += -8 if side == "end" else 8
-        parts.append(f'<text x="{px:.1f}" y="{py + 5:.1f}" text-anchor="{side}">{html.escape(one.name)}</text>')
+        right = px > (LEFT + RIGHT) / 2
+        px, py = px + (5 if right else -5), py + (21 if py < (TOP + BOTTOM) / 2 else -10)
+        anchor = "end" if right else "start"
+        parts.append(f'<text x="{px:.1f}" y="{py:.1f}" text-anchor="{anchor}">{html.escape(one.name)}</text>')
     return "".join(parts)

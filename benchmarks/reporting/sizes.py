@@ -146,7 +146,9 @@ def defaults_table(results: Results) -> Table | None:
             f"{min(ratios):.4f} to {max(ratios):.4f}",
         ])  # fmt: skip
     header = ["set", "called without options", "files", "bits a pixel", "largest error", "RMSE", "noise after / before"]
+    absent = results.missing("defaults")
     notes = [
+        *([f"Not installed: {', '.join(sorted(absent))}."] if absent else []),
         "Whole files, header and padding included. Errors in units of sigma = 1.4826 MAD of the file: the largest of "
         "all files, and the mean RMSE. Nothing here is at an equal bound, but the last line: radcodec asked for the "
         "largest error that fpack made in the same file.",

@@ -34,27 +34,34 @@ class Table:
 
     def html(self) -> str:
         """A table in a box of its own, which scrolls where the screen is narrow."""
-        head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in self.header)
+        kinds = [' class="text"' if x < self.text_columns else "" for x in range(len(self.header))]
+        head = "".join(
+            f'<th scope="col"{kind}>{html.escape(cell)}</th>' for cell, kind in zip(self.header, kinds, strict=True)
+        )
         body = []
         for y, row in enumerate(self.rows):
             cells = []
             for x, cell in enumerate(row):
-                text = html.escape(cell)
+                text = marked(cell)
                 text = f"<strong>{text}</strong>" if (y, x) in self.best else text
-                kind = ' class="text"' if x < self.text_columns else ""
-                cells.append(f'<th scope="row">{text}</th>' if x == 0 else f"<td{kind}>{text}</td>")
+                cells.append(f'<th scope="row">{text}</th>' if x == 0 else f"<td{kinds[x]}>{text}</td>")
             body.append(f"<tr>{''.join(cells)}</tr>")
         notes = "".join(f'<p class="note">{code(note)}</p>' for note in self.notes)
+        title = html.escape(self.title)
         return (
-            f'<div class="table" tabindex="0" role="region" aria-label="{html.escape(self.title)}"><table>'
-            f"<caption>{html.escape(self.title)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(body)}</tbody></table></div>{notes}"
+            f'<h3>{title}</h3><div class="table" tabindex="0" role="region" aria-label="{title}"><table>'
+            f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>{notes}"
         )
 
 
 def plain(cell: str) -> str:
     """A cell's text as Markdown takes it."""
     return cell.replace("|", "\\|")
+
+
+def marked(cell: str) -> str:
+    """A cell's text for HTML; superscripts stay."""
+    return html.escape(cell).replace("&lt;sup&gt;", "<sup>").replace("&lt;/sup&gt;", "</sup>")
 
 
 def code(text: str) -> str:
