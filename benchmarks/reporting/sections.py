@@ -241,10 +241,10 @@ def stacks(results: Results) -> Section:
     for (chosen, comparison, level), some in grouped(rows, "set", "comparison", "level").items():
         if (comparison, level) not in (("bound", "2"), ("bound", "1"), ("size", "0.25"), ("size", "0.1")):
             continue
-        most = max(int(row["n"]) for row in some)
-        last = [row for row in some if int(row["n"]) == most]
+        most = {key: max(int(row["n"]) for row in part) for key, part in grouped(some, "amplitude").items()}
+        last = [row for row in some if int(row["n"]) == most[(row["amplitude"],)]]
         told = f"{level} bit a pixel" if comparison == "size" else f"E = sigma/{level}"
-        title = f"Stacks of {most} sources, {chosen}, {told}"
+        title = f"Stacks of {max(most.values())} sources, {chosen}, {told}"
         amplitudes = sorted({float(row["amplitude"]) for row in last})
         series = []
         for (codec,), of_codec in grouped(last, "codec").items():

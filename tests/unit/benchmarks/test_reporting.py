@@ -29,6 +29,7 @@ from benchmarks.reporting.results import ResultFile, Results
 from benchmarks.reporting.sections import default_model, sections
 from benchmarks.reporting.sizes import size_table, sizes
 from benchmarks.reporting.tables import Table, least
+from benchmarks.science.run import SCIENCE_COLUMNS, STACK_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[3]
 Cells = dict[str, str]
@@ -95,6 +96,25 @@ def folder(tmp_path: Path) -> Path:
         for side in (256, 4096)
     ]  # fmt: skip
     write(tmp_path / "2026-01-03_some-machine_bbbbbbb_speed.csv", speed.COLUMNS, timed)
+    stacked = [
+        {
+            "machine": "m", "commit": "c", "set": "simulated", "codec": codec, "comparison": "bound", "level": "2",
+            "status": "ok", "bits_per_pixel": "1.5", "amplitude": flux, "n": n, "change": change,
+            "change_error": "0.01",
+        }
+        for codec, change in (("radcodec", "0.002"), ("other", "-0.2"))
+        for flux in ("0.1", "1")
+        for n in ("64", "4096")
+    ]  # fmt: skip
+    write(tmp_path / "2026-01-03_some-machine_bbbbbbb_stack.csv", STACK_COLUMNS, stacked)
+    checked = [
+        {
+            "machine": "m", "commit": "c", "set": "simulated", "codec": codec, "comparison": "size", "level": "0.25",
+            "status": "ok", "metric": "completeness", "bin": "5 to 10", "n": "9", "value": value,
+        }
+        for codec, value in (("radcodec", "0.98764"), ("other", "0.5"))
+    ]  # fmt: skip
+    write(tmp_path / "2026-01-03_some-machine_bbbbbbb_science.csv", SCIENCE_COLUMNS, checked)
     tool = {
         "machine": "m", "commit": "c", "set": "first/test", "file": one, "codec": "fpack", "status": "ok",
         "bits_per_pixel": "7", "max_error_sigma": "0.05", "rmse_sigma": "0.02", "rms_ratio": "1.001",
@@ -149,6 +169,17 @@ def test_size_table(folder: Path) -> None:
     assert "| other | 4.000 | **6.000** |" in lines
     assert not any(line.startswith("| part") for line in lines)
     assert any("broken on first/test/a.fits" in line for line in lines)
+
+
+def test_stacks_and_science(folder: Path) -> None:
+    """A line a codec for stacks of all sources, a line a measure for science, with the numbers of the rows."""
+    found = {section.name: section for section in sections(Results(folder))}
+    (table,) = found["stacks"].tables
+    assert table.title == "Stacks of 4096 sources, simulated, E = sigma/2"
+    assert list(table.rows[0]) == ["radcodec", "1.500", "0.0020 ± 0.0100", "0.0020 ± 0.0100"]
+    assert found["stacks"].figures[0].count("<circle") == 4
+    (table,) = found["science"].tables
+    assert [list(row) for row in table.rows] == [["completeness 5 to 10", "0.9876", "0.5"]]
 
 
 def test_readme_by_hand(folder: Path) -> None:
@@ -264,7 +295,8 @@ def test_page_needs_nothing_else(made_page: Path) -> None:
     wanted = {"summary", "tracks", "telescopes", "rd", "science", "stacks", "defaults", "speed", "maps", "files"}
     assert wanted <= set(parts.ids)
     assert parts.foreign == []
-    assert "Missing: no rows yet. <code>python -m benchmarks stack</code>" in text
+    assert "Missing: no rows yet. <code>python -m benchmarks cold" not in text
+    assert "Missing: no rows yet. <code>python -m benchmarks floor</code>" in text
     assert set(re.findall(r'href="#([^"]+)"', text)) <= set(parts.ids)
 
 
