@@ -36,7 +36,10 @@ class Fpzip:
 
 
 class Pcodec:
-    """pcodec, level 12 (its best), samples in raster order; lossless only."""
+    """pcodec, level 12 (its best), samples in raster order; lossless only.
+
+    8-bit samples, which it does not take, become 16-bit ones.
+    """
 
     name = "pcodec"
     setting = "level 12"
@@ -54,12 +57,14 @@ class Pcodec:
         if max_error is not None:
             raise Unsupported("no bounded mode")
         flat = np.ascontiguousarray(array.reshape(-1))
+        if array.itemsize == 1:
+            flat = flat.astype(np.uint16 if array.dtype.kind == "u" else np.int16)
         return bytes(standalone.simple_compress(flat, ChunkConfig(compression_level=12)))
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         from pcodec import standalone
 
-        return np.asarray(standalone.simple_decompress(data)).reshape(shape)
+        return np.asarray(standalone.simple_decompress(data)).reshape(shape).astype(dtype, copy=False)
 
 
 class QuantisedPcodec(IntegerRival):

@@ -89,7 +89,7 @@ def test_integer_mapping_of_integers() -> None:
 
 @pytest.mark.parametrize("name", sorted(RIVALS))
 @pytest.mark.parametrize("max_error", [None, 0.2], ids=["lossless", "bounded"])
-@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.uint8])
 def test_rival_does_what_is_asked(name: str, max_error: float | None, dtype: type) -> None:
     """Every installed rival either meets the demand or says that it has no such mode."""
     rival = RIVALS[name]
@@ -97,7 +97,7 @@ def test_rival_does_what_is_asked(name: str, max_error: float | None, dtype: typ
         rival.version()
     except ImportError as err:
         pytest.skip(f"not installed: {err}")
-    samples = image() if dtype is np.float32 else (image() * 30).astype(np.int16)
+    samples = image() if dtype is np.float32 else (image() * 30).astype(np.int16).astype(dtype)
     try:
         got = measure(rival, samples, max_error=max_error)
     except Unsupported:
