@@ -32,7 +32,9 @@ from benchmarks import (
 )
 
 Row = dict[str, str]
-NAME = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>\w+))?")
+NAME = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>[a-z]+)[\w-]*)?"
+)
 KEYS: dict[str, tuple[str, ...]] = {
     "run": run.KEY,
     "defaults": defaults.KEY,

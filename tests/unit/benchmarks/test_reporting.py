@@ -147,6 +147,7 @@ def test_names_of_files() -> None:
         "2026-01-02_a-b_1c76e98.csv": "run",
         "2026-01-02_a-b_nocommit.csv": "run",
         "2026-01-02_a-b_6aaf452b29ed-dirty_floor.csv": "floor",
+        "2026-01-02_a-b_1c76e98_rd_telescopes.csv": "rd",
         "rows.csv": "",
     }
     assert {name: ResultFile.of(Path(name)).command for name in commands} == commands
