@@ -102,7 +102,9 @@ def parser() -> argparse.ArgumentParser:
     add_output(neural)
     science.add_commands(commands)
     reports = commands.add_parser("report", help="tables and charts of the newest rows; alone, all tables as Markdown")
-    reports.add_argument("--write", action="store_true", help="fill README.md and the pages in docs that have such tables")
+    reports.add_argument(
+        "--write", action="store_true", help="fill README.md and the pages in docs that have such tables"
+    )
     reports.add_argument("--html", action="store_true", help=f"write the page, {HTML} unless --out is given")
     reports.add_argument("--check", action="store_true", help="exit 1 where one of these is not what the rows give")
     reports.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets, for error maps")

@@ -73,9 +73,12 @@ def _maps(maps: Sequence[str], note: str) -> str:
 def _files(results: Results) -> str:
     rows = []
     for file in results.files:
-        cells = (file.path.name, file.command, str(len(file.rows())))
+        found = file.rows()
+        machines = "; ".join(sorted({row["machine"] for row in found if row.get("machine")}))
+        cells = (file.path.name, file.command, str(len(found)), machines)
         rows.append("<tr>" + "".join(f'<td class="text">{html.escape(cell)}</td>' for cell in cells) + "</tr>")
-    head = "<tr><th>file</th><th>command</th><th>rows</th></tr>"
+    names = ("file", "command", "rows", "machine")
+    head = "<tr>" + "".join(f'<th class="text">{name}</th>' for name in names) + "</tr>"
     return (
         '<section id="files"><h2>Result files</h2><p>Of rows for the same thing the newest counts.</p>'
         '<div class="table" tabindex="0" role="region" aria-label="Result files"><table>'
