@@ -307,7 +307,7 @@ def run_lossless(*, data: Path, sets: Sequence[str], every: int, out: Path, comm
                 cells = measure(base, samples, rate)
                 named = {"codec": base.codec, "codec_version": base.version, "rate": f"{rate:g}"}
                 append_row(out, COLUMNS, known | named | cells)
-    return sum_up(out)
+    return sum_up([out] if out.exists() else [])
 
 
 def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple[str, str, str, Any]]:
@@ -323,29 +323,34 @@ def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple
                 yield chosen, image.file, image.sha256, image.samples
 
 
-def sum_up(out: Path) -> list[str]:
-    """A table for each set: mean bits per dimension of each codec at each rate, the best rate in bold."""
+def sum_up(paths: Iterable[Path]) -> list[str]:
+    """A table for each set: mean bits per dimension of each codec at its best rate, and at all rates."""
     found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
-    with out.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["status"] == "ok":
-                pair = float(row["bits_per_dimension"]), 8 * float(row["base_bytes"]) / float(row["dimensions"])
-                found[row["set"]][row["codec"]][row["rate"]].append(pair)
+    for path in paths:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["status"] == "ok":
+                    pair = float(row["bits_per_dimension"]), 8 * float(row["base_bytes"]) / float(row["dimensions"])
+                    found[row["set"]][row["codec"]][row["rate"]].append(pair)
     lines: list[str] = []
     for chosen, by_codec in found.items():
         lines += [
-            f"**{chosen}**", "", "| codec | best rate | base | base + residual | images | all rates |",
+            f"**{chosen}**", "", "| codec | best rate | base | base + residual | files | all rates |",
             "|---|---:|---:|---:|---:|---|",
         ]  # fmt: skip
         for codec, by_rate in by_codec.items():
-            means = {rate: statistics.mean(bits for bits, _ in pairs) for rate, pairs in by_rate.items()}
+            # A rate that not all images have yet is no mean of the set.
+            most = max(map(len, by_rate.values()))
+            means = {
+                rate: statistics.mean(bits for bits, _ in pairs)
+                for rate, pairs in by_rate.items()
+                if len(pairs) == most
+            }
             best = min(means, key=lambda rate: means[rate])
             base = statistics.mean(bits for _, bits in by_rate[best])
             every = ", ".join(f"{rate}: {bits:.3f}" for rate, bits in means.items()) if len(means) > 1 else ""
-            lines.append(
-                f"| {codec} | {best or '-'} | {base:.3f} | {means[best]:.3f} | {len(by_rate[best])} | {every} |"
-            )
+            lines.append(f"| {codec} | {best or '-'} | {base:.3f} | {means[best]:.3f} | {most} | {every} |")
         lines.append("")
     return lines

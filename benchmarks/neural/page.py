@@ -52,9 +52,7 @@ def comparison(folder: Path) -> str:
     found = [path for path in sorted(folder.glob("*_rd.csv")) if codecs_of(path) & set(CODECS)]
     lines = ["### Lossy: rate and distortion", "", f"From {names(found)}.", "", *rate_distortion(found)]
     coded = sorted(folder.glob("*_lossless-neural.csv"))
-    lines += ["### Lossless bits per dimension", ""]
-    for path in coded:
-        lines += [f"From {names([path])}.", "", *sum_up(path)]
+    lines += ["### Lossless bits per dimension", "", f"From {names(coded)}.", "", *sum_up(coded)]
     return "\n".join(lines).rstrip() + "\n"
 
 
