@@ -47,8 +47,8 @@ def size_table(results: Results) -> Table:
         count = max(at.images(place) for at in found.values())
         line = [f"{place}, mean of {count}" if place.startswith(OF_MANY) else place]
         for bound in BOUNDS:
-            here = {codec: at[place] for codec, at in bits[bound].items() if place in at}
-            ours = here.pop(OURS, None)
+            ours = bits[bound].get(OURS, {}).get(place)
+            here = {c: at[place] for c, at in bits[bound].items() if place in at and not c.startswith(OURS)}
             rival = min(here, key=lambda codec: here[codec]) if here else None
             best.add((y, len(line) + (ours is None or (rival is not None and here[rival] < ours))))
             line.append("-" if ours is None else f"{ours:.2f}{letters.of(found[bound].source(OURS, place))}")
