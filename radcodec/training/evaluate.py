@@ -1,4 +1,4 @@
-"""Figures of an exported model on whole images: error and real coded bits for every number of stages.
+"""Figures of an exported model on whole images: real coded bits at equal error, and of every number of stages.
 
 python -m radcodec.training.evaluate FITS_FOLDER [MODEL]
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.model_store import load_model
-from radcodec.training.data import Image, compand_ratio, load_planes, normalise
+from radcodec.training.data import Image, compand_ratio
+from radcodec.training.sources import load_images
 from radcodec.vqvae.model import BaseModel, TileCodes
 from radcodec.vqvae.spec import CELL, OUTPUT_UNIT, ModelSpec
 
@@ -91,18 +91,21 @@ def table(model: BaseModel, found: Evaluation) -> str:
 
 
 def main() -> int:
-    """Print the figures of a convolutional model on a folder of FITS files; gives an exit code."""
+    """Print the figures of a model on a folder of FITS files; gives an exit code."""
+    from radcodec.training.rate import bits_at_errors, mean_bits
+
     if len(sys.argv) != 3:
         sys.stderr.write("usage: python -m radcodec.training.evaluate FITS_FOLDER MODEL\n")
         return 2
     model = load_model(sys.argv[2])
-    if not isinstance(model, BaseModel):
-        sys.stderr.write(f"expected a convolutional model, found {model.name}\n")
-        return 2
-    images = (normalise(plane) for plane in load_planes(Path(sys.argv[1])))
-    sys.stdout.write(table(model, evaluate(model, images)) + "\n")
-    macs = ", ".join(f"{part} {number:.0f}" for part, number in macs_per_pixel(model.spec).items())
-    sys.stdout.write(f"multiply-accumulates a pixel: {macs}\n")
+    images = load_images([sys.argv[1]])
+    if isinstance(model, BaseModel):
+        sys.stdout.write(table(model, evaluate(model, images)) + "\n")
+        macs = ", ".join(f"{part} {number:.0f}" for part, number in macs_per_pixel(model.spec).items())
+        sys.stdout.write(f"multiply-accumulates a pixel: {macs}\n")
+    bits = bits_at_errors(model, images)
+    told = ", ".join(f"{value:.4f} at RMSE {error:g}" for error, value in bits.items())
+    sys.stdout.write(f"bits a pixel: {told}; geometric mean {mean_bits(bits):.4f}\n")
     return 0
 
 

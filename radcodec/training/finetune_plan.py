@@ -144,7 +144,12 @@ def try_convolutional(raw: dict[str, Any]) -> tuple[float, float]:
         path.write_text(toml_text(raw, ""), encoding="utf-8")
         config = read_config(path)
         assert isinstance(config, TrainConfig)
-        few = replace(config, out=folder, data=replace(config.data, images=TRIED_IMAGES, pool=TRIED_IMAGES))
+        few = replace(
+            config,
+            out=folder,
+            data=replace(config.data, images=TRIED_IMAGES, pool=TRIED_IMAGES),
+            fit=replace(config.fit, steps=TRIED_STEPS, prior_steps=TRIED_STEPS),
+        )
         trainer = Trainer(few, resume=False)
         times = []
         for step in (trainer.autoencoder_step, trainer.prior_step):

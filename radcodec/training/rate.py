@@ -4,7 +4,7 @@ Points are what a model really does to whole images: bytes of its streams, error
 is about the noise), over all images together. A convolutional model has a point a stage, a lapped one a point for
 every step. Bits at an error that lies between two points are those of sharing: so many pixels coded like the one, so
 many like the other. An image of zeros at no bits is a point, too. Beyond the finest point each halving of the error
-costs one bit a pixel, more than any of these models needs for it: a model gains nothing by lacking rates.
+costs two bits a pixel, more than any of these models needs for it: a model gains nothing by lacking rates.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from radcodec.vqvae.spec import OUTPUT_UNIT
 #: Errors that models are compared at.
 ERRORS = (0.5, 0.25, 0.125)
 LEAST_BITS = 1e-4
+BITS_PER_HALVING = 2.0
 #: A lapped model's points are close enough if the errors of the two around the wanted one differ by this factor.
 NEAR = 1.06
 NUDGE = 1.024
@@ -60,10 +61,13 @@ def mean_bits(bits: Mapping[float, float]) -> float:
 
 
 def share_bits(points: Sequence[Point], errors: Iterable[float] = ERRORS) -> dict[float, float]:
-    """Return the fewest bits at each error that sharing between two points, or going on from one, needs."""
+    """Return the fewest bits at each error that a point, sharing between two, or going on from the finest needs."""
     found = {}
+    finest = min(points, key=lambda point: (point.error, point.bits))
     for error in errors:
-        bits = [point.bits + max(0.0, math.log2(max(point.error, 1e-9) / error)) for point in points]
+        bits = [point.bits for point in points if point.error <= error]
+        if not bits:
+            bits = [finest.bits + BITS_PER_HALVING * math.log2(finest.error / error)]
         for fine, coarse in itertools.permutations(points, 2):
             if fine.error <= error < coarse.error:
                 share = (coarse.error**2 - error**2) / (coarse.error**2 - fine.error**2)

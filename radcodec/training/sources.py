@@ -9,16 +9,22 @@ A piece is at most PIECE_PX pixels a side, as tiles are. Data sets (``NAME:ROOT`
 
 from __future__ import annotations
 
+import gzip
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
 from radcodec.errors import InputError
+from radcodec.fits.sniff import describe_bytes
 from radcodec.training.datasets import Image, load_source, normalise
 from radcodec.training.datasets.folders import find_files
 
@@ -135,15 +141,12 @@ def list_pieces(path: Path) -> Iterator[Piece]:
     InputError
         It is not FITS.
     """
-    try:
-        with fits.open(path, memmap=False, ignore_missing_simple=True) as hdus:
-            shapes = [
-                (number, tuple(hdu.shape))
-                for number, hdu in enumerate(hdus)
-                if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and len(hdu.shape) >= 2 and 0 not in hdu.shape
-            ]
-    except (OSError, ValueError, TypeError) as err:
-        raise InputError(f"{path}: expected a FITS file to train on, found one that cannot be read: {err}") from err
+    with _opened(path) as hdus:
+        shapes = [
+            (number, tuple(hdu.shape))
+            for number, hdu in enumerate(hdus)
+            if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU) and len(hdu.shape) >= 2 and 0 not in hdu.shape
+        ]
     for number, shape in shapes:
         rows, columns = cuts(shape[-2]), cuts(shape[-1])
         for plane in np.ndindex(shape[:-2]):
@@ -174,9 +177,21 @@ def _cut(piece: Piece) -> Image:
 @lru_cache(maxsize=1)
 def _plane(path: Path, hdu: int, plane: tuple[int, ...]) -> Image:
     """Return a plane in units of its noise; the pieces of one follow one another."""
+    with _opened(path) as hdus:
+        return normalise(np.asarray(hdus[hdu].section[plane] if plane else hdus[hdu].data, dtype=np.float64))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The HDUs of a file; what cannot be read is an InputError, what astropy would warn of is passed over."""
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as stream:
+        start = stream.read(300)
+    if start[8:9] != b"=":
+        raise InputError(f"{path}: expected a FITS file to train on, found {describe_bytes(start)}")
     try:
-        with fits.open(path, memmap=False, ignore_missing_simple=True) as hdus:
-            values = np.asarray(hdus[hdu].section[plane] if plane else hdus[hdu].data, dtype=np.float64)
-    except (OSError, ValueError, TypeError) as err:
-        raise InputError(f"{path}: expected an image, found one that cannot be read: {err}") from err
-    return normalise(values)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)
+            with fits.open(path, memmap=False, ignore_missing_simple=True) as hdus:
+                yield hdus
+    except (OSError, ValueError, TypeError, IndexError) as err:
+        raise InputError(f"{path}: expected images to train on, found what cannot be read: {err}") from err
