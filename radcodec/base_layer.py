@@ -1,7 +1,7 @@
 """Tiles normalised for the base layer and back (``docs/format.md`` 6.2 block 1, 9): the only caller of a model.
 
-Each plane has an offset (its median) and a scale (its noise), in stored units; a tile of several planes goes to the
-model stacked along y.
+Each plane has an offset (its median) and a scale (1.4826 times its median absolute deviation), in stored units; a tile
+of several planes goes to the model stacked along y.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from radcodec import model_store
 from radcodec.errors import CorruptError, ModelError
+from radcodec.noise import MAD_TO_SIGMA
 from radcodec.types import SampleType
 
 if TYPE_CHECKING:
@@ -70,13 +71,18 @@ def plan_normalisation(
 ) -> Normalisation:
     """Offset and scale of each plane of an image [P, H, W] whose noise is ``sigmas`` (0 where it has none).
 
-    A plane without noise gets its standard deviation as scale, a constant one or one without samples 1.
+    The scale is what models are trained with, 1.4826 times the median absolute deviation: more than the noise where
+    much of a plane is emission. Where that is 0 it is the noise, where there is none the standard deviation, and 1 for
+    a constant plane or one without samples.
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane, sigma in enumerate(sigmas):
         samples = _known(image[plane], None if special is None else special[plane])
         offset = float(np.median(samples)) if samples.size else 0.0
-        scale = sigma
+        with np.errstate(over="ignore", invalid="ignore"):
+            scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
+        if not scale > 0:
+            scale = sigma
         if not scale > 0:
             with np.errstate(over="ignore", invalid="ignore"):
                 scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0

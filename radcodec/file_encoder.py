@@ -65,6 +65,7 @@ class _Pieces(list[bytes | memoryview]):
 
 MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
 START_STEP = 2.0
+FAR = 1.25  # factor between steps from which a tile's transform is chosen anew
 SLOPES = (0.6, 4.0)  # least and greatest power of sizes that steps go with, as long as only one side is known
 AIM, CLOSE = 0.985, 0.965  # of a budget: what is aimed at, and what is near enough
 TURNS, LOOK_TURNS, RATE_TURNS = 10, 5, 4
@@ -173,22 +174,33 @@ def fill_budget(
 ) -> list[CodedImage] | None:
     """Images of ``add_base`` with all their streams at about the finest step at which they take ``budget`` bytes.
 
-    None where they take more at any step. Of many tiles a few are looked at first.
+    None where they take more at any step. Of many tiles a few are looked at first; choices are made anew where the step
+    is far from that of ``add_base``.
     """
     n_tiles = sum(len(image.masks) for image in coded)
     every = max(1, n_tiles // LOOK_TILES)
+
+    made_at = START_STEP
 
     def streams(step: float, some: bool) -> tuple[list[CodedImage], int]:
         images = []
         for image in coded:
             tiles = range(every // 2, len(image.masks), every) if some else None
-            images.append(add_stages(code_again(image, model, options, step, tiles), model, model.n_stages, options))
+            again = image if step == made_at and not some else code_again(image, model, options, step, tiles)
+            images.append(add_stages(again, model, model.n_stages, options))
         return images, sum(len(stream) for image in images for tile in image.base for stream in tile)
 
-    step, found = START_STEP, None
+    found = None
     if every > 1:
-        step, _ = _search_step(lambda step: streams(step, True), budget * LOOK_TILES // n_tiles, step, LOOK_TURNS)
-    step, found = _search_step(lambda step: streams(step, False), budget, step, TURNS)
+        share = budget * LOOK_TILES // n_tiles
+        step, _ = _search_step(lambda step: streams(step, True), share, START_STEP, LOOK_TURNS)
+    else:
+        step, found = _search_step(lambda step: streams(step, False), budget, START_STEP, TURNS)
+    far = not START_STEP / FAR <= step <= START_STEP * FAR
+    if far:
+        coded, made_at = [add_base(image, model, options, step) for image in coded], step
+    if far or every > 1:
+        found = _search_step(lambda step: streams(step, False), budget, step, TURNS)[1] or found
     return found
 
 

@@ -1,4 +1,4 @@
-"""The reference decoder's lapped models, written from docs/format.md 9.5 to 9.9 alone; as slow and simple as the rest.
+"""The reference decoder's lapped models, written from docs/format.md 9.5 to 9.10 alone; as slow and simple as the rest.
 
 Section numbers are those of docs/format.md. Pairs are kept in plain dictionaries by (a, b, k, j).
 """
@@ -26,7 +26,7 @@ class LappedTile:
         self.tensors, self.layers, self.stages = tensors, layers, stages
         need(len(head) >= 6, "header of a tile")
         self.code, self.S, self.g, self.P, self.o1, self.o2 = struct.unpack_from("<BBBBbb", head)
-        need(self.code <= 5 and 1 <= self.S <= 14 and self.P <= 24, "block code, last plane or planes")
+        need(self.code <= 6 and 1 <= self.S <= 14 and self.P <= 24, "block code, last plane or planes")
         need(-32 <= self.o1 <= 31 and -32 <= self.o2 <= 31, "offsets")
 
     def set_shape(self, height: int, width: int) -> None:
@@ -44,6 +44,8 @@ class LappedTile:
 
     def blocks(self, px: int) -> tuple[int, int]:
         """Number of blocks and samples of each."""
+        if self.code == 6:
+            return 1, 2 * math.ceil(px / 2)
         N = 16 << self.code
         nb = max(1, (2 * px + N) // (2 * N))
         return nb, 2 * math.ceil(px / (2 * nb))
@@ -178,12 +180,42 @@ class LappedTile:
         return out
 
     def units(self, done: int) -> Samples:
-        """q of every pixel [H, W] (9.9)."""
+        """q of every pixel [H, W] (9.9, 9.10)."""
+        if self.code == 6:
+            samples = inverse_wavelets(self.coefficients(done).reshape(self.n, self.m))
+            return np.clip((samples + 8) >> 4, -3071, 3071)[: self.H, : self.W]
         c = self.coefficients(done).reshape(self.A, self.n, -1)
         x = np.clip(inverse_lines(c), -(1 << 28), 1 << 28).reshape(self.A * self.n, self.B, self.m)
         x = inverse_lines(x.transpose(1, 2, 0))
         samples = x.reshape(self.B * self.m, -1).T
         return np.clip((samples + 8) >> 4, -3071, 3071)[: self.H, : self.W]
+
+
+def inverse_wavelets(c: Samples) -> Samples:
+    """Samples [n, m] of the coefficients of block code 6."""
+    areas = [c.shape]
+    for _ in range(min(max(math.floor(math.log2(min(c.shape))) - 3, 0), 6)):
+        areas.append((math.ceil(areas[-1][0] / 2), math.ceil(areas[-1][1] / 2)))
+    for height, width in reversed(areas[:-1]):
+        for y in range(height):
+            c[y, :width] = inverse_wavelet_line(c[y, :width].tolist())
+        for x in range(width):
+            c[:height, x] = inverse_wavelet_line(c[:height, x].tolist())
+    return c
+
+
+def inverse_wavelet_line(line: list[int]) -> list[int]:
+    def scaled(a: int, x: int) -> int:
+        return (a * x + (1 << 15)) >> 16
+
+    n_low = math.ceil(len(line) / 2)
+    s, d = [scaled(57007, x) for x in line[:n_low]], [scaled(75340, x) for x in line[n_low:]]
+    for a, b in ((29066, 57862), (-3472, -103949)):
+        for i in range(len(s)):
+            s[i] -= scaled(a, d[max(i - 1, 0)] + d[min(i, len(d) - 1)])
+        for i in range(len(d)):
+            d[i] -= scaled(b, s[i] + s[min(i + 1, len(s) - 1)])
+    return [(s, d)[i % 2][i // 2] for i in range(len(line))]
 
 
 def inverse_lines(c: Samples) -> Samples:

@@ -1,4 +1,4 @@
-"""The base layer of one tile by a lapped model: pixels to streams, and back (docs/format.md, 9.5 to 9.9).
+"""The base layer of one tile by a lapped model: pixels to streams, and back (docs/format.md, 9.5 to 9.10).
 
 ::
 
@@ -108,22 +108,32 @@ class LappedModel:
         last, gain, real = search.split_step(DEFAULT_STEP if step is None else step)
         shape = (values.shape[0], values.shape[1])
         if like is None:
-            code, steps = search.choose_blocks(companded, real)
+            tried = search.choose_blocks(companded, real)
         else:
-            code, steps = like.code, transform.analyse(companded, transform.geometry_of(shape, like.code), real)
-        g = transform.geometry_of(shape, code)
-        steps *= 1.0 / real
+            g = transform.geometry_of(shape, like.code)
+            tried = [(like.code, transform.analyse(companded, g, real))]
         weight = search.rate_weight(real)
-        sizes = search.quantise(steps, weight)
-        sizes = self._weigh(steps, sizes, last, g, weight)
+        best, least = None, np.inf
+        for code, steps in tried:
+            steps *= 1.0 / real
+            g = transform.geometry_of(shape, code)
+            sizes, errors, bits = self._weigh(steps, search.quantise(steps, weight), last, g, weight)
+            cost = errors * (search.WAVELET_ERROR if g.wavelet else 1.0) + weight * bits
+            if cost < least:
+                best, least = (code, steps, sizes), cost
+        assert best is not None
+        code, steps, sizes = best
         signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
         offsets = search.choose_offsets(steps, sizes)
         return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
 
     def _weigh(
         self, steps: F64, sizes: npt.NDArray[np.int32], last: int, g: transform.Geometry, weight: float
-    ) -> npt.NDArray[np.int32]:
-        """Magnitudes, one less wherever that makes squared error plus weighted bits smaller, contexts as they are."""
+    ) -> tuple[npt.NDArray[np.int32], float, float]:
+        """Magnitudes, one less wherever that makes squared error plus weighted bits smaller, contexts as they are.
+
+        And the sums of squared errors and of bits.
+        """
         walk = _Walk(self._network, _coder(self._cumulative), g)
         lower = np.maximum(sizes - 1, 0)
         ours, theirs = np.zeros(sizes.shape, np.float32), np.zeros(sizes.shape, np.float32)
@@ -137,8 +147,10 @@ class LappedModel:
         for after in range(count - 1, -1, -1):
             walk.plane(planes.COST, prices, last - after, after, sizes >> (after + 1), sizes >> after, sign)
         size = np.abs(steps)
-        less = (size - lower) ** 2 + weight * theirs < (size - sizes) ** 2 + weight * ours
-        return np.where((sizes > 0) & less, lower, sizes).astype(np.int32)
+        less = (sizes > 0) & ((size - lower) ** 2 + weight * theirs < (size - sizes) ** 2 + weight * ours)
+        chosen = np.where(less, lower, sizes).astype(np.int32)
+        size -= chosen
+        return chosen, float(np.vdot(size, size)), float(np.where(less, theirs, ours).sum(dtype=np.float64))
 
     def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
         """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
@@ -334,7 +346,7 @@ def _read_header(stream: bytes) -> tuple[int, ...]:
         raise CorruptError(f"base layer: expected {HEADER.size} bytes before the first stage, found {len(stream)}")
     code, last, gain, count, *offsets = HEADER.unpack_from(stream)
     if (
-        code >= len(transform.NOMINAL)
+        code > transform.WAVELET
         or not 1 <= last <= search.MAX_LAST
         or count > MAX_PLANES
         or not all(-OFFSET_LIMIT <= o < OFFSET_LIMIT for o in offsets)

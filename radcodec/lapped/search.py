@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.lapped.transform import NOMINAL, analyse, geometry_of
+from radcodec.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
 
 F64 = npt.NDArray[np.float64]
 
@@ -15,6 +15,8 @@ OFFSET_UNIT = 64
 KNEE = 0.7  # of steps, from which a coefficient costs bits
 COARSE_RATE, FINE_RATE = 0.2, 0.12  # squared steps a bit
 START_CODE = 4
+WAVELET_SHARE = 1.2
+WAVELET_ERROR = 1.1  # squared error of an image over that of its coefficients, which are not quite orthonormal
 LOOK_SIDE = 512  # of the part of a tile that its block length is chosen by
 
 
@@ -31,11 +33,20 @@ def rate_weight(step: float) -> float:
     return FINE_RATE + (COARSE_RATE - FINE_RATE) * share
 
 
-def choose_blocks(companded: F64, step: float) -> tuple[int, F64]:
-    """Block code whose coefficients promise the fewest bits, and what ``analyse`` gives with it.
+def promised_bits(coefficients: F64, step: float) -> float:
+    """The sum of log2(1 + (c / 0.7 D)^2)."""
+    scaled = coefficients * (1.0 / (KNEE * step))
+    scaled *= scaled
+    scaled += 1.0
+    return float(np.log2(scaled, out=scaled).sum())
 
-    Bits count as the sum of log2(1 + (c / 0.7 D)^2). Lengths are tried from START_CODE upwards, or downwards where
-    longer blocks are no better, as long as there is a gain. Of a large tile the middle decides.
+
+def choose_blocks(companded: F64, step: float) -> list[tuple[int, F64]]:
+    """Block code whose coefficients promise the fewest bits, and what ``analyse`` gives with it; then perhaps wavelets.
+
+    Lengths are tried from START_CODE upwards, or downwards where longer blocks are no better, as long as there is a
+    gain. Of a large tile the middle decides. Wavelets are kept where they promise at most WAVELET_SHARE times the bits:
+    what they gain is in the contexts.
     """
     middle = tuple(slice(max(0, n - LOOK_SIDE) // 2, max(0, n - LOOK_SIDE) // 2 + LOOK_SIDE) for n in companded.shape)
     part = np.ascontiguousarray(companded[middle])
@@ -47,17 +58,18 @@ def choose_blocks(companded: F64, step: float) -> tuple[int, F64]:
         if g == blocks:
             continue
         blocks, c = g, analyse(part, g, step)
-        scaled = c * (1.0 / (KNEE * step))
-        scaled *= scaled
-        scaled += 1.0
-        bits = float(np.log2(scaled, out=scaled).sum())
+        bits = promised_bits(c, step)
         if bits < least:
             best, least, found = code, bits, c
         elif code < START_CODE:
             break
+    shape = (companded.shape[0], companded.shape[1])
     if part.shape != companded.shape:
-        found = analyse(companded, geometry_of((companded.shape[0], companded.shape[1]), best), step)
-    return best, found
+        found = analyse(companded, geometry_of(shape, best), step)
+    wavelets = analyse(companded, geometry_of(shape, WAVELET), step)
+    if promised_bits(wavelets, step) * part.size <= WAVELET_SHARE * least * companded.size:
+        return [(best, found), (WAVELET, wavelets)]
+    return [(best, found)]
 
 
 def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:

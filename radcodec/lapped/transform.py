@@ -13,9 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.lapped import wavelet
+
 F64 = npt.NDArray[np.float64]
 
 NOMINAL = (16, 32, 64, 128, 256, 512)
+WAVELET = len(NOMINAL)  # block code of one block that is transformed otherwise
 ONE = 2.0**15  # of matrix elements
 UNIT = 2.0**10  # of samples and coefficients, a companded unit
 LIMIT = 2.0**28  # of samples between the axes
@@ -25,16 +28,19 @@ EXTENSIONS = 2  # times that what is beyond the image is made sparse
 
 
 class Geometry(NamedTuple):
-    """Blocks of a tile: rows and columns of blocks, and samples to a side of each."""
+    """Blocks of a tile: rows and columns of blocks, and samples to a side of each; or one block of wavelets."""
 
     rows: int
     columns: int
     height: int
     width: int
+    wavelet: bool = False
 
 
 def geometry_of(shape: tuple[int, int], code: int) -> Geometry:
-    """Blocks that cover an image [h, w] at the nominal length of a block code."""
+    """Blocks that cover an image [h, w] at the nominal length of a block code, or one block for wavelets."""
+    if code == WAVELET:
+        return Geometry(1, 1, 2 * -(-shape[0] // 2), 2 * -(-shape[1] // 2), wavelet=True)
     nominal = NOMINAL[code]
     blocks = [max(1, (2 * n + nominal) // (2 * nominal)) for n in shape]
     sides = [2 * -(-n // (2 * nb)) for n, nb in zip(shape, blocks, strict=True)]
@@ -126,6 +132,8 @@ def _forward_lines(x: F64) -> F64:
 
 def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
     """Samples [rows * height, columns * width] of coefficients [rows, columns, height, width], units of 2^-10."""
+    if g.wavelet:
+        return wavelet.inverse(coefficients[0, 0])
     used: npt.NDArray[np.bool_] = np.asarray(coefficients.any(axis=(0, 1)))
     height, width = (int(np.flatnonzero(used.any(axis=axis))[-1:].sum()) + 1 for axis in (1, 0))
     x = coefficients[:, :, :height, :width].transpose(0, 2, 1, 3).astype(np.float64, order="C")
@@ -137,7 +145,12 @@ def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.
 
 
 def forward(samples: F64, g: Geometry) -> F64:
-    """Coefficients [rows, columns, height, width] of samples [rows * height, columns * width], integers in 2^-10."""
+    """Coefficients [rows, columns, height, width] of samples [rows * height, columns * width], integers in 2^-10.
+
+    Those of wavelets are no integers.
+    """
+    if g.wavelet:
+        return wavelet.forward(samples)[None, None]
     x = _forward_lines(samples.reshape(g.rows, g.height, g.columns * g.width))
     x = x.reshape(g.rows * g.height, g.columns, g.width)
     x = _forward_lines(np.ascontiguousarray(x.transpose(1, 2, 0)))
@@ -155,7 +168,7 @@ def analyse(companded: F64, g: Geometry, step: float) -> F64:
     extra = ((0, g.rows * g.height - h), (0, g.columns * g.width - w))
     if any(after for _, after in extra):
         samples = np.pad(samples, extra, mode="symmetric")
-        for turn in range(EXTENSIONS):
+        for turn in range(0 if g.wavelet else EXTENSIONS):
             c = forward(samples, g)
             kept = np.where(np.abs(c) > step * UNIT * (1.6 - turn / EXTENSIONS), c, 0.0).astype(np.int64)
             again = inverse(kept, g).astype(np.float64)

@@ -168,13 +168,14 @@ def test_rounding_to_types() -> None:
 
 
 def test_normalisation_is_sound_for_any_plane() -> None:
-    """Constant and empty planes get a scale of 1, and what is packed is read back or rejected."""
-    image = np.stack([np.full((4, 4), 5.0), np.arange(16.0).reshape(4, 4), np.full((4, 4), np.nan)])
-    pairs = plan_normalisation(image, np.isnan(image), [0.0, 2.0, 0.0])
-    assert pairs.tolist() == [[5.0, 1.0], [7.5, 2.0], [0.0, 1.0]]
-    assert (unpack_normalisation(pack_normalisation(pairs), 3) == pairs).all()
+    """The scale is 1.4826 MAD, else the noise, else 1; what is packed is read back or rejected."""
+    ramp, mostly_zero = np.arange(16.0).reshape(4, 4), np.eye(4)
+    image = np.stack([np.full((4, 4), 5.0), ramp, mostly_zero, np.full((4, 4), np.nan)])
+    pairs = plan_normalisation(image, np.isnan(image), [0.0, 2.0, 0.5, 0.0])
+    assert pairs.tolist() == [[5.0, 1.0], [7.5, 4 * 1.4826], [0.0, 0.5], [0.0, 1.0]]
+    assert (unpack_normalisation(pack_normalisation(pairs), 4) == pairs).all()
     with pytest.raises(radcodec.CorruptError, match="scales above 0"):
-        unpack_normalisation(pack_normalisation(pairs * 0), 3)
+        unpack_normalisation(pack_normalisation(pairs * 0), 4)
     with pytest.raises(radcodec.CorruptError, match="32 bytes"):
         unpack_normalisation(bytes(31), 2)
 

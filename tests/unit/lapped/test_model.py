@@ -16,6 +16,7 @@ from radcodec.errors import CorruptError, InputError, ModelMismatchError
 from radcodec.lapped import model as module
 from radcodec.lapped import planes, transform
 from radcodec.lapped.model import LappedCodes, LappedModel, known_answer, load_bytes
+from radcodec.lapped.transform import WAVELET
 from radcodec.lapped.weights import is_lapped, pack_model, unpack_model
 
 SHAPES = [(1, 1), (1, 5), (17, 300), (33, 64), (130, 130)]
@@ -116,7 +117,7 @@ def test_damage_is_seen(model: LappedModel) -> None:
         model.decode_tile([streams[0], streams[1][:-4]], (40, 40), 0.0, 1.0)
     with pytest.raises(CorruptError, match="expected at most"):
         model.decode_tile([streams[0] + bytes(100000)], (40, 40), 0.0, 1.0)
-    for place, value in ((0, 6), (1, 0), (1, 15), (3, 25), (4, 99)):
+    for place, value in ((0, 7), (1, 0), (1, 15), (3, 25), (4, 99)):
         head = bytearray(streams[0])
         head[place] = value
         with pytest.raises(CorruptError, match="out of range"):
@@ -173,3 +174,14 @@ def test_codes_are_of_their_step(model: LappedModel) -> None:
     for step in (0.02, 0.35, 1.0, 3.3, 127.0):
         codes: LappedCodes = model.encode_tile(image((8, 8)), 0.0, 1.0, step=step)
         assert (256 + codes.gain) * 2.0**-codes.last == pytest.approx(step, rel=0.0025)
+
+
+def test_edges_take_wavelets_and_noise_takes_blocks(model: LappedModel) -> None:
+    """The transform is chosen by what a tile is: bright discs on a quiet sky, or nothing but a beam's noise."""
+    rng = np.random.default_rng(8)
+    y, x = np.indices((200, 200))
+    discs = sum(np.where(np.hypot(y - a, x - b) < r, 60.0, 0.0) for a, b, r in ((50, 60, 30), (140, 130, 45)))
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(200), np.fft.fftfreq(200)))
+    noise = np.fft.ifft2(np.fft.fft2(rng.normal(size=(200, 200))) * (abs(frequency - 0.1) < 0.01)).real
+    assert model.encode_tile(discs + rng.normal(size=(200, 200)), 0.0, 1.0, step=4.0).code == WAVELET
+    assert model.encode_tile(noise / noise.std(), 0.0, 1.0, step=1.0).code < WAVELET

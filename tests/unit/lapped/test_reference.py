@@ -11,7 +11,15 @@ from radcodec.lapped.model import LappedCodes, LappedModel
 
 
 @pytest.mark.parametrize(
-    ("shape", "code", "size", "last"), [((21, 38), 0, 2.0, 8), ((9, 70), 1, 90.0, 3), ((3, 4), 5, 1.0, 14)]
+    ("shape", "code", "size", "last"),
+    [
+        ((21, 38), 0, 2.0, 8),
+        ((9, 70), 1, 90.0, 3),
+        ((3, 4), 5, 1.0, 14),
+        ((21, 38), 6, 2.0, 8),
+        ((73, 66), 6, 40.0, 4),
+        ((5, 40), 6, 3.0, 9),
+    ],
 )
 def test_reference_reads_streams(model: LappedModel, shape: tuple[int, int], code: int, size: float, last: int) -> None:
     """Both give the same pixels, from all stages and from the first few."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radcodec.lapped import transform
+from radcodec.lapped import transform, wavelet
 from radcodec.lapped.transform import Geometry, cosine, forward, geometry_of, inverse, matrix
 
 
@@ -67,3 +67,34 @@ def test_analysis_leaves_little_beyond_the_image() -> None:
     g = geometry_of((17, 33), 0)
     coefficients = transform.analyse(np.full((17, 33), 2.0), g, 0.5)
     assert np.sqrt((coefficients**2).sum() / coefficients.size) < 2.2
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (64, 98), (2, 2), (16, 16), (18, 600), (258, 512)])
+def test_wavelets_undo_themselves(shape: tuple[int, int]) -> None:
+    """Coefficients rounded to 2^-10 give the image back within 0.01, and have about its energy."""
+    samples = np.rint(np.random.default_rng(4).normal(size=shape) * 1024)
+    coefficients = wavelet.forward(samples)
+    assert np.abs(wavelet.inverse(np.rint(coefficients).astype(np.int64)) - samples).max() < 0.01 * 1024
+    assert (coefficients**2).sum() == pytest.approx((samples**2).sum(), rel=0.12)
+
+
+def test_wavelet_of_a_constant() -> None:
+    """The high bands of a constant are 0, and of a straight line too but at its ends: the wavelet has four moments."""
+    line = wavelet.forward(np.broadcast_to(np.arange(64.0)[:, None], (64, 64)).copy())
+    assert np.abs(line[34:62, :32]).max() < 1e-2  # numbers of 2^-16 are no exact ones
+    assert np.abs(line[:, 32:]).max() < 1e-2
+    assert np.abs(wavelet.forward(np.full((64, 64), 5.0))[8:]).max() < 1e-2
+
+
+def test_wavelet_levels() -> None:
+    """Sides are halved as long as at least eight samples are left, six times at most."""
+    assert [wavelet.n_levels(n, 4096) for n in (2, 8, 15, 16, 31, 32, 300, 512, 2048)] == [0, 0, 0, 1, 1, 2, 5, 6, 6]
+
+
+def test_wavelet_norms() -> None:
+    """A coefficient of any band is an image of energy 1 within a sixth: one step serves them all."""
+    for level, row, column in ((1, 0, 1), (1, 1, 1), (2, 1, 0), (3, 1, 1), (4, 0, 1), (6, 0, 0), (6, 1, 1)):
+        side = 512 >> level
+        coefficients = np.zeros((512, 512), np.int64)
+        coefficients[row * side + side // 2, column * side + side // 2] = 1 << 20
+        assert (wavelet.inverse(coefficients) ** 2.0).sum() / 2.0**40 == pytest.approx(1.0, abs=0.19)
