@@ -93,8 +93,8 @@ def start_from(network: Vae | Ae, model: str) -> None:
         level = torch.from_numpy(known.bias.astype(np.float32)) - 2.0 ** (layer.shift - 1)
         layer.bias.copy_(level / (LATENT_UNIT * 2.0**layer.shift))
     if isinstance(network, Vae):
-        network.log_gain -= GAIN_SHIFT
-        network.log_inverse += GAIN_SHIFT
+        network.log_gain.sub_(GAIN_SHIFT)
+        network.log_inverse.add_(GAIN_SHIFT)
 
 
 class Trainer:

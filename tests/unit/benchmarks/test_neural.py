@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).resolve().parents[3]))
 from benchmarks.neural import coding, lossless, train
 from benchmarks.neural.networks import Ae, Vae, gaussian_bits, level_lambda, load_network, multiply_accumulates
 from benchmarks.rivals.neural import NeuralAe, NeuralVae
+from radcodec.model_store import load_model
 
 RIVALS = [NeuralVae(), NeuralAe()]
 
@@ -150,6 +151,17 @@ def test_float_residual_costs_what_theory_says() -> None:
     stream = lossless.encode_floats(samples, np.full(samples.shape, 1.5), 0.04 / 256)
     theory = np.log2(0.04 * np.sqrt(2 * np.pi * np.e)) + 23
     assert theory - 0.05 <= 8 * len(stream) / samples.size < theory + 0.25
+
+
+def test_a_network_may_start_as_the_vq_vae() -> None:
+    """Its decoder then exports the very integers of general-v0, and its encoder has that model's weights."""
+    net, arrays = Ae(), load_model("general-v0").arrays  # type: ignore[attr-defined]
+    train.start_from(net, "general-v0")
+    for name, layer in net.decoder.named_layers().items():
+        assert np.array_equal(layer.export().weight, arrays.layers[name].weight)
+        assert np.array_equal(layer.export().bias, arrays.layers[name].bias)
+    for name, tensor in net.encoder.tensors().items():
+        assert np.array_equal(tensor.detach().numpy(), arrays.encoder[name])
 
 
 @pytest.mark.parametrize("network", [Vae, Ae], ids=lambda network: network.name)
