@@ -130,31 +130,29 @@ def _rank(bits: dict[str, dict[str, dict[str, float]]], codec: str, place: str) 
     return codec != OURS, -len(values), sum(values)
 
 
-def defaults_table(results: Results) -> Table | None:
-    """What archive tools do when they are called without options: means over the files of each set."""
+def defaults_tables(results: Results) -> list[Table]:
+    """What archive tools do when they are called without options: for each set, means over its files."""
     rows = [row for row in results.rows("defaults") if row["status"] == "ok"]
-    if not rows:
-        return None
-    lines = []
-    for (chosen, codec), some in grouped(rows, "set", "codec").items():
-        worst = max(float(row["max_error_sigma"]) for row in some)
-        values = [statistics.mean(float(row[name]) for row in some) for name in ("bits_per_pixel", "rmse_sigma")]
-        ratios = [float(row["rms_ratio"]) for row in some]
-        errors = f"{worst:.4f}" if worst else "0"
-        lines.append([
-            chosen, codec, str(len(some)), f"{values[0]:.3f}", errors, f"{values[1]:.4f}" if worst else "0",
-            f"{min(ratios):.4f} to {max(ratios):.4f}",
-        ])  # fmt: skip
-    header = ["set", "called without options", "files", "bits a pixel", "largest error", "RMSE", "noise after / before"]
     absent = results.missing("defaults")
-    notes = [
-        *([f"Not installed: {', '.join(sorted(absent))}."] if absent else []),
-        "Whole files, header and padding included. Errors in units of sigma = 1.4826 MAD of the file: the largest of "
-        "all files, and the mean RMSE. Nothing here is at an equal bound, but the last line: radcodec asked for the "
-        "largest error that fpack made in the same file.",
-        from_files(results.sources(rows)),
-    ]
-    return Table(title="Archive tools at their defaults", header=header, rows=lines, notes=notes, text_columns=2)
+    notes = [f"Not installed: {', '.join(sorted(absent))}."] if absent else []
+    header = ["called without options", "bits a pixel", "largest error", "RMSE", "noise after / before"]
+    tables = []
+    for (chosen,), of_set in grouped(rows, "set").items():
+        lines = []
+        for (codec,), some in grouped(of_set, "codec").items():
+            worst = max(float(row["max_error_sigma"]) for row in some)
+            bits, rmse = (
+                statistics.mean(float(row[name]) for row in some) for name in ("bits_per_pixel", "rmse_sigma")
+            )
+            ratios = [float(row["rms_ratio"]) for row in some]
+            errors = [f"{worst:.4f}", f"{rmse:.4f}"] if worst else ["0", "0"]
+            lines.append([codec, f"{bits:.3f}", *errors, f"{min(ratios):.4f} to {max(ratios):.4f}"])
+        n_files = len({row["file"] for row in of_set})
+        title = f"Archive tools at their defaults, {chosen}, {n_files} files"
+        tables.append(
+            Table(title=title, header=header, rows=lines, notes=[*notes, from_files(results.sources(of_set))])
+        )
+    return tables
 
 
 def ladder_curves(results: Results, place: str) -> dict[str, list[tuple[float, float]]]:
