@@ -35,9 +35,10 @@ COLUMNS = (
     "model", "rate", "way", "base_bits", "bits_per_pixel", "plain_bits_per_pixel",
 )  # fmt: skip
 KEY = ("file", "hdu", "model", "rate")
-RATES = {"general-v0": (0.05, 0.5), "lapped-v1": (0.05, 0.2, 0.5, 1.0)}
+RATES = {"general-v0": (0.05, 0.5), "lapped-v1": (0.05, 0.2, 0.5, 1.0, 1.5, 2.0)}
 PAIRS = [(model, rate) for model, rates in RATES.items() for rate in rates]
-DIVISORS, FINE = (8.0, 2.0), 4096.0
+FINE = 4096.0
+DIVISORS = {"difference": (8.0, 2.0), "taps": (8.0, FINE)}  # of the noise, by way: the largest errors
 SIDE = 300
 RADIUS, REACH = 6, 2  # of the window on the image, and of the square on the base
 TURNS, WEIGHT_SIDE, LEAST_WEIGHT = 3, 7, 1e-3
@@ -105,8 +106,8 @@ def base_part(base: F64, c: F64, g: F64) -> F64:
 
 
 def bits(samples: Samples, max_error: float | None) -> float:
-    """Bits of the whole stream of an array."""
-    return 8.0 * len(Radcodec(verify=False).encode(samples, max_error=max_error))
+    """Bits of the whole stream of an array; that it keeps the bound is verified."""
+    return 8.0 * len(Radcodec().encode(samples, max_error=max_error))
 
 
 def left_over(image: F64, base: F64, noise: float) -> dict[str, tuple[F64, float]]:
@@ -121,8 +122,7 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
     import radcodec
 
     image, noise, size = samples.astype(np.float64), sigma(samples), samples.size
-    bounds = [(f"sigma/{divisor:g}", noise / divisor) for divisor in (*DIVISORS, FINE)]
-    plain = {name: bits(samples, error) for name, error in bounds}
+    plain = {d: bits(samples, noise / d) for d in sorted({d for some in DIVISORS.values() for d in some})}
     lossless = 8.0 * len(radcodec.encode(samples, threads=1, verify=False))
     for model, rate in sorted(rates):
         try:
@@ -133,12 +133,12 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
             base_bits = 8.0 * (BESIDE_BYTES + sum(p["bytes"] for p in file.info.layers if p["name"] == "base"))
         ways = left_over(image, radcodec.decode(stream, threads=1).astype(np.float64), noise)
         for way, (left, known) in ways.items():
-            for name, error in bounds if way == "taps" else bounds[:-1]:
-                total, alone = base_bits + known + bits(left, error), plain[name]
-                if name == bounds[-1][0]:
-                    name, total, alone = "lossless", lossless + total - alone, lossless
+            for divisor in DIVISORS[way]:
+                total, alone = base_bits + known + bits(left, noise / divisor), plain[divisor]
+                if divisor == FINE:
+                    total, alone = lossless + total - alone, lossless
                 yield {
-                    "bound": name, "model": model, "rate": f"{rate:g}", "way": way,
+                    "bound": "lossless" if divisor == FINE else f"sigma/{divisor:g}", "model": model, "rate": f"{rate:g}", "way": way,
                     "base_bits": f"{base_bits / size:.5f}", "bits_per_pixel": f"{total / size:.5f}",
                     "plain_bits_per_pixel": f"{alone / size:.5f}",
                 }  # fmt: skip

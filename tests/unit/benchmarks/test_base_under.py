@@ -72,8 +72,7 @@ def test_rows_count_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_under, "bits", lambda samples, error: 6400.0 * (3 if samples.dtype == np.float32 else 1))
     rows = list(base_under.image_rows(image, {("lapped-v1", 1.0)}))
     assert {(row["bound"], row["way"]) for row in rows} == {
-        ("sigma/8", "difference"), ("sigma/2", "difference"), ("sigma/8", "taps"), ("sigma/2", "taps"),
-        ("lossless", "taps"),
+        ("sigma/8", "difference"), ("sigma/2", "difference"), ("sigma/8", "taps"), ("lossless", "taps"),
     }  # fmt: skip
     base = float(str(rows[0]["base_bits"]))
     assert 8 * base_under.BESIDE_BYTES / 6400 < base <= 1
