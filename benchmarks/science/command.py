@@ -25,6 +25,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "--set", dest="sets", action="append", help=f"may be repeated (default: {', '.join(sets)})"
         )
         command.add_argument("--rivals", help="names with commas between them (default: all)")
+        command.add_argument(
+            "--compare", action="append", choices=["exact", "bound", "size"], help="may be repeated (default: all)"
+        )
         command.add_argument("--limit", type=int, help="at most so many images of a set")
         command.add_argument("--commit", help="what to write instead of the commit of this tree")
         command.add_argument("--out", type=Path, help=f"default: DATE_MACHINE_COMMIT_{name}.csv in benchmarks/results")
@@ -35,6 +38,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Lines on the rows that one of the two added to ``out``."""
     from benchmarks.science.coders import coder_makers, make_coders
+    from benchmarks.science.jobs import COMPARISONS
     from benchmarks.science.run import run_science, run_stack
 
     if options.command == "stack" and options.figures:
@@ -51,5 +55,8 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
     science = options.command == "science"
     run = run_science if science else run_stack
     sets = options.sets or list(SCIENCE_SETS if science else STACK_SETS)
-    n_rows = run(coders, data=options.data, sets=sets, limit=options.limit, out=out, commit=commit)
+    n_rows = run(
+        coders, data=options.data, sets=sets, limit=options.limit, out=out, commit=commit,
+        comparisons=options.compare or COMPARISONS,
+    )  # fmt: skip
     return [f"{n_rows} rows added to {out}"]

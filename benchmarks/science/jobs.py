@@ -15,7 +15,7 @@ from benchmarks.science.coders import Coded, Coder, at_size
 
 DIVISORS = (1.0, 2.0, 4.0, 8.0, 16.0)
 SIZES = (0.1, 0.25, 0.5, 1.0)
-EXACT, BOUND, SIZE = "exact", "bound", "size"
+EXACT, BOUND, SIZE = COMPARISONS = "exact", "bound", "size"
 COMMON = (
     "machine", "commit", "track", "set", "files", "data_sha256", "pixels", "codec", "codec_version", "variant",
     "setting", "comparison", "level", "status", "knob", "quality", "bits_per_pixel", "max_error_sigma",
@@ -52,14 +52,14 @@ class Job:
         return coded
 
 
-def all_jobs(coders: Iterable[Coder]) -> Iterator[Job]:
-    """The control, then every coder at every level that it has."""
+def all_jobs(coders: Iterable[Coder], comparisons: Sequence[str] = COMPARISONS) -> Iterator[Job]:
+    """The control, then every coder at every level that it has, of the comparisons that are wanted."""
     for coder in coders:
-        if not coder.knob:
+        if not coder.knob and EXACT in comparisons:
             yield Job(coder=coder, comparison=EXACT, level=0)
-        if coder.bounded:
+        if coder.bounded and BOUND in comparisons:
             yield from (Job(coder=coder, comparison=BOUND, level=divisor) for divisor in DIVISORS)
-        if coder.sized:
+        if coder.sized and SIZE in comparisons:
             yield from (Job(coder=coder, comparison=SIZE, level=bits) for bits in SIZES)
 
 

@@ -15,7 +15,7 @@ from benchmarks.rows import append_row, rows_done
 from benchmarks.science import stacking
 from benchmarks.science.beams import FALLBACK, Beam, beam_of
 from benchmarks.science.coders import Coder
-from benchmarks.science.jobs import COMMON, KEY, all_jobs, code_all, job_cells, place_cells
+from benchmarks.science.jobs import COMMON, COMPARISONS, KEY, Job, all_jobs, code_all, job_cells, place_cells
 from benchmarks.science.moments import moment_figures, physical
 from benchmarks.science.noise import noise_figures
 from benchmarks.science.scenes import AMPLITUDES, Scene, real_scenes, simulated_scenes, source_fields
@@ -123,7 +123,14 @@ def cube_check(found: Sequence[Image], folder: Path) -> Callable[[Sequence[Array
 
 
 def run_science(
-    coders: Sequence[Coder], *, data: Path, sets: Sequence[str], limit: int | None, out: Path, commit: str
+    coders: Sequence[Coder],
+    *,
+    data: Path,
+    sets: Sequence[str],
+    limit: int | None,
+    out: Path,
+    commit: str,
+    comparisons: Sequence[str] = COMPARISONS,
 ) -> int:
     """Number of rows added to ``out``: for every set, coder and level those of all checks."""
     n_rows = 0
@@ -149,17 +156,17 @@ def run_science(
                 for (metric, name), figure in check(decoded).items()
             ]  # fmt: skip
 
-        n_rows += run_jobs(coders, chosen, samples, place, rows, out, SCIENCE_COLUMNS)
+        n_rows += run_jobs(all_jobs(coders, comparisons), chosen, samples, place, rows, out, SCIENCE_COLUMNS)
     return n_rows
 
 
 def run_jobs(
-    coders: Sequence[Coder], chosen: str, samples: Sequence[Array], place: dict[str, object],
+    jobs: Iterable[Job], chosen: str, samples: Sequence[Array], place: dict[str, object],
     rows: Callable[[Sequence[Array]], list[dict[str, object]]], out: Path, columns: Sequence[str],
 ) -> int:  # fmt: skip
     """Number of rows added: those of each job that ``out`` does not hold, or one that says why there are none."""
     done, n_rows = rows_done(out, KEY), 0
-    for job in all_jobs(coders):
+    for job in jobs:
         if job.key(chosen) in done:
             continue
         coded, status = code_all(job, samples)
@@ -171,7 +178,14 @@ def run_jobs(
 
 
 def run_stack(
-    coders: Sequence[Coder], *, data: Path, sets: Sequence[str], limit: int | None, out: Path, commit: str
+    coders: Sequence[Coder],
+    *,
+    data: Path,
+    sets: Sequence[str],
+    limit: int | None,
+    out: Path,
+    commit: str,
+    comparisons: Sequence[str] = COMPARISONS,
 ) -> int:
     """Number of rows added to ``out``: for every set, coder, level and amplitude, by number of cut-outs."""
     n_rows = 0
@@ -187,7 +201,7 @@ def run_stack(
         ) -> list[dict[str, object]]:
             return stack_rows(stacking.stacks(scenes, decoded), plain)
 
-        n_rows += run_jobs(coders, chosen, samples, place, rows, out, STACK_COLUMNS)
+        n_rows += run_jobs(all_jobs(coders, comparisons), chosen, samples, place, rows, out, STACK_COLUMNS)
     return n_rows
 
 
