@@ -189,7 +189,7 @@ def card_text(result: FineTuned, data: Path) -> str:
         "",
         "## Figures",
         "",
-        f"Bits a pixel at equal error on {result.compared_images} held-out images ({result.compared_pixels / 1e6:.2f} "
+        f"Bits a pixel at equal error on {result.compared_images} held-out images ({result.compared_pixels / 1e6:.3g} "
         "Mpix): real streams; RMSE in the companded domain, where 1 is about the noise. The last row is the geometric "
         "mean.",
         "",
@@ -206,4 +206,4 @@ def card_text(result: FineTuned, data: Path) -> str:
 
 def _count_text(number: Count) -> str:
     """Return a count in words."""
-    return f"{number.images} images of {number.files} files, {number.pixels / 1e6:.2f} Mpix"
+    return f"{number.images} images of {number.files} files, {number.pixels / 1e6:.3g} Mpix"

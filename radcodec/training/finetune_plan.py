@@ -39,11 +39,12 @@ ROUND_RATES = (0.002, 0.002)
 ROUND_SHARES = (0.35, 0.65)
 ROUND_STEPS = (300, 6000)
 #: Of a convolutional model: learning rates, as shares of those it was trained with; the fewest steps; most images held;
-#: simulated images among the crops, so that few images are not learned by heart.
+#: simulated images among the crops, so that few images are not learned by heart, and how many of them are held.
 RATE_SHARE, PRIOR_RATE_SHARE = 0.25, 0.5
 LEAST_STEPS = 20
 MOST_IMAGES = 400
 SIMULATED_SHARE = 0.25
+POOL = 50
 #: Images and steps that times are taken on.
 TRIED_IMAGES, TRIED_STEPS = 3, 12
 
@@ -127,7 +128,7 @@ def _plan_convolutional(raw: dict[str, Any], kept: Sequence[Item], seconds: floa
     if crop < alignment:
         raise InputError(f"expected images of at least {alignment} pixels a side, found most to be smaller")
     raw["data"] |= {
-        "validation": "", "crop_px": crop, "images": MOST_IMAGES, "simulated_share": SIMULATED_SHARE
+        "validation": "", "crop_px": crop, "images": MOST_IMAGES, "simulated_share": SIMULATED_SHARE, "pool": POOL
     }  # fmt: skip
     fit["learning_rate"] *= RATE_SHARE
     fit["prior_learning_rate"] *= PRIOR_RATE_SHARE
