@@ -75,7 +75,8 @@ def lossy_table(results: Results, model: str) -> Table | None:
         return None
     letters, lines = Letters(), []
     others = sorted({codec for codec, _ in curves} - {OURS, rd.BOUND})
-    marks = {c: letters.of(results.sources([row for row in rows if row["codec"] == c])) for c in (OURS, *others)}
+    used = [row for row in rows if row["codec"] != OURS or row["variant"] == model]
+    marks = {c: letters.of(results.sources([row for row in used if row["codec"] == c])) for c in (OURS, *others)}
     for rate in rd.RATES:
         errors = {image: error for image, curve in curves[OURS, model].items() if (error := curve.error_at(rate))}
         if not errors:

@@ -232,14 +232,16 @@ def test_check_sees_a_changed_number(tmp_path: Path) -> None:
     for name in documents.DOCUMENTS:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    documents.fill_documents(tmp_path)
-    assert documents.stale(tmp_path, with_page=False) == []
+    rows = tmp_path / "rows"
+    shutil.copytree(documents.RESULTS, rows)
+    documents.fill_documents(tmp_path, rows)
+    assert documents.stale(tmp_path, rows, with_page=False) == []
     before, inside, after = documents.parts_of(tmp_path / "README.md")
     changed = re.sub(r"\d\.\d\d", lambda found: f"9{found[0]}", inside, count=1)
     assert changed != inside
     documents.fill_page(tmp_path / "README.md", changed)
-    assert documents.stale(tmp_path, with_page=False) == ["README.md"]
-    assert documents.fill_documents(tmp_path) == ["README.md"]
+    assert documents.stale(tmp_path, rows, with_page=False) == ["README.md"]
+    assert documents.fill_documents(tmp_path, rows) == ["README.md"]
     assert documents.parts_of(tmp_path / "README.md") == (before, inside, after)
 
 
