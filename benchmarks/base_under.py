@@ -139,8 +139,8 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
                     total, alone = lossless + total - alone, lossless
                 yield {
                     "bound": "lossless" if divisor == FINE else f"sigma/{divisor:g}", "model": model,
-                    "rate": f"{rate:g}", "way": way, "base_bits": f"{base_bits / size:.5f}", "bits_per_pixel": f"{total / size:.5f}",
-                    "plain_bits_per_pixel": f"{alone / size:.5f}",
+                    "rate": f"{rate:g}", "way": way, "base_bits": f"{base_bits / size:.5f}",
+                    "bits_per_pixel": f"{total / size:.5f}", "plain_bits_per_pixel": f"{alone / size:.5f}",
                 }  # fmt: skip
 
 
