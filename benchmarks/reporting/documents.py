@@ -11,6 +11,7 @@ from benchmarks.reporting.page import fingerprint, page
 from benchmarks.reporting.readme import readme
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.sections import default_model, sections
+from benchmarks.science.page import science_report
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -29,6 +30,7 @@ DOCUMENTS: dict[str, Callable[[Results], str]] = {
     "README.md": lambda results: readme(results, default_model()),
     "docs/benchmarks.md": full_report,
     "docs/detail.md": detail_report,
+    "docs/science.md": science_report,
     "docs/codes.md": codes_report,
     "docs/previews.md": previews_report,
 }
