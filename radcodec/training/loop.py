@@ -112,6 +112,7 @@ class Trainer:
             self._note(AUTOENCODER_LOSSES, losses)
             if self.progress.autoencoder % fit.validate_every == 0 or self.progress.autoencoder == fit.steps:
                 self._report("autoencoder", AUTOENCODER_LOSSES)
+            self._save_now_and_then()
 
     def _fit_prior(self) -> None:
         """Train the prior for the configured steps, then re-estimate its tables from hard choices."""
@@ -128,6 +129,7 @@ class Trainer:
             self._note(PRIOR_LOSSES, losses)
             if self.progress.prior % fit.validate_every == 0:
                 self._report("prior", PRIOR_LOSSES)
+            self._save_now_and_then()
         if fit.prior_steps:
             self.console.status("prior: counting")
             recount_tables(self.network, self._codes, batches=150)
@@ -189,7 +191,7 @@ class Trainer:
         return stage_codes(self.network, self._batch(), self.config.fit.rate_weights)
 
     def _note(self, names: tuple[str, ...], losses: tuple[float, ...]) -> None:
-        """Sum up losses, show them, and write a checkpoint now and then."""
+        """Sum up losses and show them."""
         progress, fit = self.progress, self.config.fit
         progress.losses = [a + b for a, b in zip(progress.losses or [0.0] * len(losses), losses, strict=True)]
         progress.summed += 1
@@ -200,8 +202,6 @@ class Trainer:
             phase, done, steps = "prior", progress.prior, fit.prior_steps
         shown = "  ".join(f"{name} {value:.3f}" for name, value in zip(names, losses, strict=True))
         self.console.status(f"{phase} {done}/{steps}  {shown}  {duration(progress.seconds)}")
-        if now - self._saved > CHECKPOINT_SECONDS:
-            self._save()
 
     def _report(self, phase: str, names: tuple[str, ...]) -> None:
         """Validate, write a row of the log and a checkpoint, tell who watches."""
@@ -238,6 +238,11 @@ class Trainer:
             values[f"coded_bits{stage}"] = figures.coded_bits[stage]
             values[f"order0_bits{stage}"] = figures.order0_bits[stage]
         return values
+
+    def _save_now_and_then(self) -> None:
+        """Write a checkpoint if the last one is old; not before a step's row is in the log, which would get lost."""
+        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self._save()
 
     def _save(self) -> None:
         """Write a checkpoint."""

@@ -156,6 +156,30 @@ def test_a_run_killed_between_its_log_and_its_checkpoint_says_nothing_twice(
     assert log_rows(tmp_path / "run") == log_rows(reference)
 
 
+@pytest.mark.parametrize("reports", [1, 3, 4, 5])
+def test_a_run_killed_while_it_validates_loses_no_row(
+    tmp_path: Path, reference: Path, monkeypatch: pytest.MonkeyPatch, reports: int
+) -> None:
+    """With a checkpoint after every step: at the first and last row of the autoencoder, in the prior, at the end."""
+    done = [0]
+    evaluate = loop.evaluate
+
+    def killed(*arguments: object) -> object:
+        done[0] += 1
+        if done[0] == reports:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)  # type: ignore[arg-type]
+
+    path = write_config(tmp_path)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(path)
+    assert digest(train(path)) == digest(reference / "model")
+    assert log_rows(tmp_path / "run") == log_rows(reference)
+
+
 def test_a_folder_of_another_run_is_refused(tmp_path: Path) -> None:
     """The message says what differs and what to do; what has no part in the result may differ; a restart may do all."""
     few = [("steps = 12", "steps = 4"), ("prior_steps = 6", "prior_steps = 0")]
