@@ -40,10 +40,10 @@ from benchmarks.prior import Row
 from benchmarks.rows import append_row
 
 COLUMNS = (
-    "machine", "commit", "set", "train", "test", "source", "embedding", "pose", "dimensions", "scaled", "components",
+    "machine", "commit", "set", "train", "test", "model", "embedding", "pose", "dimensions", "scaled", "components",
     "k", "chosen", "knn_cv", "knn_test", "base_rate", "base_rate_train", "silhouette", "silhouette_umap",
 )  # fmt: skip
-KEY = ("set", "source", "embedding", "pose")
+KEY = ("set", "model", "embedding", "pose")
 SETS = ("mirabest", "first")
 NAMES = ("FRI", "FRII")
 COLOURS = ("tab:blue", "tab:orange")
@@ -178,7 +178,7 @@ def run_latents(*, data: Path, figures: Path, out: Path, commit: str) -> list[st
             drawn[source] = (f"{best[1]}, {best[0]}", scores[best], places)
             for (pose, title), found in scores.items():
                 row = known_cells(name, galaxies, commit) | score_cells(found) | {
-                    "source": source, "embedding": title, "pose": pose, "dimensions": vectors[pose, title].shape[1],
+                    "model": source, "embedding": title, "pose": pose, "dimensions": vectors[pose, title].shape[1],
                     "chosen": "yes" if (pose, title) == best else "",
                     "silhouette_umap": f"{silhouette(places, galaxies.labels):.4f}" if (pose, title) == best else "",
                 }  # fmt: skip
@@ -233,7 +233,7 @@ def draw_umap(name: str, galaxies: Galaxies, drawn: Mapping[str, tuple[str, Scor
 def latent_lines(rows: list[Row]) -> list[str]:
     """Markdown: a line an embedding; the chosen ones in bold."""
     lines = [
-        "| set | from | embedding | image | k | cross-validated | test | base rate | silhouette, UMAP |",
+        "| set | model | embedding | image | k | cross-validated | test | base rate | silhouette, UMAP |",
         "|---|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
@@ -242,7 +242,7 @@ def latent_lines(rows: list[Row]) -> list[str]:
         n = int(row["test"])
         error = np.sqrt(float(row["knn_test"]) * (1 - float(row["knn_test"])) / n)
         lines.append(
-            f"| {row['set']} | {row['source']} | {mark}{row['embedding']}{mark} | {row['pose']} | {row['k']} | "
+            f"| {row['set']} | {row['model']} | {mark}{row['embedding']}{mark} | {row['pose']} | {row['k']} | "
             f"{float(row['knn_cv']):.3f} | {mark}{float(row['knn_test']):.3f}{mark} ± {error:.3f} | "
             f"{float(row['base_rate']):.3f} | {float(row['silhouette']):.2f}{umap} |"
         )

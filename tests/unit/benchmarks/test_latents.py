@@ -125,7 +125,7 @@ def test_moments_by_hand() -> None:
 def test_table_by_hand() -> None:
     """The chosen embedding is in bold, and 3 of 4 right has a standard error of sqrt(0.75 * 0.25 / 4)."""
     row = {
-        "set": "s", "source": "m", "embedding": "e", "pose": "p", "k": "5", "chosen": "yes", "knn_cv": "0.8",
+        "set": "s", "model": "m", "embedding": "e", "pose": "p", "k": "5", "chosen": "yes", "knn_cv": "0.8",
         "test": "4", "knn_test": "0.75", "base_rate": "0.5", "silhouette": "0.1", "silhouette_umap": "0.2",
     }  # fmt: skip
     assert "| **e** | p | 5 | 0.800 | **0.750** ± 0.217 | 0.500 | 0.10, 0.20 |" in latent_lines([row])[-1]
