@@ -117,11 +117,11 @@ def cut_rows(path: Path, rows: int) -> None:
     """Keep the first rows of a CSV file; without any the file goes."""
     if not path.is_file():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = path.read_bytes().splitlines(keepends=True)
     if rows == 0:
         path.unlink()
     elif len(lines) > rows + 1:
-        path.write_text("".join(lines[: rows + 1]), encoding="utf-8", newline="")
+        path.write_bytes(b"".join(lines[: rows + 1]))
 
 
 def rounded(value: Value) -> Value:

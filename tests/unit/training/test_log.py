@@ -57,6 +57,7 @@ def test_rows_beyond_the_checkpoint_are_dropped(tmp_path: Path) -> None:
     second.close()
     with (tmp_path / "log.csv").open() as stream:
         assert list(csv.reader(stream)) == [["step", "loss"], ["1", "0.50000"], ["2", "0.50000"], ["3", "0.12346"]]
+    assert (tmp_path / "log.csv").read_bytes().count(b"\r\n") == 4
     cut_rows(tmp_path / "log.csv", 0)
     assert not (tmp_path / "log.csv").exists()
 
