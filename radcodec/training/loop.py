@@ -220,12 +220,14 @@ class Trainer:
             **self._stage_figures(figures), **rates, "mean_bits": mean_bits(bits), "seconds": round(progress.seconds),
         }  # fmt: skip
         steps = {"autoencoder": fit.steps}.get(phase, fit.prior_steps)
-        self.log.row(progress.autoencoder + progress.prior, row, report_text(f"{phase} {done}/{steps}", row, figures))
+        # The last count of the tables is a step of its own.
+        total = progress.autoencoder + progress.prior + progress.recounted
+        self.log.row(total, row, report_text(f"{phase} {done}/{steps}", row, figures))
         self._save()
         if self._watch is not None:
             # The prior has learned nothing yet while the autoencoder learns.
             points = stage_points(figures, order0=phase == "autoencoder")
-            self._watch(progress.autoencoder + progress.prior, mean_bits(share_bits([zero, *points])))
+            self._watch(total, mean_bits(share_bits([zero, *points])))
 
     def _stage_figures(self, figures: Evaluation) -> dict[str, Value]:
         """Return the columns of all stages."""
