@@ -25,6 +25,15 @@ class Range:
     step: float | None = None
     log: bool = False
 
+    def holds(self, value: Any) -> bool:
+        """Whether a value may come out of the search."""
+        if self.choices:
+            return value in self.choices
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / (self.step or 1.0)
+        return self.step is None or abs(steps - round(steps)) < 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:

@@ -22,7 +22,7 @@ from radcodec.training.loop import VALIDATION_PX
 from radcodec.training.rate import bits_at_errors, mean_bits
 from radcodec.training.run import train
 from radcodec.training.sources import thin_pixels
-from radcodec.training.study import Range, Study, identity, read_study, with_values
+from radcodec.training.study import Range, Study, get_dotted, identity, read_study, with_values
 from radcodec.training.toml import toml_text
 
 STUDY_FILE = "study.db"
@@ -72,7 +72,7 @@ def tune(path: Path, *, trials: int | None = None, console: Console | None = Non
     images = thin_pixels(validation_images(study.config.data, study.config.seed), VALIDATION_PX)
     wanted = study.trials if trials is None else trials
     while (done := len(_rows(found))) < wanted:
-        _run_trial(optuna, found, study, images, console, f"{done + 1}/{wanted}")
+        _run_trial(optuna, found, study, images, console, f"{done + 1} of {wanted}")
     return _result(found, study)
 
 
@@ -88,7 +88,9 @@ def _open(optuna: Any, study: Study, path: Path) -> Any:
             f"{study.out}: expected the trials of {path}, found those of a study with another base configuration or "
             "other ranges; name another folder in study.out"
         )
-    found.set_user_attr("study", identity(study))
+    if known is None:
+        found.set_user_attr("study", identity(study))
+        _queue_base(found, study)
     # Of its own for every start: the same seed would draw the same points again.
     found.sampler = optuna.samplers.TPESampler(seed=study.seed + len(found.trials))
     found.pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS, n_warmup_steps=warm_up)
@@ -99,27 +101,35 @@ def _open(optuna: Any, study: Study, path: Path) -> Any:
     return found
 
 
+def _queue_base(found: Any, study: Study) -> None:
+    """Make the base configuration itself the first trial, if its values may be searched."""
+    values = {key: get_dotted(study.base, key) for key in study.search}
+    if all(where.holds(values[key]) for key, where in study.search.items()):
+        stored = {key: json.dumps(value) if study.search[key].choices else value for key, value in values.items()}
+        found.enqueue_trial(stored)
+
+
 def _run_trial(optuna: Any, found: Any, study: Study, images: Sequence[Image], console: Console, count: str) -> None:
     """Carry out one trial and tell Optuna and people how it went."""
     trial = found.ask()
     values = {key: suggest(trial, key, where) for key, where in study.search.items()}
     name = trial.user_attrs.get("folder") or f"{trial.number:04d}"
     trial.set_user_attr("folder", name)
-    told = "  ".join(f"{key} {text_of(value)}" for key, value in values.items())
-    console.line(f"trial {count}: {told}")
+    head = f"trial {trial.number} ({count})"
+    console.line(f"{head}: {'  '.join(f'{key} {text_of(value)}' for key, value in values.items())}")
     states = optuna.trial.TrialState
     try:
         bits = _measure(study, values, study.out / "trials" / name, images, console, _watch(optuna, trial))
     except optuna.TrialPruned:
         found.tell(trial, state=states.PRUNED)
-        console.line(f"trial {count}: stopped, worse than the median")
+        console.line(f"{head}: stopped, worse than the median")
     except InputError as error:
         trial.set_user_attr("error", str(error))
         found.tell(trial, state=states.FAIL)
-        console.line(f"trial {count}: failed: {error}")
+        console.line(f"{head}: failed: {error}")
     else:
         found.tell(trial, bits)
-        console.line(f"trial {count}: {bits:.4f} bit/px, best {found.best_value:.4f}")
+        console.line(f"{head}: {bits:.4f} bit/px, best {found.best_value:.4f}")
 
 
 def _watch(optuna: Any, trial: Any) -> Callable[[int, float], None]:

@@ -16,7 +16,7 @@ from radcodec.cli.app import run
 from radcodec.errors import InputError
 from radcodec.training import tune as tuning
 from radcodec.training.config import LappedConfig, read_config
-from radcodec.training.study import get_dotted, read_study, with_values
+from radcodec.training.study import Range, get_dotted, read_study, with_values
 
 BASE = """
 [model]
@@ -84,6 +84,15 @@ def test_a_study_is_read() -> None:
     assert study.config.name == "smoke"
 
 
+def test_ranges_hold_what_may_come_out_of_them() -> None:
+    """Ends included, on the steps, among the choices."""
+    steps = Range(low=50, high=200, step=50)
+    assert [steps.holds(value) for value in (50, 60, 200, 250, "50")] == [True, False, True, False, False]
+    assert Range(low=0.1, high=0.2).holds(0.15)
+    assert Range(choices=([1], [2])).holds([2])
+    assert not Range(choices=([1], [2])).holds([3])
+
+
 def test_dotted_keys_count_in_lists() -> None:
     """A value deep in a list is set in a copy."""
     base = {"fit": {"rates": [1.0, 2.0]}, "run": {"out": "a"}}
@@ -148,6 +157,8 @@ def test_a_search_goes_on(measured: list[dict[str, Any]], capsys: pytest.Capture
         assert 1e-3 <= rate <= 1e-1
         assert pairs in (50, 100, 150, 200)
         assert trial["bits_per_pixel"] == pytest.approx(abs(math.log10(rate) + 2) + pairs / 1000)
+    # The first trial is the base configuration itself.
+    assert list(found["trials"][0]["parameters"].values()) == [0.01, 200, [48]]
     best = min(found["trials"], key=lambda trial: float(trial["bits_per_pixel"]))
     assert found["best"]["number"] == best["number"]
     assert run(["tune", "study.toml", "--trials", "12", "--quiet"]) == 0
