@@ -172,15 +172,13 @@ def _fit_preview_step(
 def fill_budget(
     coded: Sequence[CodedImage], model: Model, options: EncodeOptions, budget: int
 ) -> list[CodedImage] | None:
-    """Images of ``add_base`` with all their streams at about the finest step at which they take ``budget`` bytes.
+    """Images of ``add_base`` at START_STEP with all their streams, at about the finest step that ``budget`` allows.
 
     None where they take more at any step. Of many tiles a few are looked at first; choices are made anew where the step
-    is far from that of ``add_base``.
+    is far from START_STEP.
     """
     n_tiles = sum(len(image.masks) for image in coded)
-    every = max(1, n_tiles // LOOK_TILES)
-
-    made_at = START_STEP
+    every, made_at = max(1, n_tiles // LOOK_TILES), START_STEP
 
     def streams(step: float, some: bool) -> tuple[list[CodedImage], int]:
         images = []
@@ -198,7 +196,7 @@ def fill_budget(
         step, found = _search_step(lambda step: streams(step, False), budget, START_STEP, TURNS)
     far = not START_STEP / FAR <= step <= START_STEP * FAR
     if far:
-        coded, made_at = [add_base(image, model, options, step) for image in coded], step
+        coded, made_at = [code_again(image, model, options, step, choose=True) for image in coded], step
     if far or every > 1:
         found = _search_step(lambda step: streams(step, False), budget, step, TURNS)[1] or found
     return found

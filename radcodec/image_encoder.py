@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -244,8 +244,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     """The image with the codes of the base layer for every tile that it can hold; `add_stages` makes streams of them.
 
     In lossy mode a tile in a plane without noise, of which the base layer makes nothing, is coded exactly. A preview
-    needs no codes for a tile that is its planes' offset everywhere. Of many tiles every fourth makes the choices that
-    take long, and the next ones take them over.
+    needs no codes for a tile that is its planes' offset everywhere.
     """
     grid = coded.coding.grid
     if grid.n_tiles == 0:
@@ -254,7 +253,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     pairs = plan_normalisation(coded.original, coded.special, sigmas)
     lossy = options.mode is Mode.LOSSY
 
-    def one(tile: int, like: Codes | None = None) -> Codes | None:
+    def one(tile: int, like: Codes | None) -> Codes | None:
         box = grid.box(tile)
         special = None if coded.special is None else _cut(coded.special, box)
         if special is not None and bool(special.all()):
@@ -266,15 +265,8 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
             return None
         return code_base(model, samples, special, pairs[box[0] : box[1]], step, like)
 
-    group = GROUP if grid.n_tiles >= GROUP**2 else 1
-    first = list(ordered_map(one, range(0, grid.n_tiles, group), base_threads(model, options)))
-
-    def other(tile: int) -> Codes | None:
-        like = first[tile // group]
-        return like if tile % group == 0 else one(tile, like)
-
     codes: list[Codes | None] = []
-    for tile, found in enumerate(ordered_map(other, range(grid.n_tiles), base_threads(model, options))):
+    for tile, found in enumerate(_in_groups(one, grid.n_tiles, base_threads(model, options))):
         codes.append(found)
         if lossy:
             _tell(options, grid.box(tile))
@@ -290,26 +282,51 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     return replace(added, coding=replace(added.coding, lazy=Lazy(added.params.predictors, model)))
 
 
+def _in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
+    """Codes of every tile; of many each fourth makes the choices that take long, and the next ones take them over."""
+    if n_tiles < GROUP**2:
+        return ordered_map(lambda tile: code(tile, None), range(n_tiles), threads)
+    first = list(ordered_map(lambda tile: code(tile, None), range(0, n_tiles, GROUP), threads))
+
+    def other(tile: int) -> Codes | None:
+        like = first[tile // GROUP]
+        return like if tile % GROUP == 0 else code(tile, like)
+
+    return ordered_map(other, range(n_tiles), threads)
+
+
 def base_threads(model: Model, options: EncodeOptions) -> int:
     """Threads that tiles are coded on: a model without a step keeps torch to one thread while it works."""
     return options.threads if model.takes_step else 1
 
 
 def code_again(
-    coded: CodedImage, model: Model, options: EncodeOptions, step: float, tiles: Sequence[int] | None = None
+    coded: CodedImage,
+    model: Model,
+    options: EncodeOptions,
+    step: float,
+    tiles: Sequence[int] | None = None,
+    *,
+    choose: bool = False,
 ) -> CodedImage:
-    """An image of ``add_base`` with its codes made anew at another step, of some tiles alone where they are given."""
-    grid, pairs = coded.coding.grid, coded.coding.normalisation
+    """An image of ``add_base`` with its codes made anew at another step, of some tiles alone where they are given.
+
+    Tiles keep the choices of their codes; with ``choose`` they are made anew too.
+    """
+    grid, pairs, threads = coded.coding.grid, coded.coding.normalisation, base_threads(model, options)
     chosen = set(range(grid.n_tiles) if tiles is None else tiles)
 
-    def one(tile: int) -> Codes | None:
+    def one(tile: int, like: Codes | None) -> Codes | None:
         if pairs is None or tile not in chosen or coded.codes[tile] is None:
             return None
         box = grid.box(tile)
         special = None if coded.special is None else _cut(coded.special, box)
-        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]], step, coded.codes[tile])
+        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]], step, like)
 
-    return replace(coded, codes=list(ordered_map(one, range(grid.n_tiles), base_threads(model, options))))
+    if choose:
+        return replace(coded, codes=list(_in_groups(one, grid.n_tiles, threads)))
+    codes = ordered_map(lambda tile: one(tile, coded.codes[tile]), range(grid.n_tiles), threads)
+    return replace(coded, codes=list(codes))
 
 
 def add_stages(coded: CodedImage, model: Model, n_stages: int, options: EncodeOptions) -> CodedImage:

@@ -130,7 +130,8 @@ class Context(NamedTuple):
     """What is known of a tile in a plane, for the network: of blocks [K] of h x w pairs that hold all active cells.
 
     level : int32 [K, h, w], G of the format; sums : int32 [3, K, h, w], of its boxes
-    total, over : int64 [h, w], G and its first box over all blocks; share : int64 [K], G over a block
+    total, over : int64 [h, w], G and its first box over all blocks; share : int64 [K], G over each block
+    everything : the sum of share, at least 1
     known : int32 [K, h, w], Q of earlier phases; recent : int32 [3, K, h, w], of its boxes
     """
 
@@ -139,6 +140,7 @@ class Context(NamedTuple):
     total: npt.NDArray[np.int64]
     over: npt.NDArray[np.int64]
     share: npt.NDArray[np.int64]
+    everything: Int
     known: I32
     recent: I32
 
@@ -165,7 +167,7 @@ def look_back(p: I32, height: Int, width: Int) -> Context:
             for j in range(width):
                 over[k, j] += sums[0, b, k, j]
     known, recent = np.zeros((n_blocks, height, width), np.int32), np.zeros((3, n_blocks, height, width), np.int32)
-    return Context(level, sums, total, over, share, known, recent)
+    return Context(level, sums, total, over, share, max(share.sum(), 1), known, recent)
 
 
 @njit(cache=True, nogil=True)
@@ -222,14 +224,13 @@ def fill_inputs(
     level, sums, known, recent = context.level, context.sums, context.known, context.recent
     n_blocks = level.shape[0]
     blocks = n_blocks // columns
-    everything = max(context.share.sum(), 1)
     near_blocks, far_blocks = np.empty(4, np.int64), np.empty(4, np.int64)
     last, parity, block_level, n_near, n_far = -1, 0, log[0], 0, 0
     for i in range(where.shape[0]):
         b, k, j = where[i] // (n * m), where[i] // m % n, where[i] % m
         if b != last:
             parity = (b // columns + b % columns) & 1
-            block_level = log[min(16 * n_blocks * context.share[b] // everything, LAST_LOG)]
+            block_level = log[min(16 * n_blocks * context.share[b] // context.everything, LAST_LOG)]
             n_near, n_far = _neighbours(b // columns, b % columns, blocks, columns, near_blocks, far_blocks)
             last = b
         rows1, rows2, rows5 = _span(k, 1, n), _span(k, 2, n), _span(k, 5, n)

@@ -15,7 +15,6 @@ import hashlib
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from radcodec.entropy.ans import encode_symbols
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
 from radcodec.lapped import contexts, planes, search, transform
 from radcodec.lapped.spec import LEVELS, LappedArrays, LappedSpec
+from radcodec.lapped.walk import NO_PRICES, Walk, make_coder
 from radcodec.lapped.weights import unpack_model
 
 HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
@@ -113,28 +113,22 @@ class LappedModel:
             g = transform.geometry_of(shape, like.code)
             tried = [(like.code, transform.analyse(companded, g, real))]
         weight = search.rate_weight(real)
-        best, least = None, np.inf
-        for code, steps in tried:
-            steps *= 1.0 / real
-            g = transform.geometry_of(shape, code)
-            sizes, errors, bits = self._weigh(steps, search.quantise(steps, weight), last, g, weight)
-            cost = errors * (search.WAVELET_ERROR if g.wavelet else 1.0) + weight * bits
-            if cost < least:
-                best, least = (code, steps, sizes), cost
-        assert best is not None
-        code, steps, sizes = best
+        choices = [self._choose(code, c * (1.0 / real), last, shape, weight) for code, c in tried]
+        _, code, steps, sizes = min(choices, key=lambda choice: choice[0])
         signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
         offsets = search.choose_offsets(steps, sizes)
         return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
 
-    def _weigh(
-        self, steps: F64, sizes: npt.NDArray[np.int32], last: int, g: transform.Geometry, weight: float
-    ) -> tuple[npt.NDArray[np.int32], float, float]:
-        """Magnitudes, one less wherever that makes squared error plus weighted bits smaller, contexts as they are.
+    def _choose(
+        self, code: int, steps: F64, last: int, shape: tuple[int, int], weight: float
+    ) -> tuple[float, int, F64, npt.NDArray[np.int32]]:
+        """Cost (squared error and weighted bits) of a block code, the code, its coefficients in steps, magnitudes.
 
-        And the sums of squared errors and of bits.
+        Magnitudes are one less wherever that makes the cost smaller, contexts as they are.
         """
-        walk = _Walk(self._network, _coder(self._cumulative), g)
+        g = transform.geometry_of(shape, code)
+        sizes = search.quantise(steps, weight)
+        walk = Walk(self._network, make_coder(self._cumulative), g)
         lower = np.maximum(sizes - 1, 0)
         ours, theirs = np.zeros(sizes.shape, np.float32), np.zeros(sizes.shape, np.float32)
         zero, one, refine = self._price_tables
@@ -150,7 +144,8 @@ class LappedModel:
         less = (sizes > 0) & ((size - lower) ** 2 + weight * theirs < (size - sizes) ** 2 + weight * ours)
         chosen = np.where(less, lower, sizes).astype(np.int32)
         size -= chosen
-        return chosen, float(np.vdot(size, size)), float(np.where(less, theirs, ours).sum(dtype=np.float64))
+        errors = float(np.vdot(size, size)) * (search.WAVELET_ERROR if g.wavelet else 1.0)
+        return errors + weight * float(np.where(less, theirs, ours).sum(dtype=np.float64)), code, steps, chosen
 
     def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
         """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
@@ -158,8 +153,8 @@ class LappedModel:
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
         count = codes.n_planes
-        coder = _coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
-        walk = _Walk(self._network, coder, g)
+        coder = make_coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
+        walk = Walk(self._network, coder, g)
         head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
         streams, done = [], 0
         for stage, n_planes in enumerate(_planes_of_stages(count, self.n_stages)[:n_stages]):
@@ -167,7 +162,7 @@ class LappedModel:
             for _ in range(n_planes):
                 after = count - 1 - done
                 walk.plane(
-                    planes.CODE, _NO_PRICES, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
+                    planes.CODE, NO_PRICES, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
                 )
                 done += 1
             n = int(coder.n[0])
@@ -191,7 +186,7 @@ class LappedModel:
             raise InputError(f"base layer: expected at most {self.n_stages} streams of a tile, found {len(streams)}")
         code, last, gain, count, *offsets = _read_header(streams[0] if streams else b"")
         g = transform.geometry_of(shape, code)
-        walk = _Walk(self._network, _coder(self._cumulative), g)
+        walk = Walk(self._network, make_coder(self._cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign = np.zeros(sizes.shape, np.int8)
         done = 0
@@ -201,7 +196,7 @@ class LappedModel:
             for _ in range(n_planes):
                 after = count - 1 - done
                 before, sizes = sizes, np.zeros_like(sizes)
-                walk.plane(planes.DECODE, _NO_PRICES, last - after, after, before, sizes, sign)
+                walk.plane(planes.DECODE, NO_PRICES, last - after, after, before, sizes, sign)
                 done += 1
             walk.close(body, stage)
         signed = sizes * sign
@@ -255,83 +250,6 @@ class LappedModel:
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Pixels for looking at: the same."""
         return self.decode_tile(streams, shape, offset, scale)
-
-
-class _Walk:
-    """The planes of one tile, one after the other."""
-
-    def __init__(self, network: planes.Network, coder: planes.Coder, g: transform.Geometry) -> None:
-        self._network, self._coder, self._columns = network, coder, g.columns
-        self._shape = (g.rows * g.columns, g.height, g.width // 2, 2)
-        self._counts = _known_counts(g.height, g.width // 2)
-        self._active = np.zeros((contexts.CELLS + 2, contexts.CELLS + 2), np.int32)
-        self._before = np.zeros_like(self._active)
-        self._exists = np.zeros((contexts.CELLS, contexts.CELLS), np.int32)
-        rows, columns = (contexts.CELLS * np.arange(n) // n for n in (g.height, g.width // 2))
-        self._exists[np.ix_(rows, columns)] = 1
-
-    def open(self, body: bytes, stage: int, n_planes: int) -> None:
-        """Start to read a stage's ANS stream."""
-        pairs = self._shape[0] * self._shape[1] * self._shape[2]
-        longest = 3 * n_planes * (pairs + contexts.CELLS**2) + 8
-        if len(body) > longest:
-            raise CorruptError(f"base layer, stage {stage}: expected at most {longest} bytes, found {len(body)}")
-        words = np.frombuffer(body + bytes(-len(body) % 4), "<u4").astype(np.uint32)
-        coder = self._coder._replace(words=words)
-        coder.n[0] = 0
-        state, left = 0, words.size
-        for _ in range(min(left, 2)):
-            left -= 1
-            state = (state << 32) | int(words[left])
-        coder.state[0], coder.at[0] = state, left
-        self._coder = coder
-
-    def close(self, body: bytes, stage: int) -> None:
-        """Check that a stage's stream ends with its last symbol."""
-        coder = self._coder
-        if coder.state[0] != 0 or coder.at[0] != 0 or len(body) > 3 * int(coder.n[0]) + 8:
-            raise CorruptError(
-                f"base layer, stage {stage}: the stream does not end where its {int(coder.n[0])} symbols do; "
-                "the file is damaged, fetch it again"
-            )
-
-    def plane(
-        self,
-        mode: int,
-        prices: planes.Prices,
-        s: int,
-        after: int,
-        before: npt.NDArray[np.int32],
-        sizes: npt.NDArray[np.int32],
-        sign: npt.NDArray[np.int8],
-    ) -> None:
-        """Plane s, which ``after`` more planes follow; magnitudes before and in it, [A, B, n, m]."""
-        planes.walk_plane(
-            mode, self._coder, prices, self._network, self._counts, s, int(after == 0), after, self._columns,
-            before.reshape(self._shape), sizes.reshape(self._shape), sign.reshape(self._shape), self._active,
-            self._before, self._exists,
-        )  # fmt: skip
-
-
-_NOTHING = np.zeros((0, 2), np.float32)
-_NO_PRICES = planes.Prices(
-    np.zeros((2, 48), np.float32), np.zeros((2, 48), np.float32), np.zeros((2, LEVELS, 2), np.float32),
-    np.zeros((0, 2), np.int32), _NOTHING, _NOTHING,
-)  # fmt: skip
-
-
-@lru_cache(maxsize=8)
-def _known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
-    """``contexts.known_counts``, which every tile of a shape has in common."""
-    return contexts.known_counts(n, m)
-
-
-def _coder(cumulative: npt.NDArray[np.uint32], room: int = 0) -> planes.Coder:
-    """A coder with room for symbols."""
-    return planes.Coder(
-        cumulative, np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(0, np.uint32),
-        np.empty(room, np.uint8), np.empty(room, np.uint16), np.zeros(1, np.int64),
-    )  # fmt: skip
 
 
 def _planes_of_stages(count: int, n_stages: int) -> list[int]:

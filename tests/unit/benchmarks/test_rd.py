@@ -163,7 +163,8 @@ def test_rival_trades_bits_for_error(name: str) -> None:
         measured.append((len(data), distortion(samples, decoded).rmse_companded))
     (fewest, worst), (most, best) = sorted(measured)
     assert fewest < most
-    assert best < 0.6 * worst  # the plain autoencoder, whose network sets its least error, comes to 0.52
+    # What the plain autoencoder's network cannot give sets its least error, which no finer step lowers.
+    assert best < (0.6 if rival.name == "ae" else 0.5) * worst
 
 
 def test_rates_of_sperr_are_kept() -> None:
