@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks import base_under
 from benchmarks.base_under import base_lines, base_part, joint_fit, left_over, response, square_offsets, window_offsets

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.neural import coding, lossless, train
 from benchmarks.neural.networks import Ae, Vae, gaussian_bits, level_lambda, load_network, multiply_accumulates

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks import figures, previews
 from benchmarks.previews import near, preview_lines, side_by_side

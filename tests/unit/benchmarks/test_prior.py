@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.codebooks import codebook_lines, perplexity, usage_cells
 from benchmarks.indices import MODELS, Part, Stage, image_stages, plane_stages

@@ -10,9 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
-
 from benchmarks import __main__ as command_line
 from benchmarks.datasets import Image
 from benchmarks.rd import COLUMNS, Curve, bound_rows, curves_of, distortion, read_out, run_rd, water_filling

@@ -6,7 +6,6 @@ import base64
 import csv
 import re
 import shutil
-import sys
 import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from headless import Browser, find_browser
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks import defaults, rd, run, speed
 from benchmarks.reporting import documents, maps

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import sys
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -13,9 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.datasets import images
 from benchmarks.rivals.base import Array, Unsupported

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
 
 from benchmarks.datasets import Image
 from benchmarks.floor import step_of

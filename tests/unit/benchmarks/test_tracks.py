@@ -15,8 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).resolve().parents[3]))
-
 from benchmarks import defaults
 from benchmarks.cold import Command, run_cold
 from benchmarks.datasets import SIMULATIONS, images, sigma, simulated_images

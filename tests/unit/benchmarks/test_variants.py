@@ -11,9 +11,6 @@ import numpy as np
 import pytest
 from numba import njit
 
-# At the end, so that the installed radcodec still comes first.
-sys.path.append(str(Path(__file__).resolve().parents[3]))
-
 from benchmarks import __main__ as command_line
 from benchmarks import variants
 from benchmarks.ablation import run_ablation
