@@ -28,7 +28,7 @@ def fits_preview(tiles: Sequence[StageSizes], *, other_bytes: int, fixed_bytes: 
         What a base layer of any number of stages adds beside its streams and index entries.
     """
     streams = sum(map(sum, tiles))
-    entries = sum(entry_bytes(len(sizes)) - entry_bytes(0) for sizes in tiles)
+    entries = sum(entry_bytes((0, 0), sizes) - entry_bytes((0, 0)) for sizes in tiles)
     base = streams + fixed_bytes + entries
     return streams > 0 and 100 * base <= percent * (other_bytes + base)
 

@@ -31,6 +31,9 @@ from radcodec.types import Kind, Mode
 if TYPE_CHECKING:
     from radcodec.model_store import Model
 
+# Bytes of INDEX for a base stream of 128 bytes to 16 KiB, as most are; what is put together is measured.
+STAGE_ENTRY = 6
+
 # Makes a file of finished images, whose base layer is of that model.
 Packager = Callable[[Sequence[FinishedImage], "Model | None"], FileContents]
 
@@ -89,7 +92,10 @@ def _without_base(coded: Sequence[CodedImage]) -> int:
     """Bytes of a file that are neither base layer nor headers."""
     streams = sum(len(stream) for image in coded for stream in (*image.masks, *image.details))
     params = sum(len(image.params.bounds) + len(image.params.predictors) for image in coded)
-    return streams + params + sum(len(image.masks) for image in coded) * entry_bytes(0)
+    sizes = (
+        (len(mask), len(detail)) for image in coded for mask, detail in zip(image.masks, image.details, strict=True)
+    )
+    return streams + params + sum(map(entry_bytes, sizes))
 
 
 def _finish(
@@ -160,7 +166,7 @@ def _fit_preview_step(
     """All stages of the model at the finest step that the share for a preview has room for, 0 where it has none."""
     n_tiles = sum(len(image.masks) for image in coded)
     planes = sum(image.coding.grid.n_planes for image in coded)
-    beside = 16 * planes + len(model.name) + 1 + SHA256_BYTES + n_tiles * (entry_bytes(model.n_stages) - entry_bytes(0))
+    beside = 16 * planes + len(model.name) + 1 + SHA256_BYTES + n_tiles * model.n_stages * STAGE_ENTRY
     share = options.preview_percent / (100.0 - options.preview_percent)
     budget = math.floor((_without_base(coded) + extra_bytes) * share) - beside
     if budget < LEAST_PREVIEW * n_tiles:
@@ -339,7 +345,7 @@ def _fill(
     overhead = _size_of(smallest) - best_bytes
     n_tiles = sum(len(image.masks) for image in coded)
     for stages in range(n_stages, 1, -1):
-        budget = target - overhead - n_tiles * (entry_bytes(stages) - entry_bytes(1))
+        budget = target - overhead - n_tiles * (stages - 1) * STAGE_ENTRY
         # Headers that depend on the pixels pack to a few bytes more or less each time.
         for _ in range(4):
             contents = _lossy_contents(coded, stages, budget, options, package, model)

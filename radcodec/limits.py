@@ -20,8 +20,10 @@ MAX_STR_BYTES = 4096
 # META holds headers and records, PARAMS predictors and maps: both under the 2^32 that the format can say.
 MAX_META_BYTES = 1 << 32
 MAX_PARAMS_BYTES = 1 << 32
-# 16 bytes for each of the at most 2^36 tiles of a file.
+# Room for 16 bytes for each of 2^36 tiles of a file.
 MAX_INDEX_BYTES = 1 << 40
+# Sizes in INDEX are kept as four bytes.
+MAX_STREAM_BYTES = (1 << 32) - 1
 # Sections of pixels: a file longer than this cannot be addressed by most file systems.
 MAX_SECTION_BYTES = 1 << 60
 # A header and data unit takes at least five bytes of META, so that META bounds their number; this bounds it earlier.

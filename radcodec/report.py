@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from radcodec.container.layout import FORMAT_VERSION, PRELUDE_BYTES, TRAILER_BYTES
+from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.types import HduKind, Kind
@@ -93,7 +93,7 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
     """Name and bytes of each part of the file; together they are all of it."""
     masks = sum(sum(index.words[:: index.n_words]) for index in reader.images)
     sizes = {
-        "envelope": PRELUDE_BYTES + reader.section_bytes("INDEX") + TRAILER_BYTES,
+        "envelope": reader.prelude.prelude_bytes + reader.section_bytes("INDEX") + TRAILER_BYTES,
         "headers": reader.section_bytes("META"),
         "parameters": reader.section_bytes("PARAMS"),
         "base": reader.section_bytes("BASE"),

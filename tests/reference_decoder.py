@@ -107,22 +107,20 @@ def unzstd(frame: bytes, size: int | None, dictionary: bytes | None = None) -> b
 def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     """Kind, mode, flags and the six sections as stored (2.1, 2.2)."""
     need(data[:8] == MAGIC, "magic")
-    need(len(data) >= 92, "truncated")
-    _, version, kind, mode, flags, *sizes = struct.unpack_from("<8sHBBI6Q", data)
+    cur = Cursor(data)
+    _, version, kind, mode, flags = cur.take(8), cur.get("H"), cur.get("B"), cur.get("B"), cur.get("B")
     need(version == 0, "unsupported version")
-    crcs = struct.unpack_from("<5I", data, 64)
-    need(zlib.crc32(data[:80]) == crcs[4], "CRC of the prelude")
+    sizes = [cur.leb() for _ in range(6)]
+    crcs = {section: cur.get("I") for section in (0, 1, 2, 5) if sizes[section]}
+    need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the prelude")
     need(kind <= 1 and mode <= 2 and flags <= 1, "kind, mode or flags")
     need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
-    need(len(data) == 84 + sum(sizes) + 8, "length of the file")
-    sections, pos = [], 84
-    for size in sizes:
-        sections.append(data[pos : pos + size])
-        pos += size
-    for section, crc in zip((0, 1, 2, 5), crcs[:4], strict=True):
+    need(max(sizes[3:]) <= 1 << 60, "size of a section")
+    sections = [cur.take(size) for size in sizes]
+    for section, crc in crcs.items():
         need(zlib.crc32(sections[section]) == crc, "CRC of a section")
-    need(struct.unpack_from("<I", data, pos)[0] == zlib.crc32(data[:pos]), "CRC of the file")
-    need(data[pos + 4 :] == b"RCZE", "trailer")
+    need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the file")
+    cur.end()
     return kind, mode, flags, sections
 
 
@@ -1038,10 +1036,21 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
     return out
 
 
+def read_entry(cur: Cursor, stages: int) -> list[int]:
+    """Bytes of mask and detail stream, their CRC, pixel CRC, bytes and CRC of each stage (5); an absent CRC is 0."""
+    mask, detail = cur.leb(), cur.leb()
+    entry = [mask, detail, cur.get("I") if mask or detail else 0, cur.get("I")]
+    for _ in range(stages):
+        size = cur.leb()
+        entry += [size, cur.get("I") if size else 0]
+    need(max(mask, detail, *entry[4::2]) < 1 << 32, "size of a stream")
+    return entry
+
+
 def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], is_copy: bool) -> Samples:
     """All samples of an image, in its shape (5); takes its parts of INDEX, BASE and TILES."""
     places = tile_slices(image)
-    entries = [[cur["INDEX"].get("I") for _ in range(4 + 2 * image.stages)] for _ in places]
+    entries = [read_entry(cur["INDEX"], image.stages) for _ in places]
     base: list[list[bytes]] = [[] for _ in places]
     for stage in range(image.stages):
         for tile, entry in enumerate(entries):
@@ -1066,8 +1075,8 @@ def decode_file(data: bytes) -> bytes | Samples:
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
     meta = read_meta(unpack_section(stored["META"], True), kind)
-    entry_bytes = sum(len(tile_slices(image)) * (16 + 8 * image.stages) for image in meta.images)
-    need(len(stored["INDEX"]) == entry_bytes, "length of INDEX")
+    least = sum(len(tile_slices(image)) * (6 + image.stages) for image in meta.images)
+    need(len(stored["INDEX"]) >= least, "length of INDEX")
     params = stored["PARAMS"]
     read_params(unpack_section(params, False) if params else b"", meta.images)
     is_copy = bool(flags & 1)

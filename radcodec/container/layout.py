@@ -28,22 +28,23 @@ from radcodec.types import Kind, Mode
 Member = TypeVar("Member", bound=IntEnum)
 
 MAGIC = b"\x89RCZ\r\n\x1a\n"
-TRAILER_MAGIC = b"RCZE"
 FORMAT_VERSION = 0
 FLAG_BASE_ONLY = 1
 SHA256_BYTES = 32
 
-_PRELUDE = struct.Struct("<8sHBBI6Q4I")
+_PRELUDE = struct.Struct("<8sH3B")
 _CRC = struct.Struct("<I")
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
-_ENTRY = struct.Struct("<4I")
-_STAGE = struct.Struct("<2I")
-PRELUDE_BYTES = _PRELUDE.size + _CRC.size
-TRAILER_BYTES = _CRC.size + len(TRAILER_MAGIC)
+# Longest leb of the largest size of each section, four CRCs and that of the prelude.
+MAX_PRELUDE_BYTES = _PRELUDE.size + 5 + 5 + 6 + 3 * 9 + 5 * _CRC.size
+TRAILER_BYTES = _CRC.size
 
 SECTIONS = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
+_CHECKED = tuple(
+    SECTIONS.index(name) for name in ("META", "PARAMS", "INDEX", "EXTRA")
+)  # those with a CRC in the prelude
 _SECTION_CAPS = (
     limits.MAX_META_BYTES,
     limits.MAX_PARAMS_BYTES,
@@ -56,7 +57,10 @@ _SECTION_CAPS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prelude:
-    """The fixed start of a file (2.1): sizes of the six sections in the order of ``SECTIONS``, CRCs of four of them."""
+    """The start of a file (2.1): sizes of the six sections in the order of ``SECTIONS``, CRCs of four of them.
+
+    The CRC of a section without bytes is 0.
+    """
 
     kind: Kind
     mode: Mode
@@ -68,13 +72,18 @@ class Prelude:
     extra_crc: int
 
     @property
+    def prelude_bytes(self) -> int:
+        """Length of the prelude itself."""
+        return len(pack_prelude(self))
+
+    @property
     def file_bytes(self) -> int:
         """Length of the whole file."""
-        return PRELUDE_BYTES + sum(self.section_bytes) + TRAILER_BYTES
+        return self.prelude_bytes + sum(self.section_bytes) + TRAILER_BYTES
 
     def section_start(self, name: str) -> int:
         """Offset of a section in the file."""
-        return PRELUDE_BYTES + sum(self.section_bytes[: SECTIONS.index(name)])
+        return self.prelude_bytes + sum(self.section_bytes[: SECTIONS.index(name)])
 
 
 def member_of(members: type[Member], value: int, what: str) -> Member:
@@ -86,24 +95,17 @@ def member_of(members: type[Member], value: int, what: str) -> Member:
 
 
 def pack_prelude(prelude: Prelude) -> bytes:
-    """The 84 bytes of a prelude."""
-    packed = _PRELUDE.pack(
-        MAGIC,
-        FORMAT_VERSION,
-        prelude.kind,
-        prelude.mode,
-        prelude.flags,
-        *prelude.section_bytes,
-        prelude.meta_crc,
-        prelude.params_crc,
-        prelude.index_crc,
-        prelude.extra_crc,
-    )
+    """The bytes of a prelude."""
+    packed = _PRELUDE.pack(MAGIC, FORMAT_VERSION, prelude.kind, prelude.mode, prelude.flags)
+    packed += b"".join(map(pack_leb, prelude.section_bytes))
+    crcs = (prelude.meta_crc, prelude.params_crc, prelude.index_crc, prelude.extra_crc)
+    sizes = (prelude.section_bytes[place] for place in _CHECKED)
+    packed += b"".join(pack_crc(crc) for crc, size in zip(crcs, sizes, strict=True) if size)
     return packed + pack_crc(zlib.crc32(packed))
 
 
 def unpack_prelude(data: bytes) -> Prelude:
-    """The prelude that a file begins with; ``data`` is its first 84 bytes, or all of a shorter file.
+    """The prelude that a file begins with; ``data`` is its first ``MAX_PRELUDE_BYTES``, or all of a shorter file.
 
     Raises
     ------
@@ -118,15 +120,19 @@ def unpack_prelude(data: bytes) -> Prelude:
             raise UnsupportedVersionError(
                 f"expected format version {FORMAT_VERSION}, found {version}: a newer radcodec reads it"
             )
-    if len(data) < PRELUDE_BYTES:
-        raise TruncatedError(f"expected {PRELUDE_BYTES} bytes of prelude, the file ends after {len(data)}")
-    _, _, kind, mode, flags, *numbers = _PRELUDE.unpack(data[: _PRELUDE.size])
-    if unpack_crc(data[_PRELUDE.size : PRELUDE_BYTES]) != zlib.crc32(data[: _PRELUDE.size]):
-        raise CorruptError("the checksum of the first 80 bytes does not hold: the file is damaged")
+    # Bytes of 1 end every number: what a file that is cut off lacks reads as such, and is told afterwards.
+    cursor = Cursor(data + b"\1" * MAX_PRELUDE_BYTES, "the prelude")
+    _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
+    sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb())
+    crcs = [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
+    crc = zlib.crc32(cursor.since(0))
+    if cursor.crc() != crc and cursor.position <= len(data):
+        raise CorruptError("the checksum of the prelude does not hold: the file is damaged")
+    if cursor.position > len(data):
+        raise TruncatedError(f"expected {cursor.position} bytes of prelude, the file ends after {len(data)}")
     known_kind, known_mode = member_of(Kind, kind, "the kind"), member_of(Mode, mode, "the mode")
     if flags & ~FLAG_BASE_ONLY:
         raise CorruptError(f"expected known flags in the prelude, found {flags:#x}")
-    sizes = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5])
     for name, size, cap in zip(SECTIONS, sizes, _SECTION_CAPS, strict=True):
         if size > cap:
             raise LimitError(f"expected at most {cap} bytes of {name}, the prelude declares {size}")
@@ -137,10 +143,10 @@ def unpack_prelude(data: bytes) -> Prelude:
         mode=known_mode,
         flags=flags,
         section_bytes=sizes,
-        meta_crc=numbers[6],
-        params_crc=numbers[7],
-        index_crc=numbers[8],
-        extra_crc=numbers[9],
+        meta_crc=crcs[0],
+        params_crc=crcs[1],
+        index_crc=crcs[2],
+        extra_crc=crcs[3],
     )
 
 
@@ -154,36 +160,43 @@ def unpack_crc(data: bytes) -> int:
     return int.from_bytes(data, "little")
 
 
-def pack_trailer(crc: int) -> bytes:
-    """The 8 bytes of a trailer (2.2)."""
-    return pack_crc(crc) + TRAILER_MAGIC
-
-
-def unpack_trailer(data: bytes) -> int:
-    """The CRC of the whole file; raises CorruptError where the end mark is missing."""
-    if len(data) != TRAILER_BYTES or data[_CRC.size :] != TRAILER_MAGIC:
-        raise CorruptError(f"expected the file to end with {TRAILER_MAGIC!r}, found {data[_CRC.size :]!r}")
-    return unpack_crc(data[: _CRC.size])
-
-
 def pixel_crc_prefix(record: bytes, tile_number: int) -> int:
     """CRC so far of what comes before the samples in a pixel CRC (section 5)."""
     return zlib.crc32(_U8.pack(tile_number), zlib.crc32(record))
 
 
-def entry_bytes(n_stages: int) -> int:
-    """Bytes of one INDEX entry (section 5) of an image with ``n_stages`` base stages."""
-    return _ENTRY.size + _STAGE.size * n_stages
+def least_entry_bytes(n_stages: int) -> int:
+    """Bytes that one INDEX entry (section 5) of an image with ``n_stages`` base stages has at least."""
+    return 2 + _CRC.size + n_stages
+
+
+def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = ()) -> int:
+    """Bytes of one INDEX entry, by the sizes of the mask and detail stream and of the stream of each base stage."""
+    stages = sum(len(pack_leb(size)) + (_CRC.size if size else 0) for size in stage_bytes)
+    return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * (1 + any(tile_bytes)) + stages
 
 
 def entry_words(n_stages: int) -> int:
-    """How many u4 one INDEX entry is made of."""
-    return entry_bytes(n_stages) // _CRC.size
+    """How many numbers one INDEX entry stands for."""
+    return 4 + 2 * n_stages
 
 
 def pack_entry(sizes: tuple[int, int], crc: int, pixel_crc: int, stages: Sequence[tuple[int, int]]) -> bytes:
     """One INDEX entry: bytes of mask and detail stream, their CRC, the pixel CRC, bytes and CRC of each stage."""
-    return _ENTRY.pack(*sizes, crc, pixel_crc) + b"".join(_STAGE.pack(*stage) for stage in stages)
+    tile = b"".join(map(pack_leb, sizes)) + (pack_crc(crc) if any(sizes) else b"") + pack_crc(pixel_crc)
+    return tile + b"".join(pack_leb(size) + (pack_crc(crc) if size else b"") for size, crc in stages)
+
+
+def unpack_entry(cursor: Cursor, n_stages: int) -> list[int]:
+    """The ``entry_words`` numbers of one INDEX entry, in the order of ``pack_entry``; the CRC of no bytes is 0."""
+    cap = limits.MAX_STREAM_BYTES
+    words = [cursor.leb_up_to(cap, "bytes of a mask"), cursor.leb_up_to(cap, "bytes of a detail stream")]
+    words.append(cursor.crc() if any(words) else 0)
+    words.append(cursor.crc())
+    for _ in range(n_stages):
+        size = cursor.leb_up_to(cap, "bytes of a base stream")
+        words += size, cursor.crc() if size else 0
+    return words
 
 
 def pack_str(text: str) -> bytes:
@@ -238,6 +251,10 @@ class Cursor:
     def u1(self) -> int:
         """One byte."""
         return self.take(1)[0]
+
+    def crc(self) -> int:
+        """Four bytes of a CRC."""
+        return int.from_bytes(self.take(_CRC.size), "little")
 
     def flag(self) -> bool:
         """One byte that is 0 or 1."""

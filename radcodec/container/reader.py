@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import zlib
 from array import array
@@ -16,14 +15,16 @@ from typing import BinaryIO
 from radcodec.container.checksum import crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
-    PRELUDE_BYTES,
+    MAX_PRELUDE_BYTES,
     SECTIONS,
     TRAILER_BYTES,
+    Cursor,
     Prelude,
-    entry_bytes,
     entry_words,
+    least_entry_bytes,
+    unpack_crc,
+    unpack_entry,
     unpack_prelude,
-    unpack_trailer,
 )
 from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
 from radcodec.container.packing import Dictionary, unpack_section
@@ -53,31 +54,13 @@ class ImageIndex:
         return len(self.tile_starts) - 1
 
     def word(self, tile: int, field: int) -> int:
-        """One u4 of the entry of a tile."""
+        """One number of the entry of a tile."""
         return self.words[tile * self.n_words + field]
-
-
-def _unsigned_words(data: bytes) -> array[int]:
-    """The little-endian u4 of a section."""
-    words = array("I")
-    if words.itemsize != 4:
-        words = array("L")
-    words.frombytes(data)
-    if sys.byteorder == "big":
-        words.byteswap()
-    return words
 
 
 def _starts(sizes: Iterator[int], start: int) -> array[int]:
     """Offsets of streams that follow each other, and the end of the last."""
     return array("Q", accumulate(sizes, initial=start))
-
-
-def _check_no_empty_entry(words: array[int], n_words: int, n_stages: int) -> None:
-    """Nothing; raises CorruptError for a tile without any stream, before memory is reserved for its pixels."""
-    fields = (_MASK, _DETAIL, *(_STAGES + 2 * stage for stage in range(n_stages)))
-    if 0 in map(sum, zip(*(words[field::n_words] for field in fields), strict=True)):
-        raise CorruptError("expected a mask, detail or base stream for every tile of INDEX, found a tile without any")
 
 
 class _Source:
@@ -137,7 +120,7 @@ class Reader:
         self._source = _Source(source)
         size = self._source.size_bytes
         self.size_bytes = size
-        self.prelude: Prelude = unpack_prelude(self._source.read(0, min(size, PRELUDE_BYTES), "the prelude"))
+        self.prelude: Prelude = unpack_prelude(self._source.read(0, min(size, MAX_PRELUDE_BYTES), "the prelude"))
         if size < self.prelude.file_bytes:
             raise TruncatedError(
                 f"expected a file of {self.prelude.file_bytes} bytes, found {size}: it is cut off, fetch it again"
@@ -174,21 +157,23 @@ class Reader:
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Offsets of all streams, after checking that they fill INDEX, BASE and TILES exactly."""
         counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
-        sizes = [n * entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True)]
-        if sum(sizes) != self.section_bytes("INDEX"):
+        least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
+        if least > self.section_bytes("INDEX"):
             raise CorruptError(
-                f"expected {sum(sizes)} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}"
+                f"expected at least {least} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}"
             )
-        stored = self._checked_section("INDEX", self.prelude.index_crc)
-        position = 0
+        cursor = Cursor(self._checked_section("INDEX", self.prelude.index_crc), "INDEX")
         tile_start, base_start = self.prelude.section_start("TILES"), self.prelude.section_start("BASE")
         images: list[ImageIndex] = []
-        for size, image in zip(sizes, self.meta.images, strict=True):
+        for n_tiles, image in zip(counts, self.meta.images, strict=True):
             n_words = entry_words(image.n_stages)
-            words = _unsigned_words(stored[position : position + size])
-            position += size
-            if not self.is_base_only:
-                _check_no_empty_entry(words, n_words, image.n_stages)
+            words = array("L")  # of at least 32 bits
+            for _ in range(n_tiles):
+                entry = unpack_entry(cursor, image.n_stages)
+                # Before memory is reserved for the pixels.
+                if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
+                    raise CorruptError("expected a stream for every tile of INDEX, found a tile without any")
+                words.extend(entry)
             both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
             tile_starts = _starts(both, tile_start)
             tile_start = tile_starts[-1]
@@ -199,6 +184,7 @@ class Reader:
             images.append(
                 ImageIndex(words=words, n_words=n_words, tile_starts=tile_starts, stage_starts=tuple(stage_starts))
             )
+        cursor.end()
         ends = self.prelude.section_start("EXTRA"), self.prelude.section_start("TILES")
         if (tile_start, base_start) != ends:
             raise CorruptError("expected the streams of INDEX to fill BASE and TILES exactly, they do not")
@@ -269,5 +255,5 @@ class Reader:
         crc = 0
         for start in range(0, end, _CHUNK_BYTES):
             crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
-        if crc != unpack_trailer(self._source.read(end, TRAILER_BYTES, "the trailer")):
+        if crc != unpack_crc(self._source.read(end, TRAILER_BYTES, "the trailer")):
             raise CorruptError("the checksum of the whole file does not hold: it is damaged, fetch it again")

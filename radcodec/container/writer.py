@@ -11,9 +11,9 @@ from radcodec.container.checksum import CrcWriter, crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
     Prelude,
+    pack_crc,
     pack_entry,
     pack_prelude,
-    pack_trailer,
 )
 from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params
 from radcodec.container.packing import Dictionary, pack_section
@@ -69,7 +69,7 @@ def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence
     for streams in sections:
         for stream in streams:
             sink.write(stream)
-    out.write(pack_trailer(sink.crc))
+    out.write(pack_crc(sink.crc))
     return prelude.file_bytes
 
 

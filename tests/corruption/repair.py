@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import reference_decoder as ref
 
-PRELUDE_BYTES, TRAILER_BYTES = 84, 8
+CHECKED = ("META", "PARAMS", "INDEX", "EXTRA")
 NAMES = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
 
 
@@ -28,17 +29,26 @@ class Parts:
     version: int = 0
 
 
+def leb(value: int) -> bytes:
+    """Unsigned LEB128 (docs/format.md, 1)."""
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
+
+
 def split(data: bytes) -> Parts | None:
     """Parts of a file, None where the lengths of its prelude are not those of the file."""
-    if len(data) < PRELUDE_BYTES + TRAILER_BYTES:
+    cur = ref.Cursor(data)
+    try:
+        _, version, kind, mode, flags = cur.take(8), cur.get("H"), cur.get("B"), cur.get("B"), cur.get("B")
+        sizes = [cur.leb() for _ in NAMES]
+        cur.take(4 * sum(size > 0 for name, size in zip(NAMES, sizes, strict=True) if name in CHECKED) + 4)
+        sections = {name: cur.take(size) for name, size in zip(NAMES, sizes, strict=True)}
+        cur.take(4)
+        cur.end()
+    except ref.RejectError:
         return None
-    _, version, kind, mode, flags, *sizes = struct.unpack_from("<8sHBBI6Q", data)
-    if PRELUDE_BYTES + sum(sizes) + TRAILER_BYTES != len(data):
-        return None
-    sections, pos = {}, PRELUDE_BYTES
-    for name, size in zip(NAMES, sizes, strict=True):
-        sections[name] = data[pos : pos + size]
-        pos += size
     return Parts(version=version, kind=kind, mode=mode, flags=flags, sections=sections)
 
 
@@ -46,11 +56,11 @@ def join(parts: Parts) -> bytes:
     """A file of parts, with right checksums of sections, prelude and file; tile checksums are left as they are."""
     stored = parts.sections
     sizes = {name: len(stored[name]) for name in NAMES} | (parts.sizes or {})
-    head = struct.pack("<8sHBBI", ref.MAGIC, parts.version, parts.kind, parts.mode, parts.flags)
-    head += struct.pack("<6Q", *(sizes[name] for name in NAMES))
-    head += struct.pack("<4I", *(zlib.crc32(stored[name]) for name in ("META", "PARAMS", "INDEX", "EXTRA")))
+    head = struct.pack("<8sH3B", ref.MAGIC, parts.version, parts.kind, parts.mode, parts.flags)
+    head += b"".join(leb(sizes[name]) for name in NAMES)
+    head += b"".join(struct.pack("<I", zlib.crc32(stored[name])) for name in CHECKED if sizes[name])
     body = head + struct.pack("<I", zlib.crc32(head)) + b"".join(stored[name] for name in NAMES)
-    return body + struct.pack("<I", zlib.crc32(body)) + b"RCZE"
+    return body + struct.pack("<I", zlib.crc32(body))
 
 
 def read_meta(parts: Parts) -> ref.Meta | None:
@@ -72,38 +82,57 @@ def count_tiles(image: ref.Image) -> int:
     return -(-P // per_tile) * -(-H // T) * -(-W // x_limit)
 
 
+def pack_index(entries: Sequence[Sequence[int]]) -> bytes:
+    """INDEX of entries as ``ref.read_entry`` gives them."""
+    out = b""
+    for mask, detail, crc, pixel_crc, *stages in entries:
+        out += leb(mask) + leb(detail) + (struct.pack("<I", crc) if mask or detail else b"")
+        out += struct.pack("<I", pixel_crc)
+        for size, stage_crc in zip(stages[::2], stages[1::2], strict=True):
+            out += leb(size) + (struct.pack("<I", stage_crc) if size else b"")
+    return out
+
+
 def repair_index(parts: Parts) -> Parts:
     """Parts with right CRCs of all streams in INDEX, as far as INDEX and the other sections allow it."""
     meta = read_meta(parts)
-    index = bytearray(parts.sections["INDEX"])
-    if meta is None or sum(count_tiles(i) * (16 + 8 * i.stages) for i in meta.images) != len(index):
+    if meta is None or sum(count_tiles(i) * (6 + i.stages) for i in meta.images) > len(parts.sections["INDEX"]):
         return parts
-    start = tiles_pos = base_pos = 0
+    index = ref.Cursor(parts.sections["INDEX"])
+    try:
+        images = [[ref.read_entry(index, i.stages) for _ in range(count_tiles(i))] for i in meta.images]
+        index.end()
+    except ref.RejectError:
+        return parts
+    tiles_pos = base_pos = 0
     tiles, base = parts.sections["TILES"], parts.sections["BASE"]
-    for image in meta.images:
-        entry_bytes, n = 16 + 8 * image.stages, count_tiles(image)
-        starts = range(start, start + n * entry_bytes, entry_bytes)
-        for at in starts:
-            size = sum(struct.unpack_from("<2I", index, at))
-            struct.pack_into("<I", index, at + 8, zlib.crc32(tiles[tiles_pos : tiles_pos + size]))
+    for image, entries in zip(meta.images, images, strict=True):
+        for entry in entries:
+            size = entry[0] + entry[1]
+            entry[2] = zlib.crc32(tiles[tiles_pos : tiles_pos + size])
             tiles_pos += size
         for stage in range(image.stages):
-            for at in starts:
-                (size,) = struct.unpack_from("<I", index, at + 16 + 8 * stage)
-                struct.pack_into("<I", index, at + 20 + 8 * stage, zlib.crc32(base[base_pos : base_pos + size]))
+            for entry in entries:
+                size = entry[4 + 2 * stage]
+                entry[5 + 2 * stage] = zlib.crc32(base[base_pos : base_pos + size])
                 base_pos += size
-        start += n * entry_bytes
-    return replace(parts, sections=parts.sections | {"INDEX": bytes(index)})
+    fixed = pack_index([entry for entries in images for entry in entries])
+    return replace(parts, sections=parts.sections | {"INDEX": fixed})
 
 
 def repair(data: bytes) -> bytes:
     """The file with every checksum of stored bytes made right; only prelude and trailer where its lengths are wrong."""
     parts = split(data)
     if parts is not None:
-        fixed = join(repair_index(parts))
-        # Magic and trailer are no checksums: damage to them stays.
-        return data[:8] + fixed[8:-4] + data[-4:]
-    if len(data) < PRELUDE_BYTES + TRAILER_BYTES:
+        # Magic is no checksum: damage to it stays.
+        return data[:8] + join(repair_index(parts))[8:]
+    # The lengths are wrong: where the prelude ends is what they say, and the file is what there is.
+    cur = ref.Cursor(data)
+    try:
+        cur.take(13)
+        sizes = dict(zip(NAMES, (cur.leb() for _ in NAMES), strict=True))
+        cur.take(4 * sum(sizes[name] > 0 for name in CHECKED))
+    except ref.RejectError:
         return data
-    head = data[:80] + struct.pack("<I", zlib.crc32(data[:80])) + data[84:-8]
-    return head + struct.pack("<I", zlib.crc32(head)) + data[-4:]
+    head = data[: cur.pos] + struct.pack("<I", zlib.crc32(data[: cur.pos])) + data[cur.pos + 4 : -4]
+    return head + struct.pack("<I", zlib.crc32(head))

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from radcodec.container.layout import (
     MAGIC,
-    PRELUDE_BYTES,
+    MAX_PRELUDE_BYTES,
     Cursor,
     Prelude,
     entry_bytes,
+    least_entry_bytes,
+    pack_entry,
     pack_prelude,
     pack_str,
+    unpack_entry,
     unpack_prelude,
 )
 from radcodec.container.meta import (
@@ -47,30 +50,40 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 U8 = st.integers(0, 2**64 - 1)
 
 
-def _prelude_by_hand(kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0) -> bytes:
-    """A prelude from format.md 2.1, not from layout."""
-    fields = struct.pack("<HBBI6Q4I", version, kind, mode, flags, 5, 1, 16, 0, 9, 0, 11, 12, 13, 14)
-    start = bytes.fromhex("8952435A0D0A1A0A") + fields
+def _prelude_by_hand(kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, meta: str = "05") -> bytes:
+    """A prelude from format.md 2.1, not from layout: 5 bytes of META, 1, 300, 0, 2^20 and 0 of the others."""
+    fields = struct.pack("<H3B", version, kind, mode, flags) + bytes.fromhex(
+        meta + "01" + "ac02" + "00" + "808040" + "00"
+    )
+    start = bytes.fromhex("8952435A0D0A1A0A") + fields + struct.pack("<3I", 11, 12, 13)
     return start + struct.pack("<I", zlib.crc32(start))
 
 
 def test_prelude_bytes_are_those_of_the_format_page() -> None:
-    """A prelude packs to the 84 bytes that the table of the format page gives."""
+    """A prelude packs to the bytes that the table of the format page gives; sections without bytes have no CRC."""
     prelude = Prelude(
         kind=Kind.FITS,
         mode=Mode.LOSSLESS,
         flags=0,
-        section_bytes=(5, 1, 16, 0, 9, 0),
+        section_bytes=(5, 1, 300, 0, 1 << 20, 0),
         meta_crc=11,
         params_crc=12,
         index_crc=13,
-        extra_crc=14,
+        extra_crc=0,
     )
     assert pack_prelude(prelude) == _prelude_by_hand()
-    assert PRELUDE_BYTES == 84
-    assert unpack_prelude(_prelude_by_hand()) == prelude
-    assert prelude.file_bytes == 84 + 31 + 8
-    assert prelude.section_start("TILES") == 84 + 22
+    assert unpack_prelude(_prelude_by_hand() + bytes(50)) == prelude
+    assert prelude.file_bytes == 38 + 306 + (1 << 20) + 4
+    assert prelude.section_start("TILES") == 38 + 306
+
+
+def test_longest_prelude() -> None:
+    """The largest sizes that the format page allows take 76 bytes, which is what is read at first."""
+    sizes = (1 << 32, 1 << 32, 1 << 40, 1 << 60, 1 << 60, 1 << 60)
+    crcs = {"meta_crc": 1, "params_crc": 2, "index_crc": 3, "extra_crc": 4}
+    prelude = Prelude(kind=Kind.ARRAY, mode=Mode.LOSSY, flags=1, section_bytes=sizes, **crcs)
+    assert len(pack_prelude(prelude)) == 76 == MAX_PRELUDE_BYTES
+    assert unpack_prelude(pack_prelude(prelude)) == prelude
 
 
 @pytest.mark.parametrize(
@@ -78,9 +91,12 @@ def test_prelude_bytes_are_those_of_the_format_page() -> None:
     [
         (b"", NotRadcodecError, "starts with"),
         (b"SIMPLE  =", NotRadcodecError, "starts with"),
-        (MAGIC[:4], TruncatedError, "84 bytes"),
+        (MAGIC[:4], TruncatedError, "ends after 4"),
         (_prelude_by_hand(version=1), UnsupportedVersionError, "found 1"),
-        (_prelude_by_hand()[:83], TruncatedError, "84 bytes"),
+        (_prelude_by_hand()[:37], TruncatedError, "38 bytes"),
+        (_prelude_by_hand()[:17], TruncatedError, "ends after 17"),
+        (_prelude_by_hand(meta="8500"), CorruptError, "shortest form"),
+        (_prelude_by_hand(meta="8180808010"), LimitError, "META"),
         (_prelude_by_hand()[:20] + b"\1" + _prelude_by_hand()[21:], CorruptError, "checksum"),
         (_prelude_by_hand(kind=2), CorruptError, "the kind"),
         (_prelude_by_hand(mode=3), CorruptError, "the mode"),
@@ -292,6 +308,14 @@ def test_section_that_lies_about_its_size_is_rejected() -> None:
         unpack_section(packed[:1] + pack_leb(2**32) + packed[3:], "META")
 
 
-def test_entry_sizes() -> None:
-    """An index entry takes 16 bytes and 8 for each stage."""
-    assert [entry_bytes(n) for n in (0, 1, 16)] == [16, 24, 144]
+def test_entries_are_those_of_the_format_page() -> None:
+    """An index entry has a CRC for each stream that is not empty, and the pixel CRC."""
+    entry = pack_entry((0, 300), 1, 2, [(5, 3), (0, 0)])
+    assert entry.hex() == "00" + "ac02" + "01000000" + "02000000" + "05" + "03000000" + "00"
+    assert entry_bytes((0, 300), (5, 0)) == len(entry) == 17
+    assert unpack_entry(Cursor(entry, "a test"), 2) == [0, 300, 1, 2, 5, 3, 0, 0]
+    empty = pack_entry((0, 0), 0, 9, [(0, 0)] * 16)
+    assert len(empty) == least_entry_bytes(16) == 22
+    assert unpack_entry(Cursor(empty, "a test"), 16) == [0, 0, 0, 9] + [0] * 32
+    with pytest.raises(LimitError, match="4294967295"):
+        unpack_entry(Cursor(bytes.fromhex("8080808010") + bytes(20), "a test"), 0)
