@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 from numpy.lib.stride_tricks import sliding_window_view
 
+from radcodec.compiled import kernel, part
 from radcodec.detail.kernels import predict_above
 
 F64 = npt.NDArray[np.float64]
@@ -92,7 +92,7 @@ def total_weight(blocks: list[Block]) -> float:
     return sum(float(b.weight.sum()) for b in blocks)
 
 
-@njit(cache=True, nogil=True)
+@part
 def _predict_row(padded: F64, y: int, radius: int, coefs: F64, out: F64) -> None:
     """Fill out [w] with the predictions of row y of a block whose pixels are all known."""
     predict_above(padded, y, radius, coefs, out)
@@ -102,7 +102,7 @@ def _predict_row(padded: F64, y: int, radius: int, coefs: F64, out: F64) -> None
             out[x] += coefs[first + k] * padded[y + radius, x + k]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
     """Sum of weight * squared prediction error over a block."""
     height, width = weight.shape
@@ -115,7 +115,7 @@ def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool_]) -> F64:
     """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
     height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from radcodec.compiled import kernel, part
 
 F64 = npt.NDArray[np.float64]
 
@@ -42,7 +43,7 @@ class Taps(NamedTuple):
     right: F64
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def impulse_response(coefs: F64, radius: int) -> F64:
     """Response [64, 129] of the process to an impulse at (0, 64)."""
     wide = np.zeros((GRID_ROWS + radius, 2 * GRID_REACH + 1 + 2 * radius))
@@ -64,7 +65,7 @@ def impulse_response(coefs: F64, radius: int) -> F64:
     return wide[radius:, radius : radius + 2 * GRID_REACH + 1].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def covariance(g: F64, border: int) -> F64:
     """Covariance [b + 1, 4b + 1] at lags (0..b, -2b..2b) of a process with impulse response g."""
     height, width = g.shape
@@ -79,7 +80,7 @@ def covariance(g: F64, border: int) -> F64:
     return r
 
 
-@njit(cache=True, nogil=True)
+@part
 def _lag(r: F64, dy: int, dx: int) -> float:
     """Covariance of two pixels dy rows and dx columns apart."""
     if dy < 0:
@@ -89,7 +90,7 @@ def _lag(r: F64, dy: int, dx: int) -> float:
     return float(r[dy, dx + r.shape[1] // 2])
 
 
-@njit(cache=True, nogil=True)
+@part
 def substitute(lower: F64, z: F64) -> None:
     """Turn z [n] into the solution of L L^T x = z, L the lower triangle of ``lower`` [n, n]; ascending sums."""
     n = z.shape[0]
@@ -105,7 +106,7 @@ def substitute(lower: F64, z: F64) -> None:
         z[m] = t / lower[m, m]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_coefficients(r: F64, dys: npt.NDArray[np.int64], dxs: npt.NDArray[np.int64]) -> tuple[bool, F64]:
     """(whether they exist, coefficients [n]) that predict a pixel best from the taps (dys, dxs) [n]."""
     n = dys.shape[0]

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from radcodec.compiled import kernel
 from radcodec.detail.blocks import (
     EDGES,
     Block,
@@ -225,10 +225,11 @@ def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
     if not diagonal > 0:
         return np.zeros(n)
     lower = np.ascontiguousarray(gram + ridge * diagonal * np.eye(n))
-    return _cholesky_solve(lower, right.copy())
+    solution: F64 = _cholesky_solve(lower, right.copy())
+    return solution
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cholesky_solve(a: F64, b: F64) -> F64:
     """Solution of a x = b for a positive definite a [n, n] (overwritten); a pivot that is lost drops its unknown."""
     n = a.shape[0]

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from radcodec.compiled import kernel, part
 from radcodec.detail.borders import Taps
 
 N_CLASSES = 80
@@ -49,25 +49,25 @@ F64 = npt.NDArray[np.float64]
 Int = Any  # an integer scalar: Python's in the interpreter, int64 once compiled
 
 
-@njit(cache=True)
+@part
 def bits_of(v: float) -> Int:
     """Bit pattern of a binary64 number."""
     return np.float64(v).view(np.int64)
 
 
-@njit(cache=True)
+@part
 def exp2(e: Int) -> float:
     """2.0**e for -1022 <= e <= 1023."""
     return np.int64((e + 1023) << 52).view(np.float64)
 
 
-@njit(cache=True)
+@part
 def exponent(v: float) -> Int:
     """floor(log2 v) of a positive normal number."""
     return (bits_of(v) >> 52) - 1023
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def predict_above(window: F64, y: Int, radius: Int, coefs: F64, acc: F64) -> None:
     """Fill acc [w] with the part of a row's prediction that the rows above give; window is [R + h, R + w + R]."""
     n = acc.shape[0]
@@ -97,7 +97,7 @@ def predict_above(window: F64, y: Int, radius: Int, coefs: F64, acc: F64) -> Non
             j += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def error_above(errors: F64, y: Int, acc: F64) -> None:
     """Fill acc [w] with what the rows above add to the expected error, times 720; errors is a ring [5, w + 8]."""
     n = acc.shape[0]
@@ -133,7 +133,7 @@ def error_above(errors: F64, y: Int, acc: F64) -> None:
         acc[x] = t
 
 
-@njit(cache=True, nogil=True)
+@part
 def predict_edges(window: F64, y: Int, taps: Taps, acc: F64) -> None:
     """Fill the first and last B elements of acc [w], w >= 2B, as predict_above, for the sets of a row's ends."""
     n = acc.shape[0]
@@ -153,7 +153,7 @@ def predict_edges(window: F64, y: Int, taps: Taps, acc: F64) -> None:
             i += 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def predict_rows(window: F64, y: Int, taps: Taps, acc: F64, sets: npt.NDArray[np.int64]) -> None:
     """Fill acc [w] with what the rows above give to row y of a plane, and sets [w] with each pixel's set of taps."""
     radius, border, reach = taps.radius, taps.border, taps.reach
@@ -169,7 +169,7 @@ def predict_rows(window: F64, y: Int, taps: Taps, acc: F64, sets: npt.NDArray[np
         sets[:] = i
 
 
-@njit(cache=True, nogil=True)
+@part
 def choose_sets(taps: Taps, sets: npt.NDArray[np.int64]) -> None:
     """Fill sets [w] for a row that has all rows above it."""
     n = sets.shape[0]
@@ -181,7 +181,7 @@ def choose_sets(taps: Taps, sets: npt.NDArray[np.int64]) -> None:
             sets[n - 1 - x] = 3 + 2 * border + min(x, border)
 
 
-@njit(cache=True)
+@part
 def predict_own(window: F64, y: Int, x: Int, radius: Int, own: F64, p: float, limit: float) -> float:
     """Prediction p of the rows above completed by the taps own [R] of the pixel's own row, and clamped."""
     row = window[y + radius]
@@ -192,7 +192,7 @@ def predict_own(window: F64, y: Int, x: Int, radius: Int, own: F64, p: float, li
     return p
 
 
-@njit(cache=True, nogil=True)
+@part
 def complete_row(window: F64, y: Int, taps: Taps, sets: npt.NDArray[np.int64], acc: F64, limit: float) -> None:
     """Complete acc [w] of ``predict_rows`` as ``predict_own`` does, for a row y whose values are all in the window."""
     n, radius = acc.shape[0], taps.radius
@@ -216,7 +216,7 @@ def complete_row(window: F64, y: Int, taps: Taps, sets: npt.NDArray[np.int64], a
         acc[x] = p if p <= limit else limit
 
 
-@njit(cache=True, nogil=True)
+@part
 def complete_errors(row: Any, acc: F64, floor: float) -> None:
     """Complete acc [w] of ``error_above`` as ``expected_error`` does, for a row whose errors are all known."""
     n = acc.shape[0]
@@ -228,7 +228,7 @@ def complete_errors(row: Any, acc: F64, floor: float) -> None:
         acc[x] = max(t * INV_WEIGHT, floor)
 
 
-@njit(cache=True)
+@part
 def expected_error(row: Any, x: Int, t: float, floor: float) -> float:
     """Expected error of a pixel: t of the rows above completed by its own row, which has REACH columns in front."""
     t += 16.0 * row[x]
@@ -239,27 +239,27 @@ def expected_error(row: Any, x: Int, t: float, floor: float) -> float:
     return max(t, floor)
 
 
-@njit(cache=True)
+@kernel
 def class_of(t: float, level: Int) -> Int:
     """Class of an expected error."""
     c = (bits_of(t) >> 50) - 4092 - level + N_CLASSES // 2
     return min(max(c, 0), N_CLASSES - 1)
 
 
-@njit(cache=True)
+@kernel
 def table_of(s: float, d: Int) -> Int:
     """Table of a scale s in bins of 2^d."""
     t = (bits_of(s) >> 49) - 8184 - 8 * d + FIRST_TABLE
     return min(max(t, 0), N_TABLES - 1)
 
 
-@njit(cache=True)
+@part
 def phase_of(rho: float, base: float) -> Int:
     """Phase of a position above its bin's start; just under a bin's end the difference may round up to 1."""
     return min(np.int64((rho - base) * PHASES), PHASES - 1)
 
 
-@njit(cache=True)
+@part
 def unit_exponent(mu: float, z: Int, mantissa: Int) -> Int:
     """Exponent of the spacing of floats around mu, at least z."""
     a = abs(mu)
@@ -268,7 +268,7 @@ def unit_exponent(mu: float, z: Int, mantissa: Int) -> Int:
     return max(z, exponent(a) - mantissa)
 
 
-@njit(cache=True, nogil=True)
+@part
 def start_state(level: Int, width: Int, means: F64, counts: npt.NDArray[np.int64], errors: F64) -> float:
     """Set classes and error rows to their state at the start of a tile; gives the initial error."""
     for i in range(N_CLASSES):
@@ -280,7 +280,7 @@ def start_state(level: Int, width: Int, means: F64, counts: npt.NDArray[np.int64
     return float(first)
 
 
-@njit(cache=True, nogil=True)
+@part
 def begin_row(errors: F64, y: Int) -> None:
     """Fill the left margin of row y's errors from the row above."""
     row = errors[y % ROWS]
@@ -289,7 +289,7 @@ def begin_row(errors: F64, y: Int) -> None:
         row[k] = above[REACH]
 
 
-@njit(cache=True, nogil=True)
+@part
 def end_row(errors: F64, y: Int, width: Int) -> None:
     """Fill both margins of row y's errors from its own ends."""
     row = errors[y % ROWS]
@@ -298,7 +298,7 @@ def end_row(errors: F64, y: Int, width: Int) -> None:
         row[REACH + width + k] = row[REACH + width - 1]
 
 
-@njit(cache=True)
+@part
 def unit_mean(mu: float, g: float, u: float) -> float:
     """Predicted value in units of the pixel's own step, kept within the integers that are exact."""
     if g != 1.0:
@@ -307,7 +307,7 @@ def unit_mean(mu: float, g: float, u: float) -> float:
     return min(max(mu, -INT_LIMIT), INT_LIMIT)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def float_quantum(values: F64) -> tuple[Int, Int]:
     """Largest z for which 2**z divides each of the finite values [n], and the fraction bits that any of them needs.
 

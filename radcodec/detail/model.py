@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from radcodec.compiled import kernel, part
 from radcodec.detail.borders import Taps
 from radcodec.detail.kernels import (
     CENTRED,
@@ -55,7 +55,7 @@ Ints = npt.NDArray[np.int64]
 Octets = npt.NDArray[np.uint8]
 
 
-@njit(cache=True)
+@part
 def _put(raw: npt.NDArray[np.uint8], pos: Int, value: Int, n: Int) -> Int:
     """Append n bits of value, least significant first; gives the new bit position."""
     v = np.uint64(value)
@@ -69,7 +69,7 @@ def _put(raw: npt.NDArray[np.uint8], pos: Int, value: Int, n: Int) -> Int:
     return pos
 
 
-@njit(cache=True)
+@part
 def _put_float(raw: npt.NDArray[np.uint8], pos: Int, a: float, m: Int, d: Int, z: Int, mantissa: Int) -> Int:
     """Append the refinement of a magnitude a in bin m of width 2^d."""
     if m > 0:
@@ -80,27 +80,27 @@ def _put_float(raw: npt.NDArray[np.uint8], pos: Int, a: float, m: Int, d: Int, z
     f = d
     while f - mantissa - 1 >= z:
         if a >= exp2(f - 1):
-            pos = _put(raw, pos, 1, 1)
+            pos = _put(raw, pos, np.int64(1), np.int64(1))
             return _put(raw, pos, np.int64((a - exp2(f - 1)) * exp2(mantissa + 1 - f)), mantissa)
-        pos = _put(raw, pos, 0, 1)
+        pos = _put(raw, pos, np.int64(0), np.int64(1))
         f -= 1
     if f > z:
         pos = _put(raw, pos, np.int64(a * exp2(-z)), f - z)
     return pos
 
 
-@njit(cache=True)
+@part
 def _put_escape(raw: npt.NDArray[np.uint8], pos: Int, k: Int) -> Int:
     """Append the distance k of a bin that no symbol reaches."""
     q = 2 * k if k >= 0 else -2 * k - 1
     length = 0
     while (q >> length) > 0:
         length += 1
-    pos = _put(raw, pos, length, 6)
+    pos = _put(raw, pos, length, np.int64(6))
     return _put(raw, pos, q, length)
 
 
-@njit(cache=True, nogil=True)
+@part
 def _predict_known_float(
     window: F64, y: Int, taps: Taps, sets: Ints, setting: Ints, values: F64, fill: float, mus: F64, row: F64
 ) -> None:
@@ -115,7 +115,7 @@ def _predict_known_float(
         row[x + REACH] = max(abs(values[x] - mus[x]), exp2(unit_exponent(mus[x], z, mantissa) - 2))
 
 
-@njit(cache=True, nogil=True)
+@part
 def _predict_waiting_float(
     window: F64,
     y: Int,
@@ -146,7 +146,7 @@ def _predict_waiting_float(
         window[y + radius, x + radius] = values[x] - fill
 
 
-@njit(cache=True, nogil=True)
+@part
 def _code_float_row(
     values: F64,
     special: Flags,
@@ -182,8 +182,8 @@ def _code_float_row(
         scaled = a * exp2(-d)
         if scaled >= 2.0**53:
             symbols[n] = 0
-            pos = _put(raw, pos, 63, 6)
-            pos = _put(raw, pos, bits_of(v), 64)
+            pos = _put(raw, pos, np.int64(63), np.int64(6))
+            pos = _put(raw, pos, bits_of(v), np.int64(64))
         else:
             m = np.int64(np.floor(scaled))
             k = (m if v >= 0.0 else -m - 1) - np.int64(fbase)
@@ -199,7 +199,7 @@ def _code_float_row(
     return OK, n, pos
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def model_float(
     values: F64,
     special: npt.NDArray[np.bool_],
@@ -246,7 +246,7 @@ def model_float(
     return OK, n, pos
 
 
-@njit(cache=True, nogil=True)
+@part
 def _predict_known_int(
     window: F64,
     y: Int,
@@ -273,7 +273,7 @@ def _predict_known_int(
         row[x + REACH] = max(abs(float(values[x]) - mus[x]), ERROR_FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@part
 def _predict_waiting_int(
     window: F64,
     y: Int,
@@ -327,7 +327,7 @@ def _predict_waiting_int(
     return True
 
 
-@njit(cache=True, nogil=True)
+@part
 def _code_int_row(
     steps: Ints,
     special: Flags,
@@ -373,7 +373,7 @@ def _code_int_row(
     return OK, n, pos
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def model_int(
     values: Ints,
     targets: F64,

@@ -7,8 +7,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from radcodec.compiled import kernel
 from radcodec.detail.borders import Taps, derive_taps, tap_offsets
 
 F64 = npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ def coding_order(radius: int) -> list[int]:
     return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def rice_bits(integers: npt.NDArray[np.int64]) -> int:
     """Bits of the Rice code of integers [n] in coding order."""
     mean, total = FIRST_MEAN, 0
@@ -101,7 +101,7 @@ def _lower(gram: F64) -> F64 | None:
     return None
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def round_to_plane(x: F64, lower: F64) -> tuple[F64, float]:
     """Integers [n] near x [n] with a small d^T L L^T d for their difference d to x, and that number.
 

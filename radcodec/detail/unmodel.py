@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from radcodec.compiled import kernel, part
 from radcodec.detail.borders import Taps
 from radcodec.detail.kernels import (
     BAD_STREAM,
@@ -44,7 +44,7 @@ from radcodec.detail.kernels import (
 )
 
 
-@njit(cache=True)
+@part
 def _get(raw: npt.NDArray[np.uint8], pos: Int, n: Int) -> Int:
     """Number of n <= 64 bits at a bit position; raw has RAW_SPARE bytes of zeros behind its end."""
     v = np.uint64(0)
@@ -59,7 +59,7 @@ def _get(raw: npt.NDArray[np.uint8], pos: Int, n: Int) -> Int:
     return np.int64(v)
 
 
-@njit(cache=True)
+@part
 def _next_symbol(
     state: Int, table: Int, cumulative: npt.NDArray[np.uint32], starts: npt.NDArray[np.uint8]
 ) -> tuple[Int, Int, Int]:
@@ -72,7 +72,7 @@ def _next_symbol(
     return k, np.int64(row[k]), np.int64(row[k + 1]) - np.int64(row[k])
 
 
-@njit(cache=True)
+@part
 def _take_float(raw: npt.NDArray[np.uint8], pos: Int, m: Int, d: Int, z: Int, mantissa: Int) -> tuple[Any, Int]:
     """Magnitude in bin m of width 2^d, and the bit position after its refinement."""
     if m > 0:
@@ -84,7 +84,7 @@ def _take_float(raw: npt.NDArray[np.uint8], pos: Int, m: Int, d: Int, z: Int, ma
         return a, pos
     f = d
     while f - mantissa - 1 >= z:
-        bit = _get(raw, pos, 1)
+        bit = _get(raw, pos, np.int64(1))
         pos += 1
         if bit:
             a = exp2(f - 1) + float(_get(raw, pos, mantissa)) * exp2(f - mantissa - 1)
@@ -95,10 +95,10 @@ def _take_float(raw: npt.NDArray[np.uint8], pos: Int, m: Int, d: Int, z: Int, ma
     return 0.0, pos
 
 
-@njit(cache=True)
+@part
 def _take_escape(raw: npt.NDArray[np.uint8], pos: Int) -> tuple[Int, Int, Int]:
     """(length, distance, bit position) of an escape; length 63 means that the value follows, over 54 is an error."""
-    length = _get(raw, pos, 6)
+    length = _get(raw, pos, np.int64(6))
     pos += 6
     if length > 54:
         return length, 0, pos
@@ -106,7 +106,7 @@ def _take_escape(raw: npt.NDArray[np.uint8], pos: Int) -> tuple[Int, Int, Int]:
     return length, (q >> 1) if q & 1 == 0 else -((q + 1) >> 1), pos + length
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode_float(
     out: F64,
     special: npt.NDArray[np.bool_],
@@ -133,7 +133,7 @@ def decode_float(
     for _ in range(min(at, 2)):
         at -= 1
         state = (state << np.uint64(32)) | np.uint64(words[at])
-    pos = 0
+    pos = np.int64(0)
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start
@@ -174,7 +174,7 @@ def decode_float(
                     if length > 54 and not verbatim:
                         return BAD_STREAM
                 if verbatim:
-                    v = np.int64(_get(raw, pos, 64)).view(np.float64)
+                    v = np.int64(_get(raw, pos, np.int64(64))).view(np.float64)
                     pos += 64
                 else:
                     m = np.int64(fbase) + k
@@ -194,7 +194,7 @@ def decode_float(
     return OK
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode_int(
     out: npt.NDArray[np.int64],
     special: npt.NDArray[np.bool_],
@@ -227,7 +227,7 @@ def decode_int(
     for _ in range(min(at, 2)):
         at -= 1
         state = (state << np.uint64(32)) | np.uint64(words[at])
-    pos = 0
+    pos = np.int64(0)
     for p in range(planes):
         window = np.zeros((radius + height, width + 2 * radius))
         errors[:] = start

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from radcodec.compiled import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def encode_symbols(
     symbols: npt.NDArray[np.uint8],
     tables: npt.NDArray[np.uint16],
@@ -41,7 +42,7 @@ def encode_symbols(
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_symbols(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64]
 ) -> None:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from radcodec.compiled import part
 
 CELLS = 16
 LAST_LOG = 4095
@@ -20,7 +21,7 @@ I32 = npt.NDArray[np.int32]
 Int = Any
 
 
-@njit(cache=True, nogil=True)
+@part
 def _box(src: Any, dst: Any, tmp: Any, r: Int, t: Int) -> None:
     """Fill dst [h, w] with the sums of src over r rows and t columns to each side, zero outside."""
     h, w = src.shape
@@ -48,13 +49,13 @@ def _box(src: Any, dst: Any, tmp: Any, r: Int, t: Int) -> None:
                 dst[i, j] -= tmp[i - r - 1, j]
 
 
-@njit(cache=True, nogil=True)
+@part
 def _span(i: Int, r: Int, n: Int) -> Int:
     """How many of i - r .. i + r are within 0 .. n - 1."""
     return min(i + r, n - 1) - max(i - r, 0) + 1
 
 
-@njit(cache=True, nogil=True)
+@part
 def _phase_of(k: Int, j: Int, parity: Int) -> Int:
     """Phase of a pair in a block of a parity."""
     e, f = (k + parity) & 1, j & 1
@@ -63,7 +64,7 @@ def _phase_of(k: Int, j: Int, parity: Int) -> Int:
     return 1 if e == 1 and f == 1 else 2
 
 
-@njit(cache=True, nogil=True)
+@part
 def _cells_of(n: Int) -> I32:
     """The cell of each of n rows or pair columns."""
     out = np.empty(n, np.int32)
@@ -89,7 +90,7 @@ def known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
     return out
 
 
-@njit(cache=True, nogil=True)
+@part
 def extent(act: I32, n: Int, m: Int) -> tuple[Int, Int]:
     """Rows and pair columns of a block that hold all active cells."""
     rows, columns = 0, 0
@@ -100,13 +101,13 @@ def extent(act: I32, n: Int, m: Int) -> tuple[Int, Int]:
     return min(n, -(-rows * n // CELLS)), min(m, -(-columns * m // CELLS))
 
 
-@njit(cache=True, nogil=True)
+@part
 def _mean(total: Int, count: Int) -> Int:
     """The mean, rounded down; 0 of nothing."""
     return total // count if count > 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@part
 def _neighbours(
     a: Int, c: Int, blocks: Int, columns: Int, near: npt.NDArray[np.int64], far: npt.NDArray[np.int64]
 ) -> tuple[Int, Int]:
@@ -145,7 +146,7 @@ class Context(NamedTuple):
     recent: I32
 
 
-@njit(cache=True, nogil=True)
+@part
 def look_back(p: I32, height: Int, width: Int) -> Context:
     """The context of magnitudes p [K, n, m/2, 2] before a plane, without anything in the plane."""
     n_blocks = p.shape[0]
@@ -170,7 +171,7 @@ def look_back(p: I32, height: Int, width: Int) -> Context:
     return Context(level, sums, total, over, share, max(share.sum(), 1), known, recent)
 
 
-@njit(cache=True, nogil=True)
+@part
 def look_at(q: I32, phase: Int, columns: Int, context: Context) -> None:
     """Bring known and recent up to date with the phases of the plane, q [K, n, m/2, 2], before ``phase``."""
     n_blocks, height, width = context.level.shape
@@ -186,7 +187,7 @@ def look_at(q: I32, phase: Int, columns: Int, context: Context) -> None:
             _box(known, context.recent[t, b], tmp, RECENT_BOXES[t][0], RECENT_BOXES[t][1])
 
 
-@njit(cache=True, nogil=True)
+@part
 def list_pairs(
     phase: Int, columns: Int, n: Int, m: Int, context: Context, act: I32, where: npt.NDArray[np.int64]
 ) -> Int:
@@ -207,7 +208,7 @@ def list_pairs(
     return found
 
 
-@njit(cache=True, nogil=True)
+@part
 def fill_inputs(
     where: npt.NDArray[np.int64],
     phase: Int,

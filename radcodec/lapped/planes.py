@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from radcodec.compiled import kernel, part
 from radcodec.lapped.contexts import CELLS, LAST_LOG, extent, fill_inputs, list_pairs, look_at, look_back
 from radcodec.lapped.spec import LEVELS, N_BUCKETS, N_INPUTS
 
@@ -80,7 +80,7 @@ class Prices(NamedTuple):
     theirs: npt.NDArray[np.float32]
 
 
-@njit(cache=True, nogil=True)
+@part
 def _layer(x: I32, n: Int, weight: I32, bias: I32, shift: Int, out: I32) -> None:
     """Fill out [O, n] with (bias + weight @ x [I, n]) >> shift, four inputs at a time: memory is what it waits for."""
     inputs = weight.shape[1]
@@ -102,7 +102,7 @@ def _layer(x: I32, n: Int, weight: I32, bias: I32, shift: Int, out: I32) -> None
             row[i] >>= shift
 
 
-@njit(cache=True, nogil=True)
+@part
 def _network(x: I32, n: Int, net: Network, one: I32, two: I32, three: I32, bucket: I32) -> None:
     """Fill bucket [n] from inputs x [21, n]."""
     _layer(x, n, net.weight0, net.bias0, net.shift0, one)
@@ -119,7 +119,7 @@ def _network(x: I32, n: Int, net: Network, one: I32, two: I32, three: I32, bucke
         bucket[i] = min(max(y, 0), N_BUCKETS - 1)
 
 
-@njit(cache=True, nogil=True)
+@part
 def _pop(coder: Coder, row: Int) -> Int:
     """Next symbol of the stream, read with a row of the tables."""
     state = coder.state[0]
@@ -138,7 +138,7 @@ def _pop(coder: Coder, row: Int) -> Int:
     return k
 
 
-@njit(cache=True, nogil=True)
+@part
 def _push(coder: Coder, row: Int, symbol: Int) -> None:
     """Note a symbol and the row of the tables that codes it."""
     n = coder.n[0]
@@ -147,7 +147,7 @@ def _push(coder: Coder, row: Int, symbol: Int) -> None:
     coder.n[0] = n + 1
 
 
-@njit(cache=True, nogil=True)
+@part
 def _walk_cells(mode: Int, coder: Coder, s: Int, q: I32, act: I32, before: I32, exists: I32) -> None:
     """Bring act [18, 18] (cells in a margin of zeros) from the plane before, which ``before`` keeps, to plane s.
 
@@ -179,7 +179,7 @@ def _walk_cells(mode: Int, coder: Coder, s: Int, q: I32, act: I32, before: I32, 
                     _push(coder, row + t, act[u + 1, v + 1])
 
 
-@njit(cache=True, nogil=True)
+@part
 def _price(prices: Prices, h: Int, p: I32, q: I32, shift: Int, bucket: I32, where: npt.NDArray[np.int64]) -> None:
     """Add the bits of both choices of the pairs ``where`` [n], whose buckets are known."""
     for n in range(where.shape[0]):
@@ -199,7 +199,7 @@ def _price(prices: Prices, h: Int, p: I32, q: I32, shift: Int, bucket: I32, wher
                     prices.ours[at, i] += cost
 
 
-@njit(cache=True, nogil=True)
+@part
 def _row_of(z: Int, h: Int, p0: Int, p1: Int) -> Int:
     """Row of the table of a pair of magnitudes p0, p1 whose bucket is z."""
     if p0 == 0 and p1 == 0:
@@ -211,7 +211,7 @@ def _row_of(z: Int, h: Int, p0: Int, p1: Int) -> Int:
     return NN_ROWS + (h * LEVELS + min(p0, LEVELS) - 1) * LEVELS + min(p1, LEVELS) - 1
 
 
-@njit(cache=True, nogil=True)
+@part
 def _code(
     coder: Coder, h: Int, p: I32, q: I32, sign: npt.NDArray[np.int8], bucket: I32, where: npt.NDArray[np.int64]
 ) -> None:
@@ -230,7 +230,7 @@ def _code(
     coder.n[0] = count
 
 
-@njit(cache=True, nogil=True)
+@part
 def _decode(
     coder: Coder, h: Int, p: I32, q: I32, sign: npt.NDArray[np.int8], bucket: I32, where: npt.NDArray[np.int64]
 ) -> None:
@@ -252,7 +252,7 @@ def _decode(
                 sign[at, i] = 1 if y == 1 else -1
 
 
-@njit(cache=True, nogil=True)
+@part
 def _settle(
     mode: Int,
     coder: Coder,
@@ -277,7 +277,7 @@ def _settle(
         _decode(coder, h, p, q, sign, bucket, where)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def walk_plane(
     mode: Int,
     coder: Coder,
