@@ -29,6 +29,8 @@ def job_of(image: Image, track: Track, divisor: float) -> tuple[Array, float | N
     if track is Track.INTEGERS:
         integers = lattice_integers(image.samples)
         return None if integers is None else (integers, None)
+    if track is Track.LATTICES and (image.samples.dtype.kind != "f" or lattice_integers(image.samples) is None):
+        return None
     return image.samples, None
 
 

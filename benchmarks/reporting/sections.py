@@ -119,6 +119,10 @@ def telescopes(results: Results) -> Section:
 def integers(results: Results) -> Section:
     """Integer cubes and maps, and 8-bit pictures."""
     sky = sizes.size_table(results, "integers", "", "Integer samples, lossless", ("first/test", "telescopes", "cubes"))
+    floats, whole = (
+        sizes.size_table(results, track, "", f"FIRST images on a lattice, {what}", ("first/train", "first/val"))
+        for track, what in (("lattices", "as the floats that they are"), ("integers", "as the integers behind them"))
+    )
     small = sizes.size_table(results, "lossless", "", "8 bits: test batch of MiraBest, 150 x 150", ("mirabest",))
     return Section(
         name="integers",
@@ -126,7 +130,7 @@ def integers(results: Results) -> Section:
         text="Stored integers, and the integers behind floats that lie on an even lattice. MiraBest's pictures had all "
         "below 3 sigma set to 0, so that most of a file is what it says about itself.",
         command="python -m benchmarks run --track integers --set cubes",
-        tables=kept([sky, small]),
+        tables=kept([sky, floats, whole, small]),
     )
 
 

@@ -23,6 +23,8 @@ class Track(Enum):
     """Every finite sample within an absolute error; the others bit for bit."""
     INTEGERS = "integers"
     """Integer samples, and the integers behind floats that lie on a lattice, bit for bit."""
+    LATTICES = "lattices"
+    """Floats that lie on a lattice, as they are, bit for bit."""
 
 
 class Rival(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.datasets import lattice_integers, sigma
+from benchmarks.datasets import Image, lattice_integers, sigma
 from benchmarks.measure import measure
 from benchmarks.rivals import all_rivals
-from benchmarks.rivals.base import IntegerRival, Unsupported, pack, pack_specials, unpack, unpack_specials
+from benchmarks.rivals.base import IntegerRival, Track, Unsupported, pack, pack_specials, unpack, unpack_specials
+from benchmarks.run import job_of
 
 RIVALS = {name: rival for name, rival in all_rivals().items() if name != "radcodec"}
 
@@ -50,6 +51,17 @@ def test_lattice_is_found_and_noise_is_not() -> None:
     assert found is not None
     assert np.array_equal(found, levels - levels.min())
     assert lattice_integers(image()) is None
+
+
+def test_track_of_lattices_takes_floats_on_a_lattice_alone() -> None:
+    """The floats as they are; neither noise nor integers."""
+    levels = np.random.default_rng(6).integers(0, 200, (50, 60))
+    floats = (levels * 3.7e-5 - 2e-3).astype(np.float32)
+    for samples, expected in ((floats, floats), (image(), None), (levels, None)):
+        one = Image(file="f", hdu=0, samples=samples, sha256="", header_zstd_bytes=0)
+        job = job_of(one, Track.LATTICES, 1.0)
+        assert (None if job is None else job[0]) is expected
+        assert job is None or job[1] is None
 
 
 class Raw(IntegerRival):
