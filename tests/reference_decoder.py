@@ -466,8 +466,30 @@ def clamp_int(value: int, dtype: np.dtype[Any]) -> int:
     return min(max(value, int(info.min)), int(info.max))
 
 
+def decode_parts(
+    cur: Cursor, image: Image, tile: int, shape: tuple[int, int, int], special: Samples, depth: int
+) -> Samples:
+    """Samples [n] of a tile of two parts (8.4), of which this is the rest of the stream."""
+    axis, cut, first = cur.get("B"), cur.leb(), cur.leb()
+    need(axis in (1, 2) and 1 <= cut < shape[axis], "cut")
+    streams = cur.take(first), cur.rest()
+    marks = np.split(special.reshape(shape), [cut], axis)
+    parts = []
+    for stream, marked in zip(streams, marks, strict=True):
+        p, h, w = marked.shape
+        found = decode_detail(stream, image, tile, (p, h, w), marked.ravel(), None, depth)
+        parts.append(found.reshape(marked.shape))
+    return np.concatenate(parts, axis).ravel()
+
+
 def decode_detail(
-    stream: bytes, image: Image, tile: int, shape: tuple[int, int, int], special: Samples, errors: Samples | None
+    stream: bytes,
+    image: Image,
+    tile: int,
+    shape: tuple[int, int, int],
+    special: Samples,
+    errors: Samples | None,
+    depth: int = 0,
 ) -> Samples:
     """Samples [n] of a tile from its detail stream (8.4); special ones are whatever comes out.
 
@@ -475,7 +497,10 @@ def decode_detail(
     """
     n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
     method = cur.get("B")
-    need(method <= 3, "method")
+    need(method <= 4, "method")
+    if method == 4:
+        need(errors is None and dtype.kind == "f" and depth < 8, "parts")
+        return decode_parts(cur, image, tile, shape, special, depth + 1)
     if method == 0:
         samples = np.frombuffer(cur.take(n * dtype.itemsize), dtype)
         cur.end()

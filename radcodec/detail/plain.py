@@ -12,7 +12,7 @@ import zstandard
 from radcodec.errors import CorruptError
 from radcodec.zstd import unpack_frame
 
-RAW, SHUFFLED, LEARNED, PACKED = 0, 1, 2, 3
+RAW, SHUFFLED, LEARNED, PACKED, PARTS = 0, 1, 2, 3, 4
 QUICK_LEVEL, BEST_LEVEL = 1, 19
 PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 LARGE_TILE = 1 << 16  # samples from which a quarter is looked at

@@ -68,12 +68,16 @@ def prepare(
     if tile.dtype.kind != "f":
         lattice = int_lattice(tile, special)
         return None if lattice is None else Work(values=lattice[0], how=lattice[1], patches=np.empty(0, np.int64))
+    return prepare_lattice(tile, special) or _prepare_float(tile, special)
+
+
+def prepare_lattice(tile: Tile, special: Mask | None) -> Work | None:
+    """Integers of a float tile on a lattice, None where it is not or where too many samples would need a patch."""
     lattice = float_lattice(tile, special)
-    if lattice is not None:
-        patches = differences(tile, special, restore(*lattice))
-        if patches.size <= tile.size // 256:
-            return Work(values=lattice[0], how=lattice[1], patches=patches)
-    return _prepare_float(tile, special)
+    if lattice is None:
+        return None
+    patches = differences(tile, special, restore(*lattice))
+    return Work(values=lattice[0], how=lattice[1], patches=patches) if patches.size <= tile.size // 256 else None
 
 
 def _prepare_float_steps(

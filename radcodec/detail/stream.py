@@ -15,6 +15,7 @@ from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.plain import (
     LEARNED,
     PACKED,
+    PARTS,
     RAW,
     SHUFFLED,
     Mask,
@@ -27,8 +28,10 @@ from radcodec.detail.plain import (
 from radcodec.detail.predictors import MAX_RADIUS, Predictors, pack_predictors, unpack_predictors
 from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
+from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
+from radcodec.leb import pack_leb, unpack_leb
 from radcodec.parallel import ordered_map
 from radcodec.types import SampleType
 
@@ -152,7 +155,7 @@ def load_predictors(block: bytes) -> Predictors | None:
 
 
 def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None) -> bytes:
-    """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw.
+    """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw, or of parts.
 
     Every sample that is not special restores exactly (bound None), or within its bound in physical units.
     """
@@ -164,6 +167,26 @@ def code_tile(
 ) -> tuple[bytes, Tile]:
     """Detail stream of a tile, and the samples that it restores to (special ones hold anything)."""
     tile = np.ascontiguousarray(tile)
+    whole = _code_whole(tile, special, predictors, bound)
+    if bound is not None or tile.dtype.kind != "f":
+        return whole
+    cut = find_cut(tile, special)
+    return (min(whole[0], _code_cut(tile, special, predictors, cut), key=len) if cut is not None else whole[0]), tile
+
+
+def _code_cut(tile: Tile, special: Mask | None, predictors: Predictors | None, cut: Cut | None) -> bytes:
+    """Detail stream of a tile without a bound that is cut so; of a whole one, None."""
+    if cut is None:
+        return _code_whole(tile, special, predictors, None)[0]
+    marks = (None, None) if special is None else cut.of(special)
+    first, second = map(_code_cut, cut.of(tile), marks, (predictors, predictors), cut.inner)
+    return b"".join((bytes([PARTS, cut.axis]), pack_leb(cut.place), pack_leb(len(first)), first, second))
+
+
+def _code_whole(
+    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
+) -> tuple[bytes, Tile]:
+    """As ``code_tile``, without a cut."""
     work, done = _modelled(tile, special, predictors if tile.size >= MIN_LEARNED else None, bound)
     learned = None
     if predictors is not None and work is not None and done is not None:
@@ -199,8 +222,9 @@ def decode_tile(
     special: Mask | None,
     predictors: Predictors | None,
     bound: TileBound | None,
+    depth: int = 0,
 ) -> Tile:
-    """Samples [p, h, w] of a detail stream; special ones hold anything.
+    """Samples [p, h, w] of a detail stream, that of a part in ``depth`` others; special ones hold anything.
 
     Raises
     ------
@@ -218,11 +242,41 @@ def decode_tile(
         return decode_shuffled(body, shape, dtype, size)
     if stream[0] == PACKED:
         return decode_packed(body, shape, dtype, size)
+    if stream[0] == PARTS:
+        if bound is not None or dtype.kind != "f" or depth == MAX_DEPTH:
+            raise CorruptError(f"detail stream: parts in an image with a bound, of integers, or over {MAX_DEPTH} deep")
+        return _decode_parts(body, shape, sample_type, special, predictors, depth + 1)
     if stream[0] != LEARNED:
-        raise CorruptError(f"detail stream: expected method 0 to 3, found {stream[0]}")
+        raise CorruptError(f"detail stream: expected method 0 to 4, found {stream[0]}")
     if predictors is None:
         raise CorruptError("detail stream: uses a predictor, but the image has none")
     return decode_learned(body, shape, sample_type, special, predictors, bound)
+
+
+def _decode_parts(
+    body: memoryview,
+    shape: tuple[int, int, int],
+    sample_type: SampleType,
+    special: Mask | None,
+    predictors: Predictors | None,
+    depth: int,
+) -> Tile:
+    """Samples [p, h, w] of a tile of two parts."""
+    if not body or body[0] not in (1, 2):
+        raise CorruptError("detail stream: expected a cut along axis 1 or 2")
+    axis = body[0]
+    place, position = unpack_leb(body, 1, "detail stream")
+    n_bytes, position = unpack_leb(body, position, "detail stream")
+    if not 1 <= place < shape[axis]:
+        raise CorruptError(f"detail stream: expected a cut within {shape[axis]} lines, found {place}")
+    if n_bytes > len(body) - position:
+        raise CorruptError(f"detail stream: expected {n_bytes} bytes of a part, found {len(body) - position}")
+    streams = body[position : position + n_bytes], body[position + n_bytes :]
+    marks = (None, None) if special is None else Cut(axis=axis, place=place).of(special)
+    out = np.empty(shape, sample_type.dtype_str)
+    for part, stream, marked in zip(np.split(out, [place], axis), streams, marks, strict=True):
+        part[:] = decode_tile(stream, part.shape, sample_type, marked, predictors, None, depth)
+    return out
 
 
 def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: TileBound | None) -> SymbolTables:

@@ -56,6 +56,7 @@ NEEDED: dict[str, set[str]] = {
     "array_cube_border": {"map 0", "border", "planes", "sides"},
     "array_cube_loop": {"map 4", "border", "planes", "sides", "steps vary"},
     "array_repeats": {"method 3"},
+    "array_f4_parts": {"method 4", "map 0", "map 1"},
     "fits_loop": {"map 4", "special map 4"},
     "fits_localsigma_loop": {"map 4", "steps vary"},
 }
@@ -102,6 +103,10 @@ def array_cases() -> Iterator[Case]:
     repeats = image.ravel()[np.random.default_rng(2).integers(0, 50, (60, 64))]
     yield "array_repeats", repeats, {}
     yield from loop_cases(image)
+    parts = simulate_image((96, 80), seed=3)
+    parts[40:, :30] = (np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8).astype("f4")
+    parts[40:, 30:] = (np.round(parts[40:, 30:] / 6e-6) * 6e-6 + 2e-8).astype("f4")
+    yield "array_f4_parts", parts, {}
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
 
