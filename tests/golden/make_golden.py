@@ -103,10 +103,10 @@ def array_cases() -> Iterator[Case]:
     repeats = image.ravel()[np.random.default_rng(2).integers(0, 50, (60, 64))]
     yield "array_repeats", repeats, {}
     yield from loop_cases(image)
-    parts = simulate_image((96, 80), seed=3)
-    parts[40:, :30] = (np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8).astype("f4")
-    parts[40:, 30:] = (np.round(parts[40:, 30:] / 6e-6) * 6e-6 + 2e-8).astype("f4")
-    yield "array_f4_parts", parts, {}
+    parts = simulate_image((96, 80), seed=3).astype("f8")
+    parts[40:, :30] = np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8
+    parts[40:, 30:] = np.round(parts[40:, 30:] / 6e-6) * 6e-6 + 2e-8
+    yield "array_f4_parts", parts.astype("f4"), {}
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
 
@@ -214,12 +214,18 @@ def decode_watched(data: bytes) -> tuple[bytes | Array, set[str]]:
     plain = reference_decoder.decode_detail
 
     def watch(
-        coded: bytes, image: Image, tile: int, shape: tuple[int, int, int], special: Array, errors: Array | None
+        coded: bytes,
+        image: Image,
+        tile: int,
+        shape: tuple[int, int, int],
+        special: Array,
+        errors: Array | None,
+        depth: int = 0,
     ) -> Array:
         found.update(features(coded, image, shape, special))
         if errors is not None and np.unique(errors).size > 1:
             found.add("steps vary")
-        return plain(coded, image, tile, shape, special, errors)
+        return plain(coded, image, tile, shape, special, errors, depth)
 
     inverse = reference_lapped.inverse_wavelets
 
