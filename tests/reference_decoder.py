@@ -548,7 +548,7 @@ class ValueMap:
         self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
         is_float = self.dtype.kind == "f"
-        need(self.kind <= 4, "map")
+        need(self.kind <= 5, "map")
         need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
         if self.kind == 0:
             self.z, self.fraction_bits = cur.get("h"), cur.get("B")
@@ -557,6 +557,8 @@ class ValueMap:
         elif self.kind == 1:
             self.a, self.b = cur.get("d"), cur.get("d")
             need(math.isfinite(self.a) and math.isfinite(self.b) and self.b != 0, "lattice")
+        elif self.kind == 5:
+            self.set_lattices(cur)
         elif self.kind == 2:
             self.a, self.b = cur.get("q"), cur.get("Q")
             need(self.b > 0, "lattice")
@@ -567,6 +569,21 @@ class ValueMap:
             need(shrink <= (4 if is_float else 1), "shrink")
             need(self.kind == 3 or not image.dithered, "map 4 with dither")
             self.set_steps(image, tile, errors.tolist(), shrink)
+
+    def set_lattices(self, cur: Cursor) -> None:
+        """a, b, g and u of every sample of map 5."""
+        n = cur.leb()
+        need(1 <= n <= 8, "number of lattices")
+        pairs = [(cur.get("d"), cur.get("d")) for _ in range(n)]
+        classes = unzstd(cur.take(cur.leb()), self.n)
+        self.a, self.b = pairs[0]
+        for a, b in pairs:
+            need(math.isfinite(a) and math.isfinite(b) and b != 0, "lattice")
+            need(2.0**-100 <= abs(b / self.b) <= 2.0**100 and abs((a - self.a) / b) <= 2.0**52, "range of a lattice")
+        need(max(classes, default=0) < n, "class")
+        self.pairs = [pairs[c] for c in classes]
+        self.gain = [b / self.b for _, b in self.pairs]
+        self.dither = [(a - self.a) / b for a, b in self.pairs]
 
     def set_steps(self, image: Image, tile: int, errors: list[float], shrink: int) -> None:
         """D, g and u of every sample of maps 3 and 4."""
@@ -586,7 +603,7 @@ class ValueMap:
         if self.kind == 0:
             return fill
         D0 = self.steps[0] if self.kind == 3 else self.steps[0] * 2.0**-4
-        out = fill / D0 if self.kind >= 3 else (fill - float(self.a)) / float(self.b)
+        out = fill / D0 if self.kind in (3, 4) else (fill - float(self.a)) / float(self.b)
         need(math.isfinite(out) and abs(out) <= 2.0**52, "fill in working units")
         return out
 
@@ -599,6 +616,8 @@ class ValueMap:
         if self.kind == 2:
             low = np.array([(self.a + self.b * k) % (1 << 64) for k in values], "<u8")
             return low.view("u1").reshape(self.n, 8)[:, : self.dtype.itemsize].copy().view(self.dtype)[:, 0]
+        if self.kind == 5:
+            return round_samples([a + b * float(k) for (a, b), k in zip(self.pairs, values, strict=True)], self.dtype)
         if self.kind == 4:
             return round_samples(
                 [(D * 2.0**-4) * float(v) for D, v in zip(self.steps, values, strict=True)], self.dtype
@@ -794,11 +813,11 @@ class LearnedTile:
         else:
             inner = min(max(mu / self.gain[i] - self.dither[i], -(2.0**54)), 2.0**54)
             start = math.floor(inner + 0.5)
-            k = self.decode_integer(inner if self.kind < 4 else 0.0, s)
-            value = k if self.kind < 4 else start + 16 * k
-            need(self.kind < 4 or abs(value) <= 1 << 54, "v of map 4")
+            k = self.decode_integer(inner if self.kind != 4 else 0.0, s)
+            value = k if self.kind != 4 else start + 16 * k
+            need(self.kind != 4 or abs(value) <= 1 << 54, "v of map 4")
             v = self.gain[i] * (float(value) + self.dither[i])
-            error = max(abs(float(k) - (inner if self.kind < 4 else 0.0)), 2.0**-8)
+            error = max(abs(float(k) - (inner if self.kind != 4 else 0.0)), 2.0**-8)
         self.window[y].append(v - self.fill)
         self.errors[y].append(error)
         n = self.counts[number]

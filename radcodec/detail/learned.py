@@ -7,20 +7,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 from radcodec.detail import kernels
 from radcodec.detail.blocks import local_error
+from radcodec.detail.lattices import MOST
 from radcodec.detail.maps import (
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
     MapKind,
     TileBound,
     ValueMap,
+    lattices_map,
     restore,
     step_map,
 )
 from radcodec.detail.model import model_float, model_int
-from radcodec.detail.plain import LEARNED, Mask, Tile, little
+from radcodec.detail.plain import BEST_LEVEL, LEARNED, Mask, Tile, little
 from radcodec.detail.predictors import Predictors
 from radcodec.detail.prepare import Work
 from radcodec.detail.rounding import Predictor
@@ -30,6 +33,7 @@ from radcodec.entropy.ans import count_symbols, encode_symbols
 from radcodec.errors import CorruptError
 from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import SampleType
+from radcodec.zstd import unpack_frame
 
 NO_TARGETS: npt.NDArray[np.float64] = np.empty((0, 0, 0))
 LOOP_LEVEL = -3  # quarter-octave index of the error, in steps, under which a loop is better
@@ -61,7 +65,8 @@ def loop_level(predictors: Predictors, special: Mask | None, work: Work) -> int 
 def _level(work: Work, special: Mask | None, predictor: Predictor, fill: float) -> int:
     """Quarter-octave index of the median prediction error, in what errors are counted in, in a corner of the tile."""
     gain = work.how.gain[0, :64, :64] if work.how.gain.size else 1.0
-    values = work.values[0, :64, :64].astype(np.float64) * gain - fill
+    moved = work.how.dither[0, :64, :64] if work.how.dither.size else 0.0
+    values = (work.values[0, :64, :64].astype(np.float64) + moved) * gain - fill
     known = np.ones(values.shape, np.bool_) if special is None else ~special[0, :64, :64]
     r = predictor.radius
     padded = np.zeros((values.shape[0] + r, values.shape[1] + 2 * r))
@@ -78,7 +83,8 @@ def _clamp_exponent(work: Work, special: Mask | None, fill: float) -> int:
     low, high = float(values.min()), float(values.max())
     size = max(abs(low - fill), abs(high - fill))
     if work.how.gain.size:
-        size = (max(abs(low), abs(high)) + 1.0) * float(work.how.gain.max()) + abs(fill)
+        moved = float(np.abs(work.how.dither).max(initial=0.0)) + 1.0
+        size = (max(abs(low), abs(high)) + moved) * float(np.abs(work.how.gain).max()) + abs(fill)
     return max(-1000, min(1000, int(np.ceil(np.log2(max(size, 2.0**-1000))))))
 
 
@@ -123,6 +129,9 @@ def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelle
         out += FLOAT_LATTICE_MAP.pack(how.a, how.b)
     elif how.kind == MapKind.INT_LATTICE:
         out += INT_LATTICE_MAP.pack(how.a, how.b)
+    elif how.kind == MapKind.LATTICES:
+        classes = zstandard.ZstdCompressor(level=BEST_LEVEL).compress(how.classes.tobytes())
+        out += pack_leb(len(how.lattices)) + how.lattices.astype("<f8").tobytes() + pack_leb(len(classes)) + classes
     elif how.kind == MapKind.STEPS:
         out.append(how.shrink)
     out += TAIL.pack(shape, done.level, done.clamp)
@@ -278,15 +287,38 @@ def _parse_learned(
     )
 
 
+def _parse_lattices(
+    body: memoryview, pos: int, shape: tuple[int, int, int], sample_type: SampleType
+) -> tuple[ValueMap, int]:
+    """The map of several lattices, and the position behind its parameters."""
+    n, pos = unpack_leb(body, pos, "the detail stream")
+    if not 1 <= n <= MOST or 16 * n > len(body) - pos:
+        raise CorruptError(f"detail stream: expected 1 to {MOST} lattices and their steps, found {n}")
+    lattices = np.frombuffer(body, "<f8", 2 * n, pos).astype(np.float64).reshape(n, 2)
+    n_bytes, pos = unpack_leb(body, pos + 16 * n, "the detail stream")
+    if n_bytes > len(body) - pos:
+        raise CorruptError(f"detail stream: expected {n_bytes} bytes of classes, found {len(body) - pos}")
+    packed = unpack_frame(body[pos : pos + n_bytes], int(np.prod(shape)), what="the classes")
+    classes = np.frombuffer(packed, np.uint8).reshape(shape)
+    if classes.max(initial=0) >= n:
+        raise CorruptError(f"detail stream: expected classes under {n}, found {classes.max()}")
+    how = lattices_map(lattices, classes, sample_type)
+    if how is None:
+        raise CorruptError("detail stream: lattices out of range")
+    return how, pos + n_bytes
+
+
 def _parse_map(
     body: memoryview, pos: int, shape: tuple[int, int, int], sample_type: SampleType, bound: TileBound | None
 ) -> tuple[ValueMap, int]:
     """The map that a learned stream names, and the position behind its parameters."""
     kind = body[pos] if pos < len(body) else 255
     pos += 1
+    if kind == MapKind.LATTICES and sample_type.is_float:
+        return _parse_lattices(body, pos, shape, sample_type)
     sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1, MapKind.LOOP: 0}
     if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
-        raise CorruptError(f"detail stream: expected a map 0 to 4 and its parameters, found {kind}")
+        raise CorruptError(f"detail stream: expected a map 0 to 5 and its parameters, found {kind}")
     end = pos + sizes[MapKind(kind)]
     if kind in (MapKind.STEPS, MapKind.LOOP):
         shrink = body[pos] if kind == MapKind.STEPS else 0

@@ -47,6 +47,7 @@ class MapKind(IntEnum):
     INT_LATTICE = 2
     STEPS = 3
     LOOP = 4
+    LATTICES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,8 @@ class ValueMap:
     """How working values of a tile and its samples belong together.
 
     a, b, z, mantissa are the parameters of the kind; step is D of the first sample, made with shrink; gain and dither
-    are float64 [p, h, w] or empty; steps is D of each sample where it varies.
+    are float64 [p, h, w] or empty; steps is D of each sample where it varies. lattices [n, 2] are a and b of each, the
+    first those of the map itself, and classes, uint8 [p, h, w], says which is a sample's.
     """
 
     kind: MapKind
@@ -84,6 +86,8 @@ class ValueMap:
     steps: F64 = field(default_factory=_nothing)
     gain: F64 = field(default_factory=_nothing)
     dither: F64 = field(default_factory=_nothing)
+    lattices: F64 = field(default_factory=_nothing)
+    classes: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
 
     def fill(self, fill: float) -> float:
         """Fill in working units."""
@@ -104,6 +108,10 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
             return values.astype(dtype)
         if how.kind == MapKind.FLOAT_LATTICE:
             return (float(how.a) + float(how.b) * values.astype(np.float64)).astype(dtype)
+        if how.kind == MapKind.LATTICES:
+            a, b = how.lattices[how.classes, 0], how.lattices[how.classes, 1]
+            several: npt.NDArray[Any] = (a + b * values.astype(np.float64)).astype(dtype)
+            return several
         if how.kind == MapKind.INT_LATTICE:
             wide = values.view(np.uint64) * np.uint64(how.b) + np.uint64(int(how.a) % 2**64)
             return wide.astype(dtype)
@@ -227,9 +235,7 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
     distinct = np.unique(known).astype(np.float64)
     if not 2 <= distinct.size <= min(MAX_LATTICE_VALUES, known.size // 2):
         return None
-    if np.abs(distinct).max() > 2.0**LATTICE_RANGE or np.diff(distinct).min() < 2.0**-LATTICE_RANGE:
-        return None
-    found = _lattice_step(distinct, tile.dtype)
+    found = lattice_step(distinct, tile.dtype)
     if found is None:
         return None
     a, b = found
@@ -243,8 +249,62 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
     return real.astype(np.int64), how
 
 
-def _lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | None:
-    """(a, b) with all of the sorted distinct values nearly a + b*k, found outwards from the value nearest zero."""
+def lattices_map(lattices: F64, classes: npt.NDArray[np.uint8], sample_type: SampleType) -> ValueMap | None:
+    """Map of several lattices [n, 2] by each sample's class [p, h, w]; None where they are out of range."""
+    (a0, b0), a, b = lattices[0], lattices[:, 0], lattices[:, 1]
+    with np.errstate(all="ignore"):
+        gain, offset = b / b0, (a - a0) / b
+        sound = (
+            (np.abs(gain) >= 2.0**-LATTICE_RANGE) & (np.abs(gain) <= 2.0**LATTICE_RANGE) & (np.abs(offset) <= 2.0**52)
+        )
+    if not (sound.all() and np.isfinite(lattices).all()):
+        return None
+    return ValueMap(
+        kind=MapKind.LATTICES,
+        sample_type=sample_type,
+        a=float(a0),
+        b=float(b0),
+        lattices=lattices,
+        classes=classes,
+        gain=gain[classes],
+        dither=offset[classes],
+    )
+
+
+def on_lattice(tile: npt.NDArray[Any], step: tuple[float, float]) -> npt.NDArray[np.bool_]:
+    """Which samples of a float tile are a + b*k rounded, bit for bit."""
+    a, b = step
+    with np.errstate(over="ignore", invalid="ignore"):
+        nearest = (a + b * np.rint((tile.astype(np.float64) - a) / b)).astype(tile.dtype)
+    return np.asarray(nearest.view(f"u{tile.dtype.itemsize}") == tile.view(f"u{tile.dtype.itemsize}"))
+
+
+def finer_step(distinct: F64, dtype: np.dtype[Any], step: tuple[float, float]) -> tuple[float, float] | None:
+    """(a, b) fitted to sorted distinct values that lie on a + b*k nearly; None for fewer than two."""
+    if distinct.size < 2:
+        return None
+    origin = float(distinct[np.argmin(np.abs(distinct))])
+    values, k = distinct - origin, np.rint((distinct - step[0]) / step[1])
+    return _settle(values, k, _half_spacings(distinct, dtype), origin, step[0] - origin, step[1])
+
+
+def _half_spacings(values: F64, dtype: np.dtype[Any]) -> F64:
+    """Half the distance to the next number of a type."""
+    half = 0.5 * np.abs(np.spacing(values.astype(dtype))).astype(np.float64)
+    return np.asarray(np.maximum(half, 2.0**-200))
+
+
+def lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """(a, b) with all of the sorted distinct values nearly a + b*k, found outwards from the value nearest zero.
+
+    None where they are not, or are fewer than two or out of range.
+    """
+    if (
+        distinct.size < 2
+        or np.abs(distinct).max() > 2.0**LATTICE_RANGE
+        or np.diff(distinct).min() < 2.0**-LATTICE_RANGE
+    ):
+        return None
     origin = distinct[np.argmin(np.abs(distinct))]
     values = distinct[np.argsort(np.abs(distinct - origin), kind="stable")] - origin
     gaps = np.diff(distinct)
@@ -261,8 +321,7 @@ def _lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | 
             b = float(spread @ values[:n]) / power
             a = float((values[:n] - b * k).mean())
         if n == values.size:
-            half = 0.5 * np.abs(np.spacing((values + origin).astype(dtype))).astype(np.float64)
-            return _settle(values, k, np.maximum(half, 2.0**-200), float(origin), a, b)
+            return _settle(values, k, _half_spacings(values + origin, dtype), float(origin), a, b)
         n *= 2
 
 

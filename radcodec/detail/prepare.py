@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
+from radcodec.detail.lattices import NONE, PATCHES, find_lattices
 from radcodec.detail.maps import (
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
@@ -18,6 +19,7 @@ from radcodec.detail.maps import (
     ValueMap,
     float_lattice,
     int_lattice,
+    lattices_map,
     loop_targets,
     quantise,
     restore,
@@ -72,12 +74,35 @@ def prepare(
 
 
 def prepare_lattice(tile: Tile, special: Mask | None) -> Work | None:
-    """Integers of a float tile on a lattice, None where it is not or where too many samples would need a patch."""
-    lattice = float_lattice(tile, special)
-    if lattice is None:
+    """Integers of a float tile on a lattice or several, None where too many samples are on none."""
+    for lattice in (float_lattice, _several_lattices):
+        found = lattice(tile, special)
+        if found is not None:
+            patches = differences(tile, special, restore(*found))
+            if patches.size <= tile.size // PATCHES:
+                return Work(values=found[0], how=found[1], patches=patches)
+    return None
+
+
+def _several_lattices(tile: Tile, special: Mask | None) -> tuple[npt.NDArray[np.int64], ValueMap] | None:
+    """Working integers and map of a float tile whose samples lie on several lattices, or None."""
+    found = find_lattices(tile, special)
+    if found is None or np.count_nonzero(found.stray(special)) > tile.size // PATCHES:
         return None
-    patches = differences(tile, special, restore(*lattice))
-    return Work(values=lattice[0], how=lattice[1], patches=patches) if patches.size <= tile.size // 256 else None
+    # What has no class takes that of the sample before it: the fewer changes, the shorter the classes.
+    flat = found.classes.reshape(-1)
+    known = np.maximum.accumulate(np.where(flat == NONE, 0, np.arange(flat.size)))
+    filled = flat[known]
+    classes = np.where(filled == NONE, filled[filled != NONE][0], filled).reshape(tile.shape)
+    how = lattices_map(found.steps, classes, SampleType[f"F{tile.dtype.itemsize}"])
+    if how is None:
+        return None
+    a, b = found.steps[classes, 0], found.steps[classes, 1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        real = np.rint((tile.astype(np.float64) - a) / b)
+    if special is not None:
+        real[special] = 0.0
+    return (real.astype(np.int64), how) if (np.abs(real) < 2.0**50).all() else None
 
 
 def _prepare_float_steps(

@@ -1,38 +1,24 @@
-"""Float tiles put together from maps of different lattices: where to cut them (docs/format.md, 8.4, method 4).
-
-A mosaic or cut-out may hold rows or columns of several integer maps, each with a scale of its own, or of such a map
-beside floats. Hardly a value then occurs on both sides of a seam, which is how seams are found.
-"""
+"""Where to cut a float tile of which one part lies on lattices and the other does not (docs/format.md, 8.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.detail.lattices import LEAST_SAMPLES, PATCHES, find_lattices
 from radcodec.detail.plain import Mask, Tile
-from radcodec.detail.prepare import prepare_lattice
 
 MAX_DEPTH = 8
-LEAST_LINES = 8  # of a part; the values of fewer are too few to tell a seam
-LEAST_LATTICE = 1024  # samples of a part on a lattice that are worth a cut
-LOOKS = 16  # rows, and columns, that are looked at first
-REPEATED = 0.02  # share of a line's values that occur twice in it, from which a lattice may be behind them
-FEW = 0.05  # values on both sides of a seam, as a share of those on both sides of the worst place
-NEARLY = 0.01
-LEAST_SHARED = 32  # values on both sides of the worst place, under which there is no lattice to tell from another
-
-Axis = int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
     """Two parts of a tile [p, h, w]: rows (axis 1) or columns (2) up to ``place`` and from it on, each whole or cut."""
 
-    axis: Axis
+    axis: int
     place: int
     first: Cut | None = None
     second: Cut | None = None
@@ -48,63 +34,42 @@ class Cut:
 
 
 def find_cut(tile: Tile, special: Mask | None, depth: int = MAX_DEPTH) -> Cut | None:
-    """How to cut a float tile so that parts of it lie on lattices; None where it is on one itself, or none is found."""
-    if depth == 0 or not _repeats_in_lines(tile, special) or prepare_lattice(tile, special) is not None:
+    """How to cut a float tile's lattices off the rest; None where all or none lies on them, or no cut parts it."""
+    found = find_lattices(tile, special) if depth else None
+    if found is None:
         return None
-    best, most, fewest = None, -1, 0
-    for shared, axis, place in _seams(tile, special):
-        gained = sum(
-            part.size
-            for part, marks in _sides(tile, special, axis, place)
-            if part.size >= LEAST_LATTICE and prepare_lattice(part, marks) is not None
-        )
-        if gained > most or (gained == most and shared < fewest):
-            best, most, fewest = (axis, place), gained, shared
+    stray = found.stray(special)
+    if np.count_nonzero(stray) <= tile.size // PATCHES:
+        return None
+    best = _best_place(stray, found.stray(None))
     if best is None:
         return None
-    axis, place = best
-    plans = [find_cut(part, marks, depth - 1) for part, marks in _sides(tile, special, axis, place)]
-    return Cut(axis=axis, place=place, first=plans[0], second=plans[1]) if most > 0 or any(plans) else None
-
-
-def _sides(tile: Tile, special: Mask | None, axis: Axis, place: int) -> Iterator[tuple[Tile, Mask | None]]:
-    """Both parts with their marks."""
+    axis, place, on_first = best
     cut = Cut(axis=axis, place=place)
-    yield from zip(cut.of(tile), (None, None) if special is None else cut.of(special), strict=True)
+    side = 1 if on_first else 0
+    others = cut.of(tile)[side], None if special is None else cut.of(special)[side]
+    inner = find_cut(*others, depth - 1)
+    return Cut(axis=axis, place=place, first=None if on_first else inner, second=inner if on_first else None)
 
 
-def _repeats_in_lines(tile: Tile, special: Mask | None) -> bool:
-    """Whether values occur twice in one of some rows and columns more often than those of continuous noise do."""
+def _best_place(stray: npt.NDArray[np.bool_], off: npt.NDArray[np.bool_]) -> tuple[int, int, bool] | None:
+    """(axis, place, whether the lattices come first) of the cut with the fewest samples on the wrong side.
+
+    stray are samples on no lattice, off those and the special ones. None where a part would not be one of lattices.
+    """
+    best, fewest = None, stray.size
     for axis in (1, 2):
-        n = tile.shape[axis]
-        for place in range(0, n, max(1, n // LOOKS)):
-            line = tile[0].take(place, axis - 1)
-            if special is not None:
-                line = line[~special[0].take(place, axis - 1)]
-            if line.size >= LEAST_LINES and np.unique(line).size <= (1.0 - REPEATED) * line.size:
-                return True
-    return False
-
-
-def _seams(tile: Tile, special: Mask | None) -> Iterator[tuple[int, Axis, int]]:
-    """(values on both sides, axis, place) of places that may be seams."""
-    known = slice(None) if special is None else ~special.reshape(-1)
-    values, number = np.unique(tile.reshape(-1)[known], return_inverse=True)
-    for axis in (1, 2):
-        n = tile.shape[axis]
-        if n < 2 * LEAST_LINES:
-            continue
-        line = np.broadcast_to(np.arange(n).reshape([-1 if i == axis else 1 for i in range(3)]), tile.shape)
-        lines = line.reshape(-1)[known]
-        low, high = np.full(values.size, n), np.full(values.size, -1)
-        np.minimum.at(low, number, lines)
-        np.maximum.at(high, number, lines)
-        change = np.bincount(low + 1, minlength=n + 2) - np.bincount(high + 1, minlength=n + 2)
-        shared = np.cumsum(change)[: n - LEAST_LINES + 1]  # [i]: values both in lines before i and from i on
-        shared[:LEAST_LINES] = shared.max()
-        least, worst = int(shared.min()), int(shared.max())
-        if least > FEW * worst or worst < LEAST_SHARED:
-            continue
-        ends = [np.flatnonzero(shared <= least + slack * worst)[[0, -1]] for slack in (0.0, NEARLY)]
-        for place in sorted({int(end) for pair in ends for end in pair}):
-            yield int(shared[place]), axis, place
+        others = tuple(i for i in range(3) if i != axis)
+        strays, members = stray.sum(others), (~off).sum(others)
+        size = stray.size // stray.shape[axis]
+        for on_first in (True, False):
+            s, m = (strays, members) if on_first else (strays[::-1], members[::-1])
+            inside, outside = np.cumsum(s)[:-1], m.sum() - np.cumsum(m)[:-1]
+            lines = np.arange(1, s.size)
+            sound = (inside <= lines * size // PATCHES) & (m.sum() - outside >= LEAST_SAMPLES)
+            if sound.any():
+                wrong = np.where(sound, inside + outside, stray.size)
+                at = int(np.argmin(wrong))
+                if wrong[at] < fewest:
+                    best, fewest = (axis, at + 1 if on_first else s.size - at - 1, on_first), int(wrong[at])
+    return best

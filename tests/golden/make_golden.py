@@ -56,7 +56,7 @@ NEEDED: dict[str, set[str]] = {
     "array_cube_border": {"map 0", "border", "planes", "sides"},
     "array_cube_loop": {"map 4", "border", "planes", "sides", "steps vary"},
     "array_repeats": {"method 3"},
-    "array_f4_parts": {"method 4", "map 0", "map 1"},
+    "array_f4_parts": {"method 4", "map 0", "map 5"},
     "fits_loop": {"map 4", "special map 4"},
     "fits_localsigma_loop": {"map 4", "steps vary"},
 }
@@ -105,7 +105,7 @@ def array_cases() -> Iterator[Case]:
     yield from loop_cases(image)
     parts = simulate_image((96, 80), seed=3).astype("f8")
     parts[40:, :30] = np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8
-    parts[40:, 30:] = np.round(parts[40:, 30:] / 6e-6) * 6e-6 + 2e-8
+    parts[40:, 30:] = np.round(parts[40:, 30:] / 5.3e-6) * 5.3e-6 + 7e-7
     yield "array_f4_parts", parts.astype("f4"), {}
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}

@@ -1,14 +1,19 @@
-"""Tiles that are put together from maps of different lattices are cut at the seams, and come back."""
+"""Tiles that are put together from integer maps of different scales, and floats, are told apart and come back."""
 
 from __future__ import annotations
+
+import struct
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import zstandard
 
 from radcodec.detail import decode_tile, encode_tile, fit_image, load_predictors
+from radcodec.detail.lattices import find_lattices
+from radcodec.detail.maps import MapKind
 from radcodec.detail.plain import LEARNED, PARTS
-from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
+from radcodec.detail.seams import MAX_DEPTH, find_cut
 from radcodec.errors import CorruptError
 from radcodec.simulate import simulate_image
 from radcodec.types import SampleType
@@ -40,9 +45,16 @@ def coded(image: F4, special: npt.NDArray[np.bool_] | None = None) -> bytes:
     return stream
 
 
-def test_cuts_are_where_the_seams_are() -> None:
-    """Three lattices: a cut of the rows, and one of the columns of its second part."""
-    assert find_cut(mosaic()[None], None) == Cut(axis=1, place=40, second=Cut(axis=2, place=30))
+def test_lattices_are_told_apart() -> None:
+    """Three lattices, each with its step and place, and each sample on its own."""
+    found = find_lattices(mosaic()[None], None)
+    assert found is not None
+    assert sorted(found.steps[:, 1]) == pytest.approx([2.1e-6, 3.3e-6, 4.7e-6], rel=1e-6)
+    for part in (np.s_[:40], np.s_[40:, :30], np.s_[40:, 30:]):
+        share = np.bincount(found.classes[0][part].ravel(), minlength=3).max() / found.classes[0][part].size
+        assert share > 0.95  # a value of one lattice may lie on another by chance
+    assert not found.stray(None).any()
+    assert find_cut(mosaic()[None], None) is None
 
 
 @pytest.mark.parametrize("turn", [False, True])
@@ -54,7 +66,6 @@ def test_a_lattice_beside_noise(turn: bool) -> None:
     cut = find_cut(image[None], None)
     assert cut is not None
     assert (cut.axis, cut.inner) == (1, (None, None))
-    # A row of noise too many or too few on the other side would leave no lattice.
     assert cut.place == (46 if turn else 50)
 
 
@@ -69,18 +80,69 @@ def test_nothing_to_cut() -> None:
     assert find_cut(blank[None], special) is None
 
 
-def test_parts_restore_and_are_smaller() -> None:
-    """Parts take less than half the bytes of floats, special pixels or not."""
+def test_lattices_and_parts_restore_and_are_smaller() -> None:
+    """Lattices, and a part of them beside floats, take less than floats alone, special pixels or not."""
     image = mosaic()
-    stream = coded(image)
-    assert stream[0] == PARTS
-    noise = coded((image + simulate_image(image.shape, seed=9) * np.float32(1e-4)).astype(np.float32))
-    assert noise[0] == LEARNED
-    assert len(stream) < len(noise) / 2
+    noise = (image + simulate_image(image.shape, seed=9) * np.float32(1e-4)).astype(np.float32)
+    floats = coded(noise)
+    assert floats[0] == LEARNED
+    several = coded(image)
+    assert several[:3] == bytes([LEARNED, 0, MapKind.LATTICES])
+    assert len(several) < len(floats) / 2
+    both = image.copy()
+    both[:40] = noise[:40]
+    parts = coded(both)
+    assert parts[0] == PARTS
+    assert len(parts) < 0.75 * len(floats)
     special = np.zeros((1, *image.shape), bool)
-    special[0, 10:14, 20:60] = True
+    special[0, 50:54, 20:60] = True
     special[0, 70] = True
-    assert coded(np.where(special[0], np.float32(np.nan), image), special)[0] == PARTS
+    for picture, method in ((image, LEARNED), (both, PARTS)):
+        assert coded(np.where(special[0], np.float32(np.nan), picture), special)[0] == method
+
+
+def test_a_few_samples_on_no_lattice_are_patches() -> None:
+    """Three samples between the steps of three lattices come back too."""
+    image = mosaic()
+    image[[3, 60, 90], [70, 3, 50]] += np.float32(1e-7)
+    assert coded(image)[:3] == bytes([LEARNED, 0, MapKind.LATTICES])
+
+
+def packed(classes: bytes) -> bytes:
+    """Length and frame of classes."""
+    frame = zstandard.ZstdCompressor().compress(classes)
+    return bytes([len(frame)]) + frame
+
+
+def steps(*numbers: float) -> bytes:
+    """Number of lattices, and a and b of each."""
+    return struct.pack(f"<B{len(numbers)}d", len(numbers) // 2, *numbers)
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        (b"", "ends within a number"),
+        (b"\0", "1 to 8 lattices"),
+        (b"\x09" + bytes(200), "1 to 8 lattices"),
+        (steps(0.0, 1.0, 0.0, 2.0)[:-1], "1 to 8 lattices and their steps"),
+        (steps(0.0, 1.0) + b"\x70", "112 bytes of classes"),
+        (steps(0.0, 1.0) + packed(bytes(5)), "6 bytes"),
+        (steps(0.0, 1.0) + packed(bytes(7)), "6"),
+        (steps(0.0, 1.0, 0.0, 2.0) + packed(b"\0\0\1\2\0\0"), "classes under 2, found 2"),
+        (steps(0.0, 0.0) + packed(bytes(6)), "out of range"),
+        (steps(0.0, 1.0, 0.0, 0.0) + packed(bytes(6)), "out of range"),
+        (steps(0.0, 1.0, 0.0, np.nan) + packed(bytes(6)), "out of range"),
+        (steps(0.0, 1.0, np.inf, 1.0) + packed(bytes(6)), "out of range"),
+        (steps(0.0, 1.0, 0.0, 2.0**101) + packed(bytes(6)), "out of range"),
+        (steps(0.0, 1.0, 2.0**53, 1.0) + packed(bytes(6)), "out of range"),
+    ],
+)
+def test_unsound_lattices_are_rejected(fields: bytes, match: str) -> None:
+    """Numbers, steps and classes of map 5 are within their ranges, and no class is missing."""
+    predictors = load_predictors(fit_image(mosaic()[None], None, None, SampleType.F4))
+    with pytest.raises(CorruptError, match=match):
+        decode_tile(b"\2\0\5" + fields, (1, 2, 3), SampleType.F4, None, predictors, None)
 
 
 def raw(n: int) -> bytes:
