@@ -307,7 +307,10 @@ def run_lossless(*, data: Path, sets: Sequence[str], every: int, out: Path, comm
                 cells = measure(base, samples, rate)
                 named = {"codec": base.codec, "codec_version": base.version, "rate": f"{rate:g}"}
                 append_row(out, COLUMNS, known | named | cells)
-    return sum_up([out] if out.exists() else [])
+    if not out.exists():
+        return []
+    with out.open(newline="", encoding="utf-8") as rows:
+        return sum_up(csv.DictReader(rows))
 
 
 def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple[str, str, str, Any]]:
@@ -323,17 +326,15 @@ def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple
                 yield chosen, image.file, image.sha256, image.samples
 
 
-def sum_up(paths: Iterable[Path]) -> list[str]:
+def sum_up(rows: Iterable[dict[str, str]]) -> list[str]:
     """A table for each set: mean bits per dimension of each codec at its best rate, and at all rates."""
     found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
-    for path in paths:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                if row["status"] == "ok":
-                    pair = float(row["bits_per_dimension"]), 8 * float(row["base_bytes"]) / float(row["dimensions"])
-                    found[row["set"]][row["codec"]][row["rate"]].append(pair)
+    for row in rows:
+        if row["status"] == "ok":
+            pair = float(row["bits_per_dimension"]), 8 * float(row["base_bytes"]) / float(row["dimensions"])
+            found[row["set"]][row["codec"]][row["rate"]].append(pair)
     lines: list[str] = []
     for chosen, by_codec in found.items():
         lines += [

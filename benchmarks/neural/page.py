@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.neural.lossless import sum_up
-from benchmarks.rd import MEASURES, Curves, Row, curves_of, read_rows, table
+from benchmarks.rd import MEASURES, Curves, Row, curves_of, table
+from benchmarks.reporting.results import Results
 
 CODECS = ("radcodec", "vae", "ae")
 RATES = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -30,12 +30,11 @@ def error_lines(curves: Curves) -> list[str]:
     return lines
 
 
-def rate_distortion(paths: Sequence[Path]) -> list[str]:
+def rate_distortion(found: Sequence[Row]) -> list[str]:
     """Tables of every set: error at equal bits, then bits at equal error."""
     by_set: dict[str, list[Row]] = defaultdict(list)
-    for row in read_rows(paths):
-        if row["codec"] in CODECS:
-            by_set[row["set"]].append(row)
+    for row in found:
+        by_set[row["set"]].append(row)
     lines: list[str] = []
     for chosen, rows in sorted(by_set.items()):
         for measure in MEASURES:
@@ -48,20 +47,16 @@ def rate_distortion(paths: Sequence[Path]) -> list[str]:
 
 
 def comparison(folder: Path) -> str:
-    """Everything between the page's markers, from all rows in a folder that are for these codecs."""
-    found = [path for path in sorted(folder.glob("*_rd.csv")) if codecs_of(path) & set(CODECS)]
-    lines = ["### Lossy: rate and distortion", "", f"From {names(found)}.", "", *rate_distortion(found)]
-    coded = sorted(folder.glob("*_lossless-neural.csv"))
-    lines += ["### Lossless bits per dimension", "", f"From {names(coded)}.", "", *sum_up(coded)]
+    """Everything between the page's markers, from the newest rows in a folder that are for these codecs."""
+    results = Results(folder)
+    lossy = [row for row in results.rows("rd") if row["codec"] in CODECS]
+    lines = ["### Lossy: rate and distortion", "", f"From {names(results.sources(lossy))}.", ""]
+    lines += rate_distortion(lossy)
+    coded = results.rows("lossless-neural")
+    lines += ["### Lossless bits per dimension", "", f"From {names(results.sources(coded))}.", "", *sum_up(coded)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def codecs_of(path: Path) -> set[str]:
-    """Codecs that a file has rows of."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return {row["codec"] for row in csv.DictReader(file)}
-
-
-def names(paths: Sequence[Path]) -> str:
+def names(sources: Sequence[str]) -> str:
     """Names of files, as code."""
-    return ", ".join(f"`{path.name}`" for path in paths) or "no rows yet"
+    return ", ".join(f"`{source}`" for source in sources) or "no rows yet"

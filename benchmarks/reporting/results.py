@@ -33,7 +33,7 @@ from benchmarks import (
 
 Row = dict[str, str]
 NAME = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\d)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>[a-z]+)[\w-]*)?"
+    r"(?P<date>\d{4}-\d\d-\d\d)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>[a-z][a-z-]*)(?:_[\w-]*)?)?"
 )
 KEYS: dict[str, tuple[str, ...]] = {
     "run": run.KEY,
@@ -44,6 +44,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "ablation": ablation.KEY,
     "layers": layers.KEY,
     "rd": ("set", *rd.KEY),
+    "lossless-neural": ("set", "file", "codec", "rate"),
     "latents": latents.KEY,
     "codebooks": codebooks.KEY,
     "prior": prior.KEY,
