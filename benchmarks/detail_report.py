@@ -6,8 +6,11 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
+from benchmarks import speed
 from benchmarks.base_under import base_lines
 from benchmarks.reporting.results import Results, Row
+
+MEMORY = ("encode_memory_arrays", "decode_memory_arrays")
 
 
 def mean(rows: list[Row], column: str) -> float:
@@ -97,14 +100,31 @@ TABLES = {
 }
 
 
+def rows_of(results: Results, command: str) -> list[Row]:
+    """Rows that a table is made of: speeds of the largest image of the newest file, everything of other commands."""
+    if command != "speed":
+        return results.rows(command)
+    newest = results.last(command)
+    most = max((int(row["pixels"]) for row in newest), default=0)
+    measured = {tuple(row[name] for name in speed.KEY): row for row in results.with_cell("speed", MEMORY[0])}
+    found = []
+    for row in newest:
+        if int(row["pixels"]) == most:
+            older = measured.get(tuple(row[name] for name in speed.KEY), row)
+            found.append(row | {name: older[name] for name in MEMORY} | {"memory_source": older["source"]})
+    return found
+
+
 def detail_report(results: Results) -> str:
-    """The tables, each with the file that its numbers come from."""
+    """The tables, each with the files that its numbers come from."""
     lines: list[str] = []
     for command, (title, make) in TABLES.items():
-        rows = results.last(command)
+        rows = rows_of(results, command)
         if not rows:
             lines += [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
             continue
-        source, system = rows[0]["source"], rows[0]["machine"]
-        lines += [f"**{title}**", "", *make(rows), "", f"From `benchmarks/results/{source}`; {system}.", ""]
+        sources = results.sources(rows) + sorted({row["memory_source"] for row in rows if "memory_source" in row})
+        told = ", ".join(f"`benchmarks/results/{source}`" for source in dict.fromkeys(sources))
+        systems = "; ".join(sorted({row["machine"] for row in rows}))
+        lines += [f"**{title}**", "", *make(rows), "", f"From {told}; {systems}.", ""]
     return "\n".join(lines).rstrip() + "\n"
