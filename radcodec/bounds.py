@@ -264,12 +264,9 @@ def tile_bound(record: ImageRecord, bounds: ImageBounds, box: Box, tile: int) ->
     if record.bound is None or record.bscale == 0.0:
         return None
     errors = tile_errors(bounds, box)
-    if isinstance(errors, float):
-        if errors == 0.0:
-            return None
-        largest, each = errors, None
-    else:
-        largest, each = float(errors.max()), errors
+    largest, each = (errors, None) if isinstance(errors, float) else (float(errors.max()), errors)
+    if largest == 0.0:
+        return None
     return detail.TileBound(
         error=largest,
         map=each,

@@ -499,7 +499,8 @@ def decode_detail(
     method = cur.get("B")
     need(method <= 4, "method")
     if method == 4:
-        need(errors is None and dtype.kind == "f" and depth < 8, "parts")
+        exact = errors is None or not errors.any() or image.bscale == 0.0
+        need(exact and dtype.kind == "f" and depth < 8, "parts")
         return decode_parts(cur, image, tile, shape, special, depth + 1)
     if method == 0:
         samples = np.frombuffer(cur.take(n * dtype.itemsize), dtype)

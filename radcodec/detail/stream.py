@@ -244,7 +244,7 @@ def decode_tile(
         return decode_packed(body, shape, dtype, size)
     if stream[0] == PARTS:
         if bound is not None or dtype.kind != "f" or depth == MAX_DEPTH:
-            raise CorruptError(f"detail stream: parts in an image with a bound, of integers, or over {MAX_DEPTH} deep")
+            raise CorruptError(f"detail stream: parts in a tile with a bound, of integers, or over {MAX_DEPTH} deep")
         return _decode_parts(body, shape, sample_type, special, predictors, depth + 1)
     if stream[0] != LEARNED:
         raise CorruptError(f"detail stream: expected method 0 to 4, found {stream[0]}")

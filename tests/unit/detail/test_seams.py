@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import reference_decoder
 import zstandard
 
+import radcodec
 from radcodec.detail import decode_tile, encode_tile, fit_image, load_predictors
 from radcodec.detail.lattices import find_lattices
 from radcodec.detail.maps import MapKind
@@ -187,3 +190,23 @@ def test_depth_of_parts() -> None:
         decode_tile(nested(MAX_DEPTH + 1)[0], (1, rows + 1, 1), SampleType.F4, None, None, None)
     with pytest.raises(CorruptError, match="of integers"):
         decode_tile(stream, (1, rows, 1), SampleType.I4, None, None, None)
+
+
+def test_parts_where_a_bound_is_zero() -> None:
+    """An image with a bound that is 0 everywhere is exact, may be of parts, and is read by the format page alone."""
+    image = np.full((480, 80), 1.5, np.float32)
+    image[384:] = mosaic()
+    data = radcodec.encode(image, max_error="0.25localsigma")
+    kinds = []
+    plain = reference_decoder.decode_parts
+
+    def watched(*given: object) -> object:
+        kinds.append("parts")
+        return plain(*given)  # type: ignore[arg-type]
+
+    with patch.object(reference_decoder, "decode_parts", watched):
+        again = reference_decoder.decode_file(data)
+    assert kinds
+    assert not isinstance(again, bytes)
+    assert (again == image).all()
+    assert (radcodec.decode(data) == image).all()
