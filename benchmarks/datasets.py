@@ -159,8 +159,12 @@ def lattice_integers(samples: Array) -> Array | None:
     levels = np.unique(samples).astype(np.float64)
     if len(levels) < 2 or len(levels) > samples.size // 4:
         return None
-    step = np.diff(levels).min()
-    # The smallest gap carries the rounding of two floats; spread over the whole range it becomes negligible.
+    gaps = np.diff(levels)
+    step = gaps.min()
+    # The smallest gap carries the rounding of two floats; spread over more and more gaps it becomes negligible.
+    for reach in (8, 64, 512, 4096):
+        near = gaps[gaps < reach * step]
+        step = near.sum() / np.rint(near / step).sum()
     step = (levels[-1] - levels[0]) / max(1.0, np.rint((levels[-1] - levels[0]) / step))
     index = np.rint((samples.astype(np.float64) - levels[0]) / step)
     off = np.abs(levels[0] + index * step - samples)
