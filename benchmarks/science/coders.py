@@ -150,12 +150,19 @@ def coder_makers() -> dict[str, Callable[[], Coder]]:
     return makers
 
 
+def model_coder(path: str) -> Coder:
+    """radcodec's lossy mode with the model in a folder."""
+    from radcodec.model_store import load_model
+
+    return rated_coder(f"radcodec {load_model(path).name}", RadcodecBitRate(path))
+
+
 def make_coders(names: Iterable[str]) -> list[Coder]:
     """The coders of those names that are installed; missing ones are named on stderr."""
     makers, found = coder_makers(), []
     for name in names:
         try:
-            found.append(makers[name]())
+            found.append(model_coder(name) if "/" in name else makers[name]())
         except (ImportError, OSError) as err:
             print(f"missing: {name} ({err})", file=sys.stderr)
     return found

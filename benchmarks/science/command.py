@@ -24,7 +24,9 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument(
             "--set", dest="sets", action="append", help=f"may be repeated (default: {', '.join(sets)})"
         )
-        command.add_argument("--rivals", help="names with commas between them (default: all)")
+        command.add_argument(
+            "--rivals", help="names with commas between them, or folders of models, with a slash (default: all)"
+        )
         command.add_argument(
             "--compare", action="append", choices=["exact", "bound", "size"], help="may be repeated (default: all)"
         )
@@ -49,7 +51,7 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         return [str(path) for path in stack_figures(Results(results), options.figures)]
     known = list(coder_makers())
     wanted = options.rivals.split(",") if options.rivals else known
-    if unknown := [name for name in wanted if name not in known]:
+    if unknown := [name for name in wanted if name not in known and "/" not in name]:
         raise SystemExit(f"no such codec: {', '.join(unknown)}; known: {', '.join(known)}")
     coders = make_coders(wanted)
     science = options.command == "science"

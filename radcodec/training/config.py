@@ -51,6 +51,7 @@ class FitConfig:
     rate_loss, commitment : weights of these losses.
     decay : of the codebooks' moving averages. revive_every : steps without use after which an entry is moved.
     validate_every : steps between validations (which also write a checkpoint).
+    beam_share : share of the loss that is of errors smoothed by a beam, 0..1; 0 (unless given): none.
     """
 
     steps: int
@@ -66,6 +67,7 @@ class FitConfig:
     decay: float
     revive_every: int
     validate_every: int
+    beam_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,8 +255,8 @@ def _convolutional_config(sections: dict[str, dict[str, Any]]) -> TrainConfig:
         "pool below 1 where there are to be simulated images": data.pool < 1
         and (data.simulated_share > 0 or not data.folders),
         "a learning rate that is not above 0": not min(fit.learning_rate, fit.prior_learning_rate) > 0,
-        "simulated_share, noise_share or decay beyond 0..1": any(
-            not 0 <= share <= 1 for share in (data.simulated_share, fit.noise_share, fit.decay)),
+        "simulated_share, noise_share, beam_share or decay beyond 0..1": any(
+            not 0 <= share <= 1 for share in (data.simulated_share, fit.noise_share, fit.beam_share, fit.decay)),
         **_data_problems(data.images, data.held_out_every),
     })  # fmt: skip
     return config

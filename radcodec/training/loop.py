@@ -159,7 +159,7 @@ class Trainer:
             free = torch.rand(fit.batch) < fit.noise_share
             kept = torch.where(free[:, None, None, None], noisy, partial_sum(quantised, stages))
         decoded = self.network.decoder(kept + (latent - latent.detach()))
-        reconstruction = reconstruction_loss(decoded, batch)
+        reconstruction = reconstruction_loss(decoded, batch, fit.beam_share)
         bits = rate_loss(latent)
         self._autoencoder_adam.zero_grad()
         (reconstruction + fit.commitment * commitment + fit.rate_loss * bits).backward()  # type: ignore[no-untyped-call]

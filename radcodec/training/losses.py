@@ -15,13 +15,23 @@ RECONSTRUCTION_FLOOR = 0.01
 #: Latents may stray this far (squared units of 1/32) at a price that is linear in the square; a lower floor would
 #: make the price depend on ratios alone, and then nothing keeps the latents from growing.
 COMMITMENT_FLOOR = 100.0
+#: Beam that errors are smoothed by, and how far it is taken, pixels: what a survey's beam usually has.
+BEAM_FWHM_PX = 4.0
+BEAM_REACH_PX = 5
 #: Standard deviation of the noise that stands for a fine quantiser in training, latent units (of 1/32).
 NOISE_LEVEL = 8.0
 
 
-def reconstruction_loss(decoded: torch.Tensor, companded: torch.Tensor) -> torch.Tensor:
-    """Return the mean over crops of the log mean squared error in the companded domain, scalar."""
-    return _log_error(decoded, companded, RECONSTRUCTION_FLOOR)
+def reconstruction_loss(decoded: torch.Tensor, companded: torch.Tensor, beam_share: float = 0.0) -> torch.Tensor:
+    """Return the mean over crops of the log mean squared error in the companded domain, scalar.
+
+    `beam_share` of it is of errors smoothed by a beam, which is what a faint source's flux loses.
+    """
+    loss = _log_error(decoded, companded, RECONSTRUCTION_FLOOR)
+    if beam_share == 0.0:
+        return loss
+    smooth = _log_error(_smoothed(decoded), _smoothed(companded), RECONSTRUCTION_FLOOR)
+    return (1 - beam_share) * loss + beam_share * smooth
 
 
 def commitment_loss(latent: torch.Tensor, quantised: torch.Tensor) -> torch.Tensor:
@@ -55,6 +65,14 @@ def prior_loss(scores: torch.Tensor, tables: torch.Tensor, indices: torch.Tensor
     mixture = -torch.logsumexp(weights - lengths * log_two, dim=-1) / log_two
     expected = (weights.exp() * lengths).sum(dim=-1)
     return ((1 - sharpness) * mixture + sharpness * expected).mean()
+
+
+def _smoothed(image: torch.Tensor) -> torch.Tensor:
+    """Return images [N, 1, H, W] under a Gaussian of BEAM_FWHM_PX and sum 1, its edges left out."""
+    offset = torch.arange(-BEAM_REACH_PX, BEAM_REACH_PX + 1, dtype=torch.float32)
+    line = torch.exp2(-((2 * offset / BEAM_FWHM_PX) ** 2))
+    line = line / line.sum()
+    return torch.nn.functional.conv2d(image, torch.outer(line, line)[None, None])
 
 
 def _log_error(left: torch.Tensor, right: torch.Tensor, floor: float) -> torch.Tensor:

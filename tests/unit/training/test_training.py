@@ -95,6 +95,11 @@ def test_losses_by_hand() -> None:
     """log(mean square + 0.01); half of log2(1 + 3) a latent; a certain choice of a table of 1/4 costs 2 bits."""
     one = torch.ones(1, 1, 2, 2)
     assert float(reconstruction_loss(one, 3 * one)) == pytest.approx(math.log(4.01), rel=1e-6)
+    # A constant error stays what it is under a beam, a chequered one is gone.
+    flat = torch.zeros(1, 1, 24, 24)
+    board = 2.0 * ((torch.arange(24)[:, None] + torch.arange(24)) % 2)[None, None] - 1.0
+    assert float(reconstruction_loss(flat, flat + 2, 0.5)) == pytest.approx(math.log(4.01), rel=1e-5)
+    assert float(reconstruction_loss(flat, board, 1.0)) == pytest.approx(math.log(0.01), rel=1e-3)
     # Four latents of 8 * sqrt(3) in a cell of 16 pixels: one bit each.
     assert float(rate_loss(torch.full((1, 4, 2, 2), 8 * math.sqrt(3)))) == pytest.approx(0.25, rel=1e-6)
     scores = torch.zeros(1, 2, 1, 1)
