@@ -124,7 +124,11 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
     import radcodec
 
     image, noise, size = samples.astype(np.float64), sigma(samples), samples.size
-    plain = {d: bits(samples, noise / d) for d in sorted({d for some in DIVISORS.values() for d in some})}
+    # Steps may be finer than the spacing of bright floats: what is compared is in binary64 on both sides then.
+    plain = {
+        d: bits(image if d == FINE else samples, noise / d)
+        for d in sorted({d for some in DIVISORS.values() for d in some})
+    }
     lossless = 8.0 * len(radcodec.encode(samples, threads=1, verify=False))
     for model, rate in sorted(rates):
         try:
