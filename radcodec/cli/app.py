@@ -10,8 +10,7 @@ from importlib import import_module
 
 import click
 
-from radcodec.cli import end_quietly
-from radcodec.cli.errors import DONE, EXPECTED, INTERRUPTED, SYSTEM, error_line, exit_code
+from radcodec.cli.errors import DONE, EXPECTED, SYSTEM, error_line, exit_code
 from radcodec.version import VERSION
 
 # Command to module, one line of help; so that listing or running one command imports no other.
@@ -77,8 +76,6 @@ def run(arguments: Sequence[str]) -> int:
         _tell(error.format_message())
         return exit_code(error)
     except EXPECTED as error:
-        if exit_code(error) == INTERRUPTED:
-            end_quietly()
         _tell(error_line(error))
         return exit_code(error)
     return code if isinstance(code, int) else DONE
