@@ -22,7 +22,6 @@ from benchmarks.reporting.documents import (
     RESULTS,
     ROOT,
     fill_documents,
-    fill_page,
     full_report,
     stale,
     write_page,
@@ -97,7 +96,6 @@ def parser() -> argparse.ArgumentParser:
         "lossless-neural", help="learned base and exact residual; the tables alone without --set"
     )
     add_sets(neural, required=False)
-    neural.add_argument("--page", action="store_true", help="put all rows of learned codecs into docs/comparison.md")
     neural.add_argument("--every", type=int, default=1, help="of first/test, images taken: every so many")
     add_output(neural)
     science.add_commands(commands)
@@ -209,11 +207,7 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
         return run_cold(data=options.data, chosen=options.chosen, repeats=options.repeat, out=out, commit=commit)
     if options.command == "lossless-neural":
         from benchmarks.neural.lossless import run_lossless
-        from benchmarks.neural.page import comparison
 
-        if options.page:
-            fill_page(ROOT / "docs" / "comparison.md", comparison(RESULTS))
-            return []
         return run_lossless(data=options.data, sets=options.sets or [], every=options.every, out=out, commit=commit)
     data, sets, divisor = options.data, options.sets, options.divisor
     if options.command == "floor":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections import defaultdict
 from pathlib import Path
 
 from benchmarks import speed
 from benchmarks.base_under import base_lines
-from benchmarks.reporting.results import Results, Row
+from benchmarks.reporting.results import Results, Row, grouped
 
 MEMORY = ("encode_memory_arrays", "decode_memory_arrays")
 
@@ -16,14 +15,6 @@ MEMORY = ("encode_memory_arrays", "decode_memory_arrays")
 def mean(rows: list[Row], column: str) -> float:
     """Mean of a column."""
     return statistics.mean(float(row[column]) for row in rows)
-
-
-def grouped(rows: list[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]:
-    """Rows by the cells of some columns, in the order of their first appearance."""
-    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[tuple(row[column] for column in columns)].append(row)
-    return groups
 
 
 def speed_lines(rows: list[Row]) -> list[str]:

@@ -237,6 +237,26 @@ def table(curves: Curves, model: str) -> list[str]:
     return lines
 
 
+def single_images(curves: Curves, model: str) -> list[list[str]]:
+    """A line for each image and rate of radcodec's: the other codecs' least bits for its error, over its own."""
+    others = sorted({codec for codec, _ in curves if codec not in ("radcodec", BOUND)})
+    lines = [["image", "radcodec, bits a pixel", *others]]
+    for image, curve in sorted(curves["radcodec", model].items()):
+        for rate in RATES:
+            error = curve.error_at(rate)
+            if error is None:
+                continue
+            cells = []
+            for codec in others:
+                mine = [
+                    by_image[image] for (name, _), by_image in curves.items() if name == codec and image in by_image
+                ]
+                bits = [found for one in mine if (found := one.bits_at(error)) is not None]
+                cells.append(f"{min(bits) / rate:.2f}" if bits else "-")
+            lines.append([Path(image.partition("[")[0]).stem, f"{rate:g}", *cells])
+    return lines
+
+
 def read_out(paths: Iterable[Path]) -> list[str]:
     """Markdown: for each set, model and error, the bits that each codec needs where radcodec takes ``RATES``."""
     by_set: dict[str, list[Row]] = defaultdict(list)

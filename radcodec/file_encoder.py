@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from radcodec.allocation import fill_stages, fits_preview, n_leading
 from radcodec.base_layer import load_named_model
-from radcodec.container.layout import SHA256_BYTES, entry_bytes
+from radcodec.container.layout import SHA256_BYTES, entry_bytes, stage_entry_bytes
 from radcodec.container.meta import ImageRecord
 from radcodec.container.writer import FileContents, write_file
 from radcodec.decoder import Pixels
@@ -30,9 +30,6 @@ from radcodec.types import Kind, Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Model
-
-# Bytes of INDEX for a base stream of 128 bytes to 16 KiB, as most are; what is put together is measured.
-STAGE_ENTRY = 6
 
 # Makes a file of finished images, whose base layer is of that model.
 Packager = Callable[[Sequence[FinishedImage], "Model | None"], FileContents]
@@ -166,9 +163,10 @@ def _fit_preview_step(
     """All stages of the model at the finest step that the share for a preview has room for, 0 where it has none."""
     n_tiles = sum(len(image.masks) for image in coded)
     planes = sum(image.coding.grid.n_planes for image in coded)
-    beside = 16 * planes + len(model.name) + 1 + SHA256_BYTES + n_tiles * model.n_stages * STAGE_ENTRY
     share = options.preview_percent / (100.0 - options.preview_percent)
-    budget = math.floor((_without_base(coded) + extra_bytes) * share) - beside
+    room = math.floor((_without_base(coded) + extra_bytes) * share)
+    entries = n_tiles * model.n_stages * stage_entry_bytes(room)
+    budget = room - 16 * planes - len(model.name) - 1 - SHA256_BYTES - entries
     if budget < LEAST_PREVIEW * n_tiles:
         return 0, coded
     found = fill_budget([add_base(image, model, options, START_STEP) for image in coded], model, options, budget)
@@ -345,7 +343,7 @@ def _fill(
     overhead = _size_of(smallest) - best_bytes
     n_tiles = sum(len(image.masks) for image in coded)
     for stages in range(n_stages, 1, -1):
-        budget = target - overhead - n_tiles * (stages - 1) * STAGE_ENTRY
+        budget = target - overhead - n_tiles * (stages - 1) * stage_entry_bytes(target // max(1, n_tiles))
         # Headers that depend on the pixels pack to a few bytes more or less each time.
         for _ in range(4):
             contents = _lossy_contents(coded, stages, budget, options, package, model)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -46,9 +45,8 @@ def rate_distortion(found: Sequence[Row]) -> list[str]:
     return lines
 
 
-def comparison(folder: Path) -> str:
-    """Everything between the page's markers, from the newest rows in a folder that are for these codecs."""
-    results = Results(folder)
+def comparison(results: Results) -> str:
+    """Everything between the page's markers, from the newest rows that are for these codecs."""
     lossy = [row for row in results.rows("rd") if row["codec"] in CODECS]
     lines = ["### Lossy: rate and distortion", "", f"From {names(results.sources(lossy))}.", ""]
     lines += rate_distortion(lossy)

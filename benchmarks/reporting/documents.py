@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.detail_report import detail_report
 from benchmarks.model_report import codes_report, previews_report
+from benchmarks.neural.page import comparison
 from benchmarks.reporting.page import fingerprint, page
 from benchmarks.reporting.readme import readme
 from benchmarks.reporting.results import Results
@@ -32,6 +33,7 @@ DOCUMENTS: dict[str, Callable[[Results], str]] = {
     "docs/detail.md": detail_report,
     "docs/science.md": science_report,
     "docs/codes.md": codes_report,
+    "docs/comparison.md": comparison,
     "docs/previews.md": previews_report,
 }
 

@@ -30,6 +30,7 @@ from benchmarks import (
     run,
     speed,
 )
+from benchmarks.neural import lossless
 
 Row = dict[str, str]
 NAME = re.compile(
@@ -44,7 +45,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "ablation": ablation.KEY,
     "layers": layers.KEY,
     "rd": ("set", *rd.KEY),
-    "lossless-neural": ("set", "file", "codec", "rate"),
+    "lossless-neural": lossless.KEY,
     "latents": latents.KEY,
     "codebooks": codebooks.KEY,
     "prior": prior.KEY,

@@ -120,7 +120,7 @@ def integers(results: Results) -> Section:
     """Integer cubes and maps, and 8-bit pictures."""
     sky = sizes.size_table(results, "integers", "", "Integer samples, lossless", ("first/test", "telescopes", "cubes"))
     floats, whole = (
-        sizes.size_table(results, track, "", f"FIRST images on a lattice, {what}", ("first/train", "first/val"))
+        sizes.size_table(results, track, "", f"FIRST images on a lattice, {what}", ("first/train", "first/test"))
         for track, what in (("lattices", "as the floats that they are"), ("integers", "as the integers behind them"))
     )
     small = sizes.size_table(results, "lossless", "", "8 bits: test batch of MiraBest, 150 x 150", ("mirabest",))
@@ -159,6 +159,11 @@ def distortion(results: Results) -> Section:
             for codec, model in sorted(curves):
                 if codec == OURS:
                     tables.append(needed_table(results, some, curves, model, f"{chosen}, RMSE {unit}, {model}"))
+            if chosen == "telescopes" and measure == "rmse_companded" and (OURS, default_model()) in curves:
+                header, *lines = rd.single_images(curves, default_model())
+                title = f"Image by image: bits of the others over those of {default_model()}, companded RMSE"
+                notes = [from_files(results.sources(some))]
+                tables.append(Table(title=title, header=header, rows=lines, notes=notes))
     return Section(
         name="rd",
         title="Equal RMSE: the lossy mode",

@@ -172,8 +172,13 @@ def least_entry_bytes(n_stages: int) -> int:
 
 def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = ()) -> int:
     """Bytes of one INDEX entry, by the sizes of the mask and detail stream and of the stream of each base stage."""
-    stages = sum(len(pack_leb(size)) + (_CRC.size if size else 0) for size in stage_bytes)
+    stages = sum(stage_entry_bytes(size) if size else 1 for size in stage_bytes)
     return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * (1 + any(tile_bytes)) + stages
+
+
+def stage_entry_bytes(size: int) -> int:
+    """Bytes that a base stream of at most ``size`` bytes takes in an INDEX entry."""
+    return len(pack_leb(size)) + _CRC.size
 
 
 def entry_words(n_stages: int) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
-from radcodec.detail.lattices import NONE, PATCHES, find_lattices
+from radcodec.detail.lattices import NONE, PATCHES, Lattices, find_lattices
 from radcodec.detail.maps import (
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
@@ -38,7 +38,8 @@ class Work:
     """A tile ready to be modelled: working values, their map, and the samples that patches must set right.
 
     targets, float64 [p, h, w], is there for a loop: its values and patches follow from the model's pass (``settle``).
-    level is that of a loop; restored is what the values restore to, where that is known.
+    level is that of a loop; restored is what the values restore to, where that is known; lattices are those that a part
+    of a tile of floats lies on.
     """
 
     values: npt.NDArray[Any]
@@ -47,6 +48,7 @@ class Work:
     targets: npt.NDArray[np.float64] | None = None
     level: int | None = None
     restored: Tile | None = None
+    lattices: Lattices | None = None
 
 
 def prepare(
@@ -70,24 +72,27 @@ def prepare(
     if tile.dtype.kind != "f":
         lattice = int_lattice(tile, special)
         return None if lattice is None else Work(values=lattice[0], how=lattice[1], patches=np.empty(0, np.int64))
-    return prepare_lattice(tile, special) or _prepare_float(tile, special)
-
-
-def prepare_lattice(tile: Tile, special: Mask | None) -> Work | None:
-    """Integers of a float tile on a lattice or several, None where too many samples are on none."""
-    for lattice in (float_lattice, _several_lattices):
-        found = lattice(tile, special)
-        if found is not None:
-            patches = differences(tile, special, restore(*found))
-            if patches.size <= tile.size // PATCHES:
-                return Work(values=found[0], how=found[1], patches=patches)
-    return None
-
-
-def _several_lattices(tile: Tile, special: Mask | None) -> tuple[npt.NDArray[np.int64], ValueMap] | None:
-    """Working integers and map of a float tile whose samples lie on several lattices, or None."""
+    one = _on_lattices(tile, special, float_lattice(tile, special))
+    if one is not None:
+        return one
     found = find_lattices(tile, special)
-    if found is None or np.count_nonzero(found.stray(special)) > tile.size // PATCHES:
+    several = _on_lattices(tile, special, None if found is None else _several_lattices(tile, special, found))
+    return several or _prepare_float(tile, special, found)
+
+
+def _on_lattices(tile: Tile, special: Mask | None, made: tuple[npt.NDArray[np.int64], ValueMap] | None) -> Work | None:
+    """Integers of a float tile with their patches, None where there are none or too many samples are on no lattice."""
+    patches = None if made is None else differences(tile, special, restore(*made))
+    if made is None or patches is None or patches.size > tile.size // PATCHES:
+        return None
+    return Work(values=made[0], how=made[1], patches=patches)
+
+
+def _several_lattices(
+    tile: Tile, special: Mask | None, found: Lattices
+) -> tuple[npt.NDArray[np.int64], ValueMap] | None:
+    """Working integers and map of a float tile whose samples lie on the lattices found, None where too many do not."""
+    if np.count_nonzero(found.stray(special)) > tile.size // PATCHES:
         return None
     # What has no class takes that of the sample before it: the fewer changes, the shorter the classes.
     flat = found.classes.reshape(-1)
@@ -193,8 +198,8 @@ def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Wo
     return closest[1] if closest[0] <= few else found[0][1]
 
 
-def _prepare_float(tile: Tile, special: Mask | None) -> Work | None:
-    """Float working values of a tile, or None where they are out of the model's range."""
+def _prepare_float(tile: Tile, special: Mask | None, found: Lattices | None) -> Work | None:
+    """Float working values of a tile, parts of which may lie on lattices; None where out of the model's range."""
     with np.errstate(invalid="ignore"):  # signalling NaN among the special ones
         real = tile.astype(np.float64)
     if special is not None:
@@ -205,7 +210,7 @@ def _prepare_float(tile: Tile, special: Mask | None) -> Work | None:
     z, mantissa = kernels.float_quantum(real.reshape(-1))
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
     how = ValueMap(kind=MapKind.FLOAT, sample_type=sample_type, z=z, mantissa=mantissa)
-    return Work(values=real, how=how, patches=np.empty(0, np.int64))
+    return Work(values=real, how=how, patches=np.empty(0, np.int64), lattices=found)
 
 
 def _violations(tile: Tile, special: Mask | None, restored: Tile, bound: TileBound) -> npt.NDArray[np.int64]:

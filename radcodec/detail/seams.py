@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.detail.lattices import LEAST_SAMPLES, PATCHES, find_lattices
+from radcodec.detail.lattices import LEAST_SAMPLES, PATCHES, Lattices, find_lattices
 from radcodec.detail.plain import Mask, Tile
 
 MAX_DEPTH = 8
@@ -33,13 +33,10 @@ class Cut:
         return [np.ascontiguousarray(part) for part in np.split(tile, [self.place], self.axis)]
 
 
-def find_cut(tile: Tile, special: Mask | None, depth: int = MAX_DEPTH) -> Cut | None:
-    """How to cut a float tile's lattices off the rest; None where all or none lies on them, or no cut parts it."""
-    found = find_lattices(tile, special) if depth else None
-    if found is None:
-        return None
-    stray = found.stray(special)
-    if np.count_nonzero(stray) <= tile.size // PATCHES:
+def find_cut(tile: Tile, special: Mask | None, found: Lattices | None, depth: int = MAX_DEPTH) -> Cut | None:
+    """How to cut the lattices found in a float tile off the rest; None where they are all or nothing of it."""
+    stray = None if found is None or depth == 0 else found.stray(special)
+    if found is None or stray is None or np.count_nonzero(stray) <= tile.size // PATCHES:
         return None
     best = _best_place(stray, found.stray(None))
     if best is None:
@@ -47,8 +44,8 @@ def find_cut(tile: Tile, special: Mask | None, depth: int = MAX_DEPTH) -> Cut | 
     axis, place, on_first = best
     cut = Cut(axis=axis, place=place)
     side = 1 if on_first else 0
-    others = cut.of(tile)[side], None if special is None else cut.of(special)[side]
-    inner = find_cut(*others, depth - 1)
+    rest, marks = cut.of(tile)[side], None if special is None else cut.of(special)[side]
+    inner = find_cut(rest, marks, find_lattices(rest, marks), depth - 1)
     return Cut(axis=axis, place=place, first=None if on_first else inner, second=inner if on_first else None)
 
 
@@ -64,11 +61,10 @@ def _best_place(stray: npt.NDArray[np.bool_], off: npt.NDArray[np.bool_]) -> tup
         size = stray.size // stray.shape[axis]
         for on_first in (True, False):
             s, m = (strays, members) if on_first else (strays[::-1], members[::-1])
-            inside, outside = np.cumsum(s)[:-1], m.sum() - np.cumsum(m)[:-1]
-            lines = np.arange(1, s.size)
-            sound = (inside <= lines * size // PATCHES) & (m.sum() - outside >= LEAST_SAMPLES)
+            inside, covered, lines = np.cumsum(s)[:-1], np.cumsum(m)[:-1], np.arange(1, s.size)
+            sound = (inside <= lines * size // PATCHES) & (covered >= LEAST_SAMPLES)
             if sound.any():
-                wrong = np.where(sound, inside + outside, stray.size)
+                wrong = np.where(sound, inside + m.sum() - covered, stray.size)
                 at = int(np.argmin(wrong))
                 if wrong[at] < fewest:
                     best, fewest = (axis, at + 1 if on_first else s.size - at - 1, on_first), int(wrong[at])

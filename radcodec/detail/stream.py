@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.fit import fit_predictors
+from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, loop_level, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.plain import (
@@ -167,11 +168,9 @@ def code_tile(
 ) -> tuple[bytes, Tile]:
     """Detail stream of a tile, and the samples that it restores to (special ones hold anything)."""
     tile = np.ascontiguousarray(tile)
-    whole = _code_whole(tile, special, predictors, bound)
-    if bound is not None or tile.dtype.kind != "f":
-        return whole
-    cut = find_cut(tile, special)
-    return (min(whole[0], _code_cut(tile, special, predictors, cut), key=len) if cut is not None else whole[0]), tile
+    whole, restored, lattices = _code_whole(tile, special, predictors, bound)
+    cut = find_cut(tile, special, lattices) if bound is None else None
+    return (whole if cut is None else min(whole, _code_cut(tile, special, predictors, cut), key=len)), restored
 
 
 def _code_cut(tile: Tile, special: Mask | None, predictors: Predictors | None, cut: Cut | None) -> bytes:
@@ -185,8 +184,8 @@ def _code_cut(tile: Tile, special: Mask | None, predictors: Predictors | None, c
 
 def _code_whole(
     tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
-) -> tuple[bytes, Tile]:
-    """As ``code_tile``, without a cut."""
+) -> tuple[bytes, Tile, Lattices | None]:
+    """As ``code_tile``, without a cut; and the lattices that parts of the tile lie on."""
     work, done = _modelled(tile, special, predictors if tile.size >= MIN_LEARNED else None, bound)
     learned = None
     if predictors is not None and work is not None and done is not None:
@@ -195,7 +194,8 @@ def _code_whole(
     if bound is not None and work is not None:
         plain = restored_tile(work, tile)
     other = encode_plain(plain, None if learned is None else len(learned))
-    return (other if learned is None or len(other) < len(learned) else learned), plain
+    smaller = other if learned is None or len(other) < len(learned) else learned
+    return smaller, plain, None if work is None else work.lattices
 
 
 def _modelled(

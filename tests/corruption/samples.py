@@ -33,6 +33,14 @@ def table_file() -> bytes:
     return simulate_fits((16, 12), seed=22, n_axes=3) + b"left over by a pipeline" * 3
 
 
+def mosaic() -> npt.NDArray[np.float32]:
+    """float32 [64, 48] of floats above two lattices side by side: a tile of two parts, one of several lattices."""
+    image = simulate_image((64, 48), seed=26).astype("f8")
+    image[8:, :24] = np.round(image[8:, :24] / 9e-5) * 9e-5 + 1e-6
+    image[8:, 24:] = np.round(image[8:, 24:] / 1.1e-4) * 1.1e-4 + 3e-6
+    return image.astype("f4")
+
+
 @cache
 def sample(name: str) -> bytes:
     """One small file."""
@@ -41,6 +49,8 @@ def sample(name: str) -> bytes:
     cube = np.stack([image * np.float32(i + 1) for i in range(3)])
     if name == "array_lossless":
         return radcodec.encode(image_with_specials())
+    if name == "array_parts":
+        return radcodec.encode(mosaic())
     if name == "array_integer":
         return radcodec.encode(micro)
     if name == "array_bounded":
@@ -60,10 +70,11 @@ FITS_SAMPLES: dict[str, tuple[bytes, dict[str, Any]]] = {
     "fits_scaled": (simulate_fits((16, 16), seed=24, bitpix=16), {"max_error": "0.5sigma", "preview": 0}),
     "fits_preview": (simulate_fits((16, 16), seed=25), {"preview": 50}),
 }
-EXACT = ("array_lossless", "array_integer", "fits_lossless")
+EXACT = ("array_lossless", "array_parts", "array_integer", "fits_lossless")
 BOUNDED = ("array_bounded", "array_bounded_integer", "array_tiles", "fits_bounded", "fits_scaled")
 LEARNED = ("array_lossy", "fits_preview")
 SAMPLES = EXACT + BOUNDED + LEARNED
+SLOW = (*LEARNED, "array_parts")
 
 
 def compress(content: bytes, options: dict[str, Any]) -> bytes:

@@ -147,6 +147,16 @@ def test_cold_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert absent["status"].startswith("missing")
 
 
+def test_first_use_finds_no_compiled_kernels(tmp_path: Path) -> None:
+    """The process gets an empty folder of its own for them, which is gone afterwards."""
+    script = "import os; f = os.environ['NUMBA_CACHE_DIR']; assert os.listdir(f) == []; open('seen', 'w').write(f)"
+    command = Command(arguments=[sys.executable, "-c", script], first_use=True)
+    assert command.shown.startswith("first use: ")
+    assert command.call(tmp_path) > 0
+    assert command.status == "ok"
+    assert not Path((tmp_path / "seen").read_text()).exists()
+
+
 def test_spread_of_speeds() -> None:
     """Of 2, 1 and 4 seconds for 8 million pixels: median 4, least 2, most 8 Mpix/s."""
     cells = speeds("encode_mpix_s", 8_000_000, [2.0, 1.0, 4.0])

@@ -16,7 +16,7 @@ from radcodec.detail import decode_tile, encode_tile, fit_image, load_predictors
 from radcodec.detail.lattices import find_lattices
 from radcodec.detail.maps import MapKind
 from radcodec.detail.plain import LEARNED, PARTS
-from radcodec.detail.seams import MAX_DEPTH, find_cut
+from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
 from radcodec.errors import CorruptError
 from radcodec.simulate import simulate_image
 from radcodec.types import SampleType
@@ -38,6 +38,11 @@ def mosaic() -> F4:
     return out
 
 
+def cut_of(image: F4, special: npt.NDArray[np.bool_] | None = None) -> Cut | None:
+    """How an image is cut."""
+    return find_cut(image[None], special, find_lattices(image[None], special))
+
+
 def coded(image: F4, special: npt.NDArray[np.bool_] | None = None) -> bytes:
     """Detail stream of an image as one tile, which restores to it."""
     predictors = load_predictors(fit_image(image[None], special, None, SampleType.F4))
@@ -57,7 +62,7 @@ def test_lattices_are_told_apart() -> None:
         share = np.bincount(found.classes[0][part].ravel(), minlength=3).max() / found.classes[0][part].size
         assert share > 0.95  # a value of one lattice may lie on another by chance
     assert not found.stray(None).any()
-    assert find_cut(mosaic()[None], None) is None
+    assert cut_of(mosaic()) is None
 
 
 @pytest.mark.parametrize("turn", [False, True])
@@ -66,7 +71,7 @@ def test_a_lattice_beside_noise(turn: bool) -> None:
     image = simulate_image((96, 80), seed=4).astype(np.float32)
     image[50:] = lattice(5, 3e-6, 1e-8)[50:]
     image = np.ascontiguousarray(image[::-1] if turn else image)
-    cut = find_cut(image[None], None)
+    cut = cut_of(image)
     assert cut is not None
     assert (cut.axis, cut.inner) == (1, (None, None))
     assert cut.place == (46 if turn else 50)
@@ -75,12 +80,12 @@ def test_a_lattice_beside_noise(turn: bool) -> None:
 def test_nothing_to_cut() -> None:
     """Neither a lattice, nor noise, nor noise with a blank border is cut."""
     noise = simulate_image((96, 80), seed=6).astype(np.float32)
-    assert find_cut(noise[None], None) is None
-    assert find_cut(lattice(7, 3e-6, 1e-7)[None], None) is None
+    assert cut_of(noise) is None
+    assert cut_of(lattice(7, 3e-6, 1e-7)) is None
     special = np.zeros((1, 96, 80), bool)
     special[0, :20] = special[0, :, :25] = True
     blank = np.where(special[0], np.float32(np.nan), noise)
-    assert find_cut(blank[None], special) is None
+    assert cut_of(blank, special) is None
 
 
 def test_lattices_and_parts_restore_and_are_smaller() -> None:

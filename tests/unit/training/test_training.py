@@ -24,7 +24,9 @@ from radcodec.training.losses import prior_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import integer_tables
 from radcodec.training.quantiser import Codebook
 from radcodec.training.run import register_model, train
+from radcodec.training.study import read_study
 
+CONFIGS = Path(__file__).resolve().parents[3] / "benchmarks" / "configs"
 CONFIG = """
 [model]
 name = "smoke"
@@ -156,6 +158,17 @@ def test_wrong_configurations_are_input_errors(tmp_path: Path, old: str, new: st
     path.write_text(CONFIG.replace(old, new))
     with pytest.raises(InputError, match=f"bad.toml.*{message}"):
         read_config(path)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("small*.toml")), ids=lambda path: path.stem)
+def test_configurations_of_the_benchmarks_are_read(path: Path) -> None:
+    """What the documentation's figures were made with is a configuration of this version."""
+    assert read_config(path).name == path.stem
+
+
+def test_study_of_the_benchmarks_is_read() -> None:
+    """So is the study, whose base is beside it."""
+    assert read_study(CONFIGS / "study.toml").config.name == "small"
 
 
 def test_figures_as_a_table() -> None:
