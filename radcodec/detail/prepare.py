@@ -82,10 +82,10 @@ def prepare(
 
 def _on_lattices(tile: Tile, special: Mask | None, made: tuple[npt.NDArray[np.int64], ValueMap] | None) -> Work | None:
     """Integers of a float tile with their patches, None where there are none or too many samples are on no lattice."""
-    patches = None if made is None else differences(tile, special, restore(*made))
-    if made is None or patches is None or patches.size > tile.size // PATCHES:
+    if made is None:
         return None
-    return Work(values=made[0], how=made[1], patches=patches)
+    patches = differences(tile, special, restore(*made))
+    return Work(values=made[0], how=made[1], patches=patches) if patches.size <= tile.size // PATCHES else None
 
 
 def _several_lattices(

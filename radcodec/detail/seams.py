@@ -35,8 +35,10 @@ class Cut:
 
 def find_cut(tile: Tile, special: Mask | None, found: Lattices | None, depth: int = MAX_DEPTH) -> Cut | None:
     """How to cut the lattices found in a float tile off the rest; None where they are all or nothing of it."""
-    stray = None if found is None or depth == 0 else found.stray(special)
-    if found is None or stray is None or np.count_nonzero(stray) <= tile.size // PATCHES:
+    if found is None or depth == 0:
+        return None
+    stray = found.stray(special)
+    if np.count_nonzero(stray) <= tile.size // PATCHES:
         return None
     best = _best_place(stray, found.stray(None))
     if best is None:
