@@ -6,7 +6,7 @@ of several planes goes to the model stacked along y.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from radcodec import model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.noise import MAD_TO_SIGMA
+from radcodec.parallel import ordered_map
 from radcodec.types import SampleType
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ Normalisation = npt.NDArray[np.float64]
 # A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
 _NOTHING = b"\0"
 _ENOUGH_SAMPLES = 1 << 20
+MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
+GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
 _NEEDS_TORCH = (
     "the base layer needs torch, which is not installed: install its CPU build with "
     "pip install torch --index-url https://download.pytorch.org/whl/cpu"
@@ -126,6 +129,19 @@ def code_base(
     n_planes, height, width = tile.shape
     stacked = values.reshape(n_planes * height, width)
     return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like)
+
+
+def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
+    """Codes of every tile; of many each fourth makes the choices that take long, and the next ones take them over."""
+    if n_tiles < GROUP**2:
+        return ordered_map(lambda tile: code(tile, None), range(n_tiles), threads)
+    first = list(ordered_map(lambda tile: code(tile, None), range(0, n_tiles, GROUP), threads))
+
+    def other(tile: int) -> Codes | None:
+        like = first[tile // GROUP]
+        return like if tile % GROUP == 0 else code(tile, like)
+
+    return ordered_map(other, range(n_tiles), threads)
 
 
 def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -162,6 +162,10 @@ def restore_tile(
         samples = np.empty(shape, record.sample_type.dtype_str)
     elif detail_stream:
         bound = tile_bound(record, coding.bounds, box, tile)
+        if bound is not None and record.on_base and detail.is_learned(detail_stream):
+            if base is None and (full := leading_stages(stages)):
+                base = base_values(coding, box, full)
+            bound = replace(bound, base=base)
         samples = detail.decode_tile(detail_stream, shape, record.sample_type, marks, coding.lazy.predictors, bound)
     elif full := leading_stages(stages):
         values = base_values(coding, box, full) if base is None else base
@@ -214,7 +218,7 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
         If it needs a model that is missing.
     """
     mask, stream = image.reader.read_tile(image.number, tile)
-    stages = () if stream else read_stages(image, tile)
+    stages = () if stream and not image.coding.record.on_base else read_stages(image, tile)
     samples = restore_tile(image.coding, tile, mask, stream, stages)
     if not image.reader.is_base_only:
         record_bytes = image.reader.meta.image_records[image.number]
@@ -228,8 +232,8 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
 
 def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iterator[Pixels]:
     """Samples of several tiles by ``threads`` threads, in order; errors as `decode_tile`."""
-    lossy = image.reader.prelude.mode is Mode.LOSSY
-    with one_blas_thread() if lossy else nullcontext():  # decoding a base layer is mostly products of matrices
+    from_base = image.reader.prelude.mode is Mode.LOSSY or image.coding.record.on_base
+    with one_blas_thread() if from_base else nullcontext():  # decoding a base layer is mostly products of matrices
         yield from ordered_map(lambda tile: decode_tile(image, tile), tiles, threads)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from radcodec.allocation import fill_stages, fits_preview, n_leading
-from radcodec.base_layer import load_named_model
+from radcodec.base_layer import MAX_STEP, MIN_STEP, load_named_model
 from radcodec.container.layout import SHA256_BYTES, entry_bytes, stage_entry_bytes
 from radcodec.container.meta import ImageRecord
 from radcodec.container.writer import FileContents, write_file
@@ -63,7 +63,6 @@ class _Pieces(list[bytes | memoryview]):
         return len(data)
 
 
-MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
 START_STEP = 2.0
 FAR = 1.25  # factor between steps from which a tile's transform is chosen anew
 SLOPES = (0.6, 4.0)  # least and greatest power of sizes that steps go with, as long as only one side is known
@@ -114,26 +113,42 @@ def _stage_sizes(coded: Sequence[CodedImage]) -> list[list[int]]:
     return [[len(stream) for stream in streams] for image in coded for streams in image.base]
 
 
-def _encode_with_preview(
-    coded: Sequence[CodedImage], options: EncodeOptions, package: Packager, extra_bytes: int
-) -> Encoded:
-    """Exact and bounded images with as many base stages as fit into the share that is asked for."""
-    n_tiles = sum(len(image.masks) for image in coded)
-    n_stages, warnings = 0, []
-    model: Model | None = None
-    if options.preview_percent > 0 and n_tiles:
-        try:
-            model = load_named_model(options.model)
-            fit = _fit_preview_step if model.takes_step else _fit_preview
-            with one_blas_thread():
-                n_stages, coded = fit(coded, model, options, extra_bytes)
-        except ModelError as err:
-            if options.model is not None:
-                raise
-            warnings.append(f"no preview: {err}")
-    kept = [min(n_stages, n_leading(tile)) for tile in _stage_sizes(coded)] if n_stages else [0] * n_tiles
-    finished = _finish(coded, kept, n_stages, options)
-    return Encoded(contents=package(finished, model if n_stages else None), warnings=tuple(warnings))
+def _find_model(records: Sequence[ImageRecord], options: EncodeOptions) -> tuple[Model | None, tuple[str, ...]]:
+    """The model for previews and for bounded images of floats, None where there is none; and warnings."""
+    preview = options.preview_percent > 0
+    bounded = options.mode is Mode.BOUNDED and any(record.sample_type.is_float for record in records)
+    if options.mode is Mode.LOSSY or not (preview or bounded):
+        return None, ()
+    try:
+        return load_named_model(options.model), ()
+    except ModelError as err:
+        if options.model is not None:
+            raise
+        return None, (f"no preview: {err}",) if preview else ()
+
+
+def _encode_with_details(
+    coded: Sequence[CodedImage], model: Model | None, options: EncodeOptions, package: Packager, extra_bytes: int
+) -> FileContents:
+    """Exact and bounded images.
+
+    Those that are not coded on their base layer get as many base stages as fit into the share for a preview.
+    """
+    alone: Sequence[CodedImage] = [image for image in coded if not image.record.on_base]
+    n_stages = 0
+    if model is not None and options.preview_percent > 0 and any(image.masks for image in alone):
+        fit = _fit_preview_step if model.takes_step else _fit_preview
+        with one_blas_thread():
+            n_stages, alone = fit(alone, model, options, extra_bytes)
+    waiting = iter(alone)
+    coded = [image if image.record.on_base else next(waiting) for image in coded]
+    finished = []
+    for image in coded:
+        most = n_stages if model is None or not image.record.on_base else model.n_stages
+        kept = [min(most, n_leading(tile)) for tile in _stage_sizes([image])] if most else [0] * len(image.masks)
+        finished += _finish([image], kept, most, options)
+    used = any(image.record.n_stages for image in finished)
+    return package(finished, model if used else None)
 
 
 def _fit_preview(
@@ -377,11 +392,12 @@ def encode_images(
     BoundError, ModelError, GuaranteeError
         If the bound, the model or the result is not what it should be.
     """
+    model, warnings = _find_model([record for _, record in images], options)
     coded = [
-        code_image(image, record, options, seed=(seed + number) % (1 << 64))
+        code_image(image, record, options, seed=(seed + number) % (1 << 64), model=model)
         for number, (image, record) in enumerate(images)
     ]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
             return _encode_lossy(coded, options, package)
-    return _encode_with_preview(coded, options, package, extra_bytes)
+    return Encoded(contents=_encode_with_details(coded, model, options, package, extra_bytes), warnings=warnings)

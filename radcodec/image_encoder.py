@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec import detail
-from radcodec.base_layer import code_base, pack_codes, pack_normalisation, plan_normalisation, restore_codes
+from radcodec.base_layer import code_base, in_groups, pack_codes, pack_normalisation, plan_normalisation, restore_codes
 from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound, tile_errors
 from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
 from radcodec.container.writer import TileStreams
-from radcodec.decoder import ImageCoding, Lazy, Pixels, pixel_crc, restore_tile
+from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc, restore_tile
 from radcodec.errors import GuaranteeError
 from radcodec.masks import Mask, as_bits, encode_mask, find_special
-from radcodec.parallel import ordered_map
-from radcodec.tiles import Box, tile_grid
+from radcodec.on_base import MAX_RADIUS, find_base
+from radcodec.parallel import one_blas_thread, ordered_map
+from radcodec.tiles import Box, slices, tile_grid
 from radcodec.types import Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
-
-GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,24 +84,19 @@ def _tell(options: EncodeOptions, box: Box) -> None:
         options.progress((box[1] - box[0]) * (box[3] - box[2]) * (box[5] - box[4]))
 
 
-def _cut(array: npt.NDArray[Any], box: Box) -> npt.NDArray[Any]:
-    p0, p1, y0, y1, x0, x1 = box
-    return array[p0:p1, y0:y1, x0:x1]
-
-
 def _mask_image(image: Pixels, coding: ImageCoding, exact: bool) -> tuple[Mask | None, list[bytes]]:
     """Mask bool [P, H, W] of all special samples, None where there are none, and the mask stream of each tile."""
     whole: Mask | None = None
     streams: list[bytes] = []
     for tile in range(coding.grid.n_tiles):
         box = coding.grid.box(tile)
-        samples = _cut(image, box)
+        samples = image[slices(box)]
         special = find_special(samples, blank=coding.record.blank, exact=exact)
         streams.append(encode_mask(samples, special))
         if special is not None:
             if whole is None:
                 whole = np.zeros(image.shape, np.bool_)
-            _cut(whole, box)[...] = special
+            whole[slices(box)][...] = special
     return whole, streams
 
 
@@ -140,7 +135,9 @@ def _coding(record: ImageRecord, bounds: ImageBounds, block: bytes, model: Model
     return ImageCoding(record=record, grid=grid, bounds=bounds, lazy=Lazy(block, model))
 
 
-def code_image(image: Pixels, record: ImageRecord, options: EncodeOptions, *, seed: int) -> CodedImage:
+def code_image(
+    image: Pixels, record: ImageRecord, options: EncodeOptions, *, seed: int, model: Model | None = None
+) -> CodedImage:
     """The masks and, in exact and bounded mode, the detail streams of an image; each tile decoded and compared.
 
     Parameters
@@ -151,6 +148,8 @@ def code_image(image: Pixels, record: ImageRecord, options: EncodeOptions, *, se
         What is known of it so far: type, shape, tile size, scaling, BLANK, unit.
     seed
         Of the dither.
+    model
+        Of the base layer that details of a bounded image may be coded on.
 
     Raises
     ------
@@ -191,7 +190,12 @@ def code_image(image: Pixels, record: ImageRecord, options: EncodeOptions, *, se
         masks=masks,
         details=[b""] * len(masks),
     )
-    return coded if options.mode is Mode.LOSSY else _add_details(coded, options, range(len(masks)))
+    if options.mode is Mode.LOSSY:
+        return coded
+    coded = _fit(coded, coded.original, options)
+    if model is not None:
+        coded = _put_on_base(coded, model, options)
+    return _add_details(coded, options, range(len(masks)))
 
 
 def _smallest_step(coded: CodedImage) -> float | None:
@@ -204,40 +208,65 @@ def _smallest_step(coded: CodedImage) -> float | None:
     return None if smallest is None else smallest / abs(coded.record.bscale)
 
 
+def _fit(coded: CodedImage, image: Pixels, options: EncodeOptions) -> CodedImage:
+    """The image with predictors, fitted to itself or to what its base layer leaves of it."""
+    block = b""
+    if coded.special is None or not coded.special.all():
+        block = detail.fit_image(
+            image,
+            coded.special,
+            _smallest_step(coded),
+            coded.record.sample_type,
+            max_radius=MAX_RADIUS if coded.record.on_base else None,
+            threads=options.threads,
+        )
+    coding = replace(coded.coding, record=coded.record, lazy=Lazy(block, None))
+    return replace(coded, coding=coding, params=replace(coded.params, predictors=block))
+
+
+def _put_on_base(coded: CodedImage, model: Model, options: EncodeOptions) -> CodedImage:
+    """The image with a base layer for its details, and predictors of what that leaves; as it is where none pays."""
+    found = find_base(coded.original, coded.special, coded.coding, coded.params.predictors, model, options.threads)
+    if found is None:
+        return coded
+    coded = _fit(replace(coded, record=replace(coded.record, on_base=True)), found.left, options)
+    coding = replace(coded.coding, normalisation=found.pairs, lazy=Lazy(coded.params.predictors, model))
+    params = replace(coded.params, base=pack_normalisation(found.pairs))
+    return replace(coded, coding=coding, params=params, base=found.streams)
+
+
 def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]) -> CodedImage:
     """The image with detail streams for ``tiles``, checked by decoding them; their restored samples are filled in."""
-    record, whole = coded.record, coded.special
-    block = b""
-    if whole is None or not whole.all():
-        block = detail.fit_image(
-            coded.original, whole, _smallest_step(coded), record.sample_type, threads=options.threads
-        )
-    coding = replace(coded.coding, lazy=Lazy(block, None))
+    record, whole, coding = coded.record, coded.special, coded.coding
 
     def one(tile: int) -> bytes:
         box = coding.grid.box(tile)
-        samples = np.ascontiguousarray(_cut(coded.original, box))
-        special = None if whole is None else np.ascontiguousarray(_cut(whole, box))
-        stream, restored = b"", samples
+        samples = np.ascontiguousarray(coded.original[slices(box)])
+        special = None if whole is None else np.ascontiguousarray(whole[slices(box)])
+        stream, restored, base = b"", samples, None
         if special is None or not special.all():
             bound = tile_bound(record, coding.bounds, box, tile)
+            if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
+                base = base_values(coding, box, stages)
+                bound = replace(bound, base=base)
             stream, restored = detail.code_tile(samples, special, coding.lazy.predictors, bound)
         if options.verify:
-            restored = restore_tile(coding, tile, coded.masks[tile], stream, ())
+            restored = restore_tile(coding, tile, coded.masks[tile], stream, (), base)
             breach = tile_breach(samples, restored, special, coding, box)
             if breach:
                 raise GuaranteeError(f"tile {tile} as it decodes breaks its guarantee: {breach}; nothing was written")
         elif special is not None:
             restored = np.where(special, samples, restored)
         if coded.pixels is not coded.original:
-            _cut(coded.pixels, box)[...] = restored
+            coded.pixels[slices(box)][...] = restored
         return stream
 
     details, grid = list(coded.details), coding.grid
-    for tile, stream in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
-        details[tile] = stream
-        _tell(options, grid.box(tile))
-    return replace(coded, coding=coding, details=details, params=replace(coded.params, predictors=block))
+    with one_blas_thread() if record.on_base else nullcontext():
+        for tile, stream in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
+            details[tile] = stream
+            _tell(options, grid.box(tile))
+    return replace(coded, details=details)
 
 
 def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
@@ -255,18 +284,18 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
 
     def one(tile: int, like: Codes | None) -> Codes | None:
         box = grid.box(tile)
-        special = None if coded.special is None else _cut(coded.special, box)
+        special = None if coded.special is None else coded.special[slices(box)]
         if special is not None and bool(special.all()):
             return None
         if lossy and not all(sigma > 0 for sigma in sigmas[box[0] : box[1]]):
             return None
-        samples, offsets = _cut(coded.original, box), pairs[box[0] : box[1], 0, None, None]
+        samples, offsets = coded.original[slices(box)], pairs[box[0] : box[1], 0, None, None]
         if not lossy and bool(((samples == offsets) if special is None else (samples == offsets) | special).all()):
             return None
         return code_base(model, samples, special, pairs[box[0] : box[1]], step, like)
 
     codes: list[Codes | None] = []
-    for tile, found in enumerate(_in_groups(one, grid.n_tiles, base_threads(model, options))):
+    for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):
         codes.append(found)
         if lossy:
             _tell(options, grid.box(tile))
@@ -278,21 +307,9 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     exact = [tile for tile in range(grid.n_tiles) if codes[tile] is None and not _all_special(coded, tile)]
     if not exact:
         return coded
+    coded = _fit(coded, coded.original, options)
     added = _add_details(coded, options, exact)
     return replace(added, coding=replace(added.coding, lazy=Lazy(added.params.predictors, model)))
-
-
-def _in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
-    """Codes of every tile; of many each fourth makes the choices that take long, and the next ones take them over."""
-    if n_tiles < GROUP**2:
-        return ordered_map(lambda tile: code(tile, None), range(n_tiles), threads)
-    first = list(ordered_map(lambda tile: code(tile, None), range(0, n_tiles, GROUP), threads))
-
-    def other(tile: int) -> Codes | None:
-        like = first[tile // GROUP]
-        return like if tile % GROUP == 0 else code(tile, like)
-
-    return ordered_map(other, range(n_tiles), threads)
 
 
 def base_threads(model: Model, options: EncodeOptions) -> int:
@@ -320,11 +337,11 @@ def code_again(
         if pairs is None or tile not in chosen or coded.codes[tile] is None:
             return None
         box = grid.box(tile)
-        special = None if coded.special is None else _cut(coded.special, box)
-        return code_base(model, _cut(coded.original, box), special, pairs[box[0] : box[1]], step, like)
+        special = None if coded.special is None else coded.special[slices(box)]
+        return code_base(model, coded.original[slices(box)], special, pairs[box[0] : box[1]], step, like)
 
     if choose:
-        return replace(coded, codes=list(_in_groups(one, grid.n_tiles, threads)))
+        return replace(coded, codes=list(in_groups(one, grid.n_tiles, threads)))
     codes = ordered_map(lambda tile: one(tile, coded.codes[tile]), range(grid.n_tiles), threads)
     return replace(coded, codes=list(codes))
 
@@ -339,7 +356,7 @@ def add_stages(coded: CodedImage, model: Model, n_stages: int, options: EncodeOp
 
 
 def _all_special(coded: CodedImage, tile: int) -> bool:
-    return coded.special is not None and bool(_cut(coded.special, coded.coding.grid.box(tile)).all())
+    return coded.special is not None and bool(coded.special[slices(coded.coding.grid.box(tile))].all())
 
 
 def _restored_base(coded: CodedImage, tile: int, n_stages: int) -> npt.NDArray[np.float64] | None:
@@ -364,7 +381,7 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
     ]
 
     def finish(tile: int) -> TileStreams:
-        pixels = _cut(coded.pixels, grid.box(tile))
+        pixels = coded.pixels[slices(grid.box(tile))]
         if options.mode is Mode.LOSSY and not coded.details[tile]:
             base = _restored_base(coded, tile, kept[tile])
             pixels[...] = restore_tile(coded.coding, tile, coded.masks[tile], b"", stages[tile], base)

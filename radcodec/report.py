@@ -66,6 +66,7 @@ def _image_fields(record: ImageRecord) -> dict[str, Any]:
         "sample_type": record.sample_type.dtype_str,
         "tile": record.tile_size,
         "base_stages": record.n_stages,
+        "on_base": record.on_base,
         "max_error": record.bound,
         "max_error_sigma": record.bound_sigma or None,
         "sigma": record.sigma,

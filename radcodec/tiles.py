@@ -77,6 +77,12 @@ class TileGrid:
                     yield self.number(ip, iy, ix)
 
 
+def slices(box: Box) -> tuple[slice, slice, slice]:
+    """What a box takes of an array [P, H, W]."""
+    p0, p1, y0, y1, x0, x1 = box
+    return slice(p0, p1), slice(y0, y1), slice(x0, x1)
+
+
 def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """Planes, height and width of an array: one axis is one row, none is one pixel."""
     if not shape:

@@ -154,6 +154,7 @@ class Image:
     bounded: bool = False
     step_map: bool = False
     dithered: bool = False
+    on_base: bool = False
     bound: float = 0.0
     bscale: float = 1.0
     bzero: float = 0.0
@@ -197,8 +198,9 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     need(kind == 0 or 0 not in shape, "axis of length 0")
     need(math.prod(shape) < 1 << 48, "number of pixels")
     tile, stages, flags = cur.leb(), cur.get("B"), cur.get("B")
-    need(8 <= tile <= 2048 and stages <= 16 and flags < 64, "tile size, stages or flags")
-    image = Image(sample_type, shape, tile, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4))
+    need(8 <= tile <= 2048 and stages <= 16 and flags < 128, "tile size, stages or flags")
+    image = Image(sample_type, shape, tile, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4), bool(flags & 64))
+    need(not image.on_base or (image.bounded and sample_type >= 9 and stages >= 1), "details on a base")
     if image.bounded:
         image.bound, _ = cur.get("d"), cur.get("d")
         need(math.isfinite(image.bound) and image.bound > 0, "E")
@@ -477,7 +479,7 @@ def decode_parts(
     parts = []
     for stream, marked in zip(streams, marks, strict=True):
         p, h, w = marked.shape
-        found = decode_detail(stream, image, tile, (p, h, w), marked.ravel(), None, depth)
+        found = decode_detail(stream, image, tile, (p, h, w), marked.ravel(), None, None, depth)
         parts.append(found.reshape(marked.shape))
     return np.concatenate(parts, axis).ravel()
 
@@ -489,11 +491,13 @@ def decode_detail(
     shape: tuple[int, int, int],
     special: Samples,
     errors: Samples | None,
+    base: Samples | None = None,
     depth: int = 0,
 ) -> Samples:
     """Samples [n] of a tile from its detail stream (8.4); special ones are whatever comes out.
 
-    ``special`` is bool [n]; ``errors`` is E of each sample, float64 [n], or None in an image without a bound.
+    ``special`` is bool [n]; ``errors`` is E of each sample, float64 [n], or None in an image without a bound; ``base``
+    its base value where details are on the base.
     """
     n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
     method = cur.get("B")
@@ -517,6 +521,8 @@ def decode_detail(
     need(number < len(image.predictors.predictors), "predictor number")
     coder = LearnedTile(shape, special, *image.predictors.predictors[number])
     maps = ValueMap(cur, image, tile, n, errors)
+    if base is not None and maps.kind in (3, 4):
+        maps.set_base(base.tolist())
     coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
     coder.fraction_bits = maps.fraction_bits
     coder.fill = maps.working_fill(image.predictors.fill)
@@ -548,6 +554,7 @@ class ValueMap:
         self.dtype, self.n, self.kind = image.dtype, n, cur.get("B")
         self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
+        self.base, self.shrink = [0] * n, 0
         is_float = self.dtype.kind == "f"
         need(self.kind <= 5, "map")
         need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
@@ -570,6 +577,7 @@ class ValueMap:
             need(shrink <= (4 if is_float else 1), "shrink")
             need(self.kind == 3 or not image.dithered, "map 4 with dither")
             self.set_steps(image, tile, errors.tolist(), shrink)
+            self.shrink = shrink
 
     def set_lattices(self, cur: Cursor) -> None:
         """a, b, g and u of every sample of map 5."""
@@ -599,6 +607,12 @@ class ValueMap:
                 self.dither[i] = dither(image.seed, tile, i)
         self.gain = [D / self.steps[0] for D in self.steps]
 
+    def set_base(self, base: list[float]) -> None:
+        """b of every sample of maps 3 and 4."""
+        for i, (B, D) in enumerate(zip(base, self.steps, strict=True)):
+            x = 16 * (B / (D * 2.0**self.shrink)) + 0.5
+            self.base[i] = math.floor(min(max(x, -(2.0**40)), 2.0**40))
+
     def working_fill(self, fill: float) -> float:
         """fill'."""
         if self.kind == 0:
@@ -620,12 +634,12 @@ class ValueMap:
         if self.kind == 5:
             return round_samples([a + b * float(k) for (a, b), k in zip(self.pairs, values, strict=True)], self.dtype)
         if self.kind == 4:
-            return round_samples(
-                [(D * 2.0**-4) * float(v) for D, v in zip(self.steps, values, strict=True)], self.dtype
-            )
+            units = zip(self.steps, values, self.base, strict=True)
+            return round_samples([(D * 2.0**-4) * float(v + b) for D, v, b in units], self.dtype)
         if self.dtype.kind == "f":
-            moved = zip(self.steps, values, self.dither, strict=True)
-            return round_samples([D * (float(k) + u) for D, k, u in moved], self.dtype)
+            moved = zip(self.steps, values, self.dither, self.base, strict=True)
+            power = 2.0 ** (self.shrink - 4)
+            return round_samples([D * (float(k) + (u + b * power)) for D, k, u, b in moved], self.dtype)
         out = []
         for D, k in zip(self.steps, values, strict=True):
             product = (int(D) * k + (1 << 63)) % (1 << 64) - (1 << 63)
@@ -1065,7 +1079,9 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
     out = np.zeros(n, dtype)
     if detail:
         errors = None if image.errors is None else image.errors[where].ravel()
-        out[:] = decode_detail(detail, image, tile, shape, special, errors)
+        on_base = image.on_base and any(base) and detail[0] == 2
+        values_below = decode_base(meta.model, image, where, base) if on_base else None
+        out[:] = decode_detail(detail, image, tile, shape, special, errors, values_below)
     elif not special.all():
         need(any(base) or is_copy, "no stream for samples that need one")
         if any(base):

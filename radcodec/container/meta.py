@@ -20,14 +20,17 @@ from radcodec.errors import CorruptError, LimitError
 from radcodec.leb import pack_leb
 from radcodec.types import HduKind, Kind, SampleType
 
-_BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA = (1 << bit for bit in range(6))
-_ALL_FLAGS = (1 << 6) - 1
+_BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA, _ON_BASE = (1 << bit for bit in range(7))
+_ALL_FLAGS = (1 << 7) - 1
 _BLOCKS_AN_IMAGE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """One image (3.1). ``bound`` is E in physical units, None where every pixel is exact or mode is lossy."""
+    """One image (3.1). ``bound`` is E in physical units, None where every pixel is exact or mode is lossy.
+
+    ``on_base``: its detail streams hold what is left of it beside its base layer.
+    """
 
     sample_type: SampleType
     shape: tuple[int, ...]
@@ -42,6 +45,7 @@ class ImageRecord:
     blank: int | None = None
     dither_seed: int | None = None
     unit: str = ""
+    on_base: bool = False
 
     @property
     def n_pixels(self) -> int:
@@ -95,6 +99,7 @@ def pack_image_record(record: ImageRecord) -> bytes:
         | (_SCALED if scaled else 0)
         | (_BLANK if record.blank is not None else 0)
         | (_SIGMA if record.sigma is not None else 0)
+        | (_ON_BASE if record.on_base else 0)
     )
     parts = [bytes([record.sample_type]), pack_leb(len(record.shape)), *map(pack_leb, record.shape)]
     parts += [pack_leb(record.tile_size), bytes([record.n_stages, flags])]
@@ -133,6 +138,8 @@ def unpack_image_record(cursor: Cursor) -> ImageRecord:
     bounded = bool(flags & _BOUNDED)
     if flags & ~_ALL_FLAGS or (flags & (_STEP_MAP | _DITHER) and not bounded):
         raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
+    if flags & _ON_BASE and not (bounded and sample_type.is_float and n_stages):
+        raise CorruptError("expected a bounded image of floats with base stages where details are on the base")
     if flags & _BLANK and sample_type.is_float:
         raise CorruptError("expected BLANK for an image of integers only, found it for one of floats")
     bound = cursor.finite("bound", above=0.0) if bounded else None
@@ -155,6 +162,7 @@ def unpack_image_record(cursor: Cursor) -> ImageRecord:
         blank=cursor.i8() if flags & _BLANK else None,
         dither_seed=cursor.u8() if flags & _DITHER else None,
         unit=cursor.text(),
+        on_base=bool(flags & _ON_BASE),
     )
 
 

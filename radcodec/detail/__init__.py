@@ -11,9 +11,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from radcodec.detail.maps import TileBound
     from radcodec.detail.predictors import Predictors
-    from radcodec.detail.stream import code_tile, decode_tile, encode_tile, fit_image, load_predictors
+    from radcodec.detail.stream import code_tile, decode_tile, encode_tile, fit_image, is_learned, load_predictors
 
-__all__ = ["Predictors", "TileBound", "code_tile", "decode_tile", "encode_tile", "fit_image", "load_predictors"]
+__all__ = [
+    "Predictors",
+    "TileBound",
+    "code_tile",
+    "decode_tile",
+    "encode_tile",
+    "fit_image",
+    "is_learned",
+    "load_predictors",
+]
 
 _HOMES = {"Predictors": "predictors", "TileBound": "maps"}
 

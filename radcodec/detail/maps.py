@@ -27,7 +27,8 @@ STEP_FACTOR = 2.0 - 2.0**-13
 MAX_INT_BOUND = 2.0**40
 MAX_SHRINK = 1  # of integer steps
 MAX_FLOAT_SHRINK = 4  # octaves
-LOOP_UNIT = 2.0**-4  # working unit of the loop map, in steps
+LOOP_UNIT = 2.0**-4  # working unit of the loop map and of base values, in steps
+BASE_LIMIT = 2.0**40  # of base values in these units
 MAX_LATTICE_VALUES = 1 << 17
 MAX_REWEIGHTS = 100
 LATTICE_RANGE = 100  # exponents beyond which spacings could leave binary32, or sums of squares binary64
@@ -37,6 +38,11 @@ SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 def _nothing() -> F64:
     """The empty array that stands for "not used"."""
     return np.empty((0, 0, 0))
+
+
+def _no_base() -> I64:
+    """Likewise of base values."""
+    return np.empty((0, 0, 0), np.int64)
 
 
 class MapKind(IntEnum):
@@ -56,14 +62,24 @@ class TileBound:
 
     error : E in physical units, for all samples where ``map`` is None
     map : float64 [p, h, w], E of each sample
+    base : float64 [p, h, w], base values in stored units where the steps of a float tile are counted from them
     """
 
     error: float
     map: F64 | None = None
+    base: F64 | None = None
     bscale: float = 1.0
     bzero: float = 0.0
     dither_seed: int | None = None
     tile_number: int = 0
+
+    def part(self, where: tuple[slice, ...]) -> TileBound:
+        """The bound of a part of the tile."""
+        return replace(
+            self,
+            map=None if self.map is None else self.map[where],
+            base=None if self.base is None else self.base[where],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +87,8 @@ class ValueMap:
     """How working values of a tile and its samples belong together.
 
     a, b, z, mantissa are the parameters of the kind; step is D of the first sample, made with shrink; gain and dither
-    are float64 [p, h, w] or empty; steps is D of each sample where it varies. lattices [n, 2] are a and b of each, the
+    are float64 [p, h, w] or empty; steps is D of each sample where it varies. base, int64 [p, h, w] or empty, is what
+    steps are counted from, in units of LOOP_UNIT of a step that is not shrunk. lattices [n, 2] are a and b of each, the
     first those of the map itself, and classes, uint8 [p, h, w], says which is a sample's.
     """
 
@@ -86,8 +103,17 @@ class ValueMap:
     steps: F64 = field(default_factory=_nothing)
     gain: F64 = field(default_factory=_nothing)
     dither: F64 = field(default_factory=_nothing)
+    base: I64 = field(default_factory=_no_base)
     lattices: F64 = field(default_factory=_nothing)
     classes: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
+
+    @property
+    def moved(self) -> F64 | None:
+        """What is added to step numbers, float64 [p, h, w] in steps: dither and base; None for nothing."""
+        if not self.base.size:
+            return self.dither if self.dither.size else None
+        base: F64 = np.asarray(self.base * (2.0**self.shrink * LOOP_UNIT), np.float64)
+        return self.dither + base if self.dither.size else base
 
     def fill(self, fill: float) -> float:
         """Fill in working units."""
@@ -117,14 +143,24 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
             return wide.astype(dtype)
         steps = how.steps if how.steps.size else how.step
         if how.kind == MapKind.LOOP:
-            return ((steps * LOOP_UNIT) * values.astype(np.float64)).astype(dtype)
+            units = values + how.base if how.base.size else values
+            return ((steps * LOOP_UNIT) * units.astype(np.float64)).astype(dtype)
         if dtype.kind == "f":
-            real = values.astype(np.float64)
-            return (steps * (real + how.dither if how.dither.size else real)).astype(dtype)
+            real, moved = values.astype(np.float64), how.moved
+            return (steps * (real if moved is None else real + moved)).astype(dtype)
         limits = np.iinfo(dtype)
         product = values * np.asarray(steps).astype(np.int64)
         clipped: npt.NDArray[Any] = np.clip(product, limits.min, min(limits.max, 2**63 - 1)).astype(dtype)
         return clipped
+
+
+def _base_units(base: F64 | None, steps: npt.NDArray[np.float64]) -> I64:
+    """Base values, where there are such, in units of LOOP_UNIT of steps that are not shrunk."""
+    if base is None:
+        return _no_base()
+    with np.errstate(over="ignore"):
+        units = (base / steps) / LOOP_UNIT + 0.5
+    return np.floor(np.clip(units, -BASE_LIMIT, BASE_LIMIT)).astype(np.int64)
 
 
 def step_map(
@@ -155,6 +191,7 @@ def step_map(
         steps=steps if varies else _nothing(),
         gain=np.ascontiguousarray(steps / first) if varies else _nothing(),
         dither=dither,
+        base=_base_units(bound.base, errors * STEP_FACTOR) if sample_type.is_float else _no_base(),
     )
 
 
@@ -162,6 +199,8 @@ def loop_targets(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, 
     """What the working values of a loop shall be near, float64 [p, h, w], and the map for that; how is of STEPS."""
     with np.errstate(over="ignore", invalid="ignore"):
         real = tile.astype(np.float64) / ((how.steps if how.steps.size else how.step) * LOOP_UNIT)
+        if how.base.size:
+            real -= how.base
     if special is not None:
         real[special] = 0.0
     real[~(np.abs(real) < INT_LIMIT / 256)] = 0.0  # out of the model's range: the caller patches them
@@ -176,8 +215,8 @@ def quantise(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how:
     with np.errstate(over="ignore", invalid="ignore"):
         steps = how.steps if how.steps.size else how.step
         real = tile.astype(np.float64) / steps
-        if how.dither.size:
-            real -= how.dither
+        if (moved := how.moved) is not None:
+            real -= moved
         if special is not None:
             real[special] = 0.0
         real[~(np.abs(real) < INT_LIMIT / 16)] = 0.0  # out of the model's range: the caller patches them

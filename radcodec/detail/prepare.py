@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -141,8 +141,7 @@ def _corner_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | 
     """The steps of a tile's corner."""
     part = (slice(1), slice(CORNER), slice(CORNER))
     corner = np.ascontiguousarray(tile[part])
-    some = replace(bound, map=None if bound.map is None else bound.map[part])
-    how = step_map(some, (1, corner.shape[1], corner.shape[2]), SampleType[f"F{tile.dtype.itemsize}"])
+    how = step_map(bound.part(part), (1, corner.shape[1], corner.shape[2]), SampleType[f"F{tile.dtype.itemsize}"])
     steps = None if how is None else quantise(corner, None if special is None else special[part], how)
     return None if how is None or steps is None else Work(values=steps, how=how, patches=np.empty(0, np.int64))
 
@@ -155,8 +154,9 @@ def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int
     for rows in (slice(None, None, stride), slice(None)):  # a look at a few rows spares most tiles the rest
         part = np.ascontiguousarray(tile[:, rows])
         marked = None if special is None else special[:, rows]
-        some = replace(bound, map=None if bound.map is None else bound.map[:, rows])
-        how = step_map(some, (part.shape[0], part.shape[1], part.shape[2]), sample_type, shrink)
+        how = step_map(
+            bound.part((slice(None), rows)), (part.shape[0], part.shape[1], part.shape[2]), sample_type, shrink
+        )
         steps = None if how is None else quantise(part, marked, how)
         if how is None or steps is None:
             return None

@@ -155,6 +155,11 @@ def load_predictors(block: bytes) -> Predictors | None:
     return unpack_predictors(block) if block else None
 
 
+def is_learned(stream: bytes | memoryview) -> bool:
+    """Whether a detail stream is of the learned method, the only one that makes use of predictors and base values."""
+    return stream[0] == LEARNED
+
+
 def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None) -> bytes:
     """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw, or of parts.
 

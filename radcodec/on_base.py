@@ -1,0 +1,197 @@
+"""Bounded images of floats whose details are coded on a base layer: whether that pays, and at which step of the base.
+
+Where a step of the bound is not far below the noise, a transform whose codes are chosen by their bits beats prediction
+from pixels that are rounded to such steps. The detail layer then codes what the base leaves, and the bound holds as
+without it. It is tried on the middle of an image (docs/design/0014-detail-on-base.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec import detail
+from radcodec.base_layer import (
+    MAX_STEP,
+    MIN_STEP,
+    Normalisation,
+    code_base,
+    in_groups,
+    pack_codes,
+    plan_normalisation,
+    restore_codes,
+)
+from radcodec.bounds import measure, tile_bound
+from radcodec.container.layout import SHA256_BYTES, stage_entry_bytes
+from radcodec.decoder import ImageCoding, Pixels
+from radcodec.masks import Mask
+from radcodec.parallel import one_blas_thread, ordered_map
+from radcodec.tiles import Box, slices
+
+if TYPE_CHECKING:
+    from radcodec.model_store import Codes, Model
+
+RATIOS = (1.8, 2.5, 3.5, 5.0, 7.0)  # of the base layer's step to the bound
+START = 1
+LEAST_BOUND = 0.04  # of the noise: the base layer of a finer one never pays
+SMALL = 1 << 20  # samples up to which the middle that is tried is larger
+TRIAL_SIDES = (512, 256)
+LARGE = 1 << 22  # samples from which time counts
+LEAST_GAINS = (
+    0.02,
+    0.05,
+)  # share of the bits that a base layer must save, in images that are not large and in large ones
+MAX_RADIUS = 6  # of predictors of what a base layer leaves, which is nearly white
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The base layer of an image: offsets and scales, streams of every tile, and what it leaves of the image [P, H, W].
+
+    A tile that is special everywhere has no streams.
+    """
+
+    pairs: Normalisation
+    streams: list[tuple[bytes, ...]] = field(repr=False)
+    left: Pixels = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """A bounded image and what its base layer is made with."""
+
+    image: Pixels = field(repr=False)
+    special: Mask | None = field(repr=False)
+    coding: ImageCoding
+    pairs: Normalisation
+    model: Model
+    threads: int
+
+    def samples(self, box: Box) -> tuple[Pixels, Mask | None]:
+        """Samples [p, h, w] in a box, and which are special."""
+        part = slices(box)
+        marks = None if self.special is None else np.ascontiguousarray(self.special[part])
+        return np.ascontiguousarray(self.image[part]), marks
+
+    def unit(self, box: Box) -> float:
+        """The bound of the samples in a box over the scale of the base layer; 0 where some of them are exact."""
+        bound = tile_bound(self.coding.record, self.coding.bounds, box, 0)
+        errors = np.asarray(0.0 if bound is None else bound.error if bound.map is None else bound.map)
+        if not errors.min() > 0:
+            return 0.0
+        stored = (np.median(errors, axis=(1, 2)) if errors.ndim else errors) / abs(self.coding.record.bscale)
+        return float(np.median(stored / self.pairs[box[0] : box[1], 1]))
+
+    def code(self, box: Box, ratio: float, like: Codes | None) -> Codes | None:
+        """Codes of a box at a ratio of the step to the bound; None where all samples are special."""
+        samples, marks = self.samples(box)
+        if marks is not None and bool(marks.all()):
+            return None
+        step = min(max(ratio * self.unit(box), MIN_STEP), MAX_STEP)
+        return code_base(self.model, samples, marks, self.pairs[box[0] : box[1]], step, like)
+
+    def values(self, box: Box, codes: Codes) -> npt.NDArray[np.float64]:
+        """Base values [p, h, w] of codes of a box."""
+        return restore_codes(self.model, codes, self.model.n_stages, self.pairs[box[0] : box[1]])
+
+    def left(self, box: Box, values: npt.NDArray[np.float64]) -> Pixels:
+        """What base values leave of the samples in a box [p, h, w], in their type; 0 for special ones."""
+        samples, marks = self.samples(box)
+        with np.errstate(over="ignore", invalid="ignore"):
+            left = (samples.astype(np.float64) - values).astype(samples.dtype)
+        if marks is not None:
+            left[marks] = 0.0
+        return left
+
+
+def find_base(
+    image: Pixels, special: Mask | None, coding: ImageCoding, block: bytes, model: Model, threads: int
+) -> Base | None:
+    """The base layer that makes a bounded image smaller, None where none does.
+
+    Parameters
+    ----------
+    image, special
+        Stored samples, native [P, H, W], and which of them are special.
+    block
+        Predictors of the image without a base layer.
+    model
+        One that takes a step.
+    """
+    record, grid = coding.record, coding.grid
+    if record.bound is None or not record.sample_type.is_float or not block or not model.takes_step:
+        return None
+    sigmas = [measure(image, special, plane) for plane in range(grid.n_planes)]
+    pairs = plan_normalisation(image, special, sigmas)
+    job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)
+    if min(job.unit(grid.box(tile)) for tile in range(grid.n_tiles)) < LEAST_BOUND:
+        return None
+    with one_blas_thread():
+        ratio = _best_ratio(job, block)
+        return None if ratio is None else _whole_base(job, ratio)
+
+
+def _middle(shape: tuple[int, ...], size: int) -> Box:
+    """The box of an image [P, H, W] on which a base layer is tried."""
+    side = TRIAL_SIDES[size > SMALL]
+    (y0, y1), (x0, x1) = ((max(0, n - side) // 2, max(0, n - side) // 2 + min(n, side)) for n in shape[1:])
+    return shape[0] // 2, shape[0] // 2 + 1, y0, y1, x0, x1
+
+
+def _best_ratio(job: _Job, block: bytes) -> float | None:
+    """The ratio of the base layer's step to the bound that takes the fewest bits in the middle of an image.
+
+    None where no base layer saves enough.
+    """
+    record, model, size = job.coding.record, job.model, job.image.size
+    box = _middle(job.image.shape, size)
+    samples, marks = job.samples(box)
+    bound = tile_bound(record, job.coding.bounds, box, 0)
+    if bound is None or (marks is not None and bool(marks.all())):
+        return None
+    share = samples.size / size
+    least = (bound.error if bound.map is None else float(bound.map.min())) / abs(record.bscale)
+    beside = share * (16 * len(job.pairs) + len(model.name) + SHA256_BYTES)
+
+    def total(place: int) -> float:
+        codes = job.code(box, RATIOS[place], None)
+        values, streams = job.values(box, codes), pack_codes(model, codes, model.n_stages)
+        left = job.left(box, values)
+        found = detail.fit_image(left, marks, least, record.sample_type, max_radius=MAX_RADIUS)
+        stream, _ = detail.code_tile(samples, marks, detail.load_predictors(found), replace(bound, base=values))
+        base = sum(len(stage) + stage_entry_bytes(len(stage)) for stage in streams)
+        return base + len(stream) + share * len(found) + beside
+
+    plain, _ = detail.code_tile(samples, marks, detail.load_predictors(block), bound)
+    enough = (1.0 - LEAST_GAINS[size > LARGE]) * (len(plain) + share * len(block))
+    first = ordered_map(total, (START, START + 1), job.threads)
+    totals = dict(zip((START, START + 1), first, strict=True))
+    step = 1 if totals[START + 1] < totals[START] else -1
+    place = START + max(step, 0)
+    while 0 <= place + step < len(RATIOS):
+        place += step
+        totals[place] = total(place)
+        if totals[place] >= totals[place - step]:
+            break
+    best = min(totals, key=lambda place: totals[place])
+    return RATIOS[best] if totals[best] < enough else None
+
+
+def _whole_base(job: _Job, ratio: float) -> Base:
+    """The base layer of an image at a ratio of its step to the bound of each tile."""
+    grid, model = job.coding.grid, job.model
+    left = np.zeros_like(job.image)
+
+    def finish(tile: int, codes: Codes | None) -> tuple[bytes, ...]:
+        if codes is None:
+            return (b"",) * model.n_stages
+        box = grid.box(tile)
+        left[slices(box)] = job.left(box, job.values(box, codes))
+        return pack_codes(model, codes, model.n_stages)
+
+    found = enumerate(in_groups(lambda tile, like: job.code(grid.box(tile), ratio, like), grid.n_tiles, job.threads))
+    streams = list(ordered_map(lambda item: finish(*item), found, job.threads))
+    return Base(pairs=job.pairs, streams=streams, left=left)
