@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -192,10 +193,7 @@ def code_image(
     )
     if options.mode is Mode.LOSSY:
         return coded
-    coded = _fit(coded, coded.original, options)
-    if model is not None:
-        coded = _put_on_base(coded, model, options)
-    return _add_details(coded, options, range(len(masks)))
+    return _add_details(_plan_details(coded, model, options), options, range(len(masks)))
 
 
 def _smallest_step(coded: CodedImage) -> float | None:
@@ -208,31 +206,46 @@ def _smallest_step(coded: CodedImage) -> float | None:
     return None if smallest is None else smallest / abs(coded.record.bscale)
 
 
-def _fit(coded: CodedImage, image: Pixels, options: EncodeOptions) -> CodedImage:
-    """The image with predictors, fitted to itself or to what its base layer leaves of it."""
-    block = b""
-    if coded.special is None or not coded.special.all():
-        block = detail.fit_image(
-            image,
-            coded.special,
-            _smallest_step(coded),
-            coded.record.sample_type,
-            max_radius=MAX_RADIUS if coded.record.on_base else None,
-            threads=options.threads,
-        )
-    coding = replace(coded.coding, record=coded.record, lazy=Lazy(block, None))
-    return replace(coded, coding=coding, params=replace(coded.params, predictors=block))
+def _fit(coded: CodedImage, image: Pixels, options: EncodeOptions, max_radius: int | None) -> bytes:
+    """Predictor block for an image, or for what its base layer leaves of it."""
+    if coded.special is not None and coded.special.all():
+        return b""
+    return detail.fit_image(
+        image,
+        coded.special,
+        _smallest_step(coded),
+        coded.record.sample_type,
+        max_radius=max_radius,
+        threads=options.threads,
+    )
 
 
-def _put_on_base(coded: CodedImage, model: Model, options: EncodeOptions) -> CodedImage:
-    """The image with a base layer for its details, and predictors of what that leaves; as it is where none pays."""
-    found = find_base(coded.original, coded.special, coded.coding, coded.params.predictors, model, options.threads)
+def _with_predictors(coded: CodedImage, block: bytes) -> CodedImage:
+    params = replace(coded.params, predictors=block)
+    return replace(coded, params=params, coding=replace(coded.coding, lazy=Lazy(block, None)))
+
+
+def _plan_details(coded: CodedImage, model: Model | None, options: EncodeOptions) -> CodedImage:
+    """The image with predictors, and with the base layer that its details shall be coded on where one pays."""
+
+    @cache
+    def fit(max_radius: int | None) -> bytes:
+        return _fit(coded, coded.original, options, max_radius)
+
+    found = None
+    if model is not None:
+        found = find_base(coded.original, coded.special, coded.coding, fit, model, options.threads)
     if found is None:
-        return coded
-    coded = _fit(replace(coded, record=replace(coded.record, on_base=True)), found.left, options)
-    coding = replace(coded.coding, normalisation=found.pairs, lazy=Lazy(coded.params.predictors, model))
-    params = replace(coded.params, base=pack_normalisation(found.pairs))
-    return replace(coded, coding=coding, params=params, base=found.streams)
+        return _with_predictors(coded, fit(None))
+    block = _fit(coded, found.left, options, MAX_RADIUS)
+    record = replace(coded.record, on_base=True)
+    return replace(
+        coded,
+        record=record,
+        coding=replace(coded.coding, record=record, normalisation=found.pairs, lazy=Lazy(block, model)),
+        params=replace(coded.params, base=pack_normalisation(found.pairs), predictors=block),
+        base=found.streams,
+    )
 
 
 def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]) -> CodedImage:
@@ -307,8 +320,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     exact = [tile for tile in range(grid.n_tiles) if codes[tile] is None and not _all_special(coded, tile)]
     if not exact:
         return coded
-    coded = _fit(coded, coded.original, options)
-    added = _add_details(coded, options, exact)
+    added = _add_details(_with_predictors(coded, _fit(coded, coded.original, options, None)), options, exact)
     return replace(added, coding=replace(added.coding, lazy=Lazy(added.params.predictors, model)))
 
 

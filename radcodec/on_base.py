@@ -7,6 +7,7 @@ without it. It is tried on the middle of an image (docs/design/0014-detail-on-ba
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,10 @@ if TYPE_CHECKING:
 RATIOS = (1.8, 2.5, 3.5, 5.0, 7.0)  # of the base layer's step to the bound
 START = 1
 LEAST_BOUND = 0.04  # of the noise: the base layer of a finer one never pays
-SMALL = 1 << 20  # samples up to which the middle that is tried is larger
-TRIAL_SIDES = (512, 256)
-LARGE = 1 << 22  # samples from which time counts
-LEAST_GAINS = (
-    0.02,
-    0.05,
-)  # share of the bits that a base layer must save, in images that are not large and in large ones
+LARGE = 1 << 20  # samples from which time counts
+TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
+LEAST_GAINS = (0.02, 0.15)  # share of the bits that a base layer must save for the time it takes, likewise
+ROUGH_RADIUS, SURE = 8, 0.9
 MAX_RADIUS = 6  # of predictors of what a base layer leaves, which is nearly white
 
 
@@ -108,7 +106,12 @@ class _Job:
 
 
 def find_base(
-    image: Pixels, special: Mask | None, coding: ImageCoding, block: bytes, model: Model, threads: int
+    image: Pixels,
+    special: Mask | None,
+    coding: ImageCoding,
+    fit: Callable[[int | None], bytes],
+    model: Model,
+    threads: int,
 ) -> Base | None:
     """The base layer that makes a bounded image smaller, None where none does.
 
@@ -116,13 +119,11 @@ def find_base(
     ----------
     image, special
         Stored samples, native [P, H, W], and which of them are special.
-    block
-        Predictors of the image without a base layer.
-    model
-        One that takes a step.
+    fit
+        Gives the predictor block of the image without a base layer, of a largest radius.
     """
     record, grid = coding.record, coding.grid
-    if record.bound is None or not record.sample_type.is_float or not block or not model.takes_step:
+    if record.bound is None or not record.sample_type.is_float or not model.takes_step:
         return None
     sigmas = [measure(image, special, plane) for plane in range(grid.n_planes)]
     pairs = plan_normalisation(image, special, sigmas)
@@ -130,18 +131,18 @@ def find_base(
     if min(job.unit(grid.box(tile)) for tile in range(grid.n_tiles)) < LEAST_BOUND:
         return None
     with one_blas_thread():
-        ratio = _best_ratio(job, block)
+        ratio = _best_ratio(job, fit)
         return None if ratio is None else _whole_base(job, ratio)
 
 
 def _middle(shape: tuple[int, ...], size: int) -> Box:
     """The box of an image [P, H, W] on which a base layer is tried."""
-    side = TRIAL_SIDES[size > SMALL]
+    side = TRIAL_SIDES[size > LARGE]
     (y0, y1), (x0, x1) = ((max(0, n - side) // 2, max(0, n - side) // 2 + min(n, side)) for n in shape[1:])
     return shape[0] // 2, shape[0] // 2 + 1, y0, y1, x0, x1
 
 
-def _best_ratio(job: _Job, block: bytes) -> float | None:
+def _best_ratio(job: _Job, fit: Callable[[int | None], bytes]) -> float | None:
     """The ratio of the base layer's step to the bound that takes the fewest bits in the middle of an image.
 
     None where no base layer saves enough.
@@ -165,8 +166,10 @@ def _best_ratio(job: _Job, block: bytes) -> float | None:
         base = sum(len(stage) + stage_entry_bytes(len(stage)) for stage in streams)
         return base + len(stream) + share * len(found) + beside
 
-    plain, _ = detail.code_tile(samples, marks, detail.load_predictors(block), bound)
-    enough = (1.0 - LEAST_GAINS[size > LARGE]) * (len(plain) + share * len(block))
+    def alone(radius: int | None) -> float:
+        block = fit(radius)
+        return len(detail.code_tile(samples, marks, detail.load_predictors(block), bound)[0]) + share * len(block)
+
     first = ordered_map(total, (START, START + 1), job.threads)
     totals = dict(zip((START, START + 1), first, strict=True))
     step = 1 if totals[START + 1] < totals[START] else -1
@@ -177,7 +180,11 @@ def _best_ratio(job: _Job, block: bytes) -> float | None:
         if totals[place] >= totals[place - step]:
             break
     best = min(totals, key=lambda place: totals[place])
-    return RATIOS[best] if totals[best] < enough else None
+    # Predictors of a small radius take less time, and seldom more bits by much: they decide where the choice is clear.
+    rough = alone(ROUGH_RADIUS)
+    if totals[best] < SURE * rough:
+        return RATIOS[best]
+    return RATIOS[best] if totals[best] < (1.0 - LEAST_GAINS[size > LARGE]) * min(rough, alone(None)) else None
 
 
 def _whole_base(job: _Job, ratio: float) -> Base:
