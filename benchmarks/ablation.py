@@ -11,7 +11,7 @@ from benchmarks.datasets import Image, images, sigma
 from benchmarks.measure import measure
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rows import append_row, image_cells, rows_done, size_cells
-from benchmarks.variants import VARIANTS, HookError
+from benchmarks.variants import HookError, in_variant
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
@@ -71,7 +71,7 @@ def run_ablation(
         if not todo:
             continue
         try:
-            with VARIANTS[name]():
+            with in_variant(name):
                 rows = [cells | variant_cells(image, error, repeats) for cells, image, error in todo]
         except (HookError, ImportError, AttributeError) as err:
             print(f"left out: {name}: its hook does not fit this library: {err}", file=sys.stderr)

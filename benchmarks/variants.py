@@ -171,10 +171,18 @@ def both(*contexts: Context) -> Iterator[None]:
         yield
 
 
+def alone() -> Context:
+    """Details of bounded images stand alone, also where a base layer under them would make a file smaller."""
+    return constant("radcodec.image_encoder", "find_base", lambda *_: None)
+
+
+ON_BASE = "on a base layer where that pays"
 FREEDOMS = (np.inf, 8.0, 4.0, 2.2)  # the forms that the learned tables start from
 
+# All but ``ON_BASE``, which is the library as it is, are of the detail layer alone: see ``in_variant``.
 VARIANTS: dict[str, Callable[[], Context]] = {
     "default": nullcontext,
+    ON_BASE: nullcontext,
     **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 4, 8, 12, 16)},
     "parametric tables": partial(parametric, *FREEDOMS),
     "Gaussian tables": partial(parametric, np.inf),
@@ -188,3 +196,8 @@ VARIANTS: dict[str, Callable[[], Context]] = {
     "borders off": lambda: constant("radcodec.detail.stream", "MAX_BORDER", 0),
     "shrinkage off": lambda: called(("radcodec.detail.fit", "_shrink"), instead=lambda e, c, *_: (c, e.gram)),
 }
+
+
+def in_variant(name: str) -> Context:
+    """The context of a variant; all but ``ON_BASE`` stand alone."""
+    return VARIANTS[name]() if name == ON_BASE else both(alone(), VARIANTS[name]())

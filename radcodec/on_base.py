@@ -35,14 +35,14 @@ from radcodec.tiles import Box, slices
 if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
 
-RATIOS = (1.8, 2.5, 3.5, 5.0, 7.0)  # of the base layer's step to the bound
-START = 1
+RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
+START = 2
 LEAST_BOUND = 0.04  # of the noise: the base layer of a finer one never pays
 LARGE = 1 << 20  # samples from which time counts
 TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
 LEAST_GAINS = (0.02, 0.15)  # share of the bits that a base layer must save for the time it takes, likewise
 ROUGH_RADIUS, SURE = 8, 0.9
-MAX_RADIUS = 6  # of predictors of what a base layer leaves, which is nearly white
+MAX_RADIUS = 4  # of predictors of what a base layer leaves, which is nearly white
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,13 @@ import io
 import time
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-import radcodec
+import radcodec.on_base
 from radcodec.simulate import simulate_fits, simulate_image
 
 # Reading a file of 1000 bytes takes milliseconds; this leaves room for a busy machine, not for a loop that runs away.
@@ -59,6 +60,9 @@ def sample(name: str) -> bytes:
         return radcodec.encode(micro, max_error=4.0)
     if name == "array_tiles":
         return radcodec.encode(cube, max_error="0.25sigma", tile=8)
+    if name == "array_on_base":
+        with patch.object(radcodec.on_base, "SURE", np.inf):
+            return radcodec.encode(image, max_error=8e-5)
     if name == "array_lossy":
         return radcodec.encode(image, lossy_stages=2)
     return compress(*FITS_SAMPLES[name])
@@ -72,7 +76,7 @@ FITS_SAMPLES: dict[str, tuple[bytes, dict[str, Any]]] = {
 }
 EXACT = ("array_lossless", "array_parts", "array_integer", "fits_lossless")
 BOUNDED = ("array_bounded", "array_bounded_integer", "array_tiles", "fits_bounded", "fits_scaled")
-LEARNED = ("array_lossy", "fits_preview")
+LEARNED = ("array_lossy", "array_on_base", "fits_preview")
 SAMPLES = EXACT + BOUNDED + LEARNED
 SLOW = (*LEARNED, "array_parts")
 

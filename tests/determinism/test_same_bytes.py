@@ -25,6 +25,7 @@ MODES: dict[str, dict[str, Any]] = {
     "bounded_preview": {"max_error": "0.25sigma", "preview": 10},
     "local": {"max_error": "0.25localsigma", "preview": 0},
     "dither": {"max_error": 3e-5, "dither": True, "preview": 0},
+    "on_base": {"max_error": "1sigma", "preview": 0},
     "lossy": {"lossy": True},
     "lossy_bpp": {"lossy_bpp": 1.0},
 }

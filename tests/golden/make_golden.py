@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ import reference_decoder
 import reference_lapped
 from reference_decoder import Image
 
-import radcodec
+import radcodec.image_encoder
+import radcodec.on_base
 from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
@@ -57,6 +59,11 @@ NEEDED: dict[str, set[str]] = {
     "array_cube_loop": {"map 4", "border", "planes", "sides", "steps vary"},
     "array_repeats": {"method 3"},
     "array_f4_parts": {"method 4", "map 0", "map 5"},
+    "array_f4_on_base": {"base map 4"},
+    "array_f4_on_base_again": {"base map 3", "base shrink 4"},
+    "array_f4_on_base_dither": {"base map 3"},
+    "array_f8_on_base_tiles": {"base map 4", "special base map 4"},
+    "fits_on_base_localsigma": {"base map 4", "steps vary"},
     "fits_loop": {"map 4", "special map 4"},
     "fits_localsigma_loop": {"map 4", "steps vary"},
 }
@@ -103,6 +110,7 @@ def array_cases() -> Iterator[Case]:
     repeats = image.ravel()[np.random.default_rng(2).integers(0, 50, (60, 64))]
     yield "array_repeats", repeats, {}
     yield from loop_cases(image)
+    yield from base_cases(image)
     parts = simulate_image((96, 80), seed=3).astype("f8")
     parts[40:, :30] = np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8
     parts[40:, 30:] = np.round(parts[40:, 30:] / 5.3e-6) * 5.3e-6 + 7e-7
@@ -128,6 +136,15 @@ def loop_cases(image: Array) -> Iterator[Case]:
     yield "array_f8_loop", image.astype("f8") * 1e3, {"max_error": 1e3 * SIGMA / 2, "borders": (8, 24)}
     yield "array_cube_border", cube, {"borders": (3, 5)}
     yield "array_cube_loop", cube, {"max_error": "0.5sigma", "borders": (2, 3)}
+
+
+def base_cases(image: Array) -> Iterator[Case]:
+    """Cases whose details are on the base layer."""
+    coarse = {"max_error": SIGMA / 2, "on_base": True}
+    yield "array_f4_on_base", image, coarse
+    yield "array_f4_on_base_again", radcodec.decode(encode(image, **coarse)), coarse
+    yield "array_f4_on_base_dither", image, {**coarse, "dither": True}
+    yield "array_f8_on_base_tiles", special_values(image).astype("f8"), {**coarse, "tile": 40}
 
 
 def card(keyword: str, value: str) -> bytes:
@@ -164,6 +181,7 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_loop", image, {"max_error": "1sigma", "preview": 0}
     uneven = simulate_image((16, 520), seed=5) * np.where(np.arange(520) < 200, 1, 3).astype("f4")
     yield "fits_localsigma_loop", pack_fits(uneven), {"max_error": "0.5localsigma", "preview": 0}
+    yield "fits_on_base_localsigma", pack_fits(uneven), {"max_error": "0.5localsigma", "on_base": True, "preview": 0}
     yield (
         "fits_i2_sigma",
         simulate_fits((48, 48), seed=6, bitpix=16, nan_border_px=2),
@@ -179,8 +197,20 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v1"}
 
 
+def on_base(wanted: bool) -> AbstractContextManager[object]:
+    """Context in which details of all bounded images of floats, or of none, are on the base layer."""
+    if wanted:
+        return patch.object(radcodec.on_base, "SURE", np.inf)
+    return patch.object(radcodec.image_encoder, "find_base", lambda *_: None)
+
+
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:
     """The file of an array, its predictor's border radius and reach being as given, as far as its radius allows."""
+    with on_base(options.pop("on_base", False)):
+        return _encode(array, borders, **options)
+
+
+def _encode(array: Array, borders: tuple[int, int] | None, **options: Any) -> bytes:
     if borders is None:
         return radcodec.encode(array, **options)
 
@@ -193,16 +223,16 @@ def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any)
         return radcodec.encode(array, **options)
 
 
-def features(coded: bytes, image: Image, shape: tuple[int, int, int], special: Array) -> set[str]:
+def features(coded: bytes, image: Image, shape: tuple[int, int, int], special: Array, based: bool) -> set[str]:
     """What the detail stream of a tile makes use of."""
     if coded[0] != 2 or image.predictors is None:
         return {f"method {coded[0]}"}
     cur = reference_decoder.Cursor(coded[1:])
     _, border, reach, _ = image.predictors.predictors[cur.leb()]
-    kind = cur.get("B")
-    found = {f"map {kind}"} | ({f"special map {kind}"} if special.any() else set())
+    kind, below = cur.get("B"), "base " if based else ""
+    found = {f"{below}map {kind}"} | ({f"special {below}map {kind}"} if special.any() else set())
     if kind == 3:
-        found.add(f"shrink {cur.get('B')}")
+        found.add(f"{below}shrink {cur.get('B')}")
     if border:
         found |= {"border", "narrow" if shape[2] < 2 * reach else "sides"}
     return found | ({"planes"} if shape[0] > 1 else set())
@@ -220,12 +250,13 @@ def decode_watched(data: bytes) -> tuple[bytes | Array, set[str]]:
         shape: tuple[int, int, int],
         special: Array,
         errors: Array | None,
+        base: Array | None = None,
         depth: int = 0,
     ) -> Array:
-        found.update(features(coded, image, shape, special))
+        found.update(features(coded, image, shape, special, base is not None))
         if errors is not None and np.unique(errors).size > 1:
             found.add("steps vary")
-        return plain(coded, image, tile, shape, special, errors, depth)
+        return plain(coded, image, tile, shape, special, errors, base, depth)
 
     inverse = reference_lapped.inverse_wavelets
 
@@ -275,10 +306,12 @@ def make_array(name: str, array: Array, options: dict[str, Any]) -> tuple[bytes,
 
 def make_fits(name: str, content: bytes, options: dict[str, Any]) -> tuple[bytes, bytes]:
     """The file of a FITS case and the bytes that it restores to."""
+    options = dict(options)
     with tempfile.TemporaryDirectory() as folder:
         source, packed, back = (Path(folder) / part for part in ("in.fits", "in.rcz", "out.fits"))
         source.write_bytes(content)
-        radcodec.compress(source, packed, **options)
+        with on_base(options.pop("on_base", False)):
+            radcodec.compress(source, packed, **options)
         radcodec.decompress(packed, back)
         data, restored = packed.read_bytes(), back.read_bytes()
     again, found = decode_watched(data)
