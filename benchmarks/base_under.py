@@ -10,8 +10,8 @@ Two ways to use the base:
   is the predictor c on the image less the base filtered by g / (1 - c), so this difference is coded, and the detail
   layer fits taps of its own to it. ``TAP_BITS`` a coefficient g are counted.
 
-What is left goes through the whole detail layer in binary64, which itself stands alone here: of what the library does of
-its own the ablation has a line. Rows of ``lossless`` (taps alone) are the lossless stream
+What is left goes through the whole detail layer in binary64, which itself stands alone here (the ablation has a line on
+what the library does). Rows of ``lossless`` (taps alone) are the lossless stream
 plus the change that the base makes at sigma / ``FINE``: bins far finer than the noise cost what the noise in them
 costs, whatever their width, and a difference of floats has no exact form that could be coded in place of the image.
 Smooth images, of which that does not hold, have no such rows: an error of prediction there is a small part of the

@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 
 RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
 START = 2
+HUGE = 1e200  # of offsets and scales: what base values of others would be is out of the range of floats
 LEAST_BOUND = 0.04  # of the noise: the base layer of a finer one never pays
 LARGE = 1 << 20  # samples from which time counts
 TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
-LEAST_GAINS = (0.02, 0.15)  # share of the bits that a base layer must save for the time it takes, likewise
+LEAST_GAINS = (0.05, 0.15)  # share of the bits that a base layer must save for the time it takes, likewise
 ROUGH_RADIUS, SURE = 8, 0.9
 MAX_RADIUS = 4  # of predictors of what a base layer leaves, which is nearly white
 
@@ -125,8 +126,11 @@ def find_base(
     record, grid = coding.record, coding.grid
     if record.bound is None or not record.sample_type.is_float or not model.takes_step:
         return None
-    sigmas = [measure(image, special, plane) for plane in range(grid.n_planes)]
-    pairs = plan_normalisation(image, special, sigmas)
+    with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
+        sigmas = [measure(image, special, plane) for plane in range(grid.n_planes)]
+        pairs = plan_normalisation(image, special, sigmas)
+    if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
+        return None
     job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)
     if min(job.unit(grid.box(tile)) for tile in range(grid.n_tiles)) < LEAST_BOUND:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radcodec.tiles import count_tiles, plane_shape, tile_grid
@@ -52,6 +52,7 @@ def test_tiles_are_cut_evenly() -> None:
     assert boxes[2] == (0, 1, 500, 1000, 0, 500)
 
 
+@settings(deadline=None)  # a shape of a million tiles takes time
 @given(SHAPES, st.integers(8, 20))
 def test_tiles_cover_every_sample_once(shape: tuple[int, ...], tile_size: int) -> None:
     """The boxes of all tiles partition the planes, none over its limits."""
