@@ -173,16 +173,16 @@ def both(*contexts: Context) -> Iterator[None]:
 
 def alone() -> Context:
     """Details of bounded images stand alone, also where a base layer under them would make a file smaller."""
-    return constant("radcodec.image_encoder", "find_base", lambda *_: None)
+    return constant("radcodec.image_encoder", "find_base", lambda *_, **__: None)
 
 
-ON_BASE = "on a base layer where that pays"
+ON_BASE = "smallest: on a base layer where that pays"
 FREEDOMS = (np.inf, 8.0, 4.0, 2.2)  # the forms that the learned tables start from
 
-# All but ``ON_BASE``, which is the library as it is, are of the detail layer alone: see ``in_variant``.
+# All but ``ON_BASE``, which is ``smallest`` of the library, are of the detail layer alone: see ``in_variant``.
 VARIANTS: dict[str, Callable[[], Context]] = {
     "default": nullcontext,
-    ON_BASE: nullcontext,
+    ON_BASE: lambda: constant("radcodec.on_base", "LEAST_BOUND", 0.0),
     **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 4, 8, 12, 16)},
     "parametric tables": partial(parametric, *FREEDOMS),
     "Gaussian tables": partial(parametric, np.inf),

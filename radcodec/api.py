@@ -43,6 +43,7 @@ def encode(
     sigma: float | None = None,
     tile: int = DEFAULT_TILE,
     dither: bool = False,
+    smallest: bool = False,
 ) -> bytes:
     """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
 
@@ -68,6 +69,9 @@ def encode(
         Side of the tiles, 8 to 2048 pixels.
     dither
         Subtractive dither in bounded mode.
+    smallest
+        In bounded mode, code details on a base layer wherever that saves bits, and not only at bounds coarser than an
+        eighth of the noise: errors are then no longer independent of faint sources (docs/guarantee.md).
 
     Raises
     ------
@@ -97,6 +101,7 @@ def encode(
         sigma=sigma,
         tile=tile,
         dither=dither,
+        smallest=smallest,
     )
     return encode_array(np.asarray(array), options).to_bytes()
 
@@ -144,6 +149,7 @@ def compress(
     sigma: float | None = None,
     tile: int = DEFAULT_TILE,
     dither: bool = False,
+    smallest: bool = False,
     no_provenance: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -190,6 +196,7 @@ def compress(
         sigma=sigma,
         tile=tile,
         dither=dither,
+        smallest=smallest,
         provenance=not no_provenance,
         progress=progress,
     )

@@ -41,6 +41,7 @@ class EncodeOptions:
     n_stages: int | None = None
     sigma: float | None = None
     dither: bool = False
+    smallest: bool = False
     preview_percent: float = 0.0
     model: str | None = None
     tile_size: int
@@ -234,7 +235,9 @@ def _plan_details(coded: CodedImage, model: Model | None, options: EncodeOptions
 
     found = None
     if model is not None:
-        found = find_base(coded.original, coded.special, coded.coding, fit, model, options.threads)
+        found = find_base(
+            coded.original, coded.special, coded.coding, fit, model, options.threads, smallest=options.smallest
+        )
     if found is None:
         return _with_predictors(coded, fit(None))
     block = _fit(coded, found.left, options, MAX_RADIUS)

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
 START = 2
 HUGE = 1e200  # of offsets and scales: what base values of others would be is out of the range of floats
-LEAST_BOUND = 0.04  # of the noise: the base layer of a finer one never pays
+LEAST_BOUND = 0.13  # of the noise: from an eighth on errors lean on faint sources if a base layer chose its codes
+LEAST_PAYING = 0.04  # likewise: the base layer of a finer bound never pays
 LARGE = 1 << 20  # samples from which time counts
 TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
 LEAST_GAINS = (0.05, 0.15)  # share of the bits that a base layer must save for the time it takes, likewise
@@ -113,6 +114,8 @@ def find_base(
     fit: Callable[[int | None], bytes],
     model: Model,
     threads: int,
+    *,
+    smallest: bool = False,
 ) -> Base | None:
     """The base layer that makes a bounded image smaller, None where none does.
 
@@ -122,6 +125,9 @@ def find_base(
         Stored samples, native [P, H, W], and which of them are special.
     fit
         Gives the predictor block of the image without a base layer, of a largest radius.
+    smallest
+        Whether size is all that counts. Else a base layer is for bounds where errors depend on the image anyway, and
+        for dithered images, where they never do.
     """
     record, grid = coding.record, coding.grid
     if record.bound is None or not record.sample_type.is_float or not model.takes_step:
@@ -132,7 +138,8 @@ def find_base(
     if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
         return None
     job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)
-    if min(job.unit(grid.box(tile)) for tile in range(grid.n_tiles)) < LEAST_BOUND:
+    least = LEAST_PAYING if smallest or record.dither_seed is not None else LEAST_BOUND
+    if min(job.unit(grid.box(tile)) for tile in range(grid.n_tiles)) < least:
         return None
     with one_blas_thread():
         ratio = _best_ratio(job, fit)

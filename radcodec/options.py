@@ -29,6 +29,7 @@ def make_options(
     sigma: float | None,
     tile: int,
     dither: bool,
+    smallest: bool,
     provenance: bool = True,
     progress: Progress | None = None,
 ) -> EncodeOptions:
@@ -42,8 +43,8 @@ def make_options(
         raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
     if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
         raise BoundError(f"expected 1 stage of the base layer or more, found {lossy_stages}")
-    if max_error is None and (dither or sigma is not None):
-        raise BoundError("expected a largest error beside dither or a given noise, found none")
+    if max_error is None and (dither or smallest or sigma is not None):
+        raise BoundError("expected a largest error beside dither, smallest or a given noise, found none")
     if not MIN_TILE <= tile <= MAX_TILE:
         raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
     if not 0 <= preview <= MAX_PREVIEW_PERCENT:
@@ -55,6 +56,7 @@ def make_options(
         n_stages=lossy_stages,
         sigma=sigma,
         dither=dither,
+        smallest=smallest,
         preview_percent=0.0 if is_lossy else float(preview),
         model=None if model is None else os.fspath(model),
         tile_size=tile,

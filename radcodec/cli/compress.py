@@ -136,6 +136,7 @@ def _dropped(values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--bpp", "lossy_bpp", type=float, metavar="B", help="Lossy: at most B bits a pixel, the whole file.")
 @click.option("--stages", "lossy_stages", type=int, metavar="N", help="Lossy: N stages of the base layer.")
 @click.option("--dither", is_flag=True, help="Bounded: subtractive dither.")
+@click.option("--smallest", is_flag=True, help="Bounded: save bits where it costs faint sources flux, too.")
 @click.option("--preview", "preview_percent", type=float, metavar="PCT", help="Share of the file for a preview (1).")
 @click.option("--no-preview", is_flag=True, help="The same as --preview 0.")
 @click.option("--model", metavar="NAME|PATH", help="Model of the base layer.")

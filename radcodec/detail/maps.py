@@ -319,8 +319,8 @@ def on_lattice(tile: npt.NDArray[Any], step: tuple[float, float]) -> npt.NDArray
 
 
 def finer_step(distinct: F64, dtype: np.dtype[Any], step: tuple[float, float]) -> tuple[float, float] | None:
-    """(a, b) fitted to sorted distinct values that lie on a + b*k nearly; None for fewer than two."""
-    if distinct.size < 2:
+    """(a, b) fitted to sorted distinct values that lie on a + b*k nearly; None for fewer than two, or out of range."""
+    if distinct.size < 2 or np.abs(distinct).max() > 2.0**LATTICE_RANGE:
         return None
     origin = float(distinct[np.argmin(np.abs(distinct))])
     values, k = distinct - origin, np.rint((distinct - step[0]) / step[1])

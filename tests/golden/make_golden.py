@@ -203,7 +203,7 @@ def on_base(wanted: bool) -> AbstractContextManager[object]:
     """Context in which details of all bounded images of floats, or of none, are on the base layer."""
     if wanted:
         return patch.object(radcodec.on_base, "SURE", np.inf)
-    return patch.object(radcodec.image_encoder, "find_base", lambda *_: None)
+    return patch.object(radcodec.image_encoder, "find_base", lambda *_, **__: None)
 
 
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:

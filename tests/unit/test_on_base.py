@@ -41,7 +41,7 @@ def on_base(data: bytes) -> bool:
 
 def without_base(array: np.ndarray, **options: Any) -> bytes:
     """The stream of an array whose details stand alone."""
-    with patch.object(radcodec.image_encoder, "find_base", lambda *_: None):
+    with patch.object(radcodec.image_encoder, "find_base", lambda *_, **__: None):
         return radcodec.encode(array, **options)
 
 
@@ -70,6 +70,18 @@ def test_where_it_does_not_pay(image: np.ndarray) -> None:
     assert not on_base(radcodec.encode(np.full((70, 80), np.nan, "f4"), max_error=SIGMA))
 
 
+def test_only_if_asked_at_fine_bounds() -> None:
+    """At an eighth of the noise, from which on errors would lean on faint sources, it takes ``smallest`` or dither."""
+    smooth = simulate_image((160, 160), seed=11, beam_fwhm_px=(9.0, 8.0))
+    kept, small = (radcodec.encode(smooth, max_error=SIGMA / 8, smallest=smallest) for smallest in (False, True))
+    assert not on_base(kept)
+    assert on_base(small)
+    assert len(small) < 0.8 * len(kept)
+    assert np.abs(radcodec.decode(small) - smooth).max() <= SIGMA / 8
+    with pytest.raises(radcodec.BoundError, match="smallest"):
+        radcodec.encode(smooth, smallest=True)
+
+
 def test_model_that_is_not_there(image: np.ndarray) -> None:
     """A bounded image needs no model, unless one is named."""
     with patch("radcodec.base_layer.model_store.load_model", side_effect=radcodec.ModelNotFoundError("none")):
@@ -85,7 +97,7 @@ def test_tiles_planes_and_regions(bound: float | str) -> None:
     cube[:, :20, :20] = np.nan
     for tile in (32, 96):
         with patch.object(radcodec.on_base, "SURE", np.inf):
-            data = radcodec.encode(cube, max_error=bound, tile=tile)
+            data = radcodec.encode(cube, max_error=bound, tile=tile, smallest=True)
         assert on_base(data)
         found = radcodec.decode(data)
         assert np.array_equal(np.isnan(found), np.isnan(cube))
