@@ -14,8 +14,8 @@ class Radcodec:
 
     name = "radcodec"
 
-    def __init__(self, *, threads: int = 1, verify: bool = True, dither: bool = False) -> None:
-        self.threads, self.verify, self.dither = threads, verify, dither
+    def __init__(self, *, threads: int = 1, verify: bool = True, dither: bool = False, smallest: bool = False) -> None:
+        self.threads, self.verify, self.dither, self.smallest = threads, verify, dither, smallest
         self.setting = f"default, {threads} thread{'s' if threads > 1 else ''}{'' if verify else ', not verified'}"
 
     def version(self) -> str:
@@ -29,6 +29,7 @@ class Radcodec:
         import radcodec
 
         options: dict[str, Any] = {"threads": self.threads, "verify": self.verify, "dither": self.dither}
+        options["smallest"] = self.smallest and max_error is not None
         return bytes(radcodec.encode(array, max_error=max_error, **options))
 
     def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -129,6 +129,7 @@ def coder_makers() -> dict[str, Callable[[], Coder]]:
     steps: dict[str, Rival] = {
         "radcodec": Radcodec(verify=False),
         "radcodec dither": Radcodec(verify=False, dither=True),
+        "radcodec smallest": Radcodec(verify=False, smallest=True),
         "fpack": FpackSteps(dither=False),
         "fpack dither": FpackSteps(dither=True),
     }

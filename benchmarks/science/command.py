@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.datasets import default_folder
 
 SCIENCE_SETS = ("first/test", "telescopes", "simulated", "cubes")
-STACK_SETS = ("simulated", "first/test")
+STACK_SETS = ("simulated", "simulated-smooth", "first/test")
 COMMANDS = ("science", "stack")
 
 

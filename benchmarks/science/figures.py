@@ -17,6 +17,7 @@ STYLES = {
     "radcodec lossy": ("#c8102e", "o"),
     "radcodec lossy + dither": ("#f58a9b", "s"),
     "radcodec general-v0": ("#8a1a6b", "D"),
+    "radcodec smallest": ("#0b3d7a", "D"),
     "vae lossy": ("#e377c2", "P"),
     "jpeg2000 lossy": ("#2e8b57", "^"),
     "jpegxl lossy": ("#8fbc3f", "v"),

@@ -18,7 +18,7 @@ from benchmarks.science.coders import Coder
 from benchmarks.science.jobs import COMMON, COMPARISONS, KEY, Job, all_jobs, code_all, job_cells, place_cells
 from benchmarks.science.moments import moment_figures, physical
 from benchmarks.science.noise import noise_figures
-from benchmarks.science.scenes import AMPLITUDES, Scene, real_scenes, simulated_scenes, source_fields
+from benchmarks.science.scenes import AMPLITUDES, FIELDS, Scene, real_scenes, simulated_scenes, source_fields
 from benchmarks.science.sources import (
     FINDERS,
     THRESHOLD,
@@ -190,7 +190,8 @@ def run_stack(
     """Number of rows added to ``out``: for every set, coder, level and amplitude, by number of cut-outs."""
     n_rows = 0
     for chosen in sets:
-        scenes = list(simulated_scenes() if chosen == SIMULATED else real_scenes(data, chosen, FALLBACK))[:limit]
+        made = simulated_scenes(chosen=chosen) if chosen in FIELDS else real_scenes(data, chosen, FALLBACK)
+        scenes = list(made)[:limit]
         samples = [scene.samples for scene in scenes]
         plain = stacking.stacks(scenes, samples)
         hashes = [scene.sha256 for scene in scenes]

@@ -9,6 +9,7 @@ source lie inside. Each cell has one source of each amplitude, in quadrants that
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,11 @@ AMPLITUDES = (0.1, 0.3, 1.0, 3.0)  # sigma, of the peak
 CELL = 64  # px
 MARGIN = 32  # px
 JITTER = 4.0  # px
-REACH = 8  # px; a source is added so far from its middle
+REACH = 8  # px; a source is added so far from its middle, or twice the beam's width
 N_FIELDS, FIELD_CELLS = 4, 32
 FIELD_BEAM = Beam(major=4.0, minor=3.2, angle_deg=20.0)
+SMOOTH_BEAM = Beam(major=9.0, minor=8.0, angle_deg=20.0)
+FIELDS = {"simulated": FIELD_BEAM, "simulated-smooth": SMOOTH_BEAM}  # sets of fields that anyone can make
 BLANK = 5.0  # sigma; a cell of a real image with more than that in it gets no sources
 
 
@@ -60,9 +63,9 @@ def place_sources(cells: Sequence[tuple[int, int]], rng: np.random.Generator) ->
 
 def inject(samples: Array, places: F64, peaks: F64, beam: Beam) -> Array:
     """The samples with beam-shaped sources added, in their dtype."""
-    total = samples.astype(np.float64)
+    total, reach = samples.astype(np.float64), max(REACH, math.ceil(2 * beam.major))
     for (y, x), peak in zip(places, peaks, strict=True):
-        rows, columns, profile = stamp(y, x, beam, REACH)
+        rows, columns, profile = stamp(y, x, beam, reach)
         total[np.ix_(rows, columns)] += peak * profile
     return total.astype(samples.dtype)
 
@@ -74,21 +77,24 @@ def with_sources(file: str, sha256: str, samples: Array, noise: float, beam: Bea
     return Scene(file=file, sha256=sha256, samples=samples, noise=noise, beam=beam, places=places)
 
 
-def simulated_scenes(n_fields: int = N_FIELDS, cells: int = FIELD_CELLS) -> Iterator[Scene]:
-    """Fields of noise of rms 1e-4, ``cells`` squared cells each; their hash is that of the samples with sources."""
+def simulated_scenes(n_fields: int = N_FIELDS, cells: int = FIELD_CELLS, chosen: str = "simulated") -> Iterator[Scene]:
+    """Fields of noise of rms 1e-4, ``cells`` squared cells each, of one of the sets of ``FIELDS``.
+
+    Their hash is that of the samples with sources.
+    """
     from radcodec.simulate import simulate_image
 
-    side, noise = cells * CELL + 2 * MARGIN, 1e-4
+    side, noise, beam = cells * CELL + 2 * MARGIN, 1e-4, FIELDS[chosen]
     corners = [(MARGIN + CELL * row, MARGIN + CELL * column) for row in range(cells) for column in range(cells)]
     for number in range(n_fields):
         blank = simulate_image(
-            (side, side), seed=7000 + number, noise_rms=noise, n_sources=0, beam_pa_deg=FIELD_BEAM.angle_deg,
-            beam_fwhm_px=(FIELD_BEAM.major, FIELD_BEAM.minor),
+            (side, side), seed=7000 + number, noise_rms=noise, n_sources=0, beam_pa_deg=beam.angle_deg,
+            beam_fwhm_px=(beam.major, beam.minor),
         )  # fmt: skip
         places = place_sources(corners, np.random.default_rng(number))
-        scene = with_sources(f"simulated/stack-{number}", "", blank, noise, FIELD_BEAM, places)
+        scene = with_sources(f"{chosen}/stack-{number}", "", blank, noise, beam, places)
         digest = hashlib.sha256(scene.samples.tobytes()).hexdigest()
-        yield Scene(file=scene.file, sha256=digest, samples=scene.samples, noise=noise, beam=FIELD_BEAM, places=places)
+        yield Scene(file=scene.file, sha256=digest, samples=scene.samples, noise=noise, beam=beam, places=places)
 
 
 def real_scenes(folder: Path, chosen: str, beam: Beam) -> Iterator[Scene]:
