@@ -25,7 +25,7 @@ from radcodec.base_layer import (
     plan_normalisation,
     restore_codes,
 )
-from radcodec.bounds import measure, tile_bound
+from radcodec.bounds import tile_bound
 from radcodec.container.layout import SHA256_BYTES, stage_entry_bytes
 from radcodec.decoder import ImageCoding, Pixels
 from radcodec.masks import Mask
@@ -133,8 +133,8 @@ def find_base(
     if record.bound is None or not record.sample_type.is_float or not model.takes_step:
         return None
     with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
-        sigmas = [measure(image, special, plane) for plane in range(grid.n_planes)]
-        pairs = plan_normalisation(image, special, sigmas)
+        # The noise of a plane most of which is constant would take longer to measure than all else here.
+        pairs = plan_normalisation(image, special, [0.0] * grid.n_planes)
     if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
         return None
     job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)

@@ -28,7 +28,7 @@ def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
         shape = "x".join(map(str, hdu["shape"])) or "one pixel"
         words += [hdu["sample_type"], shape, f"tile {hdu['tile']}"]
         if hdu["base_stages"]:
-            words.append(f"{hdu['base_stages']} base stages")
+            words.append(f"{hdu['base_stages']} base stages{', details on the base' if hdu['on_base'] else ''}")
         if hdu["max_error"] is not None:
             in_sigma = f" = {hdu['max_error_sigma']:g} sigma" if hdu["max_error_sigma"] else ""
             words.append(f"max error {hdu['max_error']:.6g} {hdu['unit']}".rstrip() + in_sigma)
