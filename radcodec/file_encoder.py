@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from radcodec.allocation import fill_stages, fits_preview, n_leading
@@ -113,22 +114,12 @@ def _stage_sizes(coded: Sequence[CodedImage]) -> list[list[int]]:
     return [[len(stream) for stream in streams] for image in coded for streams in image.base]
 
 
-def _find_model(records: Sequence[ImageRecord], options: EncodeOptions) -> tuple[Model | None, tuple[str, ...]]:
-    """The model for previews and for bounded images of floats, None where there is none; and warnings."""
-    preview = options.preview_percent > 0
-    bounded = options.mode is Mode.BOUNDED and any(record.sample_type.is_float for record in records)
-    if options.mode is Mode.LOSSY or not (preview or bounded):
-        return None, ()
-    try:
-        return load_named_model(options.model), ()
-    except ModelError as err:
-        if options.model is not None:
-            raise
-        return None, (f"no preview: {err}",) if preview else ()
-
-
 def _encode_with_details(
-    coded: Sequence[CodedImage], model: Model | None, options: EncodeOptions, package: Packager, extra_bytes: int
+    coded: Sequence[CodedImage],
+    find_model: Callable[[], Model | None],
+    options: EncodeOptions,
+    package: Packager,
+    extra_bytes: int,
 ) -> FileContents:
     """Exact and bounded images.
 
@@ -136,6 +127,8 @@ def _encode_with_details(
     """
     alone: Sequence[CodedImage] = [image for image in coded if not image.record.on_base]
     n_stages = 0
+    wanted = len(alone) < len(coded) or (options.preview_percent > 0 and any(image.masks for image in alone))
+    model = find_model() if wanted else None
     if model is not None and options.preview_percent > 0 and any(image.masks for image in alone):
         fit = _fit_preview_step if model.takes_step else _fit_preview
         with one_blas_thread():
@@ -392,12 +385,25 @@ def encode_images(
     BoundError, ModelError, GuaranteeError
         If the bound, the model or the result is not what it should be.
     """
-    model, warnings = _find_model([record for _, record in images], options)
+    warnings: list[str] = []
+
+    @cache
+    def find_model() -> Model | None:
+        try:
+            return load_named_model(options.model)
+        except ModelError as err:
+            if options.model is not None:
+                raise
+            if options.preview_percent > 0:
+                warnings.append(f"no preview: {err}")
+            return None
+
     coded = [
-        code_image(image, record, options, seed=(seed + number) % (1 << 64), model=model)
+        code_image(image, record, options, seed=(seed + number) % (1 << 64), find_model=find_model)
         for number, (image, record) in enumerate(images)
     ]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
             return _encode_lossy(coded, options, package)
-    return Encoded(contents=_encode_with_details(coded, model, options, package, extra_bytes), warnings=warnings)
+    contents = _encode_with_details(coded, find_model, options, package, extra_bytes)
+    return Encoded(contents=contents, warnings=tuple(warnings))

@@ -138,7 +138,12 @@ def _coding(record: ImageRecord, bounds: ImageBounds, block: bytes, model: Model
 
 
 def code_image(
-    image: Pixels, record: ImageRecord, options: EncodeOptions, *, seed: int, model: Model | None = None
+    image: Pixels,
+    record: ImageRecord,
+    options: EncodeOptions,
+    *,
+    seed: int,
+    find_model: Callable[[], Model | None] = lambda: None,
 ) -> CodedImage:
     """The masks and, in exact and bounded mode, the detail streams of an image; each tile decoded and compared.
 
@@ -150,8 +155,8 @@ def code_image(
         What is known of it so far: type, shape, tile size, scaling, BLANK, unit.
     seed
         Of the dither.
-    model
-        Of the base layer that details of a bounded image may be coded on.
+    find_model
+        Gives the model of the base layer that details of a bounded image may be coded on, None where there is none.
 
     Raises
     ------
@@ -194,7 +199,7 @@ def code_image(
     )
     if options.mode is Mode.LOSSY:
         return coded
-    return _add_details(_plan_details(coded, model, options), options, range(len(masks)))
+    return _add_details(_plan_details(coded, find_model, options), options, range(len(masks)))
 
 
 def _smallest_step(coded: CodedImage) -> float | None:
@@ -226,18 +231,16 @@ def _with_predictors(coded: CodedImage, block: bytes) -> CodedImage:
     return replace(coded, params=params, coding=replace(coded.coding, lazy=Lazy(block, None)))
 
 
-def _plan_details(coded: CodedImage, model: Model | None, options: EncodeOptions) -> CodedImage:
+def _plan_details(coded: CodedImage, find_model: Callable[[], Model | None], options: EncodeOptions) -> CodedImage:
     """The image with predictors, and with the base layer that its details shall be coded on where one pays."""
 
     @cache
     def fit(max_radius: int | None) -> bytes:
         return _fit(coded, coded.original, options, max_radius)
 
-    found = None
-    if model is not None:
-        found = find_base(
-            coded.original, coded.special, coded.coding, fit, model, options.threads, smallest=options.smallest
-        )
+    found = find_base(
+        coded.original, coded.special, coded.coding, fit, find_model, options.threads, smallest=options.smallest
+    )
     if found is None:
         return _with_predictors(coded, fit(None))
     block = _fit(coded, found.left, options, MAX_RADIUS)
@@ -245,7 +248,7 @@ def _plan_details(coded: CodedImage, model: Model | None, options: EncodeOptions
     return replace(
         coded,
         record=record,
-        coding=replace(coded.coding, record=record, normalisation=found.pairs, lazy=Lazy(block, model)),
+        coding=replace(coded.coding, record=record, normalisation=found.pairs, lazy=Lazy(block, found.model)),
         params=replace(coded.params, base=pack_normalisation(found.pairs), predictors=block),
         base=found.streams,
     )

@@ -49,11 +49,12 @@ MAX_RADIUS = 4  # of predictors of what a base layer leaves, which is nearly whi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """The base layer of an image: offsets and scales, streams of every tile, and what it leaves of the image [P, H, W].
+    """The base layer of an image: its model, offsets and scales, and streams of every tile.
 
-    A tile that is special everywhere has no streams.
+    ``left`` [P, H, W] is what it leaves of the image. A tile that is special everywhere has no streams.
     """
 
+    model: Model
     pairs: Normalisation
     streams: list[tuple[bytes, ...]] = field(repr=False)
     left: Pixels = field(repr=False)
@@ -76,21 +77,12 @@ class _Job:
         marks = None if self.special is None else np.ascontiguousarray(self.special[part])
         return np.ascontiguousarray(self.image[part]), marks
 
-    def unit(self, box: Box) -> float:
-        """The bound of the samples in a box over the scale of the base layer; 0 where some of them are exact."""
-        bound = tile_bound(self.coding.record, self.coding.bounds, box, 0)
-        errors = np.asarray(0.0 if bound is None else bound.error if bound.map is None else bound.map)
-        if not errors.min() > 0:
-            return 0.0
-        stored = (np.median(errors, axis=(1, 2)) if errors.ndim else errors) / abs(self.coding.record.bscale)
-        return float(np.median(stored / self.pairs[box[0] : box[1], 1]))
-
     def code(self, box: Box, ratio: float, like: Codes | None) -> Codes | None:
         """Codes of a box at a ratio of the step to the bound; None where all samples are special."""
         samples, marks = self.samples(box)
         if marks is not None and bool(marks.all()):
             return None
-        step = min(max(ratio * self.unit(box), MIN_STEP), MAX_STEP)
+        step = min(max(ratio * _unit(self.coding, self.pairs, box), MIN_STEP), MAX_STEP)
         return code_base(self.model, samples, marks, self.pairs[box[0] : box[1]], step, like)
 
     def values(self, box: Box, codes: Codes) -> npt.NDArray[np.float64]:
@@ -112,7 +104,7 @@ def find_base(
     special: Mask | None,
     coding: ImageCoding,
     fit: Callable[[int | None], bytes],
-    model: Model,
+    find_model: Callable[[], Model | None],
     threads: int,
     *,
     smallest: bool = False,
@@ -125,25 +117,40 @@ def find_base(
         Stored samples, native [P, H, W], and which of them are special.
     fit
         Gives the predictor block of the image without a base layer, of a largest radius.
+    find_model
+        Gives the model, None where there is none. Not called where no base layer is wanted: loading one takes time.
     smallest
         Whether size is all that counts. Else a base layer is for bounds where errors depend on the image anyway, and
         for dithered images, where they never do.
     """
     record, grid = coding.record, coding.grid
-    if record.bound is None or not record.sample_type.is_float or not model.takes_step:
+    if record.bound is None or not record.sample_type.is_float:
         return None
     with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
         # The noise of a plane most of which is constant would take longer to measure than all else here.
         pairs = plan_normalisation(image, special, [0.0] * grid.n_planes)
     if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
         return None
-    job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)
     least = LEAST_PAYING if smallest or record.dither_seed is not None else LEAST_BOUND
-    if min(job.unit(grid.box(tile)) for tile in range(grid.n_tiles)) < least:
+    if min(_unit(coding, pairs, grid.box(tile)) for tile in range(grid.n_tiles)) < least:
         return None
+    model = find_model()
+    if model is None or not model.takes_step:
+        return None
+    job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)
     with one_blas_thread():
         ratio = _best_ratio(job, fit)
         return None if ratio is None else _whole_base(job, ratio)
+
+
+def _unit(coding: ImageCoding, pairs: Normalisation, box: Box) -> float:
+    """The bound of the samples in a box over the scale of the base layer; 0 where some of them are exact."""
+    bound = tile_bound(coding.record, coding.bounds, box, 0)
+    errors = np.asarray(0.0 if bound is None else bound.error if bound.map is None else bound.map)
+    if not errors.min() > 0:
+        return 0.0
+    stored = (np.median(errors, axis=(1, 2)) if errors.ndim else errors) / abs(coding.record.bscale)
+    return float(np.median(stored / pairs[box[0] : box[1], 1]))
 
 
 def _middle(shape: tuple[int, ...], size: int) -> Box:
@@ -212,4 +219,4 @@ def _whole_base(job: _Job, ratio: float) -> Base:
 
     found = enumerate(in_groups(lambda tile, like: job.code(grid.box(tile), ratio, like), grid.n_tiles, job.threads))
     streams = list(ordered_map(lambda item: finish(*item), found, job.threads))
-    return Base(pairs=job.pairs, streams=streams, left=left)
+    return Base(model=model, pairs=job.pairs, streams=streams, left=left)
