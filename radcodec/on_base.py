@@ -156,8 +156,10 @@ def _unit(coding: ImageCoding, pairs: Normalisation, box: Box) -> float:
 def _middle(shape: tuple[int, ...], size: int) -> Box:
     """The box of an image [P, H, W] on which a base layer is tried."""
     side = TRIAL_SIDES[size > LARGE]
-    (y0, y1), (x0, x1) = ((max(0, n - side) // 2, max(0, n - side) // 2 + min(n, side)) for n in shape[1:])
-    return shape[0] // 2, shape[0] // 2 + 1, y0, y1, x0, x1
+    height, width = (min(n, side) for n in shape[1:])
+    sizes = (min(shape[0], max(1, side * side // (height * width))), height, width)
+    (p0, p1), (y0, y1), (x0, x1) = (((n - k) // 2, (n - k) // 2 + k) for n, k in zip(shape, sizes, strict=True))
+    return p0, p1, y0, y1, x0, x1
 
 
 def _best_ratio(job: _Job, fit: Callable[[int | None], bytes]) -> float | None:
