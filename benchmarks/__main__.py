@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     speeds.add_argument(
         "--side", type=int, action="append", help="of the image, pixels; may be repeated (default: 4096)"
     )
+    speeds.add_argument("--divisor", type=float, default=8.0, help="bounded: E = sigma / DIVISOR")
     speeds.add_argument("--repeat", type=int, default=5, help="times to run each in turn, of which the median counts")
     speeds.add_argument(
         "--threads", type=int, action="append", help="of codecs that have some; may be repeated (default: 1, 2)"
@@ -186,7 +187,7 @@ def measured(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     if options.command == "speed":
         codecs, threads = chosen_names(options.rivals, list(rivals), "codec"), options.threads or [1, 2]
         return run_speed(
-            codecs, sides=options.side or [4096], threads=threads, repeats=options.repeat,
+            codecs, sides=options.side or [4096], threads=threads, divisor=options.divisor, repeats=options.repeat,
             memory=not options.no_memory, out=out, commit=commit,
         )  # fmt: skip
     if options.command == "base-speed":

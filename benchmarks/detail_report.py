@@ -7,8 +7,9 @@ from pathlib import Path
 
 from benchmarks import speed
 from benchmarks.base_under import base_lines
-from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.results import Results, Row, demand_of, grouped
 
+SIDE = 4096  # of the image whose speeds are told
 MEMORY = ("encode_memory_arrays", "decode_memory_arrays")
 
 
@@ -25,7 +26,7 @@ def speed_lines(rows: list[Row]) -> list[str]:
     ]
     for row in rows:
         cells = (
-            row["track"], f"{row['codec']}, {row['setting']}", f"{float(row['bits_per_pixel']):.3f}",
+            demand_of(row), f"{row['codec']}, {row['setting']}", f"{float(row['bits_per_pixel']):.3f}",
             f"{float(row['encode_mpix_s']):.1f}", f"{float(row['decode_mpix_s']):.1f}",
             row["encode_memory_arrays"] or "-", row["decode_memory_arrays"] or "-",
         )  # fmt: skip
@@ -92,15 +93,14 @@ TABLES = {
 
 
 def rows_of(results: Results, command: str) -> list[Row]:
-    """Rows that a table is made of: speeds of the largest image of the newest file, everything of other commands."""
+    """Rows that a table is made of: speeds of images of SIDE in the newest file, everything of other commands."""
     if command != "speed":
         return results.rows(command)
     newest = results.last(command)
-    most = max((int(row["pixels"]) for row in newest), default=0)
     measured = {tuple(row[name] for name in speed.KEY): row for row in results.with_cell("speed", MEMORY[0])}
     found = []
     for row in newest:
-        if int(row["pixels"]) == most:
+        if int(row["pixels"]) == SIDE**2:
             older = measured.get(tuple(row[name] for name in speed.KEY), row)
             found.append(row | {name: older[name] for name in MEMORY} | {"memory_source": older["source"]})
     return found

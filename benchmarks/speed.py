@@ -25,12 +25,11 @@ COLUMNS = (
     "decode_mpix_s", "encode_memory_arrays", "decode_memory_arrays", "repeats", "encode_mpix_s_least",
     "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most",
 )  # fmt: skip
-KEY = ("track", "file", "codec", "threads", "verify")
+KEY = ("track", "bound", "file", "codec", "threads", "verify")
 DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
 SEED = 20
-DIVISOR = 8.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +38,7 @@ class Entry:
 
     contestant: Contestant
     given: Array
+    bound: str
     data: bytes
     holds: bool
     encode_s: list[float] = field(default_factory=list)
@@ -54,7 +54,12 @@ def contestants(codecs: list[str], threads: list[int]) -> Iterator[Contestant]:
                     yield Contestant(codec=codec, track=track, threads=n, verify=verify)
 
 
-def warm_up(contestant: Contestant, samples: Array, max_error: float) -> Entry | None:
+def bound_of(contestant: Contestant, divisor: float) -> str:
+    """What rows say of the bound."""
+    return f"sigma/{divisor:g}" if contestant.track is Track.BOUNDED else ""
+
+
+def warm_up(contestant: Contestant, samples: Array, max_error: float, divisor: float) -> Entry | None:
     """The contestant after one call each way that is not timed; None where it has no such mode."""
     try:
         given = contestant.given(samples, max_error)
@@ -62,7 +67,7 @@ def warm_up(contestant: Contestant, samples: Array, max_error: float) -> Entry |
     except Unsupported:
         return None
     holds = contestant.holds(contestant.decode(data, given), given, max_error)
-    return Entry(contestant=contestant, given=given, data=data, holds=holds)
+    return Entry(contestant=contestant, given=given, bound=bound_of(contestant, divisor), data=data, holds=holds)
 
 
 def take_turns(entries: list[Entry], max_error: float, repeats: int) -> None:
@@ -92,7 +97,7 @@ def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> di
         grown.append("" if bytes_more is None else f"{bytes_more / samples.nbytes:.3f}")
     return {
         "track": contestant.track.value,
-        "bound": f"sigma/{DIVISOR:g}" if contestant.track is Track.BOUNDED else "",
+        "bound": entry.bound,
         "codec": contestant.codec,
         "setting": contestant.setting,
         "threads": contestant.threads,
@@ -109,7 +114,15 @@ def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> di
 
 
 def run_speed(
-    codecs: list[str], *, sides: list[int], threads: list[int], repeats: int, memory: bool, out: Path, commit: str
+    codecs: list[str],
+    *,
+    sides: list[int],
+    threads: list[int],
+    divisor: float,
+    repeats: int,
+    memory: bool,
+    out: Path,
+    commit: str,
 ) -> list[str]:
     """Add a row for each codec, track, setting and size that ``out`` lacks; gives the new ones as lines of a table.
 
@@ -121,7 +134,7 @@ def run_speed(
     known: dict[str, object] = {"machine": machine.system(), "commit": commit, "set": "simulated", "run": run}
     lines = []
     for side in sides:
-        lines += run_side(side, entrants, versions, known, repeats=repeats, memory=memory, out=out)
+        lines += run_side(side, entrants, versions, known, divisor=divisor, repeats=repeats, memory=memory, out=out)
     return lines
 
 
@@ -131,6 +144,7 @@ def run_side(
     versions: dict[str, str],
     known: dict[str, object],
     *,
+    divisor: float,
     repeats: int,
     memory: bool,
     out: Path,
@@ -139,12 +153,13 @@ def run_side(
     from radcodec.simulate import simulate_image
 
     samples = simulate_image((side, side), seed=SEED)
-    max_error = sigma(samples) / DIVISOR
+    max_error = sigma(samples) / divisor
     file, done = f"simulate_image(({side}, {side}), seed={SEED})", rows_done(out, KEY)
     entries: list[Entry] = []
     for contestant in entrants:
-        key = (contestant.track.value, file, contestant.codec, str(contestant.threads), str(contestant.verify))
-        entry = None if key in done else warm_up(contestant, samples, max_error)
+        name = (contestant.track.value, bound_of(contestant, divisor), file)
+        key = (*name, contestant.codec, str(contestant.threads), str(contestant.verify))
+        entry = None if key in done else warm_up(contestant, samples, max_error, divisor)
         if entry is not None:
             entries.append(entry)
     known = known | {

@@ -143,6 +143,11 @@ class Results:
         return self._known[command]
 
 
+def demand_of(row: Row) -> str:
+    """Track and bound of a row."""
+    return f"{row['track']} {row['bound']}".rstrip()
+
+
 def grouped(rows: Sequence[Row], *columns: str) -> dict[tuple[str, ...], list[Row]]:
     """Rows by the cells of some columns, in the order of their first appearance."""
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.reporting.charts import Axis, Series, chart
-from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.results import Results, Row, demand_of, grouped
 from benchmarks.reporting.sections import Section, kept
 from benchmarks.reporting.sizes import OURS
 from benchmarks.reporting.tables import Table, from_files
@@ -19,8 +19,8 @@ def speeds(results: Results) -> Section:
     rows = [row for row in results.last("speed") if row["status"] == "ok"]
     cold_rows = results.last("cold")
     figures = []
-    for (track,), some in grouped(rows, "track").items():
-        name = "lossless" if track == "lossless" else "E = sigma/8"
+    for (bound,), some in grouped(rows, "bound").items():
+        name = f"E = {bound}" if bound else "lossless"
         figures += [
             scatter(some, way, f"{way.capitalize()} speed against ratio, {name}") for way in ("encode", "decode")
         ]
@@ -88,10 +88,10 @@ def speed_table(results: Results, rows: Sequence[Row]) -> Table | None:
     if not rows:
         return None
     lines = []
-    for row in sorted(rows, key=lambda row: (row["track"], int(row["pixels"]))):
+    for row in sorted(rows, key=lambda row: (row["track"], row["bound"], int(row["pixels"]))):
         side = round(int(row["pixels"]) ** 0.5)
         lines.append([
-            row["track"], str(side), name_of(row), f"{float(row['bits_per_pixel']):.3f}", _speed(row, "encode"),
+            demand_of(row), str(side), name_of(row), f"{float(row['bits_per_pixel']):.3f}", _speed(row, "encode"),
             _speed(row, "decode"), row["encode_memory_arrays"] or "-", row["decode_memory_arrays"] or "-",
         ])  # fmt: skip
     header = [

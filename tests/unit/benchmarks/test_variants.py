@@ -139,7 +139,8 @@ def test_floor_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_speed_rows(tmp_path: Path) -> None:
     """radcodec has a row for each track, with verification and without, gzip a lossless one; none is made twice."""
     out = tmp_path / "rows.csv"
-    options = {"sides": [256], "threads": [1], "repeats": 1, "memory": False, "out": out, "commit": "c"}
+    common = {"sides": [256], "threads": [1], "repeats": 1, "memory": False, "out": out, "commit": "c"}
+    options = {**common, "divisor": 8.0}
     run_speed(["radcodec", "gzip"], **options)  # type: ignore[arg-type]
     rows = rows_of(out)
     assert [(row["codec"], row["track"], row["verify"]) for row in rows] == [
@@ -153,6 +154,8 @@ def test_speed_rows(tmp_path: Path) -> None:
     assert all(float(row["encode_mpix_s"]) > 0 and float(row["decode_mpix_s"]) > 0 for row in rows)
     assert run_speed(["radcodec", "gzip"], **options) == []  # type: ignore[arg-type]
     assert rows_of(out) == rows
+    run_speed(["radcodec", "gzip"], **{**common, "divisor": 2.0})  # type: ignore[arg-type]
+    assert [row["bound"] for row in rows_of(out)[len(rows) :]] == ["sigma/2", "sigma/2"]
 
 
 def test_integer_coders_are_given_integers() -> None:
