@@ -70,8 +70,8 @@ def encode(
     dither
         Subtractive dither in bounded mode.
     smallest
-        In bounded mode, code details on a base layer wherever that saves bits, and not only at bounds coarser than an
-        eighth of the noise: errors are then no longer independent of faint sources (docs/guarantee.md).
+        In bounded mode, code details on a base layer wherever that saves bits, and not only at bounds coarser than a
+        quarter of the noise: stacks of faint sources then lose flux (docs/guarantee.md).
 
     Raises
     ------

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
 START = 2
 HUGE = 1e200  # of offsets and scales: what base values of others would be is out of the range of floats
-LEAST_BOUND = 0.13  # of the noise: from an eighth on errors lean on faint sources if a base layer chose its codes
+LEAST_BOUND = 0.26  # of the noise: up to a quarter of it, details that stand alone do not bias stacks of faint sources
 LEAST_PAYING = 0.04  # likewise: the base layer of a finer bound never pays
 LARGE = 1 << 20  # samples from which time counts
 TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
