@@ -130,6 +130,44 @@ def _rank(bits: dict[str, dict[str, dict[str, float]]], codec: str, place: str) 
     return codec != OURS, -len(values), sum(values)
 
 
+def beaten_table(results: Results) -> Table | None:
+    """One line for each track, bound and place with an image of which another codec's stream is smaller."""
+    demands = [("bounded" if bound else "lossless", bound) for bound in LADDER] + [("integers", ""), ("lattices", "")]
+    lines: list[list[str]] = []
+    used: list[Row] = []
+    for track, bound in demands:
+        by_image = grouped(sizes(results, track, bound).rows, "set", "file", "hdu")
+        lost: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        total: dict[str, int] = defaultdict(int)
+        for some in by_image.values():
+            sound = {row["codec"]: float(row["bits_per_pixel"]) for row in some if row["status"] == "ok"}
+            others = [codec for codec in sound if not codec.startswith(OURS)]  # another setting of it is no rival
+            if OURS not in sound or not others:
+                continue
+            place = place_of(some[0])
+            total[place] += 1
+            other = min(others, key=lambda codec: sound[codec])
+            if sound[other] < sound[OURS]:
+                lost[place].append((sound[OURS] / sound[other], label(other)))
+                used += some
+        for place in order_of(list(lost)):
+            ratio, worst = max(lost[place])
+            names = sorted({name for _, name in lost[place]})
+            demand = SHOWN.get(bound, bound) if track in ("bounded", "lossless") else track
+            lines.append(
+                [demand, place, f"{len(lost[place])} of {total[place]}", f"{ratio:.3f}", worst, ", ".join(names)]
+            )
+    if not lines:
+        return None
+    return Table(
+        title="Images of which another codec's stream is smaller",
+        header=["demand", "image or set", "images", "radcodec's bits over the smallest", "of", "smaller on some"],
+        rows=lines,
+        notes=[from_files(results.sources(used))],
+        text_columns=3,
+    )
+
+
 def defaults_tables(results: Results) -> list[Table]:
     """What archive tools do when they are called without options: for each set, means over its files."""
     rows = [row for row in results.rows("defaults") if row["status"] == "ok"]

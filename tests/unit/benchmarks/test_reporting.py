@@ -23,7 +23,7 @@ from benchmarks.reporting.page import page
 from benchmarks.reporting.readme import readme
 from benchmarks.reporting.results import ResultFile, Results
 from benchmarks.reporting.sections import default_model, sections
-from benchmarks.reporting.sizes import size_table, sizes
+from benchmarks.reporting.sizes import beaten_table, size_table, sizes
 from benchmarks.reporting.tables import Table, least
 from benchmarks.science.run import SCIENCE_COLUMNS, STACK_COLUMNS
 
@@ -167,6 +167,16 @@ def test_size_table(folder: Path) -> None:
     assert "| other | 4.000 | **6.000** |" in lines
     assert not any(line.startswith("| part") for line in lines)
     assert any("broken on first/test/a.fits" in line for line in lines)
+
+
+def test_where_others_are_smaller(folder: Path) -> None:
+    """Image by image, of rows whose demand was met; other settings of radcodec are no rivals."""
+    table = beaten_table(Results(folder))
+    assert table is not None
+    assert [list(row) for row in table.rows] == [
+        ["lossless", "first/test", "1 of 2", "2.000", "part", "part"],
+        ["lossless", "sky", "1 of 1", "1.167", "other", "other"],
+    ]
 
 
 def test_stacks_and_science(folder: Path) -> None:
