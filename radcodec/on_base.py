@@ -43,7 +43,7 @@ LEAST_PAYING = 0.04  # likewise: the base layer of a finer bound never pays
 LARGE = 1 << 20  # samples from which time counts
 TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
 LEAST_GAINS = (0.05, 0.15)  # share of the bits that a base layer must save for the time it takes, likewise
-ROUGH_RADIUS, SURE = 8, 0.9
+ROUGH_RADIUS, SURE = 8, 0.94  # and what the best predictor leaves of its bits at least, but for few images
 MAX_RADIUS = 4  # of predictors of what a base layer leaves, which is nearly white
 
 
@@ -120,8 +120,8 @@ def find_base(
     find_model
         Gives the model, None where there is none. Not called where no base layer is wanted: loading one takes time.
     smallest
-        Whether size is all that counts. Else a base layer is for bounds where errors depend on the image anyway, and
-        for dithered images, where they never do.
+        Whether size is all that counts. Else a base layer must save enough for the time that it takes, and is for bounds
+        where errors depend on the image anyway, and for dithered images, where they never do.
     """
     record, grid = coding.record, coding.grid
     if record.bound is None or not record.sample_type.is_float:
@@ -139,7 +139,7 @@ def find_base(
         return None
     job = _Job(image=image, special=special, coding=coding, pairs=pairs, model=model, threads=threads)
     with one_blas_thread():
-        ratio = _best_ratio(job, fit)
+        ratio = _best_ratio(job, fit, 0.0 if smallest else LEAST_GAINS[image.size > LARGE])
         return None if ratio is None else _whole_base(job, ratio)
 
 
@@ -162,10 +162,10 @@ def _middle(shape: tuple[int, ...], size: int) -> Box:
     return p0, p1, y0, y1, x0, x1
 
 
-def _best_ratio(job: _Job, fit: Callable[[int | None], bytes]) -> float | None:
+def _best_ratio(job: _Job, fit: Callable[[int | None], bytes], gain: float) -> float | None:
     """The ratio of the base layer's step to the bound that takes the fewest bits in the middle of an image.
 
-    None where no base layer saves enough.
+    None where no base layer saves a share ``gain`` of them.
     """
     record, model, size = job.coding.record, job.model, job.image.size
     box = _middle(job.image.shape, size)
@@ -200,11 +200,11 @@ def _best_ratio(job: _Job, fit: Callable[[int | None], bytes]) -> float | None:
         if totals[place] >= totals[place - step]:
             break
     best = min(totals, key=lambda place: totals[place])
-    # Predictors of a small radius take less time, and seldom more bits by much: they decide where the choice is clear.
+    # Predictors of a small radius take less time, and few more bits: they decide where the choice is clear.
     rough = alone(ROUGH_RADIUS)
-    if totals[best] < SURE * rough:
+    if totals[best] < (1.0 - gain) * SURE * rough:
         return RATIOS[best]
-    return RATIOS[best] if totals[best] < (1.0 - LEAST_GAINS[size > LARGE]) * min(rough, alone(None)) else None
+    return RATIOS[best] if totals[best] < (1.0 - gain) * min(rough, alone(None)) else None
 
 
 def _whole_base(job: _Job, ratio: float) -> Base:

@@ -163,7 +163,7 @@ def make_coders(names: Iterable[str]) -> list[Coder]:
     makers, found = coder_makers(), []
     for name in names:
         try:
-            found.append(model_coder(name) if "/" in name else makers[name]())
+            found.append(makers[name]() if name in makers or "/" not in name else model_coder(name))
         except (ImportError, OSError) as err:
             print(f"missing: {name} ({err})", file=sys.stderr)
     return found
