@@ -120,8 +120,8 @@ def find_base(
     find_model
         Gives the model, None where there is none. Not called where no base layer is wanted: loading one takes time.
     smallest
-        Whether size is all that counts. Else a base layer must save enough for the time that it takes, and is for bounds
-        where errors depend on the image anyway, and for dithered images, where they never do.
+        Whether size is all that counts. Else a base layer must save enough for the time that it takes, and is for
+        bounds where errors depend on the image anyway, and for dithered images, where they never do.
     """
     record, grid = coding.record, coding.grid
     if record.bound is None or not record.sample_type.is_float:
