@@ -127,9 +127,9 @@ def _encode_with_details(
     """
     alone: Sequence[CodedImage] = [image for image in coded if not image.record.on_base]
     n_stages = 0
-    wanted = len(alone) < len(coded) or (options.preview_percent > 0 and any(image.masks for image in alone))
-    model = find_model() if wanted else None
-    if model is not None and options.preview_percent > 0 and any(image.masks for image in alone):
+    preview = options.preview_percent > 0 and any(image.masks for image in alone)
+    model = find_model() if preview or len(alone) < len(coded) else None
+    if model is not None and preview:
         fit = _fit_preview_step if model.takes_step else _fit_preview
         with one_blas_thread():
             n_stages, alone = fit(alone, model, options, extra_bytes)

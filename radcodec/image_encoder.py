@@ -98,7 +98,7 @@ def _mask_image(image: Pixels, coding: ImageCoding, exact: bool) -> tuple[Mask |
         if special is not None:
             if whole is None:
                 whole = np.zeros(image.shape, np.bool_)
-            whole[slices(box)][...] = special
+            whole[slices(box)] = special
     return whole, streams
 
 
@@ -277,7 +277,7 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
         elif special is not None:
             restored = np.where(special, samples, restored)
         if coded.pixels is not coded.original:
-            coded.pixels[slices(box)][...] = restored
+            coded.pixels[slices(box)] = restored
         return stream
 
     details, grid = list(coded.details), coding.grid
