@@ -211,14 +211,16 @@ def _whole_base(job: _Job, ratio: float) -> Base:
     """The base layer of an image at a ratio of its step to the bound of each tile."""
     grid, model = job.coding.grid, job.model
     left = np.zeros_like(job.image)
+    streams = [(b"",) * model.n_stages] * grid.n_tiles
 
-    def finish(tile: int, codes: Codes | None) -> tuple[bytes, ...]:
-        if codes is None:
-            return (b"",) * model.n_stages
+    def one(tile: int, like: Codes | None) -> Codes | None:
         box = grid.box(tile)
-        left[slices(box)] = job.left(box, job.values(box, codes))
-        return pack_codes(model, codes, model.n_stages)
+        codes = job.code(box, ratio, like)
+        if codes is not None:
+            left[slices(box)] = job.left(box, job.values(box, codes))
+            streams[tile] = pack_codes(model, codes, model.n_stages)
+        return codes
 
-    found = enumerate(in_groups(lambda tile, like: job.code(grid.box(tile), ratio, like), grid.n_tiles, job.threads))
-    streams = list(ordered_map(lambda item: finish(*item), found, job.threads))
+    for _ in in_groups(one, grid.n_tiles, job.threads):
+        pass
     return Base(model=model, pairs=job.pairs, streams=streams, left=left)
