@@ -103,10 +103,14 @@ class Results:
         return [row for row in self._newest(command) if not row.get("status", "").startswith("missing")]
 
     def last(self, command: str) -> list[Row]:
-        """Rows of the newest file of a command alone, as what is compared by time must be measured side by side."""
-        newest = self.rows(command)
-        source = newest[-1]["source"] if newest else ""
-        return [row for row in newest if row["source"] == source]
+        """Rows of the newest file of a command alone, as what is compared by time must be measured side by side.
+
+        Speeds are compared image by image and bound by bound.
+        """
+        rows = self.rows(command)
+        apart = ("bound", "file") if command == "speed" else ()
+        newest = {tuple(row[name] for name in apart): row["source"] for row in rows}
+        return [row for row in rows if newest[tuple(row[name] for name in apart)] == row["source"]]
 
     def with_cell(self, command: str, column: str) -> list[Row]:
         """Rows of all files of a command, oldest first, that have something in a column."""
