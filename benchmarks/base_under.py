@@ -2,9 +2,12 @@
 
 ``base_bits`` is what a base layer adds to a file: its streams at the rate of a lossy one, and ``BESIDE_BYTES``.
 ``bits_per_pixel`` is that plus the stream of what is left, ``plain_bits_per_pixel`` the stream of the image itself.
-Two ways to use the base:
+Three ways to use the base:
 
 - ``difference``: the image less the base is coded;
+- ``difference, context``: the same, and how much the base changes around a pixel (on all sides of it, as the whole
+  base is known) moves the table that its symbol is coded with, by as many steps as is best for each of ``N_BUSY``
+  classes;
 - ``taps``: the base's pixels around and under a pixel are regressors of its predictor beside the pixels before it. The
   fit (weighted as that of the detail layer is) gives taps c on the image and g on the base. That predictor on the image
   is the predictor c on the image less the base filtered by g / (1 - c), so this difference is coded, and the detail
@@ -46,6 +49,7 @@ SIDE = 300
 RADIUS, REACH = 6, 2  # of the window on the image, and of the square on the base
 TURNS, WEIGHT_SIDE, LEAST_WEIGHT = 3, 7, 1e-3
 TAP_BITS = 12
+N_BUSY, BUSY_SIDE, MOST_MOVE = 8, 5, 4  # classes, side of the square, steps of an eighth of an octave
 ENOUGH_BITS = 9.0  # a pixel at sigma / FINE, from which on a bin there is far finer than errors of prediction
 BESIDE_BYTES = 94  # of a file with a preview of one tile, against one without: its model's name, scale, index entries
 MARGIN = 64
@@ -121,6 +125,44 @@ def left_over(image: F64, base: F64, noise: float) -> dict[str, tuple[F64, float
     return {"difference": (image - base, 0.0), "taps": (image - noise * part, float(TAP_BITS * (2 * REACH + 1) ** 2))}
 
 
+def busy_classes(base: F64) -> npt.NDArray[np.int64]:
+    """Class of each pixel, [H, W], by the root mean square of the base's differences in a square around it."""
+    from scipy.ndimage import uniform_filter
+
+    power = sum(np.diff(base, axis=axis, prepend=np.take(base, [0], axis)) ** 2 for axis in (0, 1))
+    local = uniform_filter(np.asarray(power, np.float64), BUSY_SIDE)
+    edges = np.quantile(local, np.linspace(0, 1, N_BUSY + 1)[1:-1])
+    return np.asarray(np.searchsorted(edges, local), np.int64)
+
+
+def context_gain(left: F64, base: F64, max_error: float) -> float:
+    """Bits that the base as context saves in coding what it leaves of an image, both [H, W]; moves are counted."""
+    from radcodec.detail import TileBound, fit_image, load_predictors
+    from radcodec.detail.kernels import N_PHASES, N_SYMBOLS, N_TABLES
+    from radcodec.detail.stream import model_tile
+    from radcodec.types import SampleType
+
+    predictors = load_predictors(fit_image(left[None], None, max_error, SampleType.F8))
+    if predictors is None:
+        return 0.0
+    symbols, tables = model_tile(left[None], None, predictors, TileBound(error=max_error))
+    if symbols.size != left.size:
+        return 0.0
+    bits = predictors.tables.bits.reshape(-1, N_TABLES, N_PHASES, N_SYMBOLS)
+    scale, phase = np.divmod(tables.astype(np.int64), N_PHASES)
+    shape = bits[min(range(len(bits)), key=lambda one: float(bits[one][scale, phase, symbols].sum()))]
+    busy = busy_classes(base).ravel()
+    gain = 0.0
+    for one in range(N_BUSY):
+        here = busy == one
+        sizes = [
+            float(shape[np.clip(scale[here] + move, 0, N_TABLES - 1), phase[here], symbols[here]].sum())
+            for move in range(-MOST_MOVE, MOST_MOVE + 1)
+        ]
+        gain += max(0.0, sizes[MOST_MOVE] - min(sizes) - np.log2(len(sizes)))
+    return gain
+
+
 def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict[str, object]]:
     """The measured cells of an image [H, W] with each of the (model, rate), all bounds and ways."""
     import radcodec
@@ -145,13 +187,17 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
                 if divisor == FINE and plain[FINE] < ENOUGH_BITS * size:
                     continue
                 total, alone = base_bits + known + bits(left, noise / divisor), plain[divisor]
+                totals = {way: total}
+                if way == "difference":
+                    totals["difference, context"] = total - context_gain(left, image - left, noise / divisor)
                 if divisor == FINE:
-                    total, alone = lossless + total - alone, lossless
-                yield {
-                    "bound": "lossless" if divisor == FINE else f"sigma/{divisor:g}", "model": model,
-                    "rate": f"{rate:g}", "way": way, "base_bits": f"{base_bits / size:.5f}",
-                    "bits_per_pixel": f"{total / size:.5f}", "plain_bits_per_pixel": f"{alone / size:.5f}",
-                }  # fmt: skip
+                    totals, alone = {way: lossless + total - alone}, lossless
+                for name, all_bits in totals.items():
+                    yield {
+                        "bound": "lossless" if divisor == FINE else f"sigma/{divisor:g}", "model": model,
+                        "rate": f"{rate:g}", "way": name, "base_bits": f"{base_bits / size:.5f}",
+                        "bits_per_pixel": f"{all_bits / size:.5f}", "plain_bits_per_pixel": f"{alone / size:.5f}",
+                    }  # fmt: skip
 
 
 def middle_of(image: Image) -> Samples:
