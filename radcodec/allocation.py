@@ -1,11 +1,17 @@
-"""How many base stages a file keeps: as many as fit into a share of it, or into a number of bytes."""
+"""How much base layer a file keeps: stages, or a step, that fit into a share of it or into a number of bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from radcodec.base_layer import MAX_STEP, MIN_STEP
 from radcodec.container.layout import entry_bytes
 
+SLOPES = (0.6, 4.0)  # least and greatest power of sizes that steps go with, as long as only one side is known
+AIM, CLOSE = 0.985, 0.965  # of a budget: what is aimed at, and what is near enough
+Made = TypeVar("Made")
 # Sizes in bytes of the stream of every stage of one tile.
 StageSizes = Sequence[int]
 
@@ -51,3 +57,36 @@ def fill_stages(tiles: Sequence[StageSizes], n_stages: int, budget_bytes: int) -
                 kept[tile] += 1
                 left -= tiles[tile][stage]
     return kept
+
+
+def search_step(
+    measure: Callable[[float], tuple[Made, int]], budget: int, step: float, turns: int
+) -> tuple[float, Made | None]:
+    """The last step tried, and what the finest step that keeps to a budget gives, None where none was found."""
+    best: Made | None = None
+    fits: tuple[float, int] | None = None
+    breaks: tuple[float, int] | None = None
+    last: tuple[float, int] | None = None
+    slope = SLOPES[0]
+    for _ in range(turns):
+        images, size = measure(step)
+        if size <= budget:
+            if fits is None or size > fits[1]:
+                best, fits = images, (step, size)
+            if size >= CLOSE * budget or step == MIN_STEP:
+                break
+        else:
+            breaks = (step, size)
+            if step == MAX_STEP:
+                break
+        aim = max(AIM * budget, 1.0)
+        if last is not None and last[1] != size:
+            slope = min(max(math.log(step / last[0]) / math.log(last[1] / max(size, 1)), SLOPES[0]), SLOPES[1])
+        last = (step, size)
+        if fits is None or breaks is None:
+            step *= (size / aim) ** slope
+        else:  # sizes are about powers of steps
+            share = math.log(breaks[1] / aim) / math.log(breaks[1] / max(fits[1], 1))
+            step = breaks[0] * (fits[0] / breaks[0]) ** min(max(share, 0.05), 0.95)
+        step = min(max(step, MIN_STEP), MAX_STEP)
+    return step, best

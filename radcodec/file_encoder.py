@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
-from radcodec.allocation import fill_stages, fits_preview, n_leading
-from radcodec.base_layer import MAX_STEP, MIN_STEP, load_named_model
+from radcodec.allocation import fill_stages, fits_preview, n_leading, search_step
+from radcodec.base_layer import MAX_STEP, load_named_model
 from radcodec.container.layout import SHA256_BYTES, entry_bytes, stage_entry_bytes
 from radcodec.container.meta import ImageRecord
 from radcodec.container.writer import FileContents, write_file
@@ -66,8 +66,6 @@ class _Pieces(list[bytes | memoryview]):
 
 START_STEP = 2.0
 FAR = 1.25  # factor between steps from which a tile's transform is chosen anew
-SLOPES = (0.6, 4.0)  # least and greatest power of sizes that steps go with, as long as only one side is known
-AIM, CLOSE = 0.985, 0.965  # of a budget: what is aimed at, and what is near enough
 TURNS, LOOK_TURNS, RATE_TURNS = 10, 5, 4
 LOOK_TILES = 8
 LEAST_PREVIEW = 24  # bytes of a tile, under which its picture would be blank
@@ -203,48 +201,15 @@ def fill_budget(
     found = None
     if every > 1:
         share = budget * LOOK_TILES // n_tiles
-        step, _ = _search_step(lambda step: streams(step, True), share, START_STEP, LOOK_TURNS)
+        step, _ = search_step(lambda step: streams(step, True), share, START_STEP, LOOK_TURNS)
     else:
-        step, found = _search_step(lambda step: streams(step, False), budget, START_STEP, TURNS)
+        step, found = search_step(lambda step: streams(step, False), budget, START_STEP, TURNS)
     far = not START_STEP / FAR <= step <= START_STEP * FAR
     if far:
         coded, made_at = [code_again(image, model, options, step, choose=True) for image in coded], step
     if far or every > 1:
-        found = _search_step(lambda step: streams(step, False), budget, step, TURNS)[1] or found
+        found = search_step(lambda step: streams(step, False), budget, step, TURNS)[1] or found
     return found
-
-
-def _search_step(
-    measure: Callable[[float], tuple[list[CodedImage], int]], budget: int, step: float, turns: int
-) -> tuple[float, list[CodedImage] | None]:
-    """The last step tried, and what the finest step that keeps to a budget gives, None where none was found."""
-    best: list[CodedImage] | None = None
-    fits: tuple[float, int] | None = None
-    breaks: tuple[float, int] | None = None
-    last: tuple[float, int] | None = None
-    slope = SLOPES[0]
-    for _ in range(turns):
-        images, size = measure(step)
-        if size <= budget:
-            if fits is None or size > fits[1]:
-                best, fits = images, (step, size)
-            if size >= CLOSE * budget or step == MIN_STEP:
-                break
-        else:
-            breaks = (step, size)
-            if step == MAX_STEP:
-                break
-        aim = max(AIM * budget, 1.0)
-        if last is not None and last[1] != size:
-            slope = min(max(math.log(step / last[0]) / math.log(last[1] / max(size, 1)), SLOPES[0]), SLOPES[1])
-        last = (step, size)
-        if fits is None or breaks is None:
-            step *= (size / aim) ** slope
-        else:  # sizes are about powers of steps
-            share = math.log(breaks[1] / aim) / math.log(breaks[1] / max(fits[1], 1))
-            step = breaks[0] * (fits[0] / breaks[0]) ** min(max(share, 0.05), 0.95)
-        step = min(max(step, MIN_STEP), MAX_STEP)
-    return step, best
 
 
 def _lossy_contents(

@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from radcodec import detail
 from radcodec.base_layer import code_base, in_groups, pack_codes, pack_normalisation, plan_normalisation, restore_codes
-from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound, tile_errors
+from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound
 from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
 from radcodec.container.writer import TileStreams
 from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc, restore_tile
 from radcodec.errors import GuaranteeError
-from radcodec.masks import Mask, as_bits, encode_mask, find_special
+from radcodec.guarantee import tile_breach
+from radcodec.masks import Mask, encode_mask, find_special
 from radcodec.on_base import MAX_RADIUS, find_base
 from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.tiles import Box, slices, tile_grid
@@ -102,39 +103,13 @@ def _mask_image(image: Pixels, coding: ImageCoding, exact: bool) -> tuple[Mask |
     return whole, streams
 
 
-def _physical(samples: Pixels, record: ImageRecord) -> npt.NDArray[np.float64]:
-    values = samples.astype(np.float64)
-    return values if record.bscale == 1.0 and record.bzero == 0.0 else record.bzero + record.bscale * values
-
-
-def tile_breach(original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box) -> str:
-    """What is wrong with the restored samples [p, h, w] of a tile, "" where its guarantee holds.
-
-    Special samples, and all where E is 0, must be the same bits; the others within E in physical units, with no
-    tolerance.
-    """
-    same = as_bits(original) == as_bits(restored)
-    if coding.record.bound is None:
-        return "" if bool(same.all()) else f"{np.count_nonzero(~same)} pixels differ from the original"
-    errors = np.asarray(tile_errors(coding.bounds, box))
-    with np.errstate(all="ignore"):
-        difference = np.abs(_physical(restored, coding.record) - _physical(original, coding.record))
-        within = same | ((difference <= errors) & (errors > 0) & np.isfinite(restored))
-    if special is not None:
-        within[special] = same[special]
-    if bool(within.all()):
-        return ""
-    worst = np.nan_to_num(difference[~within], nan=np.inf).max()
-    return f"{np.count_nonzero(~within)} pixels are off by up to {worst}, more than allowed"
-
-
 def _seeded(record: ImageRecord, seed: int, options: EncodeOptions) -> ImageRecord:
     return replace(record, dither_seed=seed) if options.dither and record.bound is not None else record
 
 
-def _coding(record: ImageRecord, bounds: ImageBounds, block: bytes, model: Model | None) -> ImageCoding:
+def _coding(record: ImageRecord, bounds: ImageBounds) -> ImageCoding:
     grid = tile_grid(record.shape, record.tile_size)
-    return ImageCoding(record=record, grid=grid, bounds=bounds, lazy=Lazy(block, model))
+    return ImageCoding(record=record, grid=grid, bounds=bounds, lazy=Lazy(b"", None))
 
 
 def code_image(
@@ -166,7 +141,7 @@ def code_image(
         If what the decoder gives does not keep the bound.
     """
     bounds = ImageBounds()
-    coding = _coding(record, bounds, b"", None)
+    coding = _coding(record, bounds)
     if coding.grid.n_tiles == 0:
         params = ParamBlocks()
         return CodedImage(
@@ -189,7 +164,7 @@ def code_image(
     pixels = image if record.bound is None else np.empty_like(image)
     coded = CodedImage(
         record=record,
-        coding=_coding(record, bounds, b"", None),
+        coding=_coding(record, bounds),
         original=image,
         pixels=pixels,
         special=special,

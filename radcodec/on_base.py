@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
 
 RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
-START = 2
+START = 2  # place of the ratio that is tried first, with the next one
 HUGE = 1e200  # of offsets and scales: what base values of others would be is out of the range of floats
 LEAST_BOUND = 0.26  # of the noise: up to a quarter of it, details that stand alone do not bias stacks of faint sources
 LEAST_PAYING = 0.04  # likewise: the base layer of a finer bound never pays
@@ -124,15 +124,15 @@ def find_base(
         bounds where errors depend on the image anyway, and for dithered images, where they never do.
     """
     record, grid = coding.record, coding.grid
-    if record.bound is None or not record.sample_type.is_float:
+    least = LEAST_PAYING if smallest or record.dither_seed is not None else LEAST_BOUND
+    if record.bound is None or not record.sample_type.is_float or 0 < record.bound_sigma < least:
         return None
     with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
         # The noise of a plane most of which is constant would take longer to measure than all else here.
         pairs = plan_normalisation(image, special, [0.0] * grid.n_planes)
     if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
         return None
-    least = LEAST_PAYING if smallest or record.dither_seed is not None else LEAST_BOUND
-    if min(_unit(coding, pairs, grid.box(tile)) for tile in range(grid.n_tiles)) < least:
+    if any(_unit(coding, pairs, grid.box(tile)) < least for tile in range(grid.n_tiles)):
         return None
     model = find_model()
     if model is None or not model.takes_step:

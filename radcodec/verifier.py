@@ -20,7 +20,7 @@ from radcodec.errors import GuaranteeError, UnsupportedDataError
 from radcodec.fits.arrays import to_physical
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
-from radcodec.image_encoder import tile_breach
+from radcodec.guarantee import tile_breach
 from radcodec.masks import find_special
 from radcodec.tiles import plane_shape
 from radcodec.types import Hdu, HduKind, Kind, Mode

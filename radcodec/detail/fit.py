@@ -40,6 +40,7 @@ MAX_TURNS = 9
 WEIGHT_RADIUS = 12  # most of the turns that only find weights; half of it where time matters
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
+LEAST_SIZE = 1e-30  # of values, in errors below which precision is worth nothing, under which there is none to predict
 LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
 MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which binary32 does
 MAX_ROUGH_WEIGHT = 1e30  # up to which sums of weighted products stay in its range
@@ -96,7 +97,7 @@ def fit_predictors(
         radius = RADII[RADII.index(radius) - 1]
     blocks = cut_blocks(image, special, to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
-    if total_weight(blocks) < MIN_PIXELS or not 0.0 < largest < np.inf:
+    if total_weight(blocks) < MIN_PIXELS or not floor * LEAST_SIZE < largest < np.inf:
         return []
     with one_blas_thread():
         level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)

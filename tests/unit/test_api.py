@@ -51,6 +51,19 @@ def test_bound_holds_for_every_array(data: st.DataObject, dtype: str, bound: flo
     assert _bits(found[~finite]) == _bits(array[~finite])
 
 
+@pytest.mark.parametrize("value", [5e-324, 1e-254, 1e-170, 1e-40])
+@pytest.mark.parametrize("options", [{}, {"dither": True}, {"smallest": True}])
+def test_values_far_below_the_bound(value: float, options: dict[str, bool]) -> None:
+    """An image of next to nothing, whose squares in steps are zero, is within any bound and no reason for a warning."""
+    array = np.full((12, 13), value)
+    array.flat[::3] *= 2
+    array.flat[5] = 0
+    for bound in (1e-3, 0.7):
+        found = radcodec.decode(radcodec.encode(array, max_error=bound, **options))
+        assert np.abs(found - array).max() <= bound
+    assert radcodec.decode(radcodec.encode(array)).tobytes() == array.tobytes()
+
+
 @pytest.fixture(scope="module")
 def noise() -> np.ndarray:
     """A smooth noisy image with a NaN corner, float32 [150, 170]."""

@@ -78,6 +78,8 @@ def test_only_if_asked_at_fine_bounds() -> None:
     assert on_base(small)
     assert len(small) < 0.8 * len(kept)
     assert np.abs(radcodec.decode(small) - smooth).max() <= SIGMA / 4
+    for bound in ("0.25sigma", "0.25localsigma"):
+        assert not on_base(radcodec.encode(smooth * np.linspace(1, 5, 160, dtype="f4"), max_error=bound))
     with pytest.raises(radcodec.BoundError, match="smallest"):
         radcodec.encode(smooth, smallest=True)
 
