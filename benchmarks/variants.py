@@ -176,13 +176,23 @@ def alone() -> Context:
     return constant("radcodec.image_encoder", "find_base", lambda *_, **__: None)
 
 
+def smallest() -> Context:
+    """What ``smallest=True`` does, whoever encodes."""
+    from radcodec import on_base
+
+    return both(
+        constant("radcodec.on_base", "LEAST_BOUND", on_base.LEAST_PAYING),
+        constant("radcodec.on_base", "LEAST_GAINS", (0.0, 0.0)),
+    )
+
+
 ON_BASE = "smallest: on a base layer where that pays"
 FREEDOMS = (np.inf, 8.0, 4.0, 2.2)  # the forms that the learned tables start from
 
 # All but ``ON_BASE``, which is ``smallest`` of the library, are of the detail layer alone: see ``in_variant``.
 VARIANTS: dict[str, Callable[[], Context]] = {
     "default": nullcontext,
-    ON_BASE: lambda: constant("radcodec.on_base", "LEAST_BOUND", 0.0),
+    ON_BASE: smallest,
     **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 4, 8, 12, 16)},
     "parametric tables": partial(parametric, *FREEDOMS),
     "Gaussian tables": partial(parametric, np.inf),
