@@ -30,6 +30,10 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument(
             "--compare", action="append", choices=["exact", "bound", "size"], help="may be repeated (default: all)"
         )
+        command.add_argument(
+            "--level", type=float, action="append",
+            help="E = sigma / LEVEL, or LEVEL bits a pixel; may be repeated (default: all)",
+        )  # fmt: skip
         command.add_argument("--limit", type=int, help="at most so many images of a set")
         command.add_argument("--commit", help="what to write instead of the commit of this tree")
         command.add_argument("--out", type=Path, help=f"default: DATE_MACHINE_COMMIT_{name}.csv in benchmarks/results")
@@ -59,6 +63,6 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
     sets = options.sets or list(SCIENCE_SETS if science else STACK_SETS)
     n_rows = run(
         coders, data=options.data, sets=sets, limit=options.limit, out=out, commit=commit,
-        comparisons=options.compare or COMPARISONS,
+        comparisons=options.compare or COMPARISONS, levels=options.level or (),
     )  # fmt: skip
     return [f"{n_rows} rows added to {out}"]

@@ -52,15 +52,18 @@ class Job:
         return coded
 
 
-def all_jobs(coders: Iterable[Coder], comparisons: Sequence[str] = COMPARISONS) -> Iterator[Job]:
-    """The control, then every coder at every level that it has, of the comparisons that are wanted."""
+def all_jobs(
+    coders: Iterable[Coder], comparisons: Sequence[str] = COMPARISONS, levels: Sequence[float] = ()
+) -> Iterator[Job]:
+    """The control, then every coder at every level that it has, of the comparisons and levels (none: all) wanted."""
+    divisors, sizes = ([level for level in known if level in (levels or known)] for known in (DIVISORS, SIZES))
     for coder in coders:
         if not coder.knob and EXACT in comparisons:
             yield Job(coder=coder, comparison=EXACT, level=0)
         if coder.bounded and BOUND in comparisons:
-            yield from (Job(coder=coder, comparison=BOUND, level=divisor) for divisor in DIVISORS)
+            yield from (Job(coder=coder, comparison=BOUND, level=divisor) for divisor in divisors)
         if coder.sized and SIZE in comparisons:
-            yield from (Job(coder=coder, comparison=SIZE, level=bits) for bits in SIZES)
+            yield from (Job(coder=coder, comparison=SIZE, level=bits) for bits in sizes)
 
 
 def code_all(job: Job, images: Sequence[Array]) -> tuple[list[Coded], str]:

@@ -51,7 +51,8 @@ class Picture:
 
 
 def pictures(folder: Path, chosen: str) -> list[Picture]:
-    """The 2-D images of a set whose noise is not zero; ``simulated`` are fields of known point sources."""
+    """The 2-D images of a set whose noise is not zero, of floats if it has such; ``simulated`` are fields of known
+    point sources."""
     if chosen == SIMULATED:
         return [
             Picture(
@@ -60,12 +61,12 @@ def pictures(folder: Path, chosen: str) -> list[Picture]:
             )
             for field in source_fields()
         ]  # fmt: skip
+    planes = [image for image in images(folder, chosen) if image.samples.ndim == 2 and sigma(image.samples) > 0]
     return [
         Picture(
             file=image.file, sha256=image.sha256, samples=image.samples, beam=beam_of(folder / image.file, image.hdu)
         )
-        for image in images(folder, chosen)
-        if image.samples.ndim == 2 and sigma(image.samples) > 0
+        for image in [image for image in planes if image.samples.dtype.kind == "f"] or planes
     ]
 
 
@@ -108,18 +109,20 @@ def averages(figures: Iterable[dict[tuple[str, str], float]]) -> Figures:
     return {key: Figure(float(np.mean(some)), float(np.std(some)), len(some)) for key, some in values.items()}
 
 
-def cube_check(found: Sequence[Image], folder: Path) -> Callable[[Sequence[Array]], Figures]:
-    """The check of moment maps, each cube by itself: the bin is its name."""
-    originals = [physical(image, folder, image.samples) for image in found]
+def cube_check(cube: Image, folder: Path) -> Callable[[Sequence[Array]], Figures]:
+    """The check of the moment maps of a cube; the bin is its name."""
+    original = physical(cube, folder, cube.samples)
 
     def check(decoded: Sequence[Array]) -> Figures:
-        told: Figures = {}
-        for image, before, samples in zip(found, originals, decoded, strict=True):
-            for (metric, _), value in moment_figures(before, physical(image, folder, samples)).items():
-                told[metric, Path(image.file).stem] = Figure(value, float("nan"), 1)
-        return told
+        told = moment_figures(original, physical(cube, folder, decoded[0]))
+        return {(metric, Path(cube.file).stem): Figure(value, float("nan"), 1) for (metric, _), value in told.items()}
 
     return check
+
+
+def cubes_of(folder: Path, chosen: str) -> list[Image]:
+    """The cubes of a set whose noise is not zero."""
+    return [image for image in images(folder, chosen) if image.samples.ndim == 3 and sigma(image.samples) > 0]
 
 
 def run_science(
@@ -131,14 +134,15 @@ def run_science(
     out: Path,
     commit: str,
     comparisons: Sequence[str] = COMPARISONS,
+    levels: Sequence[float] = (),
 ) -> int:
-    """Number of rows added to ``out``: for every set, coder and level those of all checks."""
+    """Number of rows added to ``out``: for every set, coder and level those of all checks; each cube is a set."""
     n_rows = 0
-    for chosen in sets:
-        if chosen.startswith("cubes"):
-            cubes = [image for image in images(data, chosen) if image.samples.ndim == 3 and sigma(image.samples) > 0]
-            samples, hashes = [image.samples for image in cubes], [image.sha256 for image in cubes]
-            check = cube_check(cubes, data)
+    cubes = {cube.file: cube for chosen in sets if chosen.startswith("cubes") for cube in cubes_of(data, chosen)}
+    for chosen in [*(chosen for chosen in sets if not chosen.startswith("cubes")), *cubes]:
+        if chosen in cubes:
+            samples, hashes = [cubes[chosen].samples], [cubes[chosen].sha256]
+            check = cube_check(cubes[chosen], data)
         else:
             found = pictures(data, chosen)[:limit]
             samples, hashes = [one.samples for one in found], [one.sha256 for one in found]
@@ -156,7 +160,7 @@ def run_science(
                 for (metric, name), figure in check(decoded).items()
             ]  # fmt: skip
 
-        n_rows += run_jobs(all_jobs(coders, comparisons), chosen, samples, place, rows, out, SCIENCE_COLUMNS)
+        n_rows += run_jobs(all_jobs(coders, comparisons, levels), chosen, samples, place, rows, out, SCIENCE_COLUMNS)
     return n_rows
 
 
@@ -186,6 +190,7 @@ def run_stack(
     out: Path,
     commit: str,
     comparisons: Sequence[str] = COMPARISONS,
+    levels: Sequence[float] = (),
 ) -> int:
     """Number of rows added to ``out``: for every set, coder, level and amplitude, by number of cut-outs."""
     n_rows = 0
@@ -202,7 +207,7 @@ def run_stack(
         ) -> list[dict[str, object]]:
             return stack_rows(stacking.stacks(scenes, decoded), plain)
 
-        n_rows += run_jobs(all_jobs(coders, comparisons), chosen, samples, place, rows, out, STACK_COLUMNS)
+        n_rows += run_jobs(all_jobs(coders, comparisons, levels), chosen, samples, place, rows, out, STACK_COLUMNS)
     return n_rows
 
 

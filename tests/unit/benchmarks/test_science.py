@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from benchmarks.datasets import images
 from benchmarks.rivals.base import Array, Unsupported
@@ -22,7 +23,7 @@ from benchmarks.science.fpack import FpackSteps
 from benchmarks.science.jobs import all_jobs
 from benchmarks.science.moments import moment_figures, physical
 from benchmarks.science.noise import ANNULI, ks_distance, noise_figures
-from benchmarks.science.run import run_science, run_stack, stack_rows
+from benchmarks.science.run import pictures, run_science, run_stack, stack_rows
 from benchmarks.science.scenes import AMPLITUDES, CELL, Scene, blank_cells, inject, place_sources, simulated_scenes
 from benchmarks.science.sources import FINDERS, Catalogue, fate, joined, match, share, source_figures, spread
 from radcodec.simulate import simulate_fits
@@ -339,6 +340,14 @@ def test_jobs() -> None:
     assert [job.comparison for job in jobs].count("size") == 8
 
 
+def test_jobs_of_some_levels() -> None:
+    """A level is a divisor of sigma and a size; the control stays."""
+    jobs = all_jobs([fake(knob="", sized=False), fake(bounded=True)], levels=(8.0, 0.25, 1.0))
+    assert [(job.comparison, job.level) for job in jobs] == [
+        ("exact", 0), ("bound", 1.0), ("bound", 8.0), ("size", 0.25), ("size", 1.0)
+    ]  # fmt: skip
+
+
 def test_moments_by_hand() -> None:
     """A line of 10, 20, 10 in channels 1 to 3; doubled in channel 3 the flux is 5/4 and the mean channel 2.2."""
     rng = np.random.default_rng(1)
@@ -365,6 +374,31 @@ def test_integer_cubes_are_physical(tmp_path: Path) -> None:
 
     floats = simulate_image((64, 64), seed=1)[2:-2, 2:-2]
     assert values[2:-2, 2:-2] == pytest.approx(floats, abs=float(np.ptp(floats)) / 65000)
+
+
+def test_integer_images_are_left_out_beside_floats(tmp_path: Path) -> None:
+    """Of a set with both kinds only floats are measured, which every codec takes; an integer image by itself is."""
+    for name, bitpix in (("a", -32), ("b", 16)):
+        (tmp_path / f"{name}.fits").write_bytes(simulate_fits((64, 64), seed=1, bitpix=bitpix))
+    assert [one.file for one in pictures(tmp_path, "")] == ["a.fits"]
+    assert [one.file for one in pictures(tmp_path, "b.fits")] == ["b.fits"]
+
+
+def test_each_cube_is_a_set(tmp_path: Path) -> None:
+    """Rows of a folder of cubes are of one cube each, so that a codec which refuses one is measured on the others."""
+    rng = np.random.default_rng(1)
+    (tmp_path / "cubes").mkdir()
+    for name in ("a", "b"):
+        cube = rng.normal(size=(5, 30, 30)).astype(np.float32)
+        cube[1:4, 10:20, 10:20] += 20
+        fits.PrimaryHDU(cube).writeto(tmp_path / "cubes" / f"{name}.fits")
+    out = tmp_path / "science.csv"
+    run_science([fake(knob="", sized=False)], data=tmp_path, sets=["cubes"], limit=None, out=out, commit="c")
+    with out.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["set"], row["bin"], row["files"]) for row in rows} == {
+        ("cubes/a.fits", "a", "1"), ("cubes/b.fits", "b", "1")
+    }  # fmt: skip
 
 
 def test_fpack_steps() -> None:
