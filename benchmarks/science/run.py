@@ -18,25 +18,30 @@ from benchmarks.science.coders import Coder
 from benchmarks.science.jobs import COMMON, COMPARISONS, KEY, Job, all_jobs, code_all, job_cells, place_cells
 from benchmarks.science.moments import moment_figures, physical
 from benchmarks.science.noise import noise_figures
+from benchmarks.science.pybdsf import find_pybdsf
 from benchmarks.science.scenes import AMPLITUDES, FIELDS, Scene, real_scenes, simulated_scenes, source_fields
 from benchmarks.science.sources import (
-    FINDERS,
     THRESHOLD,
     Catalogue,
     Fate,
     Figure,
+    Finder,
     fate,
+    find_photutils,
+    find_sep,
     joined,
     source_figures,
 )
 
-SCIENCE_COLUMNS = (*COMMON, "metric", "bin", "n", "value", "scatter")
+SCIENCE_COLUMNS = (*COMMON, "finders", "metric", "bin", "n", "value", "scatter")
 STACK_COLUMNS = (
     *COMMON, "amplitude", "n", "mean", "mean_error", "change", "change_error", "recovered", "recovered_error",
     "bias_in_errors", "scatter", "median", "median_change", "median_change_error", "found",
 )  # fmt: skip
 SIMULATED = "simulated"
 Figures = dict[tuple[str, str], Figure]
+FINDERS: dict[str, Finder] = {"sep": find_sep, "photutils": find_photutils, "pybdsf": find_pybdsf}
+FAST_FINDERS = ("sep", "photutils")  # PyBDSF takes a second an image and more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +75,20 @@ def pictures(folder: Path, chosen: str) -> list[Picture]:
     ]
 
 
-def picture_check(found: Sequence[Picture]) -> Callable[[Sequence[Array]], Figures]:
+def picture_check(found: Sequence[Picture], finders: Sequence[str]) -> Callable[[Sequence[Array]], Figures]:
     """The check of photometry and noise for a set; what the originals give is measured once."""
     originals = {
-        name: [finder(one.samples, THRESHOLD * sigma(one.samples), one.beam) for one in found]
-        for name, finder in FINDERS.items()
+        name: [FINDERS[name](one.samples, THRESHOLD * sigma(one.samples), one.beam) for one in found]
+        for name in finders
     }
 
     def check(decoded: Sequence[Array]) -> Figures:
         told: Figures = {}
-        for name, finder in FINDERS.items():
+        for name in finders:
             fates, truths = [], []
             for one, samples, before in zip(found, decoded, originals[name], strict=True):
                 noise = sigma(one.samples)
-                after = finder(samples, THRESHOLD * noise, one.beam)
+                after = FINDERS[name](samples, THRESHOLD * noise, one.beam)
                 fates.append(fate(before, after, noise, one.beam))
                 if one.truth is not None:
                     truths.append(fate(one.truth, after, noise, one.beam))
@@ -135,19 +140,22 @@ def run_science(
     commit: str,
     comparisons: Sequence[str] = COMPARISONS,
     levels: Sequence[float] = (),
+    finders: Sequence[str] = FAST_FINDERS,
 ) -> int:
     """Number of rows added to ``out``: for every set, coder and level those of all checks; each cube is a set."""
     n_rows = 0
     cubes = {cube.file: cube for chosen in sets if chosen.startswith("cubes") for cube in cubes_of(data, chosen)}
     for chosen in [*(chosen for chosen in sets if not chosen.startswith("cubes")), *cubes]:
+        told = "" if chosen in cubes else ",".join(finders)
         if chosen in cubes:
             samples, hashes = [cubes[chosen].samples], [cubes[chosen].sha256]
             check = cube_check(cubes[chosen], data)
         else:
             found = pictures(data, chosen)[:limit]
             samples, hashes = [one.samples for one in found], [one.sha256 for one in found]
-            check = picture_check(found)
+            check = picture_check(found, finders)
         place = place_cells(track="science", chosen=chosen, commit=commit, hashes=hashes, images=samples)
+        place["finders"] = told
 
         def rows(
             decoded: Sequence[Array], check: Callable[[Sequence[Array]], Figures] = check
@@ -169,9 +177,10 @@ def run_jobs(
     rows: Callable[[Sequence[Array]], list[dict[str, object]]], out: Path, columns: Sequence[str],
 ) -> int:  # fmt: skip
     """Number of rows added: those of each job that ``out`` does not hold, or one that says why there are none."""
-    done, n_rows = rows_done(out, KEY), 0
+    apart = [name for name in ("finders",) if name in columns]
+    done, n_rows = rows_done(out, (*KEY, *apart)), 0
     for job in jobs:
-        if job.key(chosen) in done:
+        if (*job.key(chosen), *(place[name] for name in apart)) in done:
             continue
         coded, status = code_all(job, samples)
         known = place | job_cells(job, coded, samples, status)

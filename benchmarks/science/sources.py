@@ -1,4 +1,4 @@
-"""Sources that two real finders see in an image, and what became of those of another image."""
+"""Sources that real finders see in an image, and what became of those of another image."""
 
 from __future__ import annotations
 
@@ -72,9 +72,6 @@ def find_photutils(image: Array, threshold: float, beam: Beam) -> Catalogue:
         places = np.atleast_2d(np.asarray(found.centroid, np.float64))
         peak, flux = (np.atleast_1d(np.asarray(v, np.float64)) for v in (found.max_value, found.segment_flux))
     return Catalogue(places[:, 1], places[:, 0], peak, flux / beam.area)
-
-
-FINDERS: dict[str, Finder] = {"sep": find_sep, "photutils": find_photutils}
 
 
 def match(before: Catalogue, after: Catalogue, radius: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -19,13 +19,14 @@ from benchmarks.rivals.base import Array, Unsupported
 from benchmarks.science import stacking
 from benchmarks.science.beams import FALLBACK, Beam, beam_of, stamp
 from benchmarks.science.coders import Coder, at_size
+from benchmarks.science.command import PACKAGES
 from benchmarks.science.fpack import FpackSteps
 from benchmarks.science.jobs import all_jobs
 from benchmarks.science.moments import moment_figures, physical
 from benchmarks.science.noise import ANNULI, ks_distance, noise_figures
-from benchmarks.science.run import pictures, run_science, run_stack, stack_rows
+from benchmarks.science.run import FINDERS, pictures, run_science, run_stack, stack_rows
 from benchmarks.science.scenes import AMPLITUDES, CELL, Scene, blank_cells, inject, place_sources, simulated_scenes
-from benchmarks.science.sources import FINDERS, Catalogue, fate, joined, match, share, source_figures, spread
+from benchmarks.science.sources import Catalogue, fate, joined, match, share, source_figures, spread
 from radcodec.simulate import simulate_fits
 
 BEAM = Beam(major=4.0, minor=3.0, angle_deg=30.0)
@@ -59,7 +60,7 @@ def fake(change: Callable[[Array], Array] = lambda samples: samples, **options: 
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_sources_of_the_same_image(finder: str) -> None:
     """All come back where they were, as they were, and no others."""
-    pytest.importorskip(finder)
+    pytest.importorskip(PACKAGES.get(finder, finder))
     found = told(finder, sky(), sky())
     assert found["peak_ratio", ">30"].value == found["flux_ratio", ">30"].value == 1
     assert found["peak_ratio", ">30"].scatter == found["flux_ratio", ">30"].scatter == 0
@@ -71,19 +72,20 @@ def test_sources_of_the_same_image(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_scaled_image_loses_flux(finder: str) -> None:
     """A codec that gives 0.9 of everything gives 0.9 of peaks; of fluxes too where the aperture is the same."""
-    pytest.importorskip(finder)
+    pytest.importorskip(PACKAGES.get(finder, finder))
     found = told(finder, sky(), 0.9 * sky())
-    assert found["peak_ratio", ">30"].value == pytest.approx(0.9, abs=1e-6)
+    # PyBDSF fits to the pixels above a threshold, of which there are fewer.
+    exact = pytest.approx(0.9, abs=1e-6) if finder != "pybdsf" else pytest.approx(0.9, abs=0.005)
+    assert found["peak_ratio", ">30"].value == exact
     # Within an isophote at t a Gaussian of peak p has 1 - t/p of its flux: for 80 and 72, at 15, 0.877 of it.
-    expected = {"sep": pytest.approx(0.9, abs=1e-6), "photutils": pytest.approx(0.877, abs=0.02)}
-    assert found["flux_ratio", ">30"].value == expected[finder]
+    assert found["flux_ratio", ">30"].value == (exact if finder != "photutils" else pytest.approx(0.877, abs=0.02))
     assert found["offset_px", ">30"].value == pytest.approx(0.0, abs=0.05)
 
 
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_shifted_image_moves_sources(finder: str) -> None:
     """A shift of one pixel is an offset of one pixel and nothing else."""
-    pytest.importorskip(finder)
+    pytest.importorskip(PACKAGES.get(finder, finder))
     found = told(finder, sky(), np.roll(sky(), 1, axis=1))
     assert found["offset_px", ">30"].value == pytest.approx(1.0, abs=1e-6)
     assert found["flux_ratio", ">30"].value == pytest.approx(1.0, abs=1e-6)
@@ -92,7 +94,7 @@ def test_shifted_image_moves_sources(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_lost_and_made_up_sources(finder: str) -> None:
     """Of five sources one is wiped out, and one of 50 sigma is new: completeness 4/5, spurious 1/5."""
-    pytest.importorskip(finder)
+    pytest.importorskip(PACKAGES.get(finder, finder))
     after = sky()
     after[15:26, 25:37] = 0
     found = told(finder, sky(), inject(after, np.array([[120.0, 90.0]]), np.array([50.0]), BEAM))
@@ -104,7 +106,7 @@ def test_lost_and_made_up_sources(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_nothing_to_find(finder: str) -> None:
     """An image without sources, or missing half its samples, is no error."""
-    pytest.importorskip(finder)
+    pytest.importorskip(PACKAGES.get(finder, finder))
     assert len(FINDERS[finder](np.zeros((50, 50)), 1.0, BEAM)) == 0
     image = sky().astype(np.float32)
     image[:, :60] = np.nan
