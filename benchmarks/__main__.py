@@ -1,9 +1,10 @@
-"""``python -m benchmarks run|speed|cold|floor|ablation|rd|lossless-neural|report|fetch|list``."""
+"""The benchmark: ``python -m benchmarks all`` carries out the whole of it, the other commands a part each."""
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import os
 from pathlib import Path
 
 from benchmarks import machine
@@ -16,6 +17,7 @@ from benchmarks.downloads import SETS, fetch
 from benchmarks.floor import run_floor
 from benchmarks.layers import run_layers
 from benchmarks.model_commands import add_model_commands, run_model_command
+from benchmarks.protocol import STEPS, run_all
 from benchmarks.rd import BOUND, read_out, run_rd
 from benchmarks.reporting.documents import (
     HTML,
@@ -40,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     top = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
+    every = commands.add_parser("all", help="the whole benchmark, command by command; goes on where it was stopped")
+    every.add_argument("--data", type=Path, default=default_folder(), help="folder of the sets")
+    every.add_argument("--list", action="store_true", help="only name the commands")
     runs = commands.add_parser("run", help="measure codecs on sets of images")
     runs.add_argument("--track", required=True, choices=[track.value for track in Track] + ["files", "defaults"])
     add_sets(runs, required=True)
@@ -126,7 +131,11 @@ def add_sets(command: argparse.ArgumentParser, *, required: bool) -> None:
 def add_output(command: argparse.ArgumentParser) -> None:
     """Options that say where rows go."""
     command.add_argument("--commit", help="what to write instead of the commit of this tree")
-    command.add_argument("--out", type=Path, help="default: DATE_MACHINE_COMMIT[_COMMAND].csv in benchmarks/results")
+    command.add_argument(
+        "--out",
+        type=Path,
+        help="default: DATE_MACHINE_COMMIT[_COMMAND].csv in benchmarks/results, gone on with if it is there",
+    )
 
 
 def chosen_names(given: str | None, known: list[str], what: str) -> list[str]:
@@ -141,8 +150,21 @@ def chosen_names(given: str | None, known: list[str], what: str) -> list[str]:
 def main() -> None:
     """Carry out the command line."""
     options = parser().parse_args()
-    rivals = all_rivals()
+    if options.command != "all":
+        carry_out(options)
+        return
+    if options.list:
+        print("\n".join(f"python -m benchmarks {step}" for step in STEPS))
+        return
+    os.environ["RADCODEC_DATA"] = str(options.data)  # the default of every command
+    if failed := run_all(lambda words: carry_out(parser().parse_args(words))):
+        raise SystemExit("not carried out: " + "; ".join(failed))
+
+
+def carry_out(options: argparse.Namespace) -> None:
+    """What one command line asks for."""
     if options.command == "list":
+        rivals = all_rivals()
         versions = installed(list(rivals.values()))
         for name, version in versions.items():
             print(f"{name:24} {version:24} {rivals[name].setting}")
@@ -156,11 +178,17 @@ def main() -> None:
             raise SystemExit("\n".join(missing))
         return
     commit = options.commit or machine.commit()
+    for line in measured(options, options.out or default_out(options, commit), commit):
+        print(line)
+
+
+def default_out(options: argparse.Namespace, commit: str) -> Path:
+    """The newest file of this machine, commit and command, to go on with; else a new one of today."""
     track = getattr(options, "track", None)
     suffix = "_defaults" if track == "defaults" else "" if options.command == "run" else f"_{options.command}"
-    out = options.out or RESULTS / f"{datetime.date.today():%Y-%m-%d}_{machine.slug()}_{commit}{suffix}.csv"
-    for line in measured(options, out, commit):
-        print(line)
+    name = f"{machine.slug()}_{commit}{suffix}.csv"
+    started = sorted(RESULTS.glob(f"????-??-??_{name}"))
+    return started[-1] if started else RESULTS / f"{datetime.date.today():%Y-%m-%d}_{name}"
 
 
 def write_report(options: argparse.Namespace) -> None:

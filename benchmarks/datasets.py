@@ -103,6 +103,8 @@ def mirabest_images(folder: Path) -> Iterator[Image]:
 
     with tempfile.TemporaryDirectory() as root:
         archive = folder / "eightbit" / "mirabest-batches.tar.gz"
+        if not archive.exists():
+            raise SystemExit(f"no set {MIRABEST}: there is no {archive}; see python -m benchmarks fetch --help")
         unpack_archive(archive, LAYOUT.archive, Path(root) / LAYOUT.archive.folder)
         batch = load_batches(LAYOUT, Path(root), Split.TEST)
     for name, samples in zip(batch.names, batch.images, strict=True):
@@ -116,10 +118,12 @@ def _bare(file: str, samples: Array) -> Image:
 
 
 def fits_images(folder: Path, chosen: str) -> Iterator[Image]:
-    """Images of every FITS file of a folder below ``folder``, or of one file."""
+    """Images of every FITS file of a folder below ``folder``, or of one file; SystemExit where neither is there."""
     from astropy.io import fits
 
     place = folder / chosen
+    if not place.exists():
+        raise SystemExit(f"no set {chosen}: there is no {place}; see python -m benchmarks fetch --help")
     paths = [place] if place.is_file() else sorted(p for p in place.iterdir() if p.suffix == ".fits")
     for path in paths:
         content = path.read_bytes()

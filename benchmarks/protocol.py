@@ -1,0 +1,52 @@
+"""The whole benchmark as a list of commands, and what carries them out one after the other."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+
+REAL = "--set first/test --set telescopes --set cubes"
+SIDES = "--side 256 --side 512 --side 1024 --side 2048 --side 4096 --side 8192"
+DIVISORS = "--divisor 16 --divisor 8 --divisor 4 --divisor 2 --divisor 1"
+
+#: Timed commands come first; nothing else may run beside them.
+STEPS = (
+    "cold",
+    f"speed {SIDES}",
+    "speed --divisor 2",
+    "base-speed",
+    "run --track lossless --set simulated",
+    f"run --track bounded {DIVISORS} --set simulated",
+    f"run --track lossless {REAL} --set mirabest",
+    f"run --track bounded {DIVISORS} {REAL}",
+    f"run --track integers {REAL}",
+    "run --track lattices --set first/train --set first/val --rivals radcodec,jpegxl-e9",
+    "run --track integers --set first/train --set first/val --rivals radcodec,jpegxl-e9",
+    f"run --track files {REAL}",
+    f"run --track defaults {REAL}",
+    "rd --set first/test --set telescopes",
+    "lossless-neural --set mirabest --set first/test --every 8",
+    "stack",
+    "science --set simulated",
+    "science --set first/test --set telescopes --set cubes",
+    "science --set simulated --set first/test --finder pybdsf --level 2 --level 8 --level 0.25 --level 0.5",
+    "floor",
+    "ablation",
+)
+
+
+def run_all(carry_out: Callable[[list[str]], object], steps: Iterable[str] = STEPS) -> list[str]:
+    """Carry out every step, given its words; those that ended with a message, which is on standard error, are told.
+
+    A step goes on where it was stopped, as each command does.
+    """
+    failed = []
+    for step in steps:
+        print(f"== {step}", flush=True)
+        try:
+            carry_out(step.split())
+        except SystemExit as err:
+            if err.code:
+                print(f"{step}: {err.code}", file=sys.stderr, flush=True)
+                failed.append(step)
+    return failed

@@ -1,0 +1,79 @@
+"""The benchmark as one command: every part of it is a command that exists, and one that fails stops no other."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks.datasets import images
+from benchmarks.protocol import STEPS, run_all
+from benchmarks.science.coders import coder_makers
+from benchmarks.science.jobs import DIVISORS, SIZES
+
+README = Path(command.__file__).with_name("README.md")
+
+
+def told_in_readme() -> list[str]:
+    """What stands behind ``python -m benchmarks`` in its code blocks."""
+    lines = [
+        line for line in README.read_text(encoding="utf-8").splitlines() if line.startswith("python -m benchmarks ")
+    ]
+    return [line.removeprefix("python -m benchmarks ") for line in lines]
+
+
+@pytest.mark.parametrize("step", [*STEPS, *told_in_readme()])
+def test_every_command_is_one(step: str) -> None:
+    """Those of the protocol and those of the README are understood, their codecs and levels known."""
+    options = command.parser().parse_args(shlex.split(step, comments=True))
+    if options.command == "run" and options.rivals:
+        command.chosen_names(options.rivals, list(command.all_rivals()), "codec")
+    if options.command == "science":
+        assert set(options.level or []) <= {*DIVISORS, *SIZES}
+        assert set((options.rivals or "radcodec").split(",")) <= set(coder_makers())
+
+
+def test_readme_names_every_command() -> None:
+    """A command that the README does not name is one that nobody finds."""
+    named = {line.split()[0] for line in told_in_readme()}
+    [subparsers] = [action for action in command.parser()._actions if action.dest == "command"]
+    assert named == set(subparsers.choices or ())
+
+
+def test_a_failed_step_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """What ends with a message is told at the end; an end without one is none."""
+    done = []
+
+    def carry_out(words: list[str]) -> None:
+        done.append(words)
+        if words[0] == "b":
+            raise SystemExit("no such set")
+        if words[0] == "c":
+            raise SystemExit(0)
+
+    assert run_all(carry_out, ["a --x 1", "b", "c", "d"]) == ["b"]
+    assert done == [["a", "--x", "1"], ["b"], ["c"], ["d"]]
+    assert "b: no such set" in capsys.readouterr().err
+
+
+def test_a_file_of_the_same_commit_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on another day; that of another command or commit is not."""
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    slug = command.machine.slug()
+    for name in (f"2020-01-01_{slug}_abc_speed.csv", f"2020-01-02_{slug}_abc.csv", f"2020-01-03_{slug}_abd.csv"):
+        (tmp_path / name).touch()
+    speed = command.parser().parse_args(["speed"])
+    assert command.default_out(speed, "abc").name == f"2020-01-01_{slug}_abc_speed.csv"
+    run = command.parser().parse_args(["run", "--track", "lossless", "--set", "simulated"])
+    assert command.default_out(run, "abc").name == f"2020-01-02_{slug}_abc.csv"
+    assert command.default_out(speed, "abd").name.endswith(f"_{slug}_abd_speed.csv")
+    assert not command.default_out(speed, "abd").exists()
+
+
+@pytest.mark.parametrize("chosen", ["first/test", "mirabest"])
+def test_a_set_that_is_not_there_is_named(tmp_path: Path, chosen: str) -> None:
+    """With what gets it, instead of a traceback."""
+    with pytest.raises(SystemExit, match=rf"no set {chosen}.*fetch"):
+        next(iter(images(tmp_path, chosen)))
