@@ -193,6 +193,29 @@ def defaults_tables(results: Results) -> list[Table]:
     return tables
 
 
+def files_table(results: Results) -> Table | None:
+    """Whole FITS files, header and preview included: one line a place, radcodec beside gzip; None without rows."""
+    columns = (("gzip", "", "bits_per_pixel", "gzip -9"), *(
+        (OURS, bound, cell, f"{OURS}, {SHOWN.get(bound, bound)}{told}")
+        for bound in ("", "sigma/8")
+        for cell, told in (("bits_per_pixel", ""), ("payload_bits_per_pixel", ": its pixels alone"))
+    ))  # fmt: skip
+    rows = [row for row in results.rows("run") if row["track"] == "files" and row["status"] == "ok"]
+    by_place = {place: [row for row in rows if place_of(row) == place] for place in map(place_of, rows)}
+    lines = []
+    for place in order_of(list(by_place)):
+        n_files = len({row["file"] for row in by_place[place]})
+        cells = [f"{place}, mean of {n_files}" if place.startswith(OF_MANY) else place]
+        for codec, bound, cell, _ in columns:
+            bits = [float(row[cell]) for row in by_place[place] if (row["codec"], row["bound"]) == (codec, bound)]
+            cells.append(f"{statistics.mean(bits):.3f}" if len(bits) == n_files else "-")
+        lines.append(cells)
+    if not lines:
+        return None
+    header = ["bits a pixel of the file", *(title for *_, title in columns)]
+    return Table(title="Whole FITS files", header=header, rows=lines, notes=[from_files(results.sources(rows))])
+
+
 def ladder_curves(results: Results, place: str) -> dict[str, list[tuple[float, float]]]:
     """By codec, (E / sigma, bits a pixel) for each bound."""
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)

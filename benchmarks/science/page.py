@@ -24,14 +24,15 @@ def science_report(results: Results) -> str:
     for (chosen,), of_set in grouped(science, "set").items():
         sources = results.sources(of_set)
         if chosen.startswith("cubes"):
-            lines += table(f"Moment maps, {chosen}", moment_lines(of_set), sources)
             continue
         files = of_set[0]["files"]
-        for finder in ("sep", "sep truth", "photutils"):
+        for finder in ("sep", "sep truth", "photutils", "pybdsf", "pybdsf truth"):
             if made := source_lines(of_set, finder):
                 against = "known sources" if finder.endswith("truth") else "those of the original"
                 lines += table(f"Sources, {chosen} ({files} images), {finder.split()[0]}, against {against}", made, [])
         lines += table(f"Noise, {chosen} ({files} images)", noise_lines(of_set), sources)
+    if cubes := [row for row in science if row["set"].startswith("cubes")]:
+        lines += table("Moment maps of cubes", moment_lines(cubes), results.sources(cubes))
     if not lines:
         return "No rows yet; `python -m benchmarks science` and `python -m benchmarks stack` make them.\n"
     return "\n".join(lines).rstrip() + "\n"
@@ -144,15 +145,15 @@ def noise_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def moment_lines(rows: Sequence[Row]) -> list[str]:
-    """One line a codec, level and cube."""
+    """One line a cube, codec and level."""
     lines = head(
-        "compared at", "codec", "bits/px, all", "cube", "total flux", "moment 0, rms / noise", "moment 1, rms, px",
-        "largest",
+        "compared at", "codec", "cube", "bits/px", "flux", "moment 0, rms / noise", "moment 1, rms, px", "largest",
     )  # fmt: skip
-    for key, some in ordered(rows).items():
-        for (cube,), of_cube in grouped(some, "bin").items():
-            by = {row["metric"]: row["value"] for row in of_cube}
-            cells = [*first_cells(key, some[0]), cube, number(by["moment0_ratio"], 4)]
+    for (cube,), of_cube in grouped(rows, "bin").items():
+        for key, some in ordered(of_cube).items():
+            by = {row["metric"]: row["value"] for row in some}
+            compared, codec, bits = first_cells(key, some[0])
+            cells = [compared, codec, cube, bits, number(by["moment0_ratio"], 4)]
             cells += [number(by[metric], 3) for metric in ("moment0_rms", "moment1_rms", "moment1_max")]
             lines.append(f"| {' | '.join(cells)} |")
     return lines

@@ -23,7 +23,7 @@ from benchmarks.reporting.page import page
 from benchmarks.reporting.readme import readme
 from benchmarks.reporting.results import ResultFile, Results
 from benchmarks.reporting.sections import default_model, sections
-from benchmarks.reporting.sizes import beaten_table, size_table, sizes
+from benchmarks.reporting.sizes import beaten_table, files_table, size_table, sizes
 from benchmarks.reporting.tables import Table, least
 from benchmarks.science.run import SCIENCE_COLUMNS, STACK_COLUMNS
 
@@ -176,6 +176,24 @@ def test_where_others_are_smaller(folder: Path) -> None:
     assert [list(row) for row in table.rows] == [
         ["lossless", "first/test", "1 of 2", "2.000", "part", "part"],
         ["lossless", "sky", "1 of 1", "1.167", "other", "other"],
+    ]
+
+
+def test_whole_files(tmp_path: Path) -> None:
+    """Means over a set's files, a dash where one is missing; files are no row of another track."""
+    one, two, sky = "first/test/a.fits", "first/test/b.fits", "telescopes/sky.fits"
+    rows = [
+        size_row(codec, file, bits, "files", bound, hdu="", payload_bits_per_pixel=str(bits - 0.5))
+        for file, bits in ((one, 4.0), (two, 5.0), (sky, 6.0))
+        for codec, bound in (("radcodec", ""), ("gzip", ""), ("radcodec", "sigma/8"))
+        if (file, bound) != (two, "sigma/8")
+    ]
+    write(tmp_path / NEW, run.COLUMNS, [*rows, size_row("radcodec", one, 9.0)])
+    table = files_table(Results(tmp_path))
+    assert table is not None
+    assert [list(row) for row in table.rows] == [
+        ["first/test, mean of 2", "4.500", "4.500", "4.000", "-", "-"],
+        ["sky", "6.000", "6.000", "5.500", "6.000", "5.500"],
     ]
 
 

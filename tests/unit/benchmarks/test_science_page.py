@@ -71,7 +71,7 @@ def test_science_tables(tmp_path: Path) -> None:
     metrics = ("rms_ratio", "mad_ratio", "ks", "kurtosis", "gain", "residual_correlation")
     rows += [known | {"metric": metric, "bin": "", "value": 0.75} for metric in metrics]
     rows += [known | {"metric": "power_ratio", "bin": a, "value": 2} for a in ("0.05-0.1", "0.15-0.2", "0.3-0.5")]
-    cube = known | {"set": "cubes", "bin": "cube-a"}
+    cube = known | {"set": "cubes/cube-a.fits", "bin": "cube-a"}
     moments = ("moment0_ratio", "moment0_rms", "moment1_rms", "moment1_max")
     rows += [cube | {"metric": metric, "value": 0.5} for metric in moments]
     write(tmp_path, "science", SCIENCE_COLUMNS, rows)
@@ -80,7 +80,7 @@ def test_science_tables(tmp_path: Path) -> None:
     assert f"{start} 0.500, - | 0.500, - | 0.125, 0.125 | 0.50, - | 0.50, - | 0.50, - |" in text
     assert f"{start} 0.500, - | 0.500, - | 0.250, 0.250 | 0.50, - | 0.50, - | 0.50, - |" in text
     assert f"{start} 0.750 | 0.750 | 0.750 | 0.750 | 0.750 | 0.750 | 2 | 2 | 2 |" in text
-    assert f"{start} cube-a | 0.5000 | 0.500 | 0.500 | 0.500 |" in text
+    assert "| E = sigma/8 | c | cube-a | 1.500 | 0.5000 | 0.500 | 0.500 | 0.500 |" in text
     assert "photutils" not in text
 
 
