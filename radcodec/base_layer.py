@@ -116,11 +116,14 @@ def code_base(
     pairs: Normalisation,
     step: float | None = None,
     like: Codes | None = None,
+    *,
+    keep_flux: bool = False,
 ) -> Codes:
     """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
 
     step, in units of the noise, is for models that take one; None is their finest. like are codes of another step, or
-    of a tile nearby, whose choices are kept.
+    of a tile nearby, whose choices are kept. keep_flux is for base layers that nothing corrects: bright sources come
+    back with their flux, at a little more error elsewhere.
     """
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
@@ -128,7 +131,7 @@ def code_base(
         values[special] = 0.0
     n_planes, height, width = tile.shape
     stacked = values.reshape(n_planes * height, width)
-    return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like)
+    return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like, keep_flux=keep_flux)
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:

@@ -286,7 +286,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
         samples, offsets = coded.original[slices(box)], pairs[box[0] : box[1], 0, None, None]
         if not lossy and bool(((samples == offsets) if special is None else (samples == offsets) | special).all()):
             return None
-        return code_base(model, samples, special, pairs[box[0] : box[1]], step, like)
+        return code_base(model, samples, special, pairs[box[0] : box[1]], step, like, keep_flux=lossy)
 
     codes: list[Codes | None] = []
     for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):
@@ -331,7 +331,8 @@ def code_again(
             return None
         box = grid.box(tile)
         special = None if coded.special is None else coded.special[slices(box)]
-        return code_base(model, coded.original[slices(box)], special, pairs[box[0] : box[1]], step, like)
+        samples, lossy = coded.original[slices(box)], options.mode is Mode.LOSSY
+        return code_base(model, samples, special, pairs[box[0] : box[1]], step, like, keep_flux=lossy)
 
     if choose:
         return replace(coded, codes=list(in_groups(one, grid.n_tiles, threads)))

@@ -39,11 +39,13 @@ class Model(Protocol):
         *,
         step: float | None = None,
         like: Codes | None = None,
+        keep_flux: bool = False,
     ) -> Codes:
         """Codes of a tile [h, w].
 
         For models that take a step, in units of the noise: like are codes at another one, or of
-        a tile nearby, of which choices are kept.
+        a tile nearby, of which choices are kept. keep_flux: coarse steps take nothing from
+        bright sources.
         """
         ...
 

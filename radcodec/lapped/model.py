@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from radcodec.entropy.ans import encode_symbols
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
-from radcodec.lapped import contexts, planes, search, transform
-from radcodec.lapped.spec import LEVELS, LappedArrays, LappedSpec
+from radcodec.lapped import contexts, emphasis, planes, search, transform
+from radcodec.lapped.spec import KNEE, LEVELS, LappedArrays, LappedSpec
 from radcodec.lapped.walk import NO_PRICES, Walk, make_coder
 from radcodec.lapped.weights import unpack_model
 
@@ -32,7 +32,6 @@ OFFSET_LIMIT = 32
 CUT_OFFSET = 28  # of coefficients of which not all planes were read, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
-KNEE = 3.0
 OUTPUT_UNIT, OUTPUT_LIMIT = 64, 3071
 ANSWER_SHAPE = (21, 38)
 
@@ -82,7 +81,14 @@ class LappedModel:
     takes_step = True
 
     def encode_tile(
-        self, values: F64, offset: float, scale: float, *, step: float | None = None, like: LappedCodes | None = None
+        self,
+        values: F64,
+        offset: float,
+        scale: float,
+        *,
+        step: float | None = None,
+        like: LappedCodes | None = None,
+        keep_flux: bool = False,
     ) -> LappedCodes:
         """Coefficients of a tile.
 
@@ -96,6 +102,8 @@ class LappedModel:
             Quantisation step in companded units, of which one is about the noise; 0.02 to 128.
         like
             Codes of the same tile at another step, or of one nearby, whose block length is kept.
+        keep_flux
+            Bright sources are changed beforehand by about what coarse steps do to their flux (``emphasis``).
 
         Raises
         ------
@@ -112,12 +120,22 @@ class LappedModel:
         else:
             g = transform.geometry_of(shape, like.code)
             tried = [(like.code, transform.analyse(companded, g, real))]
+
+        def quantised(code: int, steps: F64, sizes: npt.NDArray[np.int32]) -> LappedCodes:
+            signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
+            offsets = search.choose_offsets(steps, sizes)
+            return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
+
         weight = search.rate_weight(real)
         choices = [self._choose(code, c * (1.0 / real), last, shape, weight) for code, c in tried]
         _, code, steps, sizes = min(choices, key=lambda choice: choice[0])
-        signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
-        offsets = search.choose_offsets(steps, sizes)
-        return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
+        codes = quantised(code, steps, sizes)
+        bright = emphasis.bright_parts(companded) if keep_flux else None
+        if bright is None:
+            return codes
+        changed = emphasis.keep_flux(companded, self.companded(codes) / OUTPUT_UNIT, bright)
+        c = transform.analyse(changed, transform.geometry_of(shape, code), real)
+        return quantised(*self._choose(code, c * (1.0 / real), last, shape, weight)[1:])
 
     def _choose(
         self, code: int, steps: F64, last: int, shape: tuple[int, int], weight: float

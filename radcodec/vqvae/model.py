@@ -73,6 +73,7 @@ class BaseModel:
         *,
         step: float | None = None,
         like: TileCodes | None = None,
+        keep_flux: bool = False,
     ) -> TileCodes:
         """Return the indices of a tile.
 
@@ -84,6 +85,8 @@ class BaseModel:
             Median and robust noise of the tile, in the pixels' unit. `scale` is finite and above 0.
         step, like : None
             These models have no step (`takes_step`): their rates are those of their stages.
+        keep_flux
+            Without effect: what they make of bright sources is trained.
 
         Raises
         ------

@@ -1,0 +1,81 @@
+"""Bright sources keep their flux through coarse steps; nothing else is touched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from radcodec.lapped import emphasis
+from radcodec.lapped.emphasis import BRIGHT, LEAST, MARGIN, MOST, POWER, REACH, bright_parts, keep_flux
+from radcodec.model_store import load_model
+from radcodec.simulate import simulate_image
+
+
+def test_noise_is_left_alone() -> None:
+    """Below 5 sigma there is nothing bright, of either sign."""
+    assert bright_parts(np.full((20, 20), 0.999 * BRIGHT)) is None
+    assert bright_parts(np.full((20, 20), -0.999 * BRIGHT)) is None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_parts_by_hand(sign: int) -> None:
+    """A bright sample, and a square around it that ends where the image does."""
+    values = np.zeros((9, 12))
+    values[1, 11] = sign * 1.001 * BRIGHT
+    found = bright_parts(values)
+    assert found is not None
+    expected = np.zeros((9, 12), bool)
+    expected[: 1 + MARGIN + 1, 11 - MARGIN :] = True
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_factors_by_hand(sign: int) -> None:
+    """The inverse of the share of the flux that is left, between limits; what is not bright stays."""
+    flux = np.full((40, 120), sign * 20.0)
+    place = np.arange(120)
+    bright = np.broadcast_to((place < 20) | (place >= 40), flux.shape)
+    share = np.select([place < 20, place < 60, place < 80], [0.5, 0.1, 4.0], -1.0)
+    values, restored = (3 * np.arcsinh(v / 3) for v in (flux, share * flux))
+    got = 3 * np.sinh(keep_flux(values, restored, bright) / 3)
+    assert got[20, 5] == pytest.approx(sign * 20.0 * 2**POWER)
+    assert got[20, 50] == pytest.approx(sign * 20.0 * MOST)
+    assert got[20, 70] == pytest.approx(sign * 20.0 * LEAST)
+    assert got[20, 100] == pytest.approx(sign * 20.0 * MOST)
+    assert got[:, 20:40] == pytest.approx(sign * 20.0)
+    assert keep_flux(values, values, bright) == pytest.approx(values)
+    nothing = np.zeros((5, 5))
+    assert np.array_equal(keep_flux(nothing, nothing, np.ones((5, 5), bool)), nothing)
+
+
+def test_sums_of_squares() -> None:
+    """As counted sample by sample, in images smaller than the square too."""
+    rng = np.random.default_rng(1)
+    for shape in ((1, 1), (3, 17), (20, 21)):
+        values = rng.normal(size=shape)
+        expected = np.empty(shape)
+        for y, x in np.ndindex(shape):
+            expected[y, x] = values[max(0, y - REACH) : y + REACH + 1, max(0, x - REACH) : x + REACH + 1].sum()
+        assert emphasis._sums(values, REACH) == pytest.approx(expected)
+
+
+def test_a_source_keeps_its_flux() -> None:
+    """Point sources of 60 sigma, by coarse steps: fainter without, as bright as they were with their flux kept."""
+    model = load_model(None)
+    y, x = np.mgrid[:200, :200]
+    away = (y - 90.3) ** 2 + (x - 120.6) ** 2
+    shares: list[list[float]] = [[], []]
+    for seed in range(4):
+        noise = simulate_image((200, 200), seed=seed, noise_rms=1.0, n_sources=0, beam_fwhm_px=(3.0, 3.0))
+        values = noise + 60 * np.exp(-4 * np.log(2) * away / 9)
+        errors = []
+        for keep in (False, True):
+            codes = model.encode_tile(values, 0.0, 1.0, step=2.5, keep_flux=keep)
+            decoded = model.restore_codes(codes, 0.0, 1.0)
+            shares[keep].append(decoded[away < 20].sum() / values[away < 20].sum())
+            errors.append(np.std((decoded - values)[away > 100]))
+        assert errors[1] < 1.05 * errors[0]
+    assert np.mean(shares[False]) < 0.9, shares
+    assert np.mean(shares[True]) == pytest.approx(1.0, abs=0.05), shares
+    quiet = [model.encode_tile(noise, 0.0, 1.0, step=4.0, keep_flux=keep) for keep in (False, True)]
+    assert np.array_equal(quiet[0].coefficients, quiet[1].coefficients)
