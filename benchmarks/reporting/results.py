@@ -54,6 +54,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "science": ("set", "codec", "comparison", "level", "metric", "bin"),
     "stack": ("set", "codec", "comparison", "level", "amplitude", "n"),
 }
+OF_SETS = ("science", "stack")  # commands whose rows are of all images of a set together
 OLDER = {"variant": ""}  # cells that rows of older commands do not have
 
 
@@ -99,8 +100,15 @@ class Results:
         return {commit[:7]: age for age, commit in enumerate(told.stdout.split())}
 
     def rows(self, command: str) -> list[Row]:
-        """The newest rows of a command that say something about an image."""
-        return [row for row in self._newest(command) if not row.get("status", "").startswith("missing")]
+        """The newest rows of a command that say something about an image.
+
+        Rows about a set as a whole count only where they are of the very images that its newest row is of.
+        """
+        rows = [row for row in self._newest(command) if not row.get("status", "").startswith("missing")]
+        if command not in OF_SETS:
+            return rows
+        images = {row["set"]: row.get("data_sha256") for row in rows}
+        return [row for row in rows if row.get("data_sha256") == images[row["set"]]]
 
     def last(self, command: str) -> list[Row]:
         """Rows of the newest file of a command alone, as what is compared by time must be measured side by side.

@@ -138,6 +138,24 @@ def test_later_commit_counts_on_one_day(tmp_path: Path, monkeypatch: pytest.Monk
     assert [row["bits_per_pixel"] for row in results.rows("run")] == ["1.0"]
 
 
+def test_rows_of_other_images_do_not_count(tmp_path: Path) -> None:
+    """A set that was measured with fewer images once is compared with none of the older rows."""
+    made = {
+        "machine": "m",
+        "commit": "c",
+        "comparison": "size",
+        "level": "1",
+        "status": "ok",
+        "metric": "gain",
+        "n": "1",
+    }
+    old = [made | {"set": one, "codec": "a", "data_sha256": "six", "value": "1"} for one in ("sky", "other")]
+    new = [made | {"set": "sky", "codec": "b", "data_sha256": "five", "value": "1"}]
+    write(tmp_path / "2026-01-03_some-machine_aaaaaaa_science.csv", SCIENCE_COLUMNS, old)
+    write(tmp_path / "2026-01-04_some-machine_bbbbbbb_science.csv", SCIENCE_COLUMNS, new)
+    assert [(row["set"], row["codec"]) for row in Results(tmp_path).rows("science")] == [("other", "a"), ("sky", "b")]
+
+
 def test_names_of_files() -> None:
     """The command stands behind the commit; files of other names belong to none."""
     commands = {
