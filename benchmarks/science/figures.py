@@ -19,6 +19,7 @@ STYLES = {
     "radcodec general-v0": ("#8a1a6b", "D"),
     "radcodec smallest": ("#0b3d7a", "D"),
     "vae lossy": ("#e377c2", "P"),
+    "ae lossy": ("#17a2a2", "X"),
     "jpeg2000 lossy": ("#2e8b57", "^"),
     "jpegxl lossy": ("#8fbc3f", "v"),
     "sperr lossy": ("#8c6d31", "<"),
