@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 from pathlib import Path
 
 from benchmarks import machine
@@ -156,8 +155,14 @@ def main() -> None:
     if options.list:
         print("\n".join(f"python -m benchmarks {step}" for step in STEPS))
         return
-    os.environ["RADCODEC_DATA"] = str(options.data)  # the default of every command
-    if failed := run_all(lambda words: carry_out(parser().parse_args(words))):
+
+    def one(words: list[str]) -> None:
+        step = parser().parse_args(words)
+        if "data" in step:
+            step.data = options.data
+        carry_out(step)
+
+    if failed := run_all(one):
         raise SystemExit("not carried out: " + "; ".join(failed))
 
 
@@ -183,12 +188,17 @@ def carry_out(options: argparse.Namespace) -> None:
 
 
 def default_out(options: argparse.Namespace, commit: str) -> Path:
-    """The newest file of this machine, commit and command, to go on with; else a new one of today."""
+    """The newest file of this machine, commit and command, to go on with; else a new one of today.
+
+    A tree that is no commit may be another one on another day, so that only a file of today is gone on with.
+    """
     track = getattr(options, "track", None)
     suffix = "_defaults" if track == "defaults" else "" if options.command == "run" else f"_{options.command}"
     name = f"{machine.slug()}_{commit}{suffix}.csv"
-    started = sorted(RESULTS.glob(f"????-??-??_{name}"))
-    return started[-1] if started else RESULTS / f"{datetime.date.today():%Y-%m-%d}_{name}"
+    today = RESULTS / f"{datetime.date.today():%Y-%m-%d}_{name}"
+    if commit == machine.NO_COMMIT or commit.endswith(machine.DIRTY):
+        return today
+    return max(RESULTS.glob(f"????-??-??_{name}"), default=today)
 
 
 def write_report(options: argparse.Namespace) -> None:

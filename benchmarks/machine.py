@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+NO_COMMIT, DIRTY = "nocommit", "-dirty"  # of trees that have no commit, or differ from it
+
 
 def processor() -> str:
     """Model name of the processor."""
@@ -39,6 +41,6 @@ def commit() -> str:
 
     head = git("rev-parse", "--short=12", "HEAD")
     if head.returncode:
-        return "nocommit"
+        return NO_COMMIT
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "radcodec", "models").stdout.strip()
-    return head.stdout.strip() + ("-dirty" if changed else "")
+    return head.stdout.strip() + (DIRTY if changed else "")

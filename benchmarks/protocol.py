@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 
 REAL = "--set first/test --set telescopes --set cubes"
@@ -36,7 +37,7 @@ STEPS = (
 
 
 def run_all(carry_out: Callable[[list[str]], object], steps: Iterable[str] = STEPS) -> list[str]:
-    """Carry out every step, given its words; those that ended with a message, which is on standard error, are told.
+    """Carry out every step, given its words; those that failed, with what is on standard error, are told.
 
     A step goes on where it was stopped, as each command does.
     """
@@ -49,4 +50,7 @@ def run_all(carry_out: Callable[[list[str]], object], steps: Iterable[str] = STE
             if err.code:
                 print(f"{step}: {err.code}", file=sys.stderr, flush=True)
                 failed.append(step)
+        except Exception:  # hours of other steps do not depend on it
+            traceback.print_exc()
+            failed.append(step)
     return failed

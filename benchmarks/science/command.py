@@ -12,7 +12,7 @@ from benchmarks.datasets import default_folder
 SCIENCE_SETS = ("first/test", "telescopes", "simulated", "cubes")
 STACK_SETS = ("simulated", "simulated-smooth", "first/test")
 COMMANDS = ("science", "stack")
-PACKAGES = {"pybdsf": "bdsf"}  # of finders, where the name is another
+PACKAGES = {"sep": "sep", "photutils": "photutils", "pybdsf": "bdsf"}  # that bring the finders
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,7 +42,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument("--commit", help="what to write instead of the commit of this tree")
         command.add_argument("--out", type=Path, help=f"default: DATE_MACHINE_COMMIT_{name}.csv in benchmarks/results")
     made["science"].add_argument(
-        "--finder", dest="finders", action="append", choices=["sep", "photutils", "pybdsf"],
+        "--finder", dest="finders", action="append", choices=list(PACKAGES),
         help="of sources; may be repeated (default: sep, photutils); pybdsf needs the extra pybdsf",
     )  # fmt: skip
     made["stack"].add_argument("--figures", type=Path, metavar="FOLDER", help="only draw those of the newest rows")
@@ -71,7 +71,7 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
     }  # fmt: skip
     if options.command == "science":
         finders = options.finders or FAST_FINDERS
-        if absent := [package for name in finders if find_spec(package := PACKAGES.get(name, name)) is None]:
+        if absent := [PACKAGES[name] for name in finders if find_spec(PACKAGES[name]) is None]:
             raise SystemExit(f"not installed: {', '.join(absent)}; pip install radcodec[bench,pybdsf]")
         n_rows = run_science(coders, sets=options.sets or SCIENCE_SETS, finders=finders, **common)
     else:

@@ -34,6 +34,7 @@ from benchmarks.science.sources import (
 )
 
 SCIENCE_COLUMNS = (*COMMON, "finders", "metric", "bin", "n", "value", "scatter")
+SCIENCE_KEY = (*KEY, "finders")
 STACK_COLUMNS = (
     *COMMON, "amplitude", "n", "mean", "mean_error", "change", "change_error", "recovered", "recovered_error",
     "bias_in_errors", "scatter", "median", "median_change", "median_change_error", "found",
@@ -146,7 +147,6 @@ def run_science(
     n_rows = 0
     cubes = {cube.file: cube for chosen in sets if chosen.startswith("cubes") for cube in cubes_of(data, chosen)}
     for chosen in [*(chosen for chosen in sets if not chosen.startswith("cubes")), *cubes]:
-        told = "" if chosen in cubes else ",".join(finders)
         if chosen in cubes:
             samples, hashes = [cubes[chosen].samples], [cubes[chosen].sha256]
             check = cube_check(cubes[chosen], data)
@@ -155,7 +155,7 @@ def run_science(
             samples, hashes = [one.samples for one in found], [one.sha256 for one in found]
             check = picture_check(found, finders)
         place = place_cells(track="science", chosen=chosen, commit=commit, hashes=hashes, images=samples)
-        place["finders"] = told
+        place["finders"] = "" if chosen in cubes else ",".join(finders)
 
         def rows(
             decoded: Sequence[Array], check: Callable[[Sequence[Array]], Figures] = check
@@ -168,19 +168,21 @@ def run_science(
                 for (metric, name), figure in check(decoded).items()
             ]  # fmt: skip
 
-        n_rows += run_jobs(all_jobs(coders, comparisons, levels), chosen, samples, place, rows, out, SCIENCE_COLUMNS)
+        jobs = all_jobs(coders, comparisons, levels)
+        n_rows += run_jobs(jobs, chosen, samples, place, rows, out, SCIENCE_COLUMNS, SCIENCE_KEY)
     return n_rows
 
 
 def run_jobs(
     jobs: Iterable[Job], chosen: str, samples: Sequence[Array], place: dict[str, object],
     rows: Callable[[Sequence[Array]], list[dict[str, object]]], out: Path, columns: Sequence[str],
+    key: Sequence[str] = KEY,
 ) -> int:  # fmt: skip
     """Number of rows added: those of each job that ``out`` does not hold, or one that says why there are none."""
-    apart = [name for name in ("finders",) if name in columns]
-    done, n_rows = rows_done(out, (*KEY, *apart)), 0
+    done, n_rows = rows_done(out, key), 0
     for job in jobs:
-        if (*job.key(chosen), *(place[name] for name in apart)) in done:
+        cells = place | dict(zip(KEY, job.key(chosen), strict=True))
+        if tuple(str(cells[name]) for name in key) in done:
             continue
         coded, status = code_all(job, samples)
         known = place | job_cells(job, coded, samples, status)

@@ -52,10 +52,25 @@ def test_a_failed_step_stops_no_other(capsys: pytest.CaptureFixture[str]) -> Non
             raise SystemExit("no such set")
         if words[0] == "c":
             raise SystemExit(0)
+        if words[0] == "d":
+            raise MemoryError("too large")
 
-    assert run_all(carry_out, ["a --x 1", "b", "c", "d"]) == ["b"]
-    assert done == [["a", "--x", "1"], ["b"], ["c"], ["d"]]
-    assert "b: no such set" in capsys.readouterr().err
+    assert run_all(carry_out, ["a --x 1", "b", "c", "d", "e"]) == ["b", "d"]
+    assert done == [["a", "--x", "1"], ["b"], ["c"], ["d"], ["e"]]
+    told = capsys.readouterr().err
+    assert "b: no such set" in told
+    assert "MemoryError: too large" in told
+
+
+def test_all_hands_the_data_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every step that has a folder of sets gets the one that was given."""
+    given = []
+    monkeypatch.setattr(command, "carry_out", lambda options: given.append(getattr(options, "data", None)))
+    monkeypatch.setattr("sys.argv", ["benchmarks", "all", "--data", str(tmp_path)])
+    command.main()
+    assert len(given) == len(STEPS)
+    assert set(given) == {tmp_path, None}
+    assert given.count(None) == sum(step.split()[0] in ("speed", "base-speed") for step in STEPS)
 
 
 def test_a_file_of_the_same_commit_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,6 +85,16 @@ def test_a_file_of_the_same_commit_is_gone_on_with(tmp_path: Path, monkeypatch: 
     assert command.default_out(run, "abc").name == f"2020-01-02_{slug}_abc.csv"
     assert command.default_out(speed, "abd").name.endswith(f"_{slug}_abd_speed.csv")
     assert not command.default_out(speed, "abd").exists()
+
+
+@pytest.mark.parametrize("commit", ["nocommit", "abc-dirty"])
+def test_a_tree_without_a_commit_is_another_on_another_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: str
+) -> None:
+    """Its name does not say what it was."""
+    monkeypatch.setattr(command, "RESULTS", tmp_path)
+    (tmp_path / f"2020-01-01_{command.machine.slug()}_{commit}_speed.csv").touch()
+    assert not command.default_out(command.parser().parse_args(["speed"]), commit).exists()
 
 
 @pytest.mark.parametrize("chosen", ["first/test", "mirabest"])

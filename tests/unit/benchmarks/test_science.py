@@ -60,7 +60,7 @@ def fake(change: Callable[[Array], Array] = lambda samples: samples, **options: 
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_sources_of_the_same_image(finder: str) -> None:
     """All come back where they were, as they were, and no others."""
-    pytest.importorskip(PACKAGES.get(finder, finder))
+    pytest.importorskip(PACKAGES[finder])
     found = told(finder, sky(), sky())
     assert found["peak_ratio", ">30"].value == found["flux_ratio", ">30"].value == 1
     assert found["peak_ratio", ">30"].scatter == found["flux_ratio", ">30"].scatter == 0
@@ -72,7 +72,7 @@ def test_sources_of_the_same_image(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_scaled_image_loses_flux(finder: str) -> None:
     """A codec that gives 0.9 of everything gives 0.9 of peaks; of fluxes too where the aperture is the same."""
-    pytest.importorskip(PACKAGES.get(finder, finder))
+    pytest.importorskip(PACKAGES[finder])
     found = told(finder, sky(), 0.9 * sky())
     # PyBDSF fits to the pixels above a threshold, of which there are fewer.
     exact = pytest.approx(0.9, abs=1e-6) if finder != "pybdsf" else pytest.approx(0.9, abs=0.005)
@@ -85,7 +85,7 @@ def test_scaled_image_loses_flux(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_shifted_image_moves_sources(finder: str) -> None:
     """A shift of one pixel is an offset of one pixel and nothing else."""
-    pytest.importorskip(PACKAGES.get(finder, finder))
+    pytest.importorskip(PACKAGES[finder])
     found = told(finder, sky(), np.roll(sky(), 1, axis=1))
     assert found["offset_px", ">30"].value == pytest.approx(1.0, abs=1e-6)
     assert found["flux_ratio", ">30"].value == pytest.approx(1.0, abs=1e-6)
@@ -94,7 +94,7 @@ def test_shifted_image_moves_sources(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_lost_and_made_up_sources(finder: str) -> None:
     """Of five sources one is wiped out, and one of 50 sigma is new: completeness 4/5, spurious 1/5."""
-    pytest.importorskip(PACKAGES.get(finder, finder))
+    pytest.importorskip(PACKAGES[finder])
     after = sky()
     after[15:26, 25:37] = 0
     found = told(finder, sky(), inject(after, np.array([[120.0, 90.0]]), np.array([50.0]), BEAM))
@@ -106,7 +106,7 @@ def test_lost_and_made_up_sources(finder: str) -> None:
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_nothing_to_find(finder: str) -> None:
     """An image without sources, or missing half its samples, is no error."""
-    pytest.importorskip(PACKAGES.get(finder, finder))
+    pytest.importorskip(PACKAGES[finder])
     assert len(FINDERS[finder](np.zeros((50, 50)), 1.0, BEAM)) == 0
     image = sky().astype(np.float32)
     image[:, :60] = np.nan
@@ -376,6 +376,24 @@ def test_integer_cubes_are_physical(tmp_path: Path) -> None:
 
     floats = simulate_image((64, 64), seed=1)[2:-2, 2:-2]
     assert values[2:-2, 2:-2] == pytest.approx(floats, abs=float(np.ptp(floats)) / 65000)
+
+
+def test_every_finder_has_a_package() -> None:
+    """What can be asked for is what there is."""
+    assert list(PACKAGES) == list(FINDERS)
+
+
+def test_finders_are_measured_apart(tmp_path: Path) -> None:
+    """A job that one finder has done is not done for another."""
+    pytest.importorskip("sep")
+    pytest.importorskip("photutils")
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "a.fits").write_bytes(simulate_fits((160, 160), seed=3))
+    options: dict[str, Any] = {"data": tmp_path, "sets": ["some"], "limit": None, "commit": "c"}
+    coders, out = [fake(knob="", sized=False)], tmp_path / "science.csv"
+    assert run_science(coders, out=out, finders=["sep"], **options) > 0
+    assert run_science(coders, out=out, finders=["sep"], **options) == 0
+    assert run_science(coders, out=out, finders=["photutils"], **options) > 0
 
 
 def test_integer_images_are_left_out_beside_floats(tmp_path: Path) -> None:
