@@ -7,14 +7,16 @@ import traceback
 from collections.abc import Callable, Iterable
 
 REAL = "--set first/test --set telescopes --set cubes"
-SIDES = "--side 256 --side 512 --side 1024 --side 2048 --side 4096 --side 8192"
+SMALL_SIDES = "--side 256 --side 512 --side 1024 --side 2048"
 DIVISORS = "--divisor 16 --divisor 8 --divisor 4 --divisor 2 --divisor 1"
 
 #: Timed commands come first; nothing else may run beside them.
 STEPS = (
     "cold",
-    f"speed {SIDES}",
-    "speed --divisor 2",
+    f"speed --no-memory {SMALL_SIDES}",
+    "speed --side 4096",
+    "speed --divisor 2 --rivals radcodec,jpeg2000,sz3,sperr",
+    "speed --no-memory --side 8192 --repeat 3 --rivals radcodec,jpeg2000,rice,sz3,sperr,fpzip",
     "base-speed",
     "run --track lossless --set simulated",
     f"run --track bounded {DIVISORS} --set simulated",
