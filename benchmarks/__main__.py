@@ -28,9 +28,8 @@ from benchmarks.reporting.documents import (
     write_page,
 )
 from benchmarks.reporting.results import Results
-from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Track
-from benchmarks.rivals.lossy import lossy_rivals
+from benchmarks.rivals.registry import all_rivals, lossy_rivals
 from benchmarks.run import installed, run, run_files
 from benchmarks.science import command as science
 from benchmarks.speed import DEFAULT_CODECS, run_speed

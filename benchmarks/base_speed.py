@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.rivals.lossy import Jpeg2000, LossyRival, Mapping, Radcodec, RadcodecBitRate
+from benchmarks.rivals.jpeg2000 import MappedJpeg2000
+from benchmarks.rivals.lossy import LossyRival, Mapping
+from benchmarks.rivals.ours import RadcodecBitRate, RadcodecLossy
 from benchmarks.rows import append_row, rows_done
 from radcodec.simulate import simulate_image
 
@@ -49,11 +51,11 @@ def run_base_speed(
     file = f"simulate_image(({side}, {side}), seed={SEED}, n_sources={SOURCES})"
     entries: list[Entry] = []
     for n in threads:
-        entries += [Entry(rival=Radcodec(model, threads=n), quality=stage, threads=n) for stage in STAGES]
+        entries += [Entry(rival=RadcodecLossy(model, threads=n), quality=stage, threads=n) for stage in STAGES]
         entries += [Entry(rival=RadcodecBitRate(model, threads=n), quality=rate, threads=n) for rate in BIT_RATES]
     for entry in entries:
         entry.data = entry.rival.encode(image, entry.quality)
-    jpeg2000 = Jpeg2000(Mapping.COMPANDED)
+    jpeg2000 = MappedJpeg2000(Mapping.COMPANDED)
     rungs = [(quality, jpeg2000.encode(image, quality)) for quality in jpeg2000.qualities]
     for size in sorted({len(entry.data) for entry in entries}):
         quality, data = min(rungs, key=lambda rung: abs(len(rung[1]) - size))

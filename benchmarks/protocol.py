@@ -1,4 +1,7 @@
-"""The whole benchmark as a list of commands, and what carries them out one after the other."""
+"""The whole benchmark as a list of commands, and what carries them out one after the other.
+
+Studies of radcodec's own parts (``floor``, ``ablation``, ``layers``, ``base``, ``prior`` and the like) are not in it.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,6 @@ STEPS = (
     "science --set simulated",
     "science --set first/test --set telescopes --set cubes",
     "science --set simulated --set first/test --finder pybdsf --level 2 --level 8 --level 0.25 --level 0.5",
-    "floor",
-    "ablation",
 )
 
 

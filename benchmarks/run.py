@@ -9,8 +9,8 @@ from benchmarks import machine
 from benchmarks.datasets import Image, has_files, images, lattice_integers, sigma
 from benchmarks.files import absolute_error, gzip_file, measure_file
 from benchmarks.measure import measure
-from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Rival, Track, Unsupported
+from benchmarks.rivals.registry import all_rivals
 from benchmarks.rows import open_csv, rows_done, size_cells
 
 COLUMNS = (

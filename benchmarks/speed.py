@@ -14,8 +14,8 @@ from benchmarks import machine
 from benchmarks.contestants import THREADED, Contestant
 from benchmarks.datasets import sigma
 from benchmarks.memory import memory_growth
-from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Track, Unsupported
+from benchmarks.rivals.registry import all_rivals
 from benchmarks.rows import append_row, rows_done
 from benchmarks.run import installed
 

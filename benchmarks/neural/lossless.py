@@ -36,9 +36,9 @@ from benchmarks import machine
 from benchmarks.datasets import MIRABEST, images, sigma
 from benchmarks.neural.coding import AeCoder, VaeCoder, ans_bytes, ans_decoder, pack_tables, unpack_tables
 from benchmarks.neural.networks import Vae, load_network
-from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Unsupported, pack, unpack
 from benchmarks.rivals.lossy import compand, expand
+from benchmarks.rivals.registry import all_rivals
 from benchmarks.rows import append_row, rows_done
 
 F64 = npt.NDArray[np.float64]

@@ -14,9 +14,12 @@ import numpy.typing as npt
 
 from benchmarks.datasets import images, sigma
 from benchmarks.rivals.base import Array
-from benchmarks.rivals.fpack import Fpack, TiledFits
-from benchmarks.rivals.lossy import Jpeg2000, Mapping, Sperr
+from benchmarks.rivals.fpack import Fpack
+from benchmarks.rivals.jpeg2000 import MappedJpeg2000
+from benchmarks.rivals.lossy import Mapping
 from benchmarks.rivals.ours import Radcodec
+from benchmarks.rivals.sperr import MappedSperr
+from benchmarks.rivals.tiled_fits import TiledFits
 
 #: File, and the part that is shown: SIDE x SIDE pixels about the middle of the image.
 SHOWN = (
@@ -60,7 +63,7 @@ def decoded(samples: Array) -> list[Decoded]:
     target = len(stream)
     back = ours.decode(stream, shape=shape, dtype=dtype)
     found = [Decoded(name="radcodec, sigma/8", bits=8 * target / samples.size, image=back)]
-    sperr, jpeg2000 = Sperr(Mapping.PLAIN), Jpeg2000(Mapping.PLAIN)
+    sperr, jpeg2000 = MappedSperr(Mapping.PLAIN), MappedJpeg2000(Mapping.PLAIN)
     rice: Fpack | TiledFits = Fpack("rice")
     try:
         rice.version()

@@ -155,3 +155,37 @@ class IntegerRival:
             limits = np.iinfo(dtype)
             values = np.clip(values, limits.min, limits.max)
         return unpack_specials(values.astype(dtype), specials)
+
+
+class FloatRival:
+    """A coder of floats with an absolute error of its own, through imagecodecs; what such coders share.
+
+    They get the bound as it is; arrays of two and three axes go in as they are, integers under a bound as float64.
+    Non-finite samples are stored apart.
+    """
+
+    name: str
+    setting = "absolute error"
+
+    def version(self) -> str:
+        import imagecodecs
+
+        return str(getattr(imagecodecs, f"{self.name}_version")())
+
+    def code(self, values: Array, error: float) -> bytes:
+        raise NotImplementedError
+
+    def restore(self, data: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        raise NotImplementedError
+
+    def encode(self, array: Array, *, max_error: float | None) -> bytes:
+        if max_error is None:
+            raise Unsupported("no lossless mode")
+        filled, specials = pack_specials(array)
+        values = filled if array.dtype.kind == "f" else filled.astype(np.float64)
+        return pack(specials, self.code(values, safe_error(filled, max_error)))
+
+    def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        specials, coded = unpack(data)
+        kept = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        return unpack_specials(np.array(self.restore(coded, shape, kept)).reshape(shape), specials)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rivals.base import Array, IntegerRival, Plane, Unsupported, safe_error, tall
+from benchmarks.rivals.lossy import F64, MappedRival, from_unit, ladder, to_unit
 
 
 class Jpeg2000(IntegerRival):
@@ -83,3 +84,35 @@ class Jpeg2000Lossy:
         low, scale = np.frombuffer(data, np.float64, count=2)
         image = np.asarray(imagecodecs.jpeg2k_decode(data[16:], numthreads=1))
         return np.asarray(image.astype(np.float64) * scale + low).reshape(shape).astype(dtype)
+
+
+class MappedJpeg2000(MappedRival):
+    """JPEG 2000 (OpenJPEG), 9/7 wavelet, on y scaled to the whole of 16 bits; least and greatest y are stored.
+
+    Quality is the RMSE of y, which it is asked for as a PSNR: no other control of its rate is to be had here.
+    """
+
+    name = "jpeg2000"
+    setting = "9/7, 16 bits, 1 thread"
+    knob = "RMSE of y"
+    qualities = (0.01, 0.02, 0.03, *ladder(0.05, 3.0, 18))
+
+    def version(self) -> str:
+        import imagecodecs
+
+        return str(imagecodecs.jpeg2k_version())
+
+    def code(self, image: F64, quality: float) -> bytes:
+        import imagecodecs
+
+        # Typed as taking whole numbers only.
+        jpeg2k_encode: Any = imagecodecs.jpeg2k_encode
+        head, unit = to_unit(image)
+        psnr = max(1.0, 20.0 * np.log10(float(np.ptp(image)) / quality))
+        levels = np.rint(unit * 65535.0).astype(np.uint16)
+        return head + bytes(jpeg2k_encode(levels, level=psnr, reversible=False, codecformat="j2k", numthreads=1))
+
+    def restore(self, data: bytes, shape: tuple[int, ...]) -> Array:
+        import imagecodecs
+
+        return from_unit(data[:8], np.asarray(imagecodecs.jpeg2k_decode(data[8:], numthreads=1)) / 65535.0)

@@ -1,12 +1,13 @@
-"""radcodec itself, as a stream of kind "array": its bytes are those of the whole stream, envelope included."""
+"""radcodec itself, as streams of kind "array": their bytes are those of whole streams, envelope included."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array
+from benchmarks.rivals.base import Array, Unsupported
 
 
 class Radcodec:
@@ -36,3 +37,72 @@ class Radcodec:
         import radcodec
 
         return np.asarray(radcodec.decode(data, threads=self.threads))
+
+
+class RadcodecLossy:
+    """radcodec's lossy mode, base layer only: each number of stages, whole streams with their envelope.
+
+    ``model`` is a name or a weights file, None for the default model; files of a model that does not ship decode only
+    where RADCODEC_MODELS leads to it.
+    """
+
+    name = "radcodec"
+    knob = "stages"
+
+    def __init__(self, model: str | None = None, *, threads: int = 1) -> None:
+        from radcodec.limits import MAX_STAGES
+
+        self.model, self.threads = model, threads
+        self.qualities: tuple[float, ...] = tuple(range(1, MAX_STAGES + 1))
+
+    @cached_property
+    def _known(self) -> tuple[str, str]:
+        from radcodec.model_store import load_model
+
+        found = load_model(self.model)
+        return found.name, found.sha256
+
+    @property
+    def variant(self) -> str:
+        return self._known[0]
+
+    @property
+    def setting(self) -> str:
+        return f"model sha256 {self._known[1][:12]}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    def version(self) -> str:
+        from importlib.metadata import version
+
+        return version("radcodec")
+
+    def options(self, quality: float) -> dict[str, Any]:
+        """What ``radcodec.encode`` is asked for."""
+        return {"lossy_stages": int(quality)}
+
+    def encode(self, array: Array, quality: float) -> bytes:
+        import radcodec
+
+        model: Any = self.model  # typed as a path
+        try:
+            options = self.options(quality)
+            return bytes(radcodec.encode(array, model=model, threads=self.threads, verify=False, **options))
+        except radcodec.BoundError as err:  # more stages than the model has, or less than its first one takes
+            raise Unsupported(str(err)) from err
+
+    def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        import radcodec
+
+        return np.asarray(radcodec.decode(data, threads=self.threads))
+
+
+class RadcodecBitRate(RadcodecLossy):
+    """The same, asked for a bit-rate, which it does not exceed."""
+
+    knob = "bit-rate"
+
+    def __init__(self, model: str | None = None, *, threads: int = 1) -> None:
+        super().__init__(model, threads=threads)
+        self.qualities = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+
+    def options(self, quality: float) -> dict[str, Any]:
+        return {"lossy_bpp": quality}

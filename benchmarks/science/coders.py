@@ -11,10 +11,10 @@ from functools import partial
 import numpy as np
 
 from benchmarks.datasets import sigma
-from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import Array, Rival, Unsupported
-from benchmarks.rivals.lossy import LossyRival, RadcodecBitRate, lossy_rivals
-from benchmarks.rivals.ours import Radcodec
+from benchmarks.rivals.lossy import LossyRival
+from benchmarks.rivals.ours import Radcodec, RadcodecBitRate
+from benchmarks.rivals.registry import all_rivals, lossy_rivals
 from benchmarks.science.fpack import FpackSteps
 
 TOLERANCE = 0.03  # of a size, by which a stream may stay below it

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rivals.base import Array, Unsupported, pack, pack_specials, tall, unpack, unpack_specials
-from benchmarks.rivals.fpack import table_bytes
+from benchmarks.rivals.tiled_fits import table_bytes
 
 
 class FpackSteps:

@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.datasets import Image, lattice_integers, sigma
 from benchmarks.measure import measure
-from benchmarks.rivals import all_rivals
 from benchmarks.rivals.base import IntegerRival, Track, Unsupported, pack, pack_specials, unpack, unpack_specials
+from benchmarks.rivals.registry import all_rivals
 from benchmarks.run import job_of
 
 RIVALS = {name: rival for name, rival in all_rivals().items() if name != "radcodec"}

@@ -14,7 +14,8 @@ from benchmarks import __main__ as command_line
 from benchmarks.datasets import Image
 from benchmarks.rd import COLUMNS, Curve, bound_rows, curves_of, distortion, read_out, run_rd, water_filling
 from benchmarks.rivals.base import Unsupported
-from benchmarks.rivals.lossy import LossyRival, MappedRival, Mapping, compand, expand, ladder, lossy_rivals
+from benchmarks.rivals.lossy import LossyRival, MappedRival, Mapping, compand, expand, ladder
+from benchmarks.rivals.registry import lossy_rivals
 from benchmarks.spectrum import LocalSpectrum, local_spectrum
 from radcodec.simulate import simulate_fits
 
