@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterable
 
 REAL = "--set first/test --set telescopes --set cubes"
+FIRST = "--set first/train --set first/val --set first/test"
 SMALL_SIDES = "--side 256 --side 512 --side 1024 --side 2048"
 DIVISORS = "--divisor 16 --divisor 8 --divisor 4 --divisor 2 --divisor 1"
 
@@ -26,8 +27,8 @@ STEPS = (
     f"run --track lossless {REAL} --set mirabest",
     f"run --track bounded {DIVISORS} {REAL}",
     f"run --track integers {REAL}",
-    "run --track lattices --set first/train --set first/val --rivals radcodec,jpegxl-e9",
-    "run --track integers --set first/train --set first/val --rivals radcodec,jpegxl-e9",
+    f"run --track lattices {FIRST} --rivals radcodec,jpegxl-e9",
+    f"run --track integers {FIRST} --rivals radcodec,jpegxl-e9",
     f"run --track files {REAL}",
     f"run --track defaults {REAL}",
     "rd --set first/test --set telescopes",
