@@ -29,7 +29,14 @@ LEAST, MOST = 0.5, 3.0  # factors
 def bright_parts(companded: F64) -> Mask | None:
     """Which companded samples [h, w] are of bright sources, or next to them; None where there are none."""
     bright = np.abs(companded) > BRIGHT
-    return _sums(bright, MARGIN) > 0.5 if bright.any() else None
+    if not bright.any():
+        return None
+    for axis in (0, 1):
+        ahead, behind = (np.moveaxis(mask, axis, 0) for mask in (bright.copy(), bright))
+        for k in range(1, MARGIN + 1):
+            behind[k:] |= ahead[:-k]
+            behind[:-k] |= ahead[k:]
+    return bright
 
 
 def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
@@ -37,23 +44,22 @@ def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
 
     Both are companded values [h, w], ``restored`` those that the samples decode to.
     """
-    before, after = (np.sinh(np.where(bright, values, 0.0) * (1.0 / KNEE)) for values in (companded, restored))
-    there, left = _sums(np.abs(before), REACH)[bright], _sums(after * np.sign(before), REACH)[bright]
+    before, after = (np.sinh(values[bright] * (1.0 / KNEE)) for values in (companded, restored))
+    there, left = (_sums(values, bright) for values in (np.abs(before), after * np.sign(before)))
     share = np.divide(left, there, out=np.ones_like(left), where=there > 0.0)
     factors = np.clip(np.maximum(share, 1e-3) ** -POWER, LEAST, MOST)
     changed = companded.copy()
-    changed[bright] = KNEE * np.arcsinh(factors * before[bright])
+    changed[bright] = KNEE * np.arcsinh(factors * before)
     return changed
 
 
-def _sums(values: npt.NDArray[np.bool_] | F64, reach: int) -> F64:
-    """Sums over the square of 2 ``reach`` + 1 samples about each, which ends where the image does."""
-    total = values.astype(np.float64)
+def _sums(values: F64, bright: Mask) -> F64:
+    """Of values [n] at bright samples, sums over those in the square of 2 REACH + 1 about each, [n]."""
+    total = np.zeros(bright.shape)
+    total[bright] = values
     for axis in (0, 1):
-        n = total.shape[axis]
-        running = np.concatenate([np.zeros_like(np.take(total, [0], axis)), np.cumsum(total, axis)], axis)
-        places = np.arange(n)
-        total = np.take(running, np.minimum(places + reach + 1, n), axis) - np.take(
-            running, np.maximum(places - reach, 0), axis
-        )
-    return total
+        n: int = total.shape[axis]
+        ends = [(1 + REACH, REACH) if k == axis else (0, 0) for k in (0, 1)]
+        running = np.moveaxis(np.cumsum(np.pad(total, ends), axis), axis, 0)
+        total = np.moveaxis(running[2 * REACH + 1 :] - running[:n], 0, axis)
+    return total[bright]
