@@ -82,6 +82,14 @@ def test_scaled_image_loses_flux(finder: str) -> None:
     assert found["offset_px", ">30"].value == pytest.approx(0.0, abs=0.05)
 
 
+def test_pybdsf_finds_nothing_in_what_it_refuses() -> None:
+    """A coarse step leaves one level but for a bright pixel: PyBDSF stops at an rms of zero, the benchmark does not."""
+    pytest.importorskip("bdsf")
+    image = np.zeros((160, 160), np.float32)
+    image[80, 80] = 80.0
+    assert FINDERS["pybdsf"](image, 15.0, BEAM).x.size == 0
+
+
 @pytest.mark.parametrize("finder", list(FINDERS))
 def test_shifted_image_moves_sources(finder: str) -> None:
     """A shift of one pixel is an offset of one pixel and nothing else."""
