@@ -5,12 +5,10 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-from benchmarks import speed
 from benchmarks.base_under import base_lines
 from benchmarks.reporting.results import Results, Row, demand_of, grouped
 
 SIDE = 4096  # of the image whose speeds are told
-MEMORY = ("encode_memory_arrays", "decode_memory_arrays")
 
 
 def mean(rows: list[Row], column: str) -> float:
@@ -96,14 +94,7 @@ def rows_of(results: Results, command: str) -> list[Row]:
     """Rows that a table is made of: speeds of images of SIDE in the newest file, everything of other commands."""
     if command != "speed":
         return results.rows(command)
-    newest = results.last(command)
-    measured = {tuple(row[name] for name in speed.KEY): row for row in results.with_cell("speed", MEMORY[0])}
-    found = []
-    for row in newest:
-        if int(row["pixels"]) == SIDE**2:
-            older = measured.get(tuple(row[name] for name in speed.KEY), row)
-            found.append(row | {name: older[name] for name in MEMORY} | {"memory_source": older["source"]})
-    return found
+    return [row for row in results.last(command) if int(row["pixels"]) == SIDE**2]
 
 
 def detail_report(results: Results) -> str:
@@ -114,8 +105,7 @@ def detail_report(results: Results) -> str:
         if not rows:
             lines += [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
             continue
-        sources = results.sources(rows) + sorted({row["memory_source"] for row in rows if "memory_source" in row})
-        told = ", ".join(f"`benchmarks/results/{source}`" for source in dict.fromkeys(sources))
+        told = ", ".join(f"`benchmarks/results/{source}`" for source in results.sources(rows))
         systems = "; ".join(sorted({row["machine"] for row in rows}))
         lines += [f"**{title}**", "", *make(rows), "", f"From {told}; {systems}.", ""]
     return "\n".join(lines).rstrip() + "\n"

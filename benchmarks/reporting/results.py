@@ -120,11 +120,6 @@ class Results:
         newest = {tuple(row[name] for name in apart): row["source"] for row in rows}
         return [row for row in rows if newest[tuple(row[name] for name in apart)] == row["source"]]
 
-    def with_cell(self, command: str, column: str) -> list[Row]:
-        """Rows of all files of a command, oldest first, that have something in a column."""
-        found = [row for file in self.files if file.command == command for row in file.rows()]
-        return [row for row in found if row.get(column)]
-
     def missing(self, command: str) -> dict[str, str]:
         """Why a codec is not there, of those that are in no other row of the command."""
         newest = self._newest(command)

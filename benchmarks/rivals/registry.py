@@ -57,7 +57,6 @@ def all_rivals() -> dict[str, Rival]:
 def lossy_rivals(model: str | None = None) -> list[LossyRival]:
     """Every variant of every rival of the lossy mode, installed or not, and radcodec with one model."""
     found: list[LossyRival] = [RadcodecLossy(model), RadcodecBitRate(model), NeuralVae(), NeuralAe()]
-    for mapping in Mapping:
-        made = (MappedJpeg2000, MappedJpegXl, MappedSperr, MappedSz3, MappedZfp)
-        found += [rival(mapping) for rival in made]
+    mapped = (MappedJpeg2000, MappedJpegXl, MappedSperr, MappedSz3, MappedZfp)
+    found += [rival(mapping) for mapping in Mapping for rival in mapped]
     return [*found, MappedJpegXl(Mapping.COMPANDED, contrast=0.5)]
