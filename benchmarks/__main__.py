@@ -30,7 +30,7 @@ from benchmarks.reporting.documents import (
 from benchmarks.reporting.results import Results
 from benchmarks.rivals.base import Track
 from benchmarks.rivals.registry import all_rivals, lossy_rivals
-from benchmarks.run import installed, run, run_files
+from benchmarks.run import run, run_files
 from benchmarks.science import command as science
 from benchmarks.speed import DEFAULT_CODECS, run_speed
 from benchmarks.variants import VARIANTS
@@ -168,11 +168,7 @@ def main() -> None:
 def carry_out(options: argparse.Namespace) -> None:
     """What one command line asks for."""
     if options.command == "list":
-        rivals = all_rivals()
-        versions = installed(list(rivals.values()))
-        for name, version in versions.items():
-            print(f"{name:24} {version:24} {rivals[name].setting}")
-        print(f"variants: {', '.join(VARIANTS)}")
+        list_codecs()
         return
     if options.command == "report":
         write_report(options)
@@ -184,6 +180,24 @@ def carry_out(options: argparse.Namespace) -> None:
     commit = options.commit or machine.commit()
     for line in measured(options, options.out or default_out(options, commit), commit):
         print(line)
+
+
+def list_codecs() -> None:
+    """Print every codec of either mode, with its version or what it misses, and the variants of the detail layer."""
+    exact = [(rival.name, rival) for rival in all_rivals().values()]
+    lossy = [(f"{rival.name}, {rival.variant}, {rival.knob}", rival) for rival in lossy_rivals()]
+    for mode, rivals in (
+        ("Lossless, and within a largest error (run):", exact),
+        ("Lossy, with a ladder of qualities (rd):", lossy),
+    ):
+        print(mode)
+        for name, rival in rivals:
+            try:
+                told = f"{rival.version():24} {rival.setting}"
+            except ImportError as err:
+                told = f"missing: {err}"
+            print(f"  {name:48} {told}")
+    print(f"Variants (ablation): {', '.join(VARIANTS)}")
 
 
 def default_out(options: argparse.Namespace, commit: str) -> Path:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import __main__ as command_line
 from benchmarks import defaults
 from benchmarks.cold import Command, run_cold
 from benchmarks.datasets import SIMULATIONS, images, sigma, simulated_images
@@ -65,6 +66,18 @@ def test_missing_rival_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (found[0]["codec"], found[0]["bound"], found[0]["file"]) == ("absent", "sigma/4", "")
     assert found[0]["status"] == "missing: no module named absent"
     assert "missing: absent" in capsys.readouterr().err
+
+
+def test_list_names_the_codecs_of_both_modes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each codec has a line with its version, or with what it misses."""
+    monkeypatch.setattr(command_line, "all_rivals", lambda: {"absent": Absent(), "fpack": Fpack("rice")})
+    command_line.list_codecs()
+    told = capsys.readouterr().out
+    assert "missing: no module named absent" in told
+    for name in ("fpack-rice", "vae, companded, level", "ae, companded, step", "jpegxl, companded, distance"):
+        assert f"  {name} " in told
 
 
 class Depth(IntegerRival):
