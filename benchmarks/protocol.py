@@ -27,16 +27,15 @@ STEPS = (
     f"run --track lossless {REAL} --set mirabest",
     f"run --track bounded {DIVISORS} {REAL}",
     f"run --track integers {REAL}",
-    f"run --track lattices {FIRST} --rivals radcodec,jpegxl-e9",
-    f"run --track integers {FIRST} --rivals radcodec,jpegxl-e9",
+    f"run --track lattices {FIRST} --rivals radcodec,jpegxl-e9,pcodec",
+    f"run --track integers {FIRST} --rivals radcodec,jpegxl-e9,pcodec",
     f"run --track files {REAL}",
     f"run --track defaults {REAL}",
     "rd --set first/test --set telescopes",
     "lossless-neural --set mirabest --set first/test --every 8",
     "stack",
-    "science --set simulated",
-    "science --set first/test --set telescopes --set cubes",
-    "science --set simulated --set first/test --finder pybdsf --level 2 --level 8 --level 0.25 --level 0.5",
+    "science",
+    "science --set simulated --finder pybdsf --level 2 --level 8 --level 0.25 --level 0.5",
 )
 
 
