@@ -14,6 +14,7 @@ WIDTH, HEIGHT = 420, 315
 LEFT, RIGHT, TOP, BOTTOM = 62, 410, 12, 262
 N_COLOURS = 9
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
+HALF_LETTER = 4.5  # px, half the width of a letter of a tick's text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +111,13 @@ def _frame(
     at_x: Callable[[float], float], at_y: Callable[[float], float],
 ) -> str:  # fmt: skip
     parts = [f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{RIGHT - LEFT}" height="{BOTTOM - TOP}"/>']
+    free = -math.inf  # from where a text does not run into the one before
     for tick, text in x.marks(xs):
-        place = at_x(tick)
+        place, half = at_x(tick), HALF_LETTER * len(text)
         parts.append(f'<path class="grid" d="M{place:.1f} {TOP}V{BOTTOM}"/>')
-        parts.append(f'<text x="{place:.1f}" y="{BOTTOM + 19}" text-anchor="middle">{html.escape(text)}</text>')
+        if place - half > free:
+            parts.append(f'<text x="{place:.1f}" y="{BOTTOM + 19}" text-anchor="middle">{html.escape(text)}</text>')
+            free = place + half + HALF_LETTER
     for tick, text in y.marks(ys):
         place = at_y(tick)
         parts.append(f'<path class="grid" d="M{LEFT} {place:.1f}H{RIGHT}"/>')

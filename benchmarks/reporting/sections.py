@@ -154,7 +154,7 @@ def archives(results: Results) -> Section:
         text="What `fpack`, astropy, gzip, Zstandard and radcodec do to a FITS file without any option. Bits are of "
         "whole files, header and padding included. Errors are in units of sigma = 1.4826 MAD of the file: the largest "
         "of all files, and the mean RMSE. Nothing here is at an equal bound, but for the last line: radcodec asked for "
-        "the largest error that fpack made in the same file. Under *Whole FITS files* is what a `.rcz` has besides "
+        'the largest error that fpack made in the same file. Under "Whole FITS files" is what a `.rcz` has besides '
         "pixels: header, index, checksums, preview.",
         command="python -m benchmarks run --track defaults --set first/test",
         tables=kept([*sizes.defaults_tables(results), sizes.files_table(results)]),

@@ -264,6 +264,15 @@ def test_chart_places_points() -> None:
     assert chart("T", [Series(name="a", points=[])], Axis(title="x"), Axis(title="y")) == ""
 
 
+def test_chart_leaves_out_texts_that_would_overlap() -> None:
+    """Each tick has its line; one too near to the text before has no text."""
+    x = Axis(title="x", ticks=(0, 0.1, 0.3, 1, 3))
+    text = chart("T", [Series(name="a", points=[(0, 0), (3, 1)])], x, Axis(title="y", ticks=(0, 1)))
+    drawn = [one.text for one in ET.fromstring(text).iter() if one.get("text-anchor") == "middle"]
+    assert drawn == ["0", "0.3", "1", "3", "x", "y"]
+    assert text.count('class="grid"') == 5 + 2
+
+
 def test_documents_are_current() -> None:
     """README, docs/benchmarks.md, docs/detail.md and the page are what the committed rows give."""
     assert documents.stale() == [], "python -m benchmarks report --write --html"
