@@ -32,6 +32,7 @@ STEPS = (
     f"run --track files {REAL}",
     f"run --track defaults {REAL}",
     "rd --set first/test --set telescopes",
+    "rd --set first/test --set telescopes --rivals radcodec --model general-v0",
     "lossless-neural --set mirabest --set first/test --every 8",
     "stack",
     "science",

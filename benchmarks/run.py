@@ -50,11 +50,6 @@ def row_of(rival: Rival, samples: Array, max_error: float | None, repeats: int) 
     }
 
 
-def installed(rivals: list[Rival]) -> dict[str, str]:
-    """Version of each rival whose library is there; the others are reported as missing."""
-    return available(rivals)[0]
-
-
 def available(rivals: list[Rival]) -> tuple[dict[str, str], dict[str, str]]:
     """Versions of the rivals that are there, and why the others are not, which is also said on standard error."""
     versions, missing = {}, {}

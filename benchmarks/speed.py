@@ -17,7 +17,7 @@ from benchmarks.memory import memory_growth
 from benchmarks.rivals.base import Array, Track, Unsupported
 from benchmarks.rivals.registry import all_rivals
 from benchmarks.rows import append_row, rows_done
-from benchmarks.run import installed
+from benchmarks.run import available
 
 COLUMNS = (
     "machine", "commit", "run", "track", "bound", "set", "file", "data_sha256", "shape", "dtype", "pixels", "codec",
@@ -128,7 +128,7 @@ def run_speed(
 
     Rows of one call share the cell ``run``: only those were measured side by side.
     """
-    versions = installed([all_rivals()[name] for name in codecs])
+    versions, _ = available([all_rivals()[name] for name in codecs])
     entrants = list(contestants([name for name in codecs if name in versions], threads))
     run = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
     known: dict[str, object] = {"machine": machine.system(), "commit": commit, "set": "simulated", "run": run}
