@@ -62,7 +62,7 @@ def encode(
     threads
         All usable cores for None. The bytes do not depend on it.
     verify
-        Decode the result and compare before returning.
+        Read the result back before returning: decode every stream and compare it with what was encoded.
     sigma
         The noise to use for a bound in sigma instead of the measured one, in the array's unit.
     tile
@@ -86,8 +86,11 @@ def encode(
     """
     import numpy as np
 
+    from radcodec.container.reader import Reader
     from radcodec.encoder import encode_array
     from radcodec.options import make_options
+    from radcodec.tiles import count_tiles
+    from radcodec.verifier import check_written
 
     options = make_options(
         max_error=max_error,
@@ -103,7 +106,10 @@ def encode(
         dither=dither,
         smallest=smallest,
     )
-    return encode_array(np.asarray(array), options).to_bytes()
+    data = encode_array(np.asarray(array), options).to_bytes()
+    if options.verify:
+        check_written(Reader(data, count_tiles=count_tiles), options.threads)
+    return data
 
 
 def decode(data: Source, *, threads: int | None = None) -> npt.NDArray[Any]:
@@ -182,6 +188,7 @@ def compress(
     from radcodec.encoder import encode_fits
     from radcodec.fits.source import open_fits_source
     from radcodec.options import make_options
+    from radcodec.verifier import check_written
 
     start = time.perf_counter()
     options = make_options(
@@ -212,6 +219,8 @@ def compress(
             out.seek(0)
             with ExitStack() as stack:
                 reader = open_reader(out, stack)
+                if options.verify:
+                    check_written(reader, options.threads)
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
                 return describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
@@ -288,11 +297,11 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
     with ExitStack() as stack:
         reader = open_reader(src, stack)
         start = time.perf_counter()
-        check_file(reader, n_threads)
+        warnings = check_file(reader, n_threads)
         if against is not None:
             check_against(reader, stack.enter_context(open_fits_source(against)), n_threads)
         path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
-        return describe(reader, path=path, seconds=time.perf_counter() - start)
+        return describe(reader, path=path, seconds=time.perf_counter() - start, warnings=warnings)
 
 
 def cutout(

@@ -337,6 +337,21 @@ def decode_array(reader: Reader, threads: int) -> Pixels:
     return samples
 
 
+def check_array(reader: Reader, threads: int) -> None:
+    """Decode the one image of a file of kind array, a few tiles at a time, and check its SHA-256 (3.3).
+
+    Raises
+    ------
+    CorruptError
+        If the SHA-256 differs; other errors as `decode_tile`.
+    """
+    digest = hashlib.sha256()
+    for _, slab in iter_slabs(open_image(reader, 0), threads):
+        digest.update(sample_bytes(slab, "<"))
+    digest.update(reader.meta.image_records[0])
+    _check_digest(reader, digest.digest())
+
+
 def _check_digest(reader: Reader, found: bytes) -> None:
     """Nothing; raises CorruptError where what was restored is not what META says."""
     if not reader.is_base_only and found != reader.meta.restored_sha256:

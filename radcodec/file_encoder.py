@@ -21,6 +21,7 @@ from radcodec.image_encoder import (
     FinishedImage,
     add_base,
     add_stages,
+    check_base,
     code_again,
     code_image,
     finish_image,
@@ -137,6 +138,9 @@ def _encode_with_details(
     for image in coded:
         most = n_stages if model is None or not image.record.on_base else model.n_stages
         kept = [min(most, n_leading(tile)) for tile in _stage_sizes([image])] if most else [0] * len(image.masks)
+        if options.verify and most and not image.record.on_base:  # details on a base are made from its streams
+            with one_blas_thread():
+                check_base(image, kept, options)
         finished += _finish([image], kept, most, options)
     used = any(image.record.n_stages for image in finished)
     return package(finished, model if used else None)

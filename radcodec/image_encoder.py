@@ -1,4 +1,4 @@
-"""One image to the streams of its tiles: bound, masks, predictors, detail streams; each tile decoded and compared."""
+"""One image to the streams of its tiles: bound, masks, predictors, detail streams; each tile held against its bound."""
 
 from __future__ import annotations
 
@@ -12,12 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec import detail
-from radcodec.base_layer import code_base, in_groups, pack_codes, pack_normalisation, plan_normalisation, restore_codes
+from radcodec.base_layer import (
+    code_base,
+    in_groups,
+    pack_codes,
+    pack_normalisation,
+    plan_normalisation,
+    restore_codes,
+    round_to_type,
+)
 from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound
 from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
 from radcodec.container.writer import TileStreams
-from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc, restore_tile
-from radcodec.errors import GuaranteeError
+from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc
+from radcodec.errors import FormatError, GuaranteeError
 from radcodec.guarantee import tile_breach
 from radcodec.masks import Mask, encode_mask, find_special
 from radcodec.on_base import MAX_RADIUS, find_base
@@ -120,7 +128,7 @@ def code_image(
     seed: int,
     find_model: Callable[[], Model | None] = lambda: None,
 ) -> CodedImage:
-    """The masks and, in exact and bounded mode, the detail streams of an image; each tile decoded and compared.
+    """The masks and, in exact and bounded mode, the detail streams of an image.
 
     Parameters
     ----------
@@ -138,7 +146,7 @@ def code_image(
     BoundError
         If the bound does not fit the image.
     GuaranteeError
-        If what the decoder gives does not keep the bound.
+        If a restored sample does not keep the bound.
     """
     bounds = ImageBounds()
     coding = _coding(record, bounds)
@@ -230,27 +238,28 @@ def _plan_details(coded: CodedImage, find_model: Callable[[], Model | None], opt
 
 
 def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]) -> CodedImage:
-    """The image with detail streams for ``tiles``, checked by decoding them; their restored samples are filled in."""
+    """Code the details of ``tiles``, check their bounds, and fill in the samples that they should restore to.
+
+    Whether the streams decode to these samples is checked once the file is written (`radcodec.verifier.check_written`).
+    """
     record, whole, coding = coded.record, coded.special, coded.coding
 
     def one(tile: int) -> bytes:
         box = coding.grid.box(tile)
         samples = np.ascontiguousarray(coded.original[slices(box)])
         special = None if whole is None else np.ascontiguousarray(whole[slices(box)])
-        stream, restored, base = b"", samples, None
+        stream, restored = b"", samples
         if special is None or not special.all():
             bound = tile_bound(record, coding.bounds, box, tile)
             if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
-                base = base_values(coding, box, stages)
-                bound = replace(bound, base=base)
+                bound = replace(bound, base=base_values(coding, box, stages))
             stream, restored = detail.code_tile(samples, special, coding.lazy.predictors, bound)
+        if special is not None:
+            restored = np.where(special, samples, restored)
         if options.verify:
-            restored = restore_tile(coding, tile, coded.masks[tile], stream, (), base)
             breach = tile_breach(samples, restored, special, coding, box)
             if breach:
-                raise GuaranteeError(f"tile {tile} as it decodes breaks its guarantee: {breach}; nothing was written")
-        elif special is not None:
-            restored = np.where(special, samples, restored)
+                raise GuaranteeError(f"tile {tile} breaks its guarantee: {breach}; nothing was written")
         if coded.pixels is not coded.original:
             coded.pixels[slices(box)] = restored
         return stream
@@ -361,6 +370,45 @@ def _restored_base(coded: CodedImage, tile: int, n_stages: int) -> npt.NDArray[n
     return restore_codes(coded.coding.lazy.model, codes, n_stages, pairs[box[0] : box[1]])
 
 
+def _lossy_samples(coded: CodedImage, tile: int, n_stages: int) -> Pixels:
+    """Samples [p, h, w] that a tile without details restores to: of the base layer, but special ones of the image."""
+    part = slices(coded.coding.grid.box(tile))
+    samples, special = coded.original[part], None if coded.special is None else coded.special[part]
+    base = _restored_base(coded, tile, n_stages)
+    if base is None:  # all samples are special
+        return samples
+    restored = round_to_type(base, coded.record.sample_type)
+    return restored if special is None else np.where(special, samples, restored)
+
+
+def check_base(coded: CodedImage, kept: Sequence[int], options: EncodeOptions) -> None:
+    """Decode the base streams that each tile keeps and compare them with what its codes stand for.
+
+    ``kept`` holds the number of stages that each tile keeps.
+
+    Raises
+    ------
+    GuaranteeError
+        If a stream is unsound or decodes to another value.
+    """
+    grid, pairs = coded.coding.grid, coded.coding.normalisation
+
+    def one(tile: int) -> bool:
+        meant = _restored_base(coded, tile, kept[tile])
+        if meant is None or pairs is None:
+            return True
+        box, streams = grid.box(tile), coded.base[tile][: kept[tile]]
+        try:
+            found = base_values(coded.coding, box, streams)
+        except FormatError as err:
+            raise GuaranteeError(f"the base layer of tile {tile} does not decode: {err}; nothing was written") from err
+        return bool(np.array_equal(found, meant))
+
+    for tile, same in enumerate(ordered_map(one, range(grid.n_tiles), options.threads)):
+        if not same:
+            raise GuaranteeError(f"the base layer of tile {tile} decodes to other values; nothing was written")
+
+
 def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options: EncodeOptions) -> FinishedImage:
     """The image with ``n_stages`` base stages, of which tile i keeps the first ``kept[i]``, and its pixel CRCs.
 
@@ -377,8 +425,7 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
     def finish(tile: int) -> TileStreams:
         pixels = coded.pixels[slices(grid.box(tile))]
         if options.mode is Mode.LOSSY and not coded.details[tile]:
-            base = _restored_base(coded, tile, kept[tile])
-            pixels[...] = restore_tile(coded.coding, tile, coded.masks[tile], b"", stages[tile], base)
+            pixels[...] = _lossy_samples(coded, tile, kept[tile])
         return TileStreams(
             mask=coded.masks[tile],
             detail=coded.details[tile],

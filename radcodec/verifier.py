@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,17 +12,20 @@ from radcodec.container.reader import Reader
 from radcodec.decoder import (
     Pixels,
     StoredImage,
-    decode_array,
+    base_values,
+    check_array,
     decode_tiles,
     iter_fits_bytes,
     open_image,
+    read_stages,
 )
-from radcodec.errors import GuaranteeError, UnsupportedDataError
+from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
 from radcodec.fits.arrays import to_physical
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.guarantee import tile_breach
 from radcodec.masks import find_special
+from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.tiles import plane_shape
 from radcodec.types import Hdu, HduKind, Kind, Mode
 
@@ -29,20 +33,68 @@ from radcodec.types import Hdu, HduKind, Kind, Mode
 _MAY_DIFFER = frozenset(name.encode("ascii") for name in (*PROVENANCE_KEYWORDS, "CHECKSUM", "DATASUM"))
 
 
-def check_file(reader: Reader, threads: int) -> None:
-    """Nothing, after every checksum of the file was found to hold and every tile was decoded.
+def check_written(reader: Reader, threads: int) -> None:
+    """Read a file back as soon as it is encoded: decode every tile and compare it with the checksums of the encoder.
+
+    Raises
+    ------
+    GuaranteeError
+        If the file does not decode to what the encoder meant.
+    """
+    try:
+        _check_restored(reader, threads)
+        for image in _with_spare_base(reader):
+            for tile in range(image.n_tiles):
+                read_stages(image, tile)  # what they decode to was compared before they were written
+    except FormatError as err:
+        raise GuaranteeError(f"the file does not decode to what was encoded: {err}; nothing was written") from err
+
+
+def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
+    """Verify every checksum of a file and decode every tile and every base stream; gives warnings.
+
+    A base layer for pictures whose model is missing is left undecoded, with a warning.
 
     Raises
     ------
     FormatError, ModelError
         As decoding does; CorruptError also where the checksum of the whole file does not hold.
     """
+    _check_restored(reader, threads)
+    for image in _with_spare_base(reader):
+        try:
+            image.coding.lazy.model  # noqa: B018  # found before any thread asks for it
+        except ModelError as err:
+            return (f"the base layer was not decoded: {err}",)
+        with one_blas_thread():
+            for _ in ordered_map(partial(_decode_base, image), range(image.n_tiles), threads):
+                pass
+    return ()
+
+
+def _check_restored(reader: Reader, threads: int) -> None:
+    """Verify every checksum and decode every tile as a full decode does; no more than a few tiles are in memory."""
     reader.check_whole_file()
     if reader.prelude.kind is Kind.ARRAY:
-        decode_array(reader, threads)
+        check_array(reader, threads)
         return
     for _ in iter_fits_bytes(reader, threads):
         pass
+
+
+def _with_spare_base(reader: Reader) -> list[StoredImage]:
+    """Images whose base layer is for pictures alone, so that a full decode does not read it."""
+    if reader.prelude.mode is Mode.LOSSY:
+        return []
+    records = enumerate(reader.meta.images)
+    return [open_image(reader, number) for number, record in records if record.n_stages and not record.on_base]
+
+
+def _decode_base(image: StoredImage, tile: int) -> None:
+    """Decode the base streams of a tile where it has some."""
+    streams = read_stages(image, tile)
+    if streams:
+        base_values(image.coding, image.coding.grid.box(tile), streams)
 
 
 def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
