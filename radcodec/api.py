@@ -44,6 +44,7 @@ def encode(
     tile: int = DEFAULT_TILE,
     dither: bool = False,
     smallest: bool = False,
+    details_on_base: str = "auto",
 ) -> bytes:
     """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
 
@@ -70,8 +71,11 @@ def encode(
     dither
         Subtractive dither in bounded mode.
     smallest
-        In bounded mode, code details on a base layer wherever that saves bits, and not only at bounds coarser than a
-        quarter of the noise: stacks of faint sources then lose flux (docs/guarantee.md).
+        The same as ``details_on_base="always"``.
+    details_on_base
+        Whether details of a bounded image are coded on a base layer. ``"auto"``: at bounds coarser than a quarter of
+        the noise, where that saves enough bits for its time. ``"always"``: wherever it saves bits; stacks of faint
+        sources then lose flux (docs/guarantee.md). ``"never"``: the image decodes without a model.
 
     Raises
     ------
@@ -105,6 +109,7 @@ def encode(
         tile=tile,
         dither=dither,
         smallest=smallest,
+        details_on_base=details_on_base,
     )
     data = encode_array(np.asarray(array), options).to_bytes()
     if options.verify:
@@ -156,6 +161,7 @@ def compress(
     tile: int = DEFAULT_TILE,
     dither: bool = False,
     smallest: bool = False,
+    details_on_base: str = "auto",
     no_provenance: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -204,6 +210,7 @@ def compress(
         tile=tile,
         dither=dither,
         smallest=smallest,
+        details_on_base=details_on_base,
         provenance=not no_provenance,
         progress=progress,
     )

@@ -31,7 +31,7 @@ from radcodec.masks import Mask, encode_mask, find_special
 from radcodec.on_base import MAX_RADIUS, find_base
 from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.tiles import Box, slices, tile_grid
-from radcodec.types import Mode
+from radcodec.types import DetailsOnBase, Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
@@ -50,7 +50,7 @@ class EncodeOptions:
     n_stages: int | None = None
     sigma: float | None = None
     dither: bool = False
-    smallest: bool = False
+    details_on_base: DetailsOnBase = DetailsOnBase.AUTO
     preview_percent: float = 0.0
     model: str | None = None
     tile_size: int
@@ -221,9 +221,12 @@ def _plan_details(coded: CodedImage, find_model: Callable[[], Model | None], opt
     def fit(max_radius: int | None) -> bytes:
         return _fit(coded, coded.original, options, max_radius)
 
-    found = find_base(
-        coded.original, coded.special, coded.coding, fit, find_model, options.threads, smallest=options.smallest
-    )
+    found = None
+    if options.details_on_base is not DetailsOnBase.NEVER:
+        smallest = options.details_on_base is DetailsOnBase.ALWAYS
+        found = find_base(
+            coded.original, coded.special, coded.coding, fit, find_model, options.threads, smallest=smallest
+        )
     if found is None:
         return _with_predictors(coded, fit(None))
     block = _fit(coded, found.left, options, MAX_RADIUS)

@@ -11,7 +11,7 @@ from radcodec.errors import BoundError, InputError
 from radcodec.image_encoder import EncodeOptions
 from radcodec.limits import MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
 from radcodec.parallel import usable_threads
-from radcodec.types import Mode
+from radcodec.types import DetailsOnBase, Mode
 
 Progress = Callable[[int], None]
 
@@ -30,6 +30,7 @@ def make_options(
     tile: int,
     dither: bool,
     smallest: bool,
+    details_on_base: str,
     provenance: bool = True,
     progress: Progress | None = None,
 ) -> EncodeOptions:
@@ -43,8 +44,12 @@ def make_options(
         raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
     if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
         raise BoundError(f"expected 1 stage of the base layer or more, found {lossy_stages}")
-    if max_error is None and (dither or smallest or sigma is not None):
-        raise BoundError("expected a largest error beside dither, smallest or a given noise, found none")
+    on_base = _details_on_base(details_on_base, smallest)
+    if max_error is None and (dither or on_base is DetailsOnBase.ALWAYS or sigma is not None):
+        raise BoundError(
+            "expected a largest error beside dither, details always on a base layer (smallest) or a given noise, "
+            "found none"
+        )
     if not MIN_TILE <= tile <= MAX_TILE:
         raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
     if not 0 <= preview <= MAX_PREVIEW_PERCENT:
@@ -56,7 +61,7 @@ def make_options(
         n_stages=lossy_stages,
         sigma=sigma,
         dither=dither,
-        smallest=smallest,
+        details_on_base=on_base,
         preview_percent=0.0 if is_lossy else float(preview),
         model=None if model is None else os.fspath(model),
         tile_size=tile,
@@ -65,3 +70,19 @@ def make_options(
         provenance=provenance,
         progress=progress,
     )
+
+
+def _details_on_base(choice: str, smallest: bool) -> DetailsOnBase:
+    """The choice as one of a closed set; ``smallest`` is its older name.
+
+    Raises
+    ------
+    InputError
+        If there is no such choice, or it contradicts ``smallest``.
+    """
+    names = [member.value for member in DetailsOnBase]
+    if choice not in names:
+        raise InputError(f"expected details_on_base to be one of {', '.join(names)}, found {choice!r}")
+    if smallest and choice == DetailsOnBase.NEVER.value:
+        raise InputError("expected either smallest or details_on_base='never', found both: choose one")
+    return DetailsOnBase.ALWAYS if smallest else DetailsOnBase(choice)

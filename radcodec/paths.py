@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from radcodec.errors import InputError
 
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz")
 _RCZ = ".rcz"
+# What compression programs add to a name.
+_PACKED_SUFFIXES = (".gz",)
+# Of the target's name, in the name of the temporary file; file systems allow 255 bytes, some fewer.
+_START_BYTES = 100
 
 
 def compressed_name(source: str) -> str:
@@ -36,18 +40,109 @@ def restored_name(source: str) -> str:
     return stem if stem.lower().endswith(FITS_SUFFIXES) else stem + ".fits"
 
 
+def is_rcz_name(name: str) -> bool:
+    """Whether a name is that of a .rcz file."""
+    return name.lower().endswith(_RCZ)
+
+
+def find_original(folder: str, name: str) -> str:
+    """Path of the FITS file in a folder that the .rcz file ``name`` below another folder was made from.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in .rcz.
+    FileNotFoundError
+        If there is none under the names that `compressed_name` gives this one.
+    """
+    plain = os.path.join(folder, restored_name(name))
+    names = [plain + suffix for suffix in ("", *_PACKED_SUFFIXES)]
+    found = next((path for path in names if os.path.exists(path)), None)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, f"expected the original of {name}, found none", plain)
+    return found
+
+
 def find_fits(folder: str) -> list[str]:
-    """Paths of the FITS files in a folder and below, by their names, sorted."""
-    found = (path for path in Path(folder).rglob("*") if path.name.lower().endswith(FITS_SUFFIXES) and path.is_file())
-    return sorted(map(str, found))
+    """Paths of the FITS files in a folder and below, by their names, sorted; OSError if a folder cannot be read."""
+    return _find(folder, FITS_SUFFIXES)
+
+
+def find_rcz(folder: str) -> list[str]:
+    """Paths of the .rcz files in a folder and below, by their names, sorted; OSError if a folder cannot be read."""
+    return _find(folder, (_RCZ,))
+
+
+def _find(folder: str, suffixes: tuple[str, ...]) -> list[str]:
+    def refuse(error: OSError) -> None:
+        # A folder that is passed over in silence would be missing in the archive.
+        raise error
+
+    found = (os.path.join(place, name) for place, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(path for path in found if path.lower().endswith(suffixes) and os.path.isfile(path))
+
+
+def _check_name(target: str) -> None:
+    """Raise OSError where a name is longer than the file system allows."""
+    try:
+        os.lstat(target)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            text = f"expected a name that the file system can hold: {error.strerror}"
+            raise OSError(error.errno, text, target) from error
+
+
+def check_folder(target: str) -> None:
+    """Raise OSError where no file can be made in the place of a target; nothing is left there.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        The folder is missing, or is none.
+    OSError
+        As the operating system gives it when a temporary file is made: no permission, a read-only file system.
+    """
+    final = os.path.realpath(target)
+    folder = os.path.dirname(final)
+    if not os.path.isdir(folder):
+        number = errno.ENOTDIR if os.path.exists(folder) else errno.ENOENT
+        raise OSError(number, "expected a folder to write to, found none", folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        text = f"expected a folder that can be written to: {error.strerror}"
+        raise OSError(error.errno, text, folder) from error
+    if os.path.exists(final) and not _is_replaceable(os.stat(final), os.stat(folder)):
+        text = "expected a file of your own to replace, as this folder lets owners do alone; found one of another user"
+        raise OSError(errno.EPERM, text, final)
+
+
+def _is_replaceable(file: os.stat_result, folder: os.stat_result) -> bool:
+    """Whether this process may replace a file in a folder: in /tmp and its like only the owner may."""
+    if not folder.st_mode & stat.S_ISVTX or not hasattr(os, "geteuid"):
+        return True
+    return os.geteuid() in (0, file.st_uid, folder.st_uid)
+
+
+def _is_special(target: str) -> bool:
+    """Whether a target is a device or a named pipe, which cannot be replaced but is written to."""
+    return os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode)
+
+
+def _start_of(name: str) -> str:
+    """The start of a name, so short that a temporary file of that name and some more can be made."""
+    return name.encode("utf-8", "surrogateescape")[:_START_BYTES].decode("utf-8", "ignore")
 
 
 def check_target(target: str, overwrite: bool) -> None:
     """Nothing; raises FileExistsError where the target is there and may not be replaced."""
+    _check_name(target)
     if os.path.isdir(target):
         raise IsADirectoryError(21, "expected the name of a file to write, found a folder", target)
     if not overwrite and os.path.lexists(target):
-        raise FileExistsError(17, "the output exists: give another name or allow to overwrite it", target)
+        text = "the output exists: give another name or allow to overwrite it (--overwrite; in Python overwrite=True)"
+        raise FileExistsError(17, text, target)
 
 
 def _mode_for(target: str) -> int:
@@ -89,14 +184,14 @@ def atomic_file(target: str, *, overwrite: bool, like: str | None = None) -> Ite
         As the operating system gives it.
     """
     check_target(target, overwrite)
-    if os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode):
+    if _is_special(target):
         # A device or a named pipe cannot be replaced; it is written to.
         with open(target, "wb") as device, _spooled(device) as spool:
             yield spool
         return
     final = os.path.realpath(target)
     folder, name = os.path.split(final)
-    handle, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", suffix=".tmp", dir=folder or ".")
+    handle, temporary = tempfile.mkstemp(prefix=f".{_start_of(name)}.", suffix=".tmp", dir=folder or ".")
     try:
         with os.fdopen(handle, "w+b") as file:
             yield cast(BinaryIO, file)
@@ -132,6 +227,8 @@ def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite:
     if not isinstance(dst, (str, os.PathLike)):
         return
     check_target(os.fspath(dst), overwrite)
+    if not _is_special(os.fspath(dst)):
+        check_folder(os.fspath(dst))
     if (
         isinstance(src, (str, os.PathLike))
         and os.path.exists(dst)

@@ -13,6 +13,7 @@ from radcodec.errors import InputError, ModelError
 from radcodec.parallel import usable_threads
 from radcodec.report import Report, describe
 from radcodec.resources import load_header_dictionary
+from radcodec.spool import spooled
 from radcodec.tiles import count_tiles
 from radcodec.types import HduKind, Mode
 
@@ -26,12 +27,15 @@ Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 
 
 def open_reader(source: Source, stack: ExitStack) -> Reader:
-    """A reader of a path, a seekable binary file or bytes; a file that was opened for it closes with ``stack``."""
+    """A reader of a path, a binary file or bytes; a file that was opened for it closes with ``stack``.
+
+    What cannot be sought, such as a pipe with or without a name, is copied to a temporary file first.
+    """
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
         source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
-    elif not isinstance(source, (bytes, bytearray, memoryview)) and not source.seekable():
-        source = source.read()
+    if not isinstance(source, (bytes, bytearray, memoryview)) and not source.seekable():
+        source = stack.enter_context(spooled(source))
     return Reader(source, count_tiles=count_tiles, dictionary=load_header_dictionary())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 
 class Mode(IntEnum):
@@ -49,6 +49,14 @@ class SampleType(IntEnum):
     def is_float(self) -> bool:
         """Whether the type is IEEE binary32 or binary64."""
         return self.name[0] == "F"
+
+
+class DetailsOnBase(Enum):
+    """Whether the details of a bounded image are coded on a base layer. Not on disk: the image's record says it."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 class HduKind(IntEnum):

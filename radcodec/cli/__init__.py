@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-
-
-def interrupt(*_: object) -> None:
-    """End the work for Ctrl-C, and say nothing of objects that cannot be taken down since they were being made."""
-    sys.unraisablehook = lambda _: None
-    raise KeyboardInterrupt
 
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with its exit code."""
+    from radcodec.cli.signals import Ended, catch_signals, ignore_signals
+
     try:
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, interrupt)
+        catch_signals()
+        from radcodec.cli.streams import open_missing
+
+        open_missing()
         from radcodec.cli.app import run
 
         code = run(sys.argv[1:])
-    except KeyboardInterrupt:
+        ignore_signals()
+    except KeyboardInterrupt as error:
         # Before or after the work itself, while modules are loaded or threads ended.
-        sys.stderr.write("radcodec: interrupted\n")
-        code = 130
+        ignore_signals()
+        if sys.stderr is not None:
+            sys.stderr.write(f"radcodec: {error or 'interrupted'}\n")
+        code = error.code if isinstance(error, Ended) else 130
     sys.exit(code)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 import click
 
 from radcodec.cli.errors import DONE, EXPECTED, SYSTEM, error_line, exit_code
+from radcodec.cli.streams import finish, silence, tell
 from radcodec.version import VERSION
+
+# Set by the shell that asks for completions.
+_COMPLETE = "_RADCODEC_COMPLETE"
 
 # Command to module, one line of help; so that listing or running one command imports no other.
 _COMMANDS = {
@@ -56,26 +60,37 @@ def radcodec() -> None:
     """Compress radio-astronomical FITS images: exactly, within a bound, or to a bit-rate."""
 
 
-def _tell(line: str) -> None:
-    """Write a line to standard error, if that still takes one."""
-    with suppress(OSError):
-        click.echo(line, err=True)
+def _invoke(arguments: list[str]) -> Any:
+    """What a command returns, or the exit code that ends it.
+
+    `click.Command.main` is not used: it ends with 1, the code of a broken guarantee, where nobody reads the output.
+    """
+    if _COMPLETE in os.environ:
+        radcodec.main(prog_name="radcodec")
+    try:
+        with radcodec.make_context("radcodec", arguments) as context:
+            return radcodec.invoke(context)
+    except click.exceptions.Exit as error:
+        return error.exit_code
 
 
 def run(arguments: Sequence[str]) -> int:
     """Exit code of the command line with these arguments. Never raises for an error that is expected."""
     try:
-        code = radcodec.main(args=list(arguments), prog_name="radcodec", standalone_mode=False)
-        sys.stdout.flush()
+        code = _invoke(list(arguments))
+        finish()
     except BrokenPipeError:
-        # Whoever read our output has gone; Python must not complain about that again on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _tell("radcodec: the reader of the output has gone")
+        silence(sys.stdout)
+        tell("radcodec: the reader of the output has gone")
         return SYSTEM
     except click.exceptions.NoArgsIsHelpError as error:
-        _tell(error.format_message())
+        tell(error.format_message())
         return exit_code(error)
     except EXPECTED as error:
-        _tell(error_line(error))
+        try:
+            finish()
+        except OSError:
+            silence(sys.stdout)
+        tell(error_line(error))
         return exit_code(error)
     return code if isinstance(code, int) else DONE

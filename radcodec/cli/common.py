@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
+import stat
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, BinaryIO
 
 import click
 
-from radcodec.cli.errors import EXPECTED, error_line, exit_code
+from radcodec.cli.errors import DONE, EXPECTED, error_line, exit_code
+from radcodec.cli.streams import say, show, standard_input, standard_output, tell
+from radcodec.spool import spooled
 
 STDIO = "-"
 # Shorter work needs no bar.
@@ -27,17 +30,22 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def source_of(name: str) -> str | BinaryIO:
     """The name itself, or standard input for ``-``."""
-    return sys.stdin.buffer if name == STDIO else name
+    return standard_input() if name == STDIO else name
 
 
 def seekable_source(name: str) -> str | BinaryIO:
-    """The name itself, or all of standard input for ``-``."""
-    return io.BytesIO(sys.stdin.buffer.read()) if name == STDIO else name
+    """The name itself; a temporary copy of what can be read only once: standard input, a named pipe."""
+    if name == STDIO:
+        return spooled(standard_input())
+    if os.path.exists(name) and not os.path.isdir(name) and not stat.S_ISREG(os.stat(name).st_mode):
+        with open(name, "rb") as pipe:
+            return spooled(pipe)
+    return name
 
 
 def target_of(name: str | None) -> str | BinaryIO | None:
     """The name itself, or standard output for ``-``."""
-    return sys.stdout.buffer if name == STDIO else name
+    return standard_output() if name == STDIO else name
 
 
 def check_output(output: str | None, as_json: bool) -> None:
@@ -56,13 +64,21 @@ def told_of(name: str) -> Iterator[None]:
     except click.ClickException:
         raise
     except EXPECTED as error:
-        click.echo(error_line(error, "standard input" if name == STDIO else name), err=True)
+        tell(error_line(error, "standard input" if name == STDIO else name))
         raise click.exceptions.Exit(exit_code(error)) from error
 
 
 def print_json(value: Any) -> None:
-    """Print an object as JSON."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    """Print an object as JSON; raises OSError where standard output does not take it."""
+    show(json.dumps(value, indent=2, allow_nan=False))
+
+
+def announce(line: str, output: str | None) -> int:
+    """Print a line about work that is done, to standard error where the output is on standard output; an exit code."""
+    if output != STDIO:
+        return say(line)
+    tell(line)
+    return DONE
 
 
 class Progress:
@@ -77,7 +93,7 @@ class Progress:
     def __init__(self, label: str, total: int, *, quiet: bool) -> None:
         self._label = label
         self._total = total
-        self._wanted = not quiet and total > 0 and sys.stderr.isatty()
+        self._wanted = not quiet and total > 0 and sys.stderr is not None and sys.stderr.isatty()
         self._start = time.monotonic()
         self._done = 0
         self._bar: Any = None
@@ -89,13 +105,22 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bar is not None:
-            self._bar.__exit__(kind, error, trace)
+            with suppress(OSError):
+                self._bar.__exit__(kind, error, trace)
 
     def __call__(self, step: int) -> None:
         """Note that ``step`` more is done."""
         self._done += step
         if not self._wanted:
             return
+        try:
+            self._draw(step)
+        except OSError:
+            # The terminal has gone; the work has not.
+            self._wanted = False
+
+    def _draw(self, step: int) -> None:
+        """Move the bar, or show it once the work takes long."""
         if self._bar is not None:
             self._bar.update(step)
         elif time.monotonic() - self._start > _PATIENCE_SECONDS:

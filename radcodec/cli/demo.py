@@ -12,9 +12,9 @@ import click
 
 from radcodec import api
 from radcodec.cli.common import threads_option, told_of
-from radcodec.cli.errors import DONE
+from radcodec.cli.streams import say, tell
 from radcodec.errors import GuaranteeError, ModelError
-from radcodec.paths import atomic_file
+from radcodec.paths import atomic_file, check_output
 from radcodec.report import Report
 
 if TYPE_CHECKING:
@@ -89,16 +89,17 @@ def _picture(panels: list[npt.NDArray[np.float64]]) -> bytes:
     return png_bytes(np.hstack(row))
 
 
-def _print_table(rows: list[_Row], sigma: float) -> None:
+def _table(rows: list[_Row], sigma: float) -> str:
     names = f"{'mode':<10}{'bytes':>9}{'bits/px':>9}{'ratio':>8}"
-    click.echo(names + f"{'max error':>12}{'in sigma':>10}{'s':>6}{'back s':>8}")
+    lines = [names + f"{'max error':>12}{'in sigma':>10}{'s':>6}{'back s':>8}"]
     for row in rows:
         report = row.report
         in_sigma = f"{row.error / sigma:.4f}" if sigma else ""
-        click.echo(
+        lines.append(
             f"{row.name:<10}{report.size_bytes:>9}{report.bits_per_pixel or 0:>9.3f}{report.ratio:>8.2f}"
             f"{row.error:>12.4g}{in_sigma:>10}{report.seconds or 0:>6.1f}{row.restore_seconds:>8.1f}"
         )
+    return "\n".join(lines)
 
 
 @click.command()
@@ -110,6 +111,8 @@ def demo(output: str, threads: int | None) -> int:
 
     from radcodec.simulate import simulate_fits
 
+    with told_of("demo"):
+        check_output(output, None, overwrite=True)
     with told_of("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
         with open(os.path.join(folder, "sample.fits"), "wb") as file:
             file.write(simulate_fits(_SHAPE, seed=_SEED))
@@ -120,12 +123,14 @@ def demo(output: str, threads: int | None) -> int:
         try:
             rows.append(_try(folder, "lossy", before, lossy=True, threads=threads))
         except ModelError as error:
-            click.echo(f"radcodec: warning: no lossy mode here: {error}", err=True)
-        _print_table(rows, rows[1].report.sigma or 0.0)
+            tell(f"radcodec: warning: no lossy mode here: {error}")
+        table = _table(rows, rows[1].report.sigma or 0.0)
         base = rows[2].restored if len(rows) > 2 else np.full_like(before, np.nan)
         picture = _picture([before, base, rows[1].restored, before - rows[1].restored])
         with atomic_file(output, overwrite=True) as out:
             out.write(picture)
-    click.echo("lossless: byte for byte; bounded: every pixel within the bound; all checksums hold")
-    click.echo(f"{output}: original, base layer, bounded, original minus bounded")
-    return DONE
+    return say(
+        f"{table}\n"
+        "lossless: byte for byte; bounded: every pixel within the bound; all checksums hold\n"
+        f"{output}: original, base layer, bounded, original minus bounded"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from radcodec.cli.signals import Ended
 from radcodec.errors import (
     BoundError,
     FormatError,
@@ -37,6 +38,8 @@ EXPECTED = tuple(kind for kind, _ in _CODES)
 
 def exit_code(error: BaseException) -> int:
     """Exit code of an error of one of the classes in ``EXPECTED``."""
+    if isinstance(error, Ended):
+        return error.code
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
@@ -45,7 +48,7 @@ def error_line(error: BaseException, name: str = "") -> str:
     if isinstance(error, click.ClickException):
         text = error.format_message()
     elif isinstance(error, (KeyboardInterrupt, click.Abort)):
-        text = "interrupted"
+        text = str(error) if isinstance(error, Ended) else "interrupted"
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     elif isinstance(error, MemoryError):

@@ -17,6 +17,7 @@ from radcodec.cli.common import (
     told_of,
 )
 from radcodec.cli.errors import DONE
+from radcodec.cli.streams import show
 from radcodec.report import Report
 
 
@@ -65,7 +66,7 @@ def info(source: str, as_json: bool) -> int:
     if as_json:
         print_json(report.to_dict())
     else:
-        click.echo("\n".join(_info_lines(source, report)))
+        show("\n".join(_info_lines(source, report)))
     return DONE
 
 
@@ -81,13 +82,14 @@ def estimate(source: str, model: str | None, threads: int | None, as_json: bool)
     if as_json:
         print_json({"input": source, "modes": rows})
         return DONE
-    click.echo(f"{'mode':<10}{'max error':>14}{'in sigma':>10}{'bits/px':>10}{'noise +%':>10}{'seconds':>9}")
+    lines = [f"{'mode':<10}{'max error':>14}{'in sigma':>10}{'bits/px':>10}{'noise +%':>10}{'seconds':>9}"]
     for row in rows:
         error = "" if row["max_error"] is None else f"{row['max_error']:.4g}"
         in_sigma = "" if row["max_error_sigma"] is None else f"{row['max_error_sigma']:g}"
         noise = "" if row["noise_added_percent"] is None else f"{row['noise_added_percent']:.2f}"
         rate, seconds = f"{row['bits_per_pixel']:.3f}", f"{row['seconds']:.1f}"
-        click.echo(f"{row['mode']:<10}{error:>14}{in_sigma:>10}{rate:>10}{noise:>10}{seconds:>9}")
+        lines.append(f"{row['mode']:<10}{error:>14}{in_sigma:>10}{rate:>10}{noise:>10}{seconds:>9}")
+    show("\n".join(lines))
     return DONE
 
 
@@ -102,10 +104,10 @@ def models(as_json: bool) -> int:
         fields = ("name", "sha256", "default", "summary", "card")
         print_json({"models": [{field: getattr(record, field) for field in fields} for record in records]})
         return DONE
+    lines: list[str] = []
     for record in records:
-        click.echo(f"{record.name}{' (default)' if record.default else ''}  sha256 {record.sha256}\n  {record.summary}")
-        if record.card:
-            click.echo("\n".join(f"  | {line}" for line in record.card.splitlines()))
-    if not records:
-        click.echo("no models are installed")
+        lines.append(f"{record.name}{' (default)' if record.default else ''}  sha256 {record.sha256}")
+        lines.append(f"  {record.summary}")
+        lines += [f"  | {line}" for line in record.card.splitlines()]
+    show("\n".join(lines or ["no models are installed"]))
     return DONE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -10,6 +12,7 @@ from radcodec import api
 from radcodec.cli.common import (
     STDIO,
     Progress,
+    announce,
     check_output,
     json_option,
     overwrite_option,
@@ -23,55 +26,134 @@ from radcodec.cli.common import (
     told_of,
 )
 from radcodec.cli.errors import DONE
-from radcodec.paths import restored_name
+from radcodec.cli.many import (
+    Done,
+    Job,
+    check_many,
+    is_folder,
+    list_jobs,
+    make_folder,
+    out_dir_option,
+    run_many,
+    with_own_outputs,
+)
+from radcodec.cli.streams import say
+from radcodec.paths import check_output as check_target
+from radcodec.paths import find_original, find_rcz, is_rcz_name, restored_name
+from radcodec.report import Report
+
+
+def _restore_one(source: str, output: str, *, threads: int | None, overwrite: bool, quiet: bool) -> Report:
+    """The report of a file that was restored."""
+    target = target_of(output)
+    if isinstance(target, str):
+        # Before a pipe is read to its end.
+        check_target(target, source, overwrite)
+    stream = seekable_source(source)
+    with api.open(stream) as file:
+        total = file.info.original_bytes
+    with Progress(os.path.basename(source), total, quiet=quiet) as progress:
+        return api.decompress(stream, target, overwrite=overwrite, threads=threads, progress=progress)
+
+
+def _restored_line(source: str, output: str, report: Report) -> str:
+    sizes = f"{size_text(report.size_bytes)} -> {size_text(report.original_bytes)}"
+    target = "standard output" if output == STDIO else output
+    return f"{source} -> {target}  {report.mode}  {sizes}  {report.seconds or 0:.1f} s"
 
 
 @click.command()
-@click.argument("source", metavar="IN.rcz")
-@click.argument("output", required=False, metavar="[OUT.fits]")
+@click.argument("paths", nargs=-1, required=True, metavar="IN.rcz... [OUT.fits]")
+@out_dir_option
 @threads_option
 @overwrite_option
 @quiet_option
 @json_option
-def decompress(
-    source: str, output: str | None, threads: int | None, overwrite: bool, quiet: bool, as_json: bool
-) -> int:
-    """Restore a FITS file. OUT defaults to the name of IN without .rcz; - is standard input or output."""
+def decompress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json: bool, **options: Any) -> int:
+    """Restore FITS files.
+
+    OUT defaults to the name of IN without .rcz; - is standard input or output. With --out-dir, any number of files and
+    folders are restored, folders with all .rcz files in them.
+    """
+    check_many(paths, out_dir)
+    if out_dir is not None:
+        return _restore_many(paths, out_dir, options, quiet=quiet, as_json=as_json)
+    source, output = paths[0], paths[1] if len(paths) == 2 else None
+    if output is not None and is_rcz_name(output) and os.path.exists(output):
+        raise click.UsageError(f"{output}: expected an output that is no .rcz file; for many give --out-dir DIR")
     with told_of(source):
         name = output or (STDIO if source == STDIO else restored_name(source))
         check_output(name, as_json)
-        stream = seekable_source(source)
-        with api.open(stream) as file:
-            total = file.info.original_bytes
-        with Progress(os.path.basename(source), total, quiet=quiet or as_json) as progress:
-            target = target_of(name)
-            report = api.decompress(stream, target, overwrite=overwrite, threads=threads, progress=progress)
+        report = _restore_one(source, name, quiet=quiet or as_json, **options)
     if as_json:
         print_json({**report.to_dict(), "output": name})
     elif not quiet:
-        sizes = f"{size_text(report.size_bytes)} -> {size_text(report.original_bytes)}"
-        line = f"{source} -> {name}  {report.mode}  {sizes}  {report.seconds or 0:.1f} s"
-        click.echo(line, err=name == STDIO)
+        return announce(_restored_line(source, name, report), name)
     return DONE
 
 
+def _restore_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
+    """Exit code of the first failure, which does not stop the others; one line each and a total."""
+    with told_of(out_dir):
+        make_folder(out_dir)
+
+    def place(name: str) -> str:
+        return os.path.join(out_dir, restored_name(name))
+
+    def work(job: Job) -> Done:
+        make_folder(os.path.dirname(job.other))
+        report = _restore_one(job.source, job.other, quiet=quiet or as_json, **options)
+        return Done(report=report, line=_restored_line(job.source, job.other, report), fields={"output": job.other})
+
+    def sizes(total: dict[str, int]) -> str:
+        return f"  {size_text(total['size_bytes'])} -> {size_text(total['original_bytes'])}"
+
+    jobs = with_own_outputs(list_jobs(paths, ".rcz", find_rcz, place))
+    return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
+
+
+def _verify_one(job: Job, threads: int | None) -> Done:
+    against = job.other or None
+    report = api.verify(
+        seekable_source(job.source), against=None if against is None else source_of(against), threads=threads
+    )
+    compared = "" if against is None else f", and as promised against {against}"
+    line = f"{job.source}: all checksums hold{compared} ({report.mode})"
+    return Done(report=report, line=line, fields={"verified": True, "against": against})
+
+
 @click.command()
-@click.argument("source", metavar="IN.rcz")
-@click.option("--against", metavar="IN.fits", help="The original, to compare with.")
+@click.argument("paths", nargs=-1, required=True, metavar="IN.rcz...")
+@click.option("--against", metavar="FILE|DIR", help="The original, or the folder of the originals, to compare with.")
 @threads_option
 @quiet_option
 @json_option
-def verify(source: str, against: str | None, threads: int | None, quiet: bool, as_json: bool) -> int:
-    """Check every checksum of a file by decoding all of it, and that it keeps its promise about the original."""
-    with told_of(source):
-        report = api.verify(
-            seekable_source(source), against=None if against is None else source_of(against), threads=threads
-        )
+def verify(paths: tuple[str, ...], against: str | None, threads: int | None, quiet: bool, as_json: bool) -> int:
+    """Check every checksum of files by decoding all of them, and that they keep their promise about the originals.
+
+    Folders stand for all .rcz files in them; the original of each is looked for in the same place of the other folder.
+    """
+    many = len(paths) > 1 or is_folder(paths[0])
+    in_folder = against is not None and is_folder(against)
+    if many and STDIO in paths:
+        raise click.UsageError("expected files or folders, found - (standard input) among them")
+    if many and against is not None and not in_folder:
+        raise click.UsageError(f"{against}: expected the folder of the originals beside many files, found none")
+
+    def place(name: str) -> str:
+        return find_original(against, name) if in_folder and against is not None else against or ""
+
+    jobs = list_jobs(paths, ".rcz", find_rcz, place)
+    if many:
+        return run_many(jobs, lambda job: _verify_one(job, threads), lambda _: " hold", quiet=quiet, as_json=as_json)
+    with told_of(paths[0]):
+        if jobs[0].error is not None:
+            raise jobs[0].error
+        done = _verify_one(jobs[0], threads)
     if as_json:
-        print_json({**report.to_dict(), "verified": True, "against": against})
+        print_json({**done.report.to_dict(), **done.fields})
     elif not quiet:
-        compared = "" if against is None else f", and as promised against {against}"
-        click.echo(f"{source}: all checksums hold{compared} ({report.mode})")
+        return say(done.line)
     return DONE
 
 
@@ -91,7 +173,7 @@ def cutout(
         target = target_of(output) or output
         api.cutout(seekable_source(source), target, region, plane=plane, overwrite=overwrite, threads=threads)
     if not quiet:
-        click.echo(f"{source}[{region}] -> {output}", err=output == STDIO)
+        return announce(f"{source}[{region}] -> {output}", output)
     return DONE
 
 
@@ -107,5 +189,5 @@ def preview(source: str, output: str, plane: int, threads: int | None, overwrite
     with told_of(source):
         api.preview(seekable_source(source), target_of(output), plane=plane, overwrite=overwrite, threads=threads)
     if not quiet:
-        click.echo(f"{source} -> {output}", err=output == STDIO)
+        return announce(f"{source} -> {output}", output)
     return DONE

@@ -12,6 +12,7 @@ import click
 
 from radcodec.cli.common import json_option, print_json, quiet_option, told_of
 from radcodec.cli.errors import DONE
+from radcodec.cli.streams import say
 
 if TYPE_CHECKING:
     from radcodec.training.finetune import Count, FineTuned
@@ -56,8 +57,7 @@ def train(config: Path, restart: bool, quiet: bool) -> int:
         from radcodec.training.run import train as run_training
 
         folder = run_training(config, resume=not restart, console=_console(quiet))
-    click.echo(f"{config} -> {folder}")
-    return DONE
+    return say(f"{config} -> {folder}")
 
 
 @click.command()
@@ -93,23 +93,23 @@ def finetune(
     if as_json:
         print_json(_finetuned_json(result))
     else:
-        _print_finetuned(result)
+        return say(_finetuned_text(result))
     return DONE
 
 
-def _print_finetuned(result: FineTuned) -> None:
-    """Print the comparison, what it says, and how the model is used."""
+def _finetuned_text(result: FineTuned) -> str:
+    """Return the comparison, what it says, and how the model is used."""
     from radcodec.training.finetune import table_lines, verdict
 
-    click.echo(
+    return "\n".join([
         f"trained on {result.trained.images} images of {result.trained.files} files; bits a pixel at equal error "
-        f"(companded RMSE) on {result.compared_images} held-out ones:"
-    )
-    click.echo("\n".join(table_lines(result)))
-    click.echo(verdict(result))
-    click.echo(f"model {result.name}  sha256 {result.sha256}")
-    click.echo(f"use:  radcodec compress IN.fits --lossy --model {result.folder}")
-    click.echo(f"      RADCODEC_MODELS={result.folder} radcodec decompress IN.fits.rcz")
+        f"(companded RMSE) on {result.compared_images} held-out ones:",
+        *table_lines(result),
+        verdict(result),
+        f"model {result.name}  sha256 {result.sha256}",
+        f"use:  radcodec compress IN.fits --lossy --model {result.folder}",
+        f"      RADCODEC_MODELS={result.folder} radcodec decompress IN.fits.rcz",
+    ])  # fmt: skip
 
 
 def _finetuned_json(result: FineTuned) -> dict[str, object]:
@@ -147,17 +147,19 @@ def tune(study: Path, trials: int | None, quiet: bool, as_json: bool) -> int:
     if as_json:
         print_json(_tuned_json(result))
     else:
-        _print_tuned(result)
+        return say(_tuned_text(result))
     return DONE
 
 
-def _print_tuned(result: Tuned) -> None:
-    """Print the table of trials and where the best one is."""
+def _tuned_text(result: Tuned) -> str:
+    """Return the table of trials and where the best one is."""
     from radcodec.training.tune import table_lines
 
-    click.echo("\n".join(table_lines(result)))
-    click.echo(f"best: trial {result.best.number}, {result.best.bits:.4f} bit/px; its model is {result.model}")
-    click.echo(f"train it: radcodec train {result.config}")
+    return "\n".join([
+        *table_lines(result),
+        f"best: trial {result.best.number}, {result.best.bits:.4f} bit/px; its model is {result.model}",
+        f"train it: radcodec train {result.config}",
+    ])  # fmt: skip
 
 
 def _tuned_json(result: Tuned) -> dict[str, object]:

@@ -1,0 +1,28 @@
+"""Streams that cannot be sought, such as pipes, as files that can."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from typing import BinaryIO, cast
+
+# Up to so many bytes stay in memory; more go to a temporary file without a name.
+_MEMORY_BYTES = 64 << 20
+
+
+def spooled(stream: BinaryIO) -> BinaryIO:
+    """Return a file, at its start, that holds all that is left of a stream. It is gone once it is closed.
+
+    Raises
+    ------
+    OSError
+        The stream cannot be read, or the disk is full.
+    """
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115
+    try:
+        shutil.copyfileobj(stream, file, 1 << 20)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
