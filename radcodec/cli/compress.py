@@ -127,7 +127,7 @@ def _dropped(values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--dither", is_flag=True, help="Bounded: subtractive dither.")
 @click.option("--details-on-base", type=click.Choice([choice.value for choice in DetailsOnBase]), default="auto",
               show_default=True,
-              help="Bounded: code what a base layer leaves; always also where that costs faint sources flux.")  # fmt: skip
+              help="Bounded: code what a base layer leaves; always: also where faint sources lose flux.")  # fmt: skip
 @click.option("--smallest", is_flag=True, help="The same as --details-on-base always.")
 @click.option("--preview", "preview_percent", type=float, metavar="PCT", help="Share of the file for a preview (1).")
 @click.option("--no-preview", is_flag=True, help="The same as --preview 0.")

@@ -65,8 +65,8 @@ def train(config: Path, restart: bool, quiet: bool) -> int:
 @click.option("--model", metavar="NAME|PATH", help="Model to start from (default: the default model).")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
 @click.option("--name", metavar="NAME", help="Name of the new model (default: MODEL-FOLDER).")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
-              help="About how long it may take.")  # fmt: skip
+@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M",
+              help="About how long a new run may take (default: 5).")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to use.")
 @restart_option
 @quiet_option
@@ -76,7 +76,7 @@ def finetune(
     model: str | None,
     out: Path | None,
     name: str | None,
-    minutes: float,
+    minutes: float | None,
     threads: int,
     restart: bool,
     quiet: bool,

@@ -15,7 +15,7 @@ from radcodec.training.log import LOG_FILE
 
 CHECKPOINT_FILE = "checkpoint.pt"
 #: What may change between a run and its continuation: it has no part in the result.
-FREE = ("out", "summary", "threads")
+FREE = ("out", "summary", "threads", "minutes")
 
 
 def save_checkpoint(folder: Path, config: TrainConfig | LappedConfig, state: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ class TrainConfig:
 
     out : folder of checkpoints, logs and the exported model.
     start : model to start from, a shipped one's name or a path; "" (unless given) to start from nothing.
+    minutes : how long a fine-tuning was planned to take; 0 (unless given) for other runs. It has no part in the result.
     """
 
     seed: int
@@ -86,6 +87,7 @@ class TrainConfig:
     data: DataConfig
     fit: FitConfig
     start: str = ""
+    minutes: float = 0.0
 
     @property
     def name(self) -> str:
@@ -128,7 +130,7 @@ class LappedFitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedConfig:
-    """A whole run that fits a lapped model of `stages` stages. `out` and `start` are as in TrainConfig."""
+    """A whole run that fits a lapped model of `stages` stages. `out`, `start` and `minutes` are as in TrainConfig."""
 
     name: str
     stages: int
@@ -139,6 +141,7 @@ class LappedConfig:
     data: LappedDataConfig
     fit: LappedFitConfig
     start: str = ""
+    minutes: float = 0.0
 
 
 def read_config(path: Path) -> TrainConfig | LappedConfig:

@@ -24,6 +24,8 @@ from radcodec.training.toml import toml_text
 CONFIG_FILE = "finetune.toml"
 #: Most pixels of the held-out images that the models are compared on.
 COMPARED_PX = 2_000_000
+#: About how long a fine-tuning takes unless it is said.
+MINUTES = 5.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -68,7 +70,7 @@ def finetune(
     model: str | None = None,
     out: Path | None = None,
     name: str | None = None,
-    minutes: float = 5.0,
+    minutes: float | None = None,
     threads: int = 1,
     resume: bool = True,
     console: Console | None = None,
@@ -76,11 +78,12 @@ def finetune(
     """Return the model that a model (the default one unless named) becomes on a folder of FITS images.
 
     The run lies in `out` (``runs/NAME``), its model in ``out/model``; called again it goes on where it was.
+    `minutes` is about how long it may take (`MINUTES` for None); a run that is there keeps to those of its plan.
 
     Raises
     ------
     InputError
-        The folder is missing or holds too few images, or `out` holds another run.
+        The folder is missing or holds too few images, or `out` holds another run, or one planned for other `minutes`.
     ModelNotFoundError
         There is no such model.
     """
@@ -95,10 +98,14 @@ def finetune(
     path = out / CONFIG_FILE
     if resume and path.is_file():
         _check_same(path, data, place, name)
-        console.line(f"{path}: going on with this run (--restart plans a new one)")
+        _check_minutes(path, minutes)
+        finished = (out / "model" / "card.md").is_file()
+        what = "which is finished and is only compared again " if finished else ""
+        console.line(f"{path}: going on with this run {what}(--restart plans a new one)")
     else:
         console.status("planning")
-        plan = plan_finetune(data, start, place=place, name=name, out=out, minutes=minutes, threads=threads)
+        planned = MINUTES if minutes is None else minutes
+        plan = plan_finetune(data, start, place=place, name=name, out=out, minutes=planned, threads=threads)
         out.mkdir(parents=True, exist_ok=True)
         discard_run(out)
         path.write_text(toml_text(plan, f"{name}: made by radcodec finetune; radcodec train makes it again."), "utf-8")
@@ -120,6 +127,18 @@ def _check_same(path: Path, data: Path, place: str, name: str) -> None:
             f"{path}: expected {place} on {data} as {name}, found {found[1]} on {', '.join(found[0])} as {found[2]}; "
             "name another --out, or start again with --restart"
         )
+
+
+def _check_minutes(path: Path, minutes: float | None) -> None:
+    """Raise InputError where minutes are asked for that the run at `path` was not planned for."""
+    planned = read_toml(path)["run"].get("minutes")
+    if minutes is None or minutes == planned:
+        return
+    there = "by an earlier version" if planned is None else f"for {planned:g} minutes"
+    raise InputError(
+        f"{path}: expected no --minutes for a run that is there, planned {there}, found {minutes:g}: leave them out to "
+        "go on with it, start again with --restart, or name another --out"
+    )
 
 
 def compare(start: Model, new: Model, folder: Path, raw: dict[str, Any], console: Console) -> FineTuned:

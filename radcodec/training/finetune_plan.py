@@ -64,7 +64,8 @@ def plan_finetune(
     raw["model"]["name"] = name
     raw["data"] |= {"folders": [str(data)], "held_out_every": HELD_OUT_EVERY}
     raw["run"] |= {
-        "threads": threads, "summary": f"{start.name}, fine-tuned on {data.name}", "out": str(out), "start": place
+        "threads": threads, "summary": f"{start.name}, fine-tuned on {data.name}", "out": str(out), "start": place,
+        "minutes": float(minutes),
     }  # fmt: skip
     torch.set_num_threads(threads)
     if isinstance(start, LappedModel):

@@ -33,24 +33,30 @@ class Console:
     def line(self, text: str) -> None:
         """Write a line."""
         self.clear()
-        if self._stream is not None:
-            self._stream.write(text + "\n")
-            self._stream.flush()
+        self._write(text + "\n")
 
     def status(self, text: str) -> None:
         """Show what is going on, on a terminal, until the next line or status."""
         if self._live and self._stream is not None and time.monotonic() >= self._next:
-            self._stream.write(f"\r\x1b[K{text}")
-            self._stream.flush()
+            self._write(f"\r\x1b[K{text}")
             self._shown = True
             self._next = time.monotonic() + STATUS_SECONDS
 
     def clear(self) -> None:
         """Take the status away."""
-        if self._shown and self._stream is not None:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        if self._shown:
+            self._write("\r\x1b[K")
         self._shown = False
+
+    def _write(self, text: str) -> None:
+        """Write text; a terminal or pipe that has gone must not end a run of hours."""
+        if self._stream is None:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._stream = None
 
 
 class RunLog:
