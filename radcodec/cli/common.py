@@ -33,14 +33,17 @@ def source_of(name: str) -> str | BinaryIO:
     return standard_input() if name == STDIO else name
 
 
-def seekable_source(name: str) -> str | BinaryIO:
+@contextmanager
+def seekable_source(name: str) -> Iterator[str | BinaryIO]:
     """The name itself; a temporary copy of what can be read only once: standard input, a named pipe."""
     if name == STDIO:
-        return spooled(standard_input())
-    if os.path.exists(name) and not os.path.isdir(name) and not stat.S_ISREG(os.stat(name).st_mode):
-        with open(name, "rb") as pipe:
-            return spooled(pipe)
-    return name
+        with spooled(standard_input()) as copy:
+            yield copy
+    elif os.path.exists(name) and not os.path.isdir(name) and not stat.S_ISREG(os.stat(name).st_mode):
+        with open(name, "rb") as pipe, spooled(pipe) as copy:
+            yield copy
+    else:
+        yield name
 
 
 def target_of(name: str | None) -> str | BinaryIO | None:

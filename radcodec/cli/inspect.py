@@ -61,7 +61,7 @@ def _info_lines(name: str, report: Report) -> list[str]:
 @json_option
 def info(source: str, as_json: bool) -> int:
     """Say what a file holds, from its header and tile index alone."""
-    with told_of(source), api.open(seekable_source(source)) as file:
+    with told_of(source), seekable_source(source) as stream, api.open(stream) as file:
         report = file.info
     if as_json:
         print_json(report.to_dict())

@@ -49,11 +49,11 @@ def _restore_one(source: str, output: str, *, threads: int | None, overwrite: bo
     if isinstance(target, str):
         # Before a pipe is read to its end.
         check_target(target, source, overwrite)
-    stream = seekable_source(source)
-    with api.open(stream) as file:
-        total = file.info.original_bytes
-    with Progress(os.path.basename(source), total, quiet=quiet) as progress:
-        return api.decompress(stream, target, overwrite=overwrite, threads=threads, progress=progress)
+    with seekable_source(source) as stream:
+        with api.open(stream) as file:
+            total = file.info.original_bytes
+        with Progress(os.path.basename(source), total, quiet=quiet) as progress:
+            return api.decompress(stream, target, overwrite=overwrite, threads=threads, progress=progress)
 
 
 def _restored_line(source: str, output: str, report: Report) -> str:
@@ -114,9 +114,8 @@ def _restore_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *
 
 def _verify_one(job: Job, threads: int | None) -> Done:
     against = job.other or None
-    report = api.verify(
-        seekable_source(job.source), against=None if against is None else source_of(against), threads=threads
-    )
+    with seekable_source(job.source) as stream:
+        report = api.verify(stream, against=None if against is None else source_of(against), threads=threads)
     compared = "" if against is None else f", and as promised against {against}"
     line = f"{job.source}: all checksums hold{compared} ({report.mode})"
     return Done(report=report, line=line, fields={"verified": True, "against": against})
@@ -171,7 +170,8 @@ def cutout(
     """Write a rectangle of the first image as a FITS file, its world coordinates shifted."""
     with told_of(source):
         target = target_of(output) or output
-        api.cutout(seekable_source(source), target, region, plane=plane, overwrite=overwrite, threads=threads)
+        with seekable_source(source) as stream:
+            api.cutout(stream, target, region, plane=plane, overwrite=overwrite, threads=threads)
     if not quiet:
         return announce(f"{source}[{region}] -> {output}", output)
     return DONE
@@ -186,8 +186,8 @@ def cutout(
 @quiet_option
 def preview(source: str, output: str, plane: int, threads: int | None, overwrite: bool, quiet: bool) -> int:
     """Write a picture of the first image: from the base layer where there is one, else decoded; asinh stretch."""
-    with told_of(source):
-        api.preview(seekable_source(source), target_of(output), plane=plane, overwrite=overwrite, threads=threads)
+    with told_of(source), seekable_source(source) as stream:
+        api.preview(stream, target_of(output), plane=plane, overwrite=overwrite, threads=threads)
     if not quiet:
         return announce(f"{source} -> {output}", output)
     return DONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
 # Ctrl-C pressed twice, or SIGTERM followed by SIGHUP, must not stop the removal of what is half written.
 _DEAF_SECONDS = 2.0
+# After which the signal comes again whose exception was lost.
+_AGAIN_SECONDS = 0.01
 
 
 class Ended(KeyboardInterrupt):
@@ -38,10 +41,21 @@ class _Handler:
         raise Ended(number)
 
     def _again(self, lost: Any) -> None:
-        """Raise anew what Python dropped in a callback, and say nothing of objects that were only half made."""
+        """Send the signal again whose exception Python dropped in a callback; say nothing of half-made objects."""
         if isinstance(lost.exc_value, Ended):
             self._last = -_DEAF_SECONDS
-            signal.raise_signal(lost.exc_value.code - 128)
+            # Not from here: what is raised in a hook is dropped, too.
+            again = threading.Timer(_AGAIN_SECONDS, _send, [lost.exc_value.code - 128])
+            again.daemon = True
+            again.start()
+
+
+def _send(number: int) -> None:
+    """Send a signal to the main thread, so that it does not sleep on."""
+    if sys.platform == "win32":
+        signal.raise_signal(number)
+    else:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
 
 
 def catch_signals() -> None:

@@ -99,7 +99,8 @@ def finetune(
     if resume and path.is_file():
         _check_same(path, data, place, name)
         _check_minutes(path, minutes)
-        finished = (out / "model" / "card.md").is_file()
+        made = out / "model" / "config.toml"
+        finished = made.is_file() and made.read_bytes() == path.read_bytes()
         what = "which is finished and is only compared again " if finished else ""
         console.line(f"{path}: going on with this run {what}(--restart plans a new one)")
     else:
