@@ -147,7 +147,8 @@ def run_many(
         done.append(result.report)
         files.append({"input": job.source, **result.report.to_dict(), **result.fields})
         if not quiet and not as_json:
-            code = code or say(result.line)
+            lost = say(result.line)
+            code = code or lost
     total = {
         "files": len(jobs),
         "failed": len(jobs) - len(done),
@@ -158,5 +159,6 @@ def run_many(
     if as_json:
         print_json({"files": files, "total": total})
     elif not quiet:
-        code = code or say(f"total: {len(done)} of {len(jobs)} files{total_text(total)}")
+        lost = say(f"total: {len(done)} of {len(jobs)} files{total_text(total)}")
+        code = code or lost
     return code
