@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with its exit code."""
-    from radcodec.cli.signals import Ended, catch_signals, ignore_signals
-
     try:
+        from radcodec.cli.signals import catch_signals, ignore_signals
+
         catch_signals()
         from radcodec.cli.streams import open_missing
 
@@ -20,8 +21,8 @@ def main() -> None:
         ignore_signals()
     except KeyboardInterrupt as error:
         # Before or after the work itself, while modules are loaded or threads ended.
-        ignore_signals()
+        code = getattr(error, "code", 130)
         if sys.stderr is not None:
-            sys.stderr.write(f"radcodec: {error or 'interrupted'}\n")
-        code = error.code if isinstance(error, Ended) else 130
+            with suppress(OSError):
+                print(f"radcodec: {str(error) or 'interrupted'}", file=sys.stderr)
     sys.exit(code)
