@@ -20,9 +20,9 @@ _COMPLETE = "_RADCODEC_COMPLETE"
 # Command to module, one line of help; so that listing or running one command imports no other.
 _COMMANDS = {
     "compress": ("radcodec.cli.compress", "Compress FITS files: exactly unless told otherwise."),
-    "decompress": ("radcodec.cli.restore", "Restore a FITS file."),
+    "decompress": ("radcodec.cli.restore", "Restore FITS files."),
     "info": ("radcodec.cli.inspect", "Say what a file holds, without decoding a pixel."),
-    "verify": ("radcodec.cli.restore", "Check a file, also against the original."),
+    "verify": ("radcodec.cli.restore", "Check files, also against the originals."),
     "cutout": ("radcodec.cli.restore", "Write a rectangle of an image as a FITS file."),
     "preview": ("radcodec.cli.restore", "Write a picture of an image."),
     "estimate": ("radcodec.cli.inspect", "Dry run: what each mode would take."),
