@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from types import FrameType
 from typing import Any
@@ -43,6 +42,8 @@ class _Handler:
     def _again(self, lost: Any) -> None:
         """Send the signal again whose exception Python dropped in a callback; say nothing of half-made objects."""
         if isinstance(lost.exc_value, Ended):
+            import threading
+
             self._last = -_DEAF_SECONDS
             # Not from here: what is raised in a hook is dropped, too.
             again = threading.Timer(_AGAIN_SECONDS, _send, [lost.exc_value.code - 128])
@@ -52,6 +53,8 @@ class _Handler:
 
 def _send(number: int) -> None:
     """Send a signal to the main thread, so that it does not sleep on."""
+    import threading
+
     if sys.platform == "win32":
         signal.raise_signal(number)
     else:
