@@ -79,7 +79,7 @@ COMPRESS, DECOMPRESS = ("compress", "a.fits", "new.rcz"), ("decompress", "a.rcz"
         *((number, "os.fsync", COMPRESS) for number in SIGNALS),
         (signal.SIGHUP, "os.fsync", DECOMPRESS),
         (signal.SIGTERM, "radcodec.encoder.encode_fits", COMPRESS),
-        (signal.SIGTERM, "os.replace", DECOMPRESS),
+        (signal.SIGTERM, "os.utime", DECOMPRESS),
         (signal.SIGTERM, "radcodec.rcz_file.describe", DECOMPRESS),
     ],
 )
