@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from radcodec.errors import InputError
 from radcodec.limits import DEFAULT_TILE
 from radcodec.parallel import usable_threads
-from radcodec.paths import check_output, compressed_name, output_file, restored_name
+from radcodec.paths import check_fits_name, check_output, compressed_name, output_file, restored_name
 from radcodec.rcz_file import RczFile, Source, open_reader
 from radcodec.report import Report, describe
 from radcodec.types import Kind
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from radcodec.fits.select import HduChoice
+    from radcodec.regions import Region
 
 Path = str | os.PathLike[str]
-Region = str | tuple[tuple[int, int], tuple[int, int]]
-
 Progress = Callable[[int], None]
+Note = Callable[[str], None]
 
 _DEFAULT_PREVIEW_PERCENT = 1.0
 
@@ -117,31 +118,35 @@ def encode(
     return data
 
 
-def decode(data: Source, *, threads: int | None = None) -> npt.NDArray[Any]:
+def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = None) -> npt.NDArray[Any]:
     """The array in a ``.rcz`` file: writable, of the shape and dtype it had, in native byte order.
 
-    A file of kind FITS gives its first image with pixels, physical values as astropy would give them.
+    A file of kind FITS gives its first image with pixels, or that of ``hdu``, physical values as astropy would give
+    them.
+
+    Parameters
+    ----------
+    hdu
+        Number (0 is the primary HDU), name, or name and EXTVER (``"SCI,2"``) of the image.
 
     Raises
     ------
     FormatError
         If it is no sound ``.rcz`` file.
-    UnsupportedDataError
-        If it holds no image.
+    InputError
+        If there is no such HDU or it is no image; UnsupportedDataError if there is no image at all.
     ModelError
         If it needs a model that is not there.
     """
-    from radcodec.decoder import decode_array, decode_image, first_image, image_info
+    from radcodec.decoder import decode_array, decode_image, image_info
     from radcodec.fits.arrays import to_physical
 
-    n_threads = usable_threads(threads)
-    with ExitStack() as stack:
-        reader = open_reader(data, stack)
-        reader.check_whole_file()
-        if reader.prelude.kind is Kind.ARRAY:
-            return decode_array(reader, n_threads)
-        image = first_image(reader)
-        return to_physical(decode_image(image, n_threads), image_info(image.coding.record))
+    with RczFile(data, threads=threads) as file:
+        file.reader.check_whole_file()
+        image = file.choose(hdu).stored
+        if file.reader.prelude.kind is Kind.ARRAY:
+            return decode_array(file.reader, file.threads)
+        return to_physical(decode_image(image, file.threads), image_info(image.coding.record))
 
 
 def compress(
@@ -314,49 +319,60 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
 def cutout(
     src: Source,
     dst: Path | BinaryIO,
-    region: Region,
+    region: Region | None = None,
     *,
+    center: Any = None,
+    size: Any = None,
     plane: int | None = None,
+    hdu: HduChoice | None = None,
+    partial: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
 ) -> None:
-    """Write a rectangle of the first image as a FITS file, its world coordinates shifted; decodes only what it needs.
+    """Write a part of an image as a FITS file, its world coordinates shifted; decodes only what it needs.
+
+    What the coordinates and the beam need goes along: distortion and coordinate tables, the rows of a table of beams,
+    the cards that an extension inherits (INHERIT = T).
 
     Parameters
     ----------
+    dst
+        A binary stream, or a name that ends in .fits, .fit or .fts or has no ending.
     region
-        ``"X0:X1,Y0:Y1"`` or ``((x0, x1), (y0, y1))``: 0-based, half-open, x along the fastest axis.
+        ``"X0:X1,Y0:Y1"`` or ``((x0, x1), (y0, y1))``: one range for each axis, x (the fastest) first, counted from 0,
+        the end not included. ``":"``, ``"10:"`` and axes that are not named take what there is. Or a NumPy index
+        such as ``numpy.s_[20:40, 10:30]``, slowest axis first.
+    center
+        A position instead of a region: ``"RA DEC"`` in degrees or sexagesimal, in the frame of the image, or with
+        ``icrs``, ``fk5``, ``fk4`` or ``galactic`` before it; or an ``astropy`` SkyCoord. All other axes stay whole.
+    size
+        Width and height about ``center``, such as ``"2arcmin"`` or ``"90arcsec 64pix"``, or an ``astropy`` Quantity;
+        without it the one pixel that holds the centre, so that a cube gives its spectrum.
     plane
         One plane, counted over all axes but the fastest two; None keeps all.
+    hdu
+        The image, by its HDU's number (0 is the primary HDU), name, or name and EXTVER (``"SCI,2"``); the first one
+        with pixels for None.
+    partial
+        Whether the part may reach outside of the image; NaN is put there, or BLANK into integers.
 
     Raises
     ------
     InputError
-        If the region or the plane is empty or not inside of the image.
+        If the part is empty, not inside of the image or none at all, or there is no such image.
     FormatError, ModelError, OSError
         As `decompress`.
     """
-    from radcodec.decoder import decode_region, first_image, image_header, sample_bytes
-    from radcodec.fits.arrays import array_to_fits_bytes
-    from radcodec.fits.cutout import cutout_header
-    from radcodec.indexing import parse_region
+    from radcodec.cutouts import Part, cutout_pieces
 
-    x, y = parse_region(region)
     check_output(dst, src, overwrite)
-    with ExitStack() as stack:
-        reader = open_reader(src, stack)
-        image = first_image(reader)
-        record, grid = image.coding.record, image.coding.grid
-        header = image_header(reader, 0) or RczFile(src).header.encode("latin-1")
-        new_header = cutout_header(header, shape=record.shape or (1,), x=x, y=y, plane=plane)
-        planes = range(grid.n_planes) if plane is None else [plane]
-        stored = decode_region(image, planes, y, x, usable_threads(threads))
-        is_fits = reader.prelude.kind is Kind.FITS
-        data = memoryview(sample_bytes(stored, ">")) if is_fits else array_to_fits_bytes(stored)[1]
-        pieces = (new_header, data, b"\0" * (-len(data) % 2880))
-        with output_file(dst, overwrite=overwrite, like=src) as out:
-            for piece in pieces:
-                out.write(piece)
+    check_fits_name(dst)
+    part = Part(region=region, center=center, size=size, plane=plane, partial=partial)
+    with RczFile(src, threads=threads) as file:
+        pieces = cutout_pieces(file.reader, file.choose(hdu).stored, part, file.threads)
+    with output_file(dst, overwrite=overwrite, like=src) as out:
+        for piece in pieces:
+            out.write(piece)
 
 
 def preview(
@@ -364,29 +380,55 @@ def preview(
     dst: Path | BinaryIO | None = None,
     *,
     plane: int = 0,
+    hdu: HduChoice | None = None,
+    full: bool = False,
+    size: int | None = None,
     overwrite: bool = False,
     threads: int | None = None,
+    on_note: Note | None = None,
 ) -> npt.NDArray[np.float64]:
-    """A quick look at one plane of the first image, float64 [H, W]; also written as a PNG file where ``dst`` is given.
+    """A quick look at one plane of an image, float64 [H, W]; also written as a picture where ``dst`` is given.
 
-    From the base layer where there is one, else decoded. The picture has an asinh stretch and its first row at the
-    bottom.
+    From the base layer where there is one that shows the image, else decoded. The picture has an asinh stretch and
+    its first row at the bottom.
+
+    Parameters
+    ----------
+    dst
+        A binary stream (PNG), or a name: .png or no ending gives PNG, .jpg and .jpeg give JPEG with the extra
+        ``jpeg``; other endings are refused.
+    plane
+        The plane, counted over all axes but the fastest two.
+    hdu
+        The image, as `cutout` has it.
+    full
+        Decode the pixels, whatever the base layer is worth.
+    size
+        Pixels of the longer side of the picture, at most; 2048 for None. The array stays as it is.
+    on_note
+        Called with a sentence where the base layer was left aside, to say why.
 
     Raises
     ------
+    InputError
+        If there is no such plane or image, or ``dst`` names no kind of picture; UnsupportedDataError if the image has
+        no pixels.
     FormatError, ModelError, OSError
         As `decompress`.
     """
+    from radcodec.picture import picture_writer
+
+    write = None if dst is None else picture_writer(dst, size)
     if dst is not None:
         check_output(dst, src, overwrite)
     with RczFile(src, threads=threads) as file:
-        image = file.preview(plane)
-    if dst is not None:
-        from radcodec.picture import sky_picture
-
+        look = file.choose(hdu).quick_look(plane, full=full)
+    if on_note is not None and look.note:
+        on_note(look.note)
+    if dst is not None and write is not None:
         with output_file(dst, overwrite=overwrite, like=None) as out:
-            out.write(sky_picture(image))
-    return image
+            out.write(write(look.pixels))
+    return look.pixels
 
 
 def estimate(

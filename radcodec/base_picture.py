@@ -21,7 +21,7 @@ def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np
 
     def one(tile: int) -> npt.NDArray[np.float64]:
         box = coding.grid.box(tile)
-        mask, _ = image.reader.read_tile(image.number, tile)
+        mask = image.reader.read_mask(image.number, tile)
         streams = read_stages(image, tile)
         pairs = coding.normalisation
         if streams:

@@ -23,7 +23,7 @@ from radcodec.bounds import ImageBounds, tile_bound, unpack_bounds
 from radcodec.container.layout import pixel_crc_prefix
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
-from radcodec.errors import CorruptError, InputError, LimitError, UnsupportedDataError
+from radcodec.errors import CorruptError, InputError, LimitError
 from radcodec.masks import decode_mask
 from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.tiles import Box, TileGrid, plane_shape, tile_grid
@@ -308,25 +308,6 @@ def image_info(record: ImageRecord) -> ImageInfo:
         blank=record.blank,
         unit=record.unit,
     )
-
-
-def first_image(reader: Reader) -> StoredImage:
-    """The first image of a file; raises UnsupportedDataError where it has none."""
-    if not reader.meta.images:
-        raise UnsupportedDataError("expected a file with an image that has pixels, found none: decompress it instead")
-    return open_image(reader, 0)
-
-
-def image_header(reader: Reader, number: int) -> bytes:
-    """Header of the HDU of image ``number``, padding included; b"" for kind array."""
-    position, seen = 0, 0
-    for hdu in reader.meta.hdus:
-        if hdu.kind is HduKind.IMAGE:
-            if seen == number:
-                return reader.meta.text[position : position + hdu.header_bytes]
-            seen += 1
-        position += hdu.header_bytes + hdu.tail_bytes
-    return b""
 
 
 def decode_array(reader: Reader, threads: int) -> Pixels:

@@ -34,8 +34,12 @@ MAX_CELL = 4096
 MAX_FITS_BYTES = 1 << 40
 # RFC 8878, 3.1.1.2: a block of at least 3 bytes gives at most 128 KiB, so that a frame cannot grow by more.
 MAX_ZSTD_RATIO = (1 << 17) // 3 + 1
+# What a cut-out that reaches outside of its image may hold, 2 GiB of float64, so that a typing error fills no memory.
+MAX_FILLED_PIXELS = 1 << 28
 # A picture for the screen: larger previews are averaged down to this many pixels a side.
 MAX_PICTURE_SIDE = 2048
+# JPEG knows no more pixels a side.
+MAX_ASKED_SIDE = 65535
 # Base layers above this share of a file are no preview any more.
 MAX_PREVIEW_PERCENT = 50.0
 # More threads than this only cost memory.

@@ -14,6 +14,7 @@ from typing import BinaryIO, cast
 from radcodec.errors import InputError
 
 FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz")
+_PLAIN_FITS = (".fits", ".fit", ".fts")
 _RCZ = ".rcz"
 # What compression programs add to a name.
 _PACKED_SUFFIXES = (".gz",)
@@ -220,6 +221,18 @@ def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like
         return
     with _spooled(dst) as spool:
         yield spool
+
+
+def check_fits_name(dst: object) -> None:
+    """Nothing for a stream, a name without an ending and one that ends as FITS files do; InputError for others."""
+    if not isinstance(dst, (str, os.PathLike)):
+        return
+    ending = os.path.splitext(os.path.basename(os.fspath(dst)))[1]
+    if ending and ending.lower() not in _PLAIN_FITS:
+        raise InputError(
+            f"expected a name that ends in {', '.join(_PLAIN_FITS)} for a FITS file, found {os.fspath(dst)}: "
+            "give it such a name (a picture is what preview writes)"
+        )
 
 
 def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite: bool) -> None:

@@ -1,4 +1,4 @@
-"""Pictures for quick looks: an asinh stretch, averaging down, and a PNG writer of a few lines.
+"""Pictures for quick looks: an asinh stretch, averaging down, a PNG writer of a few lines, and JPEG by Pillow.
 
 References
 ----------
@@ -7,17 +7,24 @@ Lupton et al. (1999), AJ 118, 1406 (asinh magnitudes). PNG: ISO/IEC 15948, secti
 
 from __future__ import annotations
 
+import io
+import os
 import struct
 import zlib
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.limits import MAX_PICTURE_SIDE
+from radcodec.errors import InputError
+from radcodec.limits import MAX_ASKED_SIDE, MAX_PICTURE_SIDE
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB = 0, 2
+_JPEG = (".jpg", ".jpeg")
+_JPEG_QUALITY = 92
 _CHUNK = struct.Struct(">I")
 _HEADER = struct.Struct(">IIBBBBB")
 # Noise just visible above black, the brightest source just white.
@@ -83,6 +90,41 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
     )
 
 
-def sky_picture(image: npt.NDArray[Any]) -> bytes:
-    """A PNG of an image [H, W] as it is seen on the sky: first row at the bottom, averaged down to a screen's size."""
-    return png_bytes(stretch(average_down(image))[::-1])
+def jpeg_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """A JPEG file of grey [H, W] or colour [H, W, 3] pixels, first row on top; needs Pillow (`picture_writer`)."""
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=_JPEG_QUALITY)
+    return out.getvalue()
+
+
+def sky_pixels(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.uint8]:
+    """Grey levels of an image [H, W] as it is seen on the sky: first row at the bottom, averaged down to ``side``."""
+    return np.ascontiguousarray(stretch(average_down(image, side))[::-1])
+
+
+def picture_writer(dst: object, side: int | None = None) -> Callable[[npt.NDArray[Any]], bytes]:
+    """Choose how a picture of an image [H, W] is written, by the ending of its name; PNG for streams and no ending.
+
+    Raises
+    ------
+    InputError
+        If the ending is of no kind of picture that is written here, or JPEG's and Pillow is missing, or ``side``,
+        the pixels of the longer side at most, is not 1 or more.
+    """
+    if side is not None and not 1 <= side <= MAX_ASKED_SIDE:
+        raise InputError(f"expected a picture of 1 to {MAX_ASKED_SIDE} pixels a side, found {side}")
+    ending = os.path.splitext(os.path.basename(dst))[1].lower() if isinstance(dst, (str, os.PathLike)) else ""
+    if ending in _JPEG:
+        if find_spec("PIL") is None:
+            raise InputError(
+                f"expected Pillow to write {ending}, which is not installed: pip install 'radcodec[jpeg]', or name "
+                "the picture .png"
+            )
+        pack = jpeg_bytes
+    elif ending in ("", ".png"):
+        pack = png_bytes
+    else:
+        raise InputError(f"expected a picture's name that ends in .png, .jpg or .jpeg, found {ending}: give it another")
+    return lambda image: pack(sky_pixels(image, MAX_PICTURE_SIDE if side is None else side))

@@ -3,67 +3,105 @@
 from __future__ import annotations
 
 import os
+import weakref
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.container.reader import Reader
-from radcodec.errors import InputError, ModelError
+from radcodec.errors import InputError, UnsupportedDataError
+from radcodec.image_handle import ImageHandle
 from radcodec.parallel import usable_threads
 from radcodec.report import Report, describe
 from radcodec.resources import load_header_dictionary
 from radcodec.spool import spooled
 from radcodec.tiles import count_tiles
-from radcodec.types import HduKind, Mode
+from radcodec.types import Kind
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from radcodec.decoder import StoredImage
+    from radcodec.fits.select import HduChoice
+    from radcodec.quick_look import QuickLook
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 
-
 def open_reader(source: Source, stack: ExitStack) -> Reader:
-    """A reader of a path, a binary file or bytes; a file that was opened for it closes with ``stack``.
+    """Open a reader of a path, a binary file or bytes; a file that was opened for it closes with ``stack``.
 
     What cannot be sought, such as a pipe with or without a name, is copied to a temporary file first.
+
+    Raises
+    ------
+    InputError
+        If it is none of these.
+    FormatError
+        If it is no sound ``.rcz`` file as far as INDEX.
     """
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
         source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
-    if not isinstance(source, (bytes, bytearray, memoryview)) and not source.seekable():
-        source = stack.enter_context(spooled(source))
+    if not isinstance(source, (bytes, bytearray, memoryview)):
+        source = _seekable(source, stack)
     return Reader(source, count_tiles=count_tiles, dictionary=load_header_dictionary())
 
 
-class RczFile:
-    """A ``.rcz`` file opened for reading, as `radcodec.open` gives it; a context manager.
+def _seekable(source: Any, stack: ExitStack) -> BinaryIO:
+    """A binary file that can be read anywhere as it is; a copy of one that cannot, which closes with ``stack``.
 
-    ``f[...]`` takes NumPy's basic indexing (integers, slices with steps, ``...``, None) of the first image and decodes
-    only the tiles that it needs; it gives physical values, as `radcodec.decode` does.
+    Objects of other libraries have ``read`` and perhaps ``seek``, but no ``seekable``.
+    """
+    if not callable(getattr(source, "read", None)):
+        raise InputError(
+            f"expected a path, the bytes of a file or a file opened for reading, found {type(source).__name__}"
+        )
+    probe, seek = getattr(source, "seekable", None), getattr(source, "seek", None)
+    can_seek = bool(probe()) if callable(probe) else callable(seek)
+    if can_seek and (callable(probe) or isinstance(source.seek(0, os.SEEK_END), int)):
+        return source  # type: ignore[no-any-return]
+    if can_seek:
+        source.seek(0)
+    try:
+        return stack.enter_context(spooled(source))
+    except TypeError as err:
+        raise InputError(f"expected a file opened in binary mode, found {type(source).__name__}") from err
+
+
+class RczFile:
+    """A ``.rcz`` file opened for reading, as `radcodec.open` gives it; a context manager, and an array.
+
+    It stands for its first image with pixels: ``f[...]`` takes NumPy's basic indexing and decodes only the tiles that
+    it needs; ``numpy.asarray(f)`` decodes all of it. Other images are in ``images`` and ``hdu(...)``. A file opened by
+    path or from bytes can be pickled and is opened again where it is unpickled.
 
     Parameters
     ----------
     source
-        A path, a seekable binary file (which stays open) or the bytes of a file.
+        A path, a binary file (which stays open) or the bytes of a file.
     threads
         Threads to decode with; all usable cores for None.
     """
 
     def __init__(self, source: Source, *, threads: int | None = None) -> None:
-        self._threads = usable_threads(threads)
-        self._stack = ExitStack()
-        self._image: StoredImage | None = None
+        self.threads = usable_threads(threads)
+        stack = ExitStack()
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         try:
-            self.reader = open_reader(source, self._stack)
+            self.reader = open_reader(source, stack)
             self.info: Report = describe(self.reader, path=path)
         except BaseException:
-            self._stack.close()
+            stack.close()
             raise
+        self._reopen: str | bytes | None = None
+        if path is not None:
+            self._reopen = os.path.abspath(path)
+        elif isinstance(source, (bytes, bytearray, memoryview)):
+            self._reopen = bytes(source)
+        # Closes what an unpickled file opened, which has no with statement around it.
+        self._close = weakref.finalize(self, stack.close)
 
     def __enter__(self) -> RczFile:
         return self
@@ -73,17 +111,67 @@ class RczFile:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        kinds = f"{len(self.reader.meta.images)} images in {len(self.reader.meta.hdus)} HDUs"
+        what = "array" if self.reader.prelude.kind is Kind.ARRAY else kinds
+        return f"<RczFile {self.info.path or 'in memory'}: {self.info.mode}, {what}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._reopen is None:
+            raise TypeError(
+                "expected a .rcz file opened by its path or from bytes to pickle, found one of an open file object: "
+                "open it by its path"
+            )
+        return _open_again, (self._reopen, self.threads, self.reader.meta.restored_sha256)
+
     def close(self) -> None:
         """Close the file if it was opened here."""
-        self._stack.close()
+        self._close()
+
+    @cached_property
+    def images(self) -> tuple[ImageHandle, ...]:
+        """Every image with pixels, in order, each an array as the file itself is."""
+        from radcodec.container.units import iter_units
+        from radcodec.fits.select import hdu_name
+
+        if self.reader.prelude.kind is Kind.ARRAY:
+            return (ImageHandle(self, 0, hdu=0, name=""),)
+        return tuple(
+            ImageHandle(self, unit.image, hdu=unit.number, name=hdu_name(unit.header, unit.number)[0])
+            for unit in iter_units(self.reader)
+            if unit.image is not None
+        )
+
+    def hdu(self, choice: HduChoice) -> ImageHandle:
+        """Choose an image by its HDU: a number (0 is the primary HDU), a name, or a name and EXTVER (``"SCI,2"``).
+
+        Raises
+        ------
+        InputError
+            If there is no such HDU or it is no image with pixels; the message lists the ones that are.
+        """
+        from radcodec.container.units import iter_units
+        from radcodec.fits.select import find_hdu, hdu_name, parse_hdu
+
+        selector = parse_hdu(choice)
+        if self.reader.prelude.kind is Kind.ARRAY:
+            find_hdu([("PRIMARY", 1)], selector)
+            return self.images[0]
+        names = [hdu_name(unit.header, unit.number) for unit in iter_units(self.reader)]
+        places = {image.hdu_number: image for image in self.images}
+        return places[find_hdu(names, selector, images=places)]
+
+    def choose(self, choice: HduChoice | None) -> ImageHandle:
+        """Choose an image as `hdu` does, the first one with pixels for None."""
+        return self._first if choice is None else self.hdu(choice)
 
     @property
-    def _first(self) -> StoredImage:
-        if self._image is None:
-            from radcodec.decoder import first_image
-
-            self._image = first_image(self.reader)
-        return self._image
+    def _first(self) -> ImageHandle:
+        if not self.reader.meta.images:
+            raise UnsupportedDataError(
+                "expected a file with an image that has pixels, found none: decompress it instead"
+            )
+        return self.images[0]
 
     @property
     def header(self) -> str:
@@ -91,73 +179,69 @@ class RczFile:
 
         For a file without an image that of the first HDU; for an array that of the FITS file it decompresses to.
         """
-        position = 0
-        for hdu in self.reader.meta.hdus:
-            if hdu.kind is HduKind.IMAGE or not self.reader.meta.images:
-                return self.reader.meta.text[position : position + hdu.header_bytes].decode("latin-1")
-            position += hdu.header_bytes + hdu.tail_bytes
-        if not self.reader.meta.images:
-            return ""
-        from radcodec.fits.arrays import minimal_header
-
-        record = self.reader.meta.images[0]
-        return minimal_header(record.sample_type, record.shape).decode("latin-1")
+        if self.reader.meta.images:
+            return self._first.header
+        hdus = self.reader.meta.hdus
+        return self.reader.meta.text[: hdus[0].header_bytes].decode("latin-1") if hdus else ""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Axes of the first image, slowest first."""
-        return self._first.coding.record.shape
+        return self._first.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes of the first image."""
+        return self._first.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of pixels of the first image."""
+        return self._first.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of what indexing gives."""
-        import numpy as np
+        return self._first.dtype
 
-        from radcodec.decoder import image_info
-        from radcodec.fits.arrays import to_physical
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Lengths, axis by axis, of the pieces that tiles cut the first image into, as ``dask.array`` has them."""
+        return self._first.chunks
 
-        record = self._first.coding.record
-        return to_physical(np.zeros(0, record.sample_type.dtype_str), image_info(record)).dtype
+    @property
+    def wcs(self) -> Any:
+        """World coordinates of the first image, an ``astropy.wcs.WCS``; errors as `ImageHandle.wcs`."""
+        return self._first.wcs
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Decode all of the first image; see `ImageHandle`."""
+        return self._first.__array__(dtype, copy)
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
         """Physical values of a part of the first image."""
-        from radcodec.decoder import decode_region, image_info
-        from radcodec.fits.arrays import to_physical
-        from radcodec.indexing import select
+        return self._first[key]
 
-        image = self._first
-        selection, new_axes = select(key, self.shape)
-        planes = selection.planes.tolist()
-        region = decode_region(image, planes, selection.y, selection.x, self._threads)
-        stored = selection.apply(region, new_axes)
-        return to_physical(stored, image_info(image.coding.record))
+    def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
+        """Look at one plane of the first image; see `ImageHandle.quick_look`."""
+        return self._first.quick_look(plane, full=full)
 
-    def preview(self, plane: int = 0) -> npt.NDArray[np.float64]:
-        """A quick look at one plane of the first image, float64 [H, W], physical values with NaN where undefined.
+    def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
+        """Physical values, float64 [H, W], of a `quick_look`: from the base layer where that shows the image.
 
-        From the base layer where the file has one (and torch is installed), else decoded.
+        ``quick_look`` also says which layer they are from, and why.
         """
-        import numpy as np
+        return self._first.preview(plane, full=full)
 
-        from radcodec.base_picture import base_picture
-        from radcodec.decoder import decode_region
 
-        image = self._first
-        record, grid = image.coding.record, image.coding.grid
-        if not 0 <= plane < grid.n_planes:
-            raise InputError(f"expected a plane of 0 to {grid.n_planes - 1}, found {plane}")
-        stored: npt.NDArray[np.float64] | None = None
-        if record.n_stages:
-            try:
-                stored = base_picture(image, plane, self._threads)
-            except ModelError:
-                # An exact or bounded file does not need its model to be looked at.
-                if self.reader.prelude.mode is Mode.LOSSY:
-                    raise
-        if stored is None:
-            samples = decode_region(image, [plane], (0, grid.height), (0, grid.width), self._threads)[0]
-            stored = samples.astype(np.float64)
-            if record.blank is not None:
-                stored[samples == record.blank] = np.nan
-        with np.errstate(all="ignore"):
-            return record.bzero + record.bscale * stored
+def _open_again(source: str | bytes, threads: int, restored_sha256: bytes) -> RczFile:
+    """Open a file that was pickled; raises InputError where another one has taken its place."""
+    file = RczFile(source, threads=threads)
+    if file.reader.meta.restored_sha256 != restored_sha256:
+        file.close()
+        name = source if isinstance(source, str) else "the bytes"
+        raise InputError(f"expected {name} to be the file that was pickled, found another one: open it anew")
+    return file

@@ -113,3 +113,32 @@ def tile_grid(shape: tuple[int, ...], tile_size: int) -> TileGrid:
 def count_tiles(shape: tuple[int, ...], tile_size: int) -> int:
     """Number of tiles of an array."""
     return tile_grid(shape, tile_size).n_tiles
+
+
+def axis_chunks(shape: tuple[int, ...], tile_size: int) -> tuple[tuple[int, ...], ...]:
+    """Cut every axis of an array where its tiles end: the lengths of the pieces, axis by axis.
+
+    Tiles of several planes are counted over all axes but the last two together. Where more than one of these axes is
+    longer than 1, the pieces of the last of them hold as many planes as a tile at most, and the others single planes.
+    """
+    grid = tile_grid(shape, tile_size)
+    if grid.n_tiles == 0:
+        return tuple((length,) for length in shape)
+
+    def pieces(length: int, n_pieces: int) -> tuple[int, ...]:
+        ranges = (_piece(index, length, n_pieces) for index in range(n_pieces))
+        return tuple(stop - start for start, stop in ranges)
+
+    last = {1: (pieces(grid.width, grid.x_pieces),)}.get(
+        len(shape), (pieces(grid.height, grid.y_pieces), pieces(grid.width, grid.x_pieces))
+    )
+    lead = shape[:-2]
+    planes_a_piece = -(-grid.n_planes // grid.p_pieces)
+    chunks: list[tuple[int, ...]] = []
+    for length in reversed(lead):
+        if length == grid.n_planes:
+            chunks.append(pieces(length, grid.p_pieces))
+        else:
+            chunks.append(pieces(length, _n_pieces(length, min(planes_a_piece, length))))
+        planes_a_piece = max(1, planes_a_piece // length)
+    return (*reversed(chunks), *last) if shape else ()

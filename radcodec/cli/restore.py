@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ from radcodec.cli.many import (
     run_many,
     with_own_outputs,
 )
-from radcodec.cli.streams import say
+from radcodec.cli.streams import say, tell
 from radcodec.paths import check_output as check_target
 from radcodec.paths import find_original, find_rcz, is_rcz_name, restored_name
 from radcodec.report import Report
@@ -156,24 +157,31 @@ def verify(paths: tuple[str, ...], against: str | None, threads: int | None, qui
     return DONE
 
 
+hdu_option = click.option("--hdu", metavar="NAME|N", help="The image: its HDU's name, number (0: primary) or SCI,2.")
+
+
 @click.command()
 @click.argument("source", metavar="IN.rcz")
 @click.argument("output", metavar="OUT.fits")
-@click.option("--region", required=True, metavar="X0:X1,Y0:Y1", help="0-based, half-open, x fastest.")
+@click.option("--region", metavar="X0:X1,Y0:Y1", help="A range for each axis, 0-based, half-open, x first; : is all.")
+@click.option("--center", metavar='"RA DEC"', help="A position, in the image's frame (or: icrs RA DEC).")
+@click.option("--size", metavar="2arcmin", help="Width and height about --center (default: one pixel).")
 @click.option("--plane", type=int, metavar="N", help="One plane only (default: all).")
+@click.option("--partial", is_flag=True, help="Fill what is outside of the image with NaN (integers: BLANK).")
+@hdu_option
 @threads_option
 @overwrite_option
 @quiet_option
-def cutout(
-    source: str, output: str, region: str, plane: int | None, threads: int | None, overwrite: bool, quiet: bool
-) -> int:
-    """Write a rectangle of the first image as a FITS file, its world coordinates shifted."""
-    with told_of(source):
-        target = target_of(output) or output
-        with seekable_source(source) as stream:
-            api.cutout(stream, target, region, plane=plane, overwrite=overwrite, threads=threads)
+def cutout(source: str, output: str, quiet: bool, **options: Any) -> int:
+    """Write a part of an image as a FITS file, its world coordinates shifted."""
+    with told_of(source), warnings.catch_warnings(), seekable_source(source) as stream:
+        # What astropy finds in an old header is no news to whoever cuts it.
+        warnings.simplefilter("ignore")
+        api.cutout(stream, target_of(output) or output, **options)
     if not quiet:
-        return announce(f"{source}[{region}] -> {output}", output)
+        parts = (options["region"], options["center"], options["size"])
+        named = " ".join(part for part in parts if part) or f"plane {options['plane']}"
+        return announce(f"{source}[{named}] -> {output}", output)
     return DONE
 
 
@@ -181,13 +189,19 @@ def cutout(
 @click.argument("source", metavar="IN.rcz")
 @click.argument("output", metavar="OUT.png")
 @click.option("--plane", type=int, default=0, show_default=True, metavar="N", help="Which plane.")
+@click.option("--full", is_flag=True, help="Decode the pixels, whatever the base layer is worth.")
+@click.option("--size", type=int, metavar="N", help="Pixels of the longer side, at most (default: 2048).")
+@hdu_option
 @threads_option
 @overwrite_option
 @quiet_option
-def preview(source: str, output: str, plane: int, threads: int | None, overwrite: bool, quiet: bool) -> int:
-    """Write a picture of the first image: from the base layer where there is one, else decoded; asinh stretch."""
+def preview(source: str, output: str, quiet: bool, **options: Any) -> int:
+    """Write a picture of an image: from the base layer where that shows it, else decoded; asinh stretch."""
+    notes: list[str] = []
     with told_of(source), seekable_source(source) as stream:
-        api.preview(stream, target_of(output), plane=plane, overwrite=overwrite, threads=threads)
+        api.preview(stream, target_of(output), on_note=notes.append, **options)
+    for note in [] if quiet else notes:
+        tell(f"radcodec: {source}: {note}")
     if not quiet:
         return announce(f"{source} -> {output}", output)
     return DONE

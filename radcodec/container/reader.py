@@ -214,6 +214,13 @@ class Reader:
         mask_bytes = index.word(tile, _MASK)
         return stored[:mask_bytes], stored[mask_bytes:]
 
+    def read_mask(self, image: int, tile: int) -> bytes:
+        """Mask stream of a tile without its detail stream: their common checksum is not looked at."""
+        index = self.images[image]
+        return self._source.read(
+            index.tile_starts[tile], index.word(tile, _MASK), f"the mask of tile {tile} of image {image}"
+        )
+
     def stage_size(self, image: int, stage: int, tile: int) -> int:
         """Bytes of the stream of one base stage of a tile."""
         return self.images[image].word(tile, _STAGES + 2 * stage)

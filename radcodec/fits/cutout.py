@@ -1,4 +1,4 @@
-"""The header of a rectangle cut out of an image, with its world coordinates shifted to match."""
+"""The header of a part cut out of an image, with its world coordinates shifted to match."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Sequence
 
-from radcodec.errors import InputError
 from radcodec.fits.cards import (
     CARD_BYTES,
     card_comment,
@@ -30,35 +29,11 @@ _WCS = (
     re.compile(rb"(?:PC|CD)[1-9][0-9]{0,2}_([1-9][0-9]{0,2})([A-Z]?)\Z"),
 )
 _LTM = re.compile(rb"LTM[1-9]_([1-9])\Z")
-
-
-def _offsets(
-    shape: Sequence[int], x: tuple[int, int], y: tuple[int, int], plane: int | None
-) -> tuple[list[int], list[int]]:
-    """First pixel and length of the cut-out on each axis, fastest axis first.
-
-    Raises
-    ------
-    InputError
-        If a range or the plane does not lie inside of the image, or is empty.
-    """
-    axes = list(reversed(shape))
-    ranges = [("x", x)] if len(axes) == 1 else [("x", x), ("y", y)]
-    if len(axes) == 1 and y != (0, 1):
-        raise InputError(f"expected y 0:1 for an image with one axis, found {y[0]}:{y[1]}")
-    for (name, (start, stop)), length in zip(ranges, axes, strict=False):
-        if not 0 <= start < stop <= length:
-            raise InputError(f"expected {name} within 0:{length} and not empty, found {start}:{stop}")
-    first = [start for _, (start, _) in ranges] + [0] * (len(axes) - len(ranges))
-    lengths = [stop - start for _, (start, stop) in ranges] + axes[len(ranges) :]
-    if plane is not None:
-        planes = math.prod(axes[2:])
-        if not 0 <= plane < planes:
-            raise InputError(f"expected a plane of 0 to {planes - 1}, found {plane}")
-        for axis in range(2, len(axes)):
-            plane, first[axis] = divmod(plane, axes[axis])
-            lengths[axis] = 1
-    return first, lengths
+# Distortions by a function of the pixel (FITS WCS paper IV, draft): the pixel from which the function counts.
+_CPDIS = re.compile(rb"CPDIS([1-9][0-9]?)([A-Z]?)\Z")
+_DP = re.compile(rb"DP([1-9][0-9]?)([A-Z]?)\Z")
+_RECORD = re.compile(r"(NAXES|AXIS\.[1-9]|OFFSET\.[1-9]):\s*([-+0-9.EeDd]+)\s*\Z")
+_LOOKUP = "lookup"
 
 
 def _shifted(card: bytes, keyword: bytes, by: int) -> bytes:
@@ -103,33 +78,60 @@ def _missing(keywords: Sequence[bytes], first: Sequence[int]) -> list[bytes]:
     ]
 
 
-def cutout_header(
-    header: bytes, *, shape: Sequence[int], x: tuple[int, int], y: tuple[int, int], plane: int | None = None
-) -> bytes:
-    """Header, padding included, of a cut-out of the image that ``header`` describes, as a primary HDU.
+def _distortion_records(cards: Sequence[bytes]) -> dict[bytes, dict[str, float]]:
+    """NAXES, AXIS.k and OFFSET.k of each DPj that belongs to a distortion by a function, not by a table."""
+    records: dict[bytes, dict[str, float]] = {}
+    for card in cards:
+        match, value = _CPDIS.match(card_keyword(card)), parse_value(card)
+        if match is not None and isinstance(value, str) and value.strip().lower() != _LOOKUP:
+            records[b"DP" + match[1] + match[2]] = {}
+    for card in cards:
+        fields, value = records.get(card_keyword(card)), parse_value(card)
+        record = _RECORD.match(value) if fields is not None and isinstance(value, str) else None
+        if fields is not None and record is not None:
+            fields[record[1]] = float(record[2].upper().replace("D", "E"))
+    return records
 
-    NAXISn hold the new lengths; CRPIXn of the primary and the alternate (A to Z) coordinates, LTVn and CNPIXn are
-    shifted so that every pixel keeps its world coordinates (SIP and other distortions are relative to CRPIX);
-    CHECKSUM and DATASUM are dropped; all other cards are verbatim, unprintable bytes included. Distortion tables in
-    other HDUs are left as they are.
+
+def _with_offsets(cards: list[bytes], first: Sequence[int]) -> list[bytes]:
+    """The cards with the OFFSET.k of every distortion by a function moved to the pixels of the cut-out."""
+    for keyword, fields in _distortion_records(cards).items():
+        for place in range(1, int(fields.get("NAXES", 2)) + 1):
+            axis = int(fields.get(f"AXIS.{place}", place))
+            by = first[axis - 1] if 1 <= axis <= len(first) else 0
+            if not by:
+                continue
+            name = f"OFFSET.{place}"
+            card = format_card(keyword, f"{name}: {float(fields.get(name, 0.0)) - by!r}")
+            old = [
+                number
+                for number, other in enumerate(cards)
+                if card_keyword(other) == keyword and str(parse_value(other)).startswith(f"{name}:")
+            ]
+            if old:
+                cards[old[-1]] = card
+            else:
+                last = max(number for number, other in enumerate(cards) if card_keyword(other) == keyword)
+                cards.insert(last + 1, card)
+    return cards
+
+
+def cutout_header(header: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
+    """Make the header, padding included, of a part of the image that ``header`` describes, as a primary HDU.
+
+    NAXISn hold the new lengths; CRPIXn of the primary and the alternate (A to Z) coordinates, LTVn, CNPIXn and the
+    offsets of distortions by a function are shifted, so that every pixel keeps its world coordinates (SIP is relative
+    to CRPIX). CHECKSUM and DATASUM are dropped. All other cards are verbatim, unprintable bytes included.
 
     Parameters
     ----------
-    shape
-        Axes of the whole image in NumPy order (slowest first).
-    x, y
-        Pixel ranges, 0-based and half-open, x along the fastest axis; ``y`` is ``(0, 1)`` for an image with one axis.
-    plane
-        Number of one plane, counted over all axes but the fastest two; those axes stay, of length 1. None keeps all.
-
-    Raises
-    ------
-    InputError
-        If the header has no axes, or a range or the plane is empty or not inside of the image.
+    header
+        Header of the whole image, with the cards that it inherits.
+    ranges
+        First pixel and last + 1 for every axis, counted from 0, the fastest axis first. They may reach outside of the
+        image.
     """
-    if not shape:
-        raise InputError("expected an image with one axis or more to cut from, found none")
-    first, lengths = _offsets(shape, x, y, plane)
+    first, lengths = [start for start, _ in ranges], [stop - start for start, stop in ranges]
     extension = header[:8] == b"XTENSION"
     cards: list[bytes] = []
     for number, (keyword, card) in enumerate(iter_cards(header)):
@@ -140,4 +142,19 @@ def cutout_header(
             continue
         cards.append(_rewritten(keyword, card, first, lengths) if card[8:9] == b"=" else card)
     cards += _missing([card_keyword(card) for card in cards], first)
+    cards = _with_offsets(cards, first)
+    return pad_header(b"".join(card.ljust(CARD_BYTES) for card in cards) + b"END".ljust(CARD_BYTES))
+
+
+def with_extensions(header: bytes) -> bytes:
+    """Say in a primary header that extensions may follow: EXTEND = T behind the axes, where it is not yet there."""
+    cards = [card for _, card in iter_cards(header)]
+    keywords = [card_keyword(card) for card in cards]
+    if b"EXTEND" in keywords:
+        place = keywords.index(b"EXTEND")
+        if parse_value(cards[place]) is not True:
+            cards[place] = format_card(b"EXTEND", True, card_comment(cards[place]))
+    else:
+        place = max(number for number, keyword in enumerate(keywords) if keyword.startswith(b"NAXIS"))
+        cards.insert(place + 1, format_card(b"EXTEND", True))
     return pad_header(b"".join(card.ljust(CARD_BYTES) for card in cards) + b"END".ljust(CARD_BYTES))
