@@ -427,7 +427,7 @@ def preview(
         on_note(look.note)
     if dst is not None and write is not None:
         with output_file(dst, overwrite=overwrite, like=None) as out:
-            out.write(write(look.pixels))
+            out.write(write(look.pixels, look.noise))
     return look.pixels
 
 
@@ -439,7 +439,7 @@ def estimate(
     Parameters
     ----------
     src
-        A FITS file, or an array.
+        A FITS file, or an array or a number.
 
     Returns
     -------
@@ -450,7 +450,7 @@ def estimate(
     Raises
     ------
     UnsupportedDataError
-        If there is no image.
+        If there is no image, or the array has no pixels or a type that is not supported.
     """
     from radcodec.estimator import estimate_ladder
 

@@ -147,7 +147,7 @@ def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixe
         return found
     new_shape = tuple(b - a for a, b in wanted)
     if math.prod(new_shape) > max(MAX_FILLED_PIXELS, 4 * found.size):
-        raise InputError(f"expected a cut-out of at most {MAX_FILLED_PIXELS} pixels with its outside, found {new_shape}")
+        raise InputError(f"expected at most {MAX_FILLED_PIXELS} pixels with what is outside, found {new_shape}")
     whole = np.full(new_shape, _fill_value(image), found.dtype)
     whole[tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(inside, wanted, strict=True))] = found
     return whole

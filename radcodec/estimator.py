@@ -69,6 +69,13 @@ def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageR
 
 
 def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
+    """As `_first_image`, of an array; raises UnsupportedDataError for one without pixels or of a type not known."""
+    if not array.size:
+        raise UnsupportedDataError(f"expected an array with pixels, found the axes {array.shape}: nothing to estimate")
+    if array.dtype.str[1:].upper() not in SampleType.__members__:
+        raise UnsupportedDataError(
+            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
+        )
     sample = _sample(array.reshape(plane_shape(array.shape)))
     native = np.ascontiguousarray(sample, sample.dtype.newbyteorder("="))
     sample_type = SampleType[native.dtype.str[1:].upper()]
@@ -89,7 +96,8 @@ def estimate_ladder(
     src: str | os.PathLike[str] | BinaryIO | npt.NDArray[Any], *, model: str | None, threads: int
 ) -> list[dict[str, Any]]:
     """One dict a mode, as `radcodec.estimate` describes; errors as there."""
-    sample, record, n_pixels = _array_image(src) if isinstance(src, np.ndarray) else _first_image(src)
+    is_file = isinstance(src, (str, os.PathLike)) or hasattr(src, "read")
+    sample, record, n_pixels = _first_image(src) if is_file else _array_image(np.asarray(src))  # type: ignore[arg-type]
     special = find_special(sample, blank=record.blank, exact=False)
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))

@@ -13,7 +13,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ _JPEG = (".jpg", ".jpeg")
 _JPEG_QUALITY = 92
 _CHUNK = struct.Struct(">I")
 _HEADER = struct.Struct(">IIBBBBB")
+PictureWriter: TypeAlias = Callable[[npt.NDArray[Any], float | None], bytes]
 # Noise just visible above black, the brightest source just white.
 _BLACK_SIGMA, _SOFT_SIGMA = -2.0, 3.0
 
@@ -47,14 +48,19 @@ def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.N
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def stretch_limits(image: npt.NDArray[Any]) -> tuple[float, float, float]:
-    """Black level, softening and white level for `stretch`, from the median and the spread of the finite pixels."""
+def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple[float, float, float]:
+    """Black level, softening and white level for `stretch`, from the median and the spread of the finite pixels.
+
+    ``noise`` is the spread of what the image is a picture of, where that is known: smoother pictures would otherwise
+    show ripples far below it.
+    """
     finite = image[np.isfinite(image)].astype(np.float64)
     if finite.size == 0:
         return 0.0, 1.0, 1.0
     middle = float(np.median(finite))
     sigma = 1.4826 * float(np.median(np.abs(finite - middle)))
     top = float(finite.max())
+    sigma = max(sigma, noise or 0.0)
     if sigma <= 0:
         sigma = (top - middle) / 100 if top > middle else 1.0
     return middle + _BLACK_SIGMA * sigma, _SOFT_SIGMA * sigma, max(top, middle + sigma)
@@ -99,13 +105,22 @@ def jpeg_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
     return out.getvalue()
 
 
-def sky_pixels(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.uint8]:
-    """Grey levels of an image [H, W] as it is seen on the sky: first row at the bottom, averaged down to ``side``."""
-    return np.ascontiguousarray(stretch(average_down(image, side))[::-1])
+def sky_pixels(
+    image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE, noise: float | None = None
+) -> npt.NDArray[np.uint8]:
+    """Grey levels of an image [H, W] as it is seen on the sky: first row at the bottom, averaged down to ``side``.
+
+    ``noise`` as by `stretch_limits`; averaging makes it smaller.
+    """
+    small = average_down(image, side)
+    averaged = None if noise is None else noise * small.shape[0] / image.shape[0]
+    return np.ascontiguousarray(stretch(small, stretch_limits(small, averaged))[::-1])
 
 
-def picture_writer(dst: object, side: int | None = None) -> Callable[[npt.NDArray[Any]], bytes]:
+def picture_writer(dst: object, side: int | None = None) -> PictureWriter:
     """Choose how a picture of an image [H, W] is written, by the ending of its name; PNG for streams and no ending.
+
+    What comes back is called with the image and the noise as `sky_pixels` has them, and gives the bytes of a file.
 
     Raises
     ------
@@ -127,4 +142,5 @@ def picture_writer(dst: object, side: int | None = None) -> Callable[[npt.NDArra
         pack = png_bytes
     else:
         raise InputError(f"expected a picture's name that ends in .png, .jpg or .jpeg, found {ending}: give it another")
-    return lambda image: pack(sky_pixels(image, MAX_PICTURE_SIDE if side is None else side))
+    longest = MAX_PICTURE_SIDE if side is None else side
+    return lambda image, noise: pack(sky_pixels(image, longest, noise))

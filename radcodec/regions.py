@@ -52,7 +52,7 @@ def parse_region(
     lengths = tuple(reversed(shape))
     if not lengths:
         raise InputError("expected an image with one axis or more to cut from, found none")
-    region = region.tolist() if hasattr(region, "tolist") else region
+    region = region.tolist() if region is not None and hasattr(region, "tolist") else region
     if region is None:
         given: list[tuple[int | None, int | None]] = []
     elif isinstance(region, str):

@@ -118,7 +118,7 @@ class _Table:
         if name not in self.columns:
             return None
         factor = _DEGREES.get(self.columns[name][2].strip().lower())
-        value = float(self.column(name)[row])  # type: ignore[arg-type]  # a number by _DTYPES
+        value = float(self.column(name)[row])
         return value * factor if factor is not None and math.isfinite(value) else None
 
 

@@ -166,7 +166,9 @@ def make_wcs(header: bytes, tables: bytes = b"") -> Any:
             wcs = WCS(fits.Header.fromstring(text), hdus if tables else None, fix=False)
         wcs.wcs.fix()
     except Exception as err:  # astropy, wcslib and its parsers raise a dozen kinds
-        raise InputError(f"expected world coordinates that astropy understands in the header, found others: {err}") from err
+        raise InputError(
+            f"expected world coordinates that astropy understands in the header, found others: {err}"
+        ) from err
     return wcs
 
 

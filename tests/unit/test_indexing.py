@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from radcodec.errors import InputError
-from radcodec.indexing import parse_region, select
+from radcodec.indexing import select
 from radcodec.tiles import plane_shape
 
 
@@ -39,12 +38,3 @@ def test_what_numpy_refuses_or_calls_advanced_is_refused(key: Any) -> None:
     """Too many indices, indices out of bounds, and masks and lists raise IndexError."""
     with pytest.raises(IndexError, match=r"expected|out of bounds"):
         select(key, (5, 6))
-
-
-def test_regions() -> None:
-    """A region is x first, then y, as text or pairs."""
-    assert parse_region("1:2,30:40") == ((1, 2), (30, 40))
-    assert parse_region(((1, 2), (30, 40))) == ((1, 2), (30, 40))
-    for text in ("1:2", "1:2,3", "a:b,1:2", "1:2,3:4,5:6", "1:2:3,4:5"):
-        with pytest.raises(InputError, match="region such as"):
-            parse_region(text)
