@@ -160,11 +160,15 @@ def make_wcs(header: bytes, tables: bytes = b"") -> Any:
 
     plain = bytes(byte if 32 <= byte < 127 else ord("?") for byte in range(256))
     cards = [card.ljust(CARD_BYTES).translate(plain) for key, card in iter_cards(header) if not is_commentary(key)]
+    # The old name of RADESYS, which astropy reads with a warning.
+    cards = [b"RADESYS " + card[8:] if card.startswith(b"RADECSYS") else card for card in cards]
     text = pad_header(b"".join(cards) + b"END".ljust(CARD_BYTES)).decode("ascii")
     try:
         with fits.open(io.BytesIO(minimal_header(SampleType.U1, (0,)) + tables)) as hdus:
-            wcs = WCS(fits.Header.fromstring(text), hdus if tables else None, fix=False)
+            # `fix` of WCS warns of every old date; that of wcslib below mends the same without a word.
+            wcs = WCS(fits.Header.fromstring(text), hdus if tables else None, fix=False, _do_set=False)
         wcs.wcs.fix()
+        wcs.wcs.set()
     except Exception as err:  # astropy, wcslib and its parsers raise a dozen kinds
         raise InputError(
             f"expected world coordinates that astropy understands in the header, found others: {err}"
@@ -226,7 +230,8 @@ def sky_ranges(wcs: Any, center: Any, size: Any, shape: Sequence[int]) -> list[t
     ranges: list[tuple[int | None, int | None]] = [(None, None)] * len(shape)
     for axis, position, side, scale in zip(axes, place, sides, scales, strict=True):
         length = max(1, round(side.value if side.is_pixels else side.value / float(scale)))
-        start = math.ceil(position - length / 2)
+        # Rounded, so that the last bits of a position on the middle of a pixel do not decide.
+        start = math.ceil(round(position - length / 2, 6))
         if axis >= len(shape):
             raise InputError(f"expected an image with {axis + 1} axes for a centre, found {len(shape)}: give a region")
         ranges[axis] = (start, start + length)
