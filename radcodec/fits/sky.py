@@ -62,6 +62,14 @@ def _angle(token: str, *, hours: bool) -> float:
     return (-1 if match[1] == "-" else 1) * size * (15 if in_hours else 1)
 
 
+def _plain_degrees(value: Any) -> Any:
+    """A Quantity as a number of degrees; anything else as it is."""
+    try:
+        return float(value.to_value("deg")) if hasattr(value, "to_value") else value
+    except Exception as err:  # UnitConversionError is no built-in one
+        raise InputError(f"{_CENTRE}, found {value!r}") from err
+
+
 def parse_position(center: Any, *, equatorial: bool = True) -> Position:
     """Read a position as text, as a pair of degrees, or as an ``astropy`` SkyCoord.
 
@@ -81,7 +89,7 @@ def parse_position(center: Any, *, equatorial: bool = True) -> Position:
         sky = center.icrs
         return Position(longitude=float(sky.ra.deg), latitude=float(sky.dec.deg), frame="icrs")
     if isinstance(center, (tuple, list)) and len(center) == 2:
-        center = f"{center[0]} {center[1]}"
+        center = " ".join(str(_plain_degrees(value)) for value in center)
     if not isinstance(center, str):
         raise InputError(f"{_CENTRE}, found {center!r}")
     tokens = center.replace(",", " ").lower().split()

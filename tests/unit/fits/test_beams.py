@@ -29,7 +29,9 @@ def beams(n_chan: int, n_pol: int, *, unit: str = "arcsec", chan: bool = True) -
     return table
 
 
-def packed(table: fits.BinTableHDU | None, n_chan: int, n_pol: int, axes: tuple[str, str] = ("FREQ", "STOKES")) -> bytes:
+def packed(
+    table: fits.BinTableHDU | None, n_chan: int, n_pol: int, axes: tuple[str, str] = ("FREQ", "STOKES")
+) -> bytes:
     """A small cube with CASAMBM = T and a table beside it, compressed."""
     shape = (n_pol, n_chan, 12, 12) if axes[0] == "FREQ" else (n_chan, n_pol, 12, 12)
     first = fits.PrimaryHDU(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
