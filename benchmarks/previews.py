@@ -117,7 +117,10 @@ def preview_cells(path: Path, plane: int, samples: F64, figure: Path) -> dict[st
         radcodec.compress(path, without, threads=1, preview=0)
         size, preview_bytes = packed.stat().st_size, packed.stat().st_size - without.stat().st_size
         with radcodec.open(packed, threads=1) as file:
-            picture = file.preview(plane)
+            look = file.quick_look(plane)
+    if look.note:
+        raise RuntimeError(f"{path}: expected a picture of the base layer to measure, but {look.note}")
+    picture = look.pixels
     got, middle = distortion(samples, picture), float(np.nanmedian(samples))
     seen = seen_cells(*(np.where(np.isfinite(image), image, middle) for image in (samples, picture)))
     save_greys(side_by_side(samples, picture), figure)

@@ -387,7 +387,7 @@ def preview(
     threads: int | None = None,
     on_note: Note | None = None,
 ) -> npt.NDArray[np.float64]:
-    """A quick look at one plane of an image, float64 [H, W]; also written as a picture where ``dst`` is given.
+    """Look quickly at one plane of an image, float64 [H, W]; written as a picture too where ``dst`` is given.
 
     From the base layer where there is one that shows the image, else decoded. The picture has an asinh stretch and
     its first row at the bottom.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,16 @@ class ImageSky:
             self._extra = self._reader.read_extra()
         return self._extra[unit.extra_start : unit.extra_start + unit.record.data_bytes]
 
+    @cached_property
+    def _names(self) -> list[tuple[str, int]]:
+        """Name in capitals and EXTVER of every unit."""
+        named = (hdu_name(unit.header, unit.number) for unit in self._units)
+        return [(name.upper(), version) for name, version in named]
+
     def _find(self, name: str, extver: int | None) -> StoredUnit | None:
         """The extension of that name, and of that EXTVER if one is given; None where there is none."""
-        for unit in self._units[1:]:
-            found, version = hdu_name(unit.header, unit.number)
-            if found.upper() == name and extver in (None, version):
+        for unit, (found, version) in zip(self._units[1:], self._names[1:], strict=True):
+            if found == name and extver in (None, version):
                 return unit
         return None
 

@@ -82,6 +82,15 @@ def test_detector_tables_go_along_and_move() -> None:
     assert found["D2IMARR", 3].header["CRVAL2"] == -Y0
 
 
+@pytest.mark.filterwarnings("ignore:The use of ``AXISCORR``")
+def test_detector_tables_of_the_old_form() -> None:
+    """A D2IMARR table of one axis, named by AXISCORR alone, is shifted as well."""
+    wave = fits.ImageHDU(np.sin(np.arange(128.0)).astype(np.float32), name="D2IMARR")
+    wave.header.update(CRPIX1=1.0, CRVAL1=1.0, CDELT1=1.0)
+    found = compare(fits.HDUList([image(AXISCORR=1), wave]))
+    assert found["D2IMARR"].header["CRVAL1"] == 1.0 - X0
+
+
 def test_the_tables_of_an_extension() -> None:
     """An image in an extension brings its own tables and not those of its neighbour."""
     first, parts = fits.PrimaryHDU(), []
