@@ -85,11 +85,13 @@ def check_ranges(ranges: Sequence[Range], shape: Sequence[int], *, partial: bool
     """
     for axis, ((start, stop), length) in enumerate(zip(ranges, reversed(shape), strict=True)):
         name = axis_name(axis)
+        outside = stop <= 0 or start >= length
         if start >= stop or (not partial and not 0 <= start < stop <= length):
-            hint = "" if start >= stop or stop <= 0 or start >= length else ": partial=True (--partial) fills what is"
-            hint += " outside" if hint else ""
+            hint = ""
+            if start < stop:
+                hint = ", outside of the image" if outside else ": partial=True (--partial) fills what is outside"
             raise InputError(f"expected {name} within 0:{length} and not empty, found {start}:{stop}{hint}")
-        if stop <= 0 or start >= length:
+        if outside:
             raise InputError(f"expected {name} to touch 0:{length}, found {start}:{stop}, outside of the image")
 
 

@@ -71,7 +71,7 @@ def test_an_index_takes_what_numpy_takes(shape: tuple[int, ...], data: st.DataOb
         ("", "region such as"),
         ("1:2,3:4,0:1,0:1", "at most one range for each axis of an image of 3 axes, found 4"),
         ("0:81", "x within 0:80 and not empty, found 0:81"),
-        ("90:95", "x within 0:80 and not empty, found 90:95"),
+        ("90:95", "x within 0:80 and not empty, found 90:95, outside of the image"),
         ("-3:5", r"x within 0:80 and not empty, found -3:5: partial=True \(--partial\)"),
         ("5:5", "x within 0:80 and not empty, found 5:5"),
         (":,:,4:", "axis 3 within 0:4 and not empty"),
