@@ -30,6 +30,8 @@ _HEADER = struct.Struct(">IIBBBBB")
 PictureWriter: TypeAlias = Callable[[npt.NDArray[Any], float | None], bytes]
 # Noise just visible above black, the brightest source just white.
 _BLACK_SIGMA, _SOFT_SIGMA = -2.0, 3.0
+# No telescope has such a dynamic range: what lies above fills missing pixels (1e20, say) and must not set the white.
+_MOST_SIGMA = 1e9
 
 
 def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.float64]:
@@ -61,6 +63,8 @@ def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple
     sigma = 1.4826 * float(np.median(np.abs(finite - middle)))
     top = float(finite.max())
     sigma = max(sigma, noise or 0.0)
+    if sigma > 0:
+        top = float(finite.max(initial=middle, where=finite <= middle + _MOST_SIGMA * sigma))
     if sigma <= 0:
         sigma = (top - middle) / 100 if top > middle else 1.0
     return middle + _BLACK_SIGMA * sigma, _SOFT_SIGMA * sigma, max(top, middle + sigma)

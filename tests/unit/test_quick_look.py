@@ -159,6 +159,19 @@ def test_ripples_under_the_noise_are_not_stretched() -> None:
     assert calm[9, 50] == 255
 
 
+def test_fill_values_do_not_set_the_white() -> None:
+    """A picture with 1e20 in missing pixels shows the sky as it does without them."""
+    from radcodec.picture import sky_pixels
+
+    values = np.random.default_rng(4).normal(size=(50, 60))
+    values[20, 20] = 300.0
+    filled = values.copy()
+    filled[40:, 50:] = 1e20
+    holes = np.where(filled == 1e20, np.nan, values)
+    assert np.abs(sky_pixels(filled)[10:].astype(int) - sky_pixels(holes)[10:]).max() <= 1
+    assert (sky_pixels(filled)[:10, 50:] == 255).all()
+
+
 def test_pictures_are_what_their_names_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """.png and names without an ending are PNG, .jpg is JPEG, others and JPEG without Pillow are refused by name."""
     data = radcodec.encode(smooth((40, 60)))
