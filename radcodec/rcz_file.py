@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 
+
 def open_reader(source: Source, stack: ExitStack) -> Reader:
     """Open a reader of a path, a binary file or bytes; a file that was opened for it closes with ``stack``.
 
