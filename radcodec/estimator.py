@@ -20,7 +20,7 @@ from radcodec.fits.parse import parse_fits
 from radcodec.fits.source import open_fits_source
 from radcodec.image_encoder import EncodeOptions
 from radcodec.limits import DEFAULT_TILE
-from radcodec.masks import find_special
+from radcodec.special import all_marks, find_special
 from radcodec.tiles import count_tiles, plane_shape, tile_grid
 from radcodec.types import Mode, SampleType
 
@@ -98,7 +98,7 @@ def estimate_ladder(
     """One dict a mode, as `radcodec.estimate` describes; errors as there."""
     is_file = isinstance(src, (str, os.PathLike)) or hasattr(src, "read")
     sample, record, n_pixels = _first_image(src) if is_file else _array_image(np.asarray(src))  # type: ignore[arg-type]
-    special = find_special(sample, blank=record.blank, exact=False)
+    special = all_marks(find_special(sample, record, exact=False))
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
     rungs = [(Mode.BOUNDED if step else Mode.LOSSLESS, step) for step in _RUNGS] + [(Mode.LOSSY, 0.0)]

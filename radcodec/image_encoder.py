@@ -27,20 +27,26 @@ from radcodec.container.writer import TileStreams
 from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc
 from radcodec.errors import FormatError, GuaranteeError
 from radcodec.guarantee import tile_breach
-from radcodec.masks import Mask, encode_mask, find_special
+from radcodec.masks import Mask, encode_mask
 from radcodec.on_base import MAX_RADIUS, find_base
 from radcodec.parallel import one_blas_thread, ordered_map
+from radcodec.special import Special, all_marks, find_special, with_outliers, with_value
 from radcodec.tiles import Box, slices, tile_grid
 from radcodec.types import DetailsOnBase, Mode
 
 if TYPE_CHECKING:
+    from radcodec.fits.select import HduSelector
     from radcodec.model_store import Codes, Model
+
+TRIED_TILES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
     """How to encode. ``bound`` is given in bounded mode; ``bpp`` or ``n_stages`` may be given in lossy mode.
 
+    ``hdus`` are the images of a FITS file that are not exact, where they are named; ``exact_hdus`` are some that are.
+    ``fills`` are values, in physical units, that are special.
     ``progress`` is told how many more pixels are done, from the caller's thread.
     """
 
@@ -49,6 +55,9 @@ class EncodeOptions:
     bpp: float | None = None
     n_stages: int | None = None
     sigma: float | None = None
+    hdus: tuple[HduSelector, ...] = ()
+    exact_hdus: tuple[HduSelector, ...] = ()
+    fills: tuple[float, ...] = ()
     dither: bool = False
     details_on_base: DetailsOnBase = DetailsOnBase.AUTO
     preview_percent: float = 0.0
@@ -73,6 +82,7 @@ class CodedImage:
     original: Pixels = field(repr=False)
     pixels: Pixels = field(repr=False)
     special: Mask | None = field(repr=False)
+    doubtful: Mask | None = field(default=None, repr=False)
     params: ParamBlocks = field(repr=False)
     masks: Sequence[bytes] = field(repr=False)
     details: Sequence[bytes] = field(repr=False)
@@ -90,25 +100,74 @@ class FinishedImage:
     pixels: Pixels = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CodedTile:
+    """Streams of a tile, its special samples, and what it restores to but for these."""
+
+    mask: bytes
+    stream: bytes
+    special: Mask | None
+    restored: Pixels
+
+    def size_bytes(self) -> int:
+        """Bytes of both streams."""
+        return len(self.mask) + len(self.stream)
+
+
+def _part(mask: Mask | None, box: Box) -> Mask | None:
+    """What a box takes of a mask, None where no sample in it is marked."""
+    part = None if mask is None else np.ascontiguousarray(mask[slices(box)])
+    return part if part is not None and part.any() else None
+
+
 def _tell(options: EncodeOptions, box: Box) -> None:
     if options.progress is not None:
         options.progress((box[1] - box[0]) * (box[3] - box[2]) * (box[5] - box[4]))
 
 
-def _mask_image(image: Pixels, coding: ImageCoding, exact: bool) -> tuple[Mask | None, list[bytes]]:
-    """Mask bool [P, H, W] of all special samples, None where there are none, and the mask stream of each tile."""
-    whole: Mask | None = None
-    streams: list[bytes] = []
-    for tile in range(coding.grid.n_tiles):
-        box = coding.grid.box(tile)
-        samples = image[slices(box)]
-        special = find_special(samples, blank=coding.record.blank, exact=exact)
-        streams.append(encode_mask(samples, special))
-        if special is not None:
-            if whole is None:
-                whole = np.zeros(image.shape, np.bool_)
-            whole[slices(box)] = special
-    return whole, streams
+def _mask_streams(image: Pixels, special: Mask | None, coding: ImageCoding) -> list[bytes]:
+    """Mask stream of each tile, of special samples bool [P, H, W]."""
+    boxes = map(slices, map(coding.grid.box, range(coding.grid.n_tiles)))
+    return [encode_mask(image[box], None if special is None else special[box]) for box in boxes]
+
+
+def _find_special(image: Pixels, coding: ImageCoding, options: EncodeOptions) -> Special:
+    """The special samples of an image; of doubtful fill values those that make some of its tiles smaller."""
+    exact = options.mode is Mode.LOSSLESS
+    special = find_special(
+        image, coding.record, exact=exact, in_steps=options.mode is Mode.BOUNDED, fills=options.fills
+    )
+    for value in special.values:
+        marked = with_value(special, image, value)
+        if marked.sure is not None and _is_smaller(image, coding, marked.sure, special.sure):
+            special = marked
+    special = with_outliers(special, image)
+    return special if options.mode is not Mode.LOSSY else Special(sure=all_marks(special), doubtful=None)
+
+
+def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | None) -> bool:
+    """Say whether a few tiles, coded losslessly, take fewer bytes with the first special samples than with the second.
+
+    They are those of the tiles that differ, evenly spread.
+    """
+    differs = first if second is None else first != second
+    boxes = [coding.grid.box(tile) for tile in range(coding.grid.n_tiles)]
+    boxes = [box for box in boxes if differs[slices(box)].any()]
+    n_some = min(len(boxes), TRIED_TILES)
+    some = [boxes[(2 * place + 1) * len(boxes) // (2 * n_some)] for place in range(n_some)]
+    saved = 0
+    for box in some:
+        samples = np.ascontiguousarray(image[slices(box)])
+        sizes = []
+        for mask in (first, second):
+            special = _part(mask, box)
+            sizes.append(len(encode_mask(samples, special)))
+            if special is None or not special.all():
+                block = detail.fit_image(samples, special, None, coding.record.sample_type)
+                stream = detail.encode_tile(samples, special, detail.load_predictors(block), None)
+                sizes[-1] += len(block) + len(stream)
+        saved += sizes[1] - sizes[0]
+    return saved > 0
 
 
 def _seeded(record: ImageRecord, seed: int, options: EncodeOptions) -> ImageRecord:
@@ -162,7 +221,9 @@ def code_image(
             masks=(),
             details=(),
         )
-    special, masks = _mask_image(image, coding, exact=options.mode is Mode.LOSSLESS)
+    found = _find_special(image, coding, options)
+    special = all_marks(found)
+    masks = _mask_streams(image, special, coding)
     if options.bound is not None:
         plan = plan_bounds(image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma)
         if plan.largest > 0:
@@ -176,6 +237,7 @@ def code_image(
         original=image,
         pixels=pixels,
         special=special,
+        doubtful=found.doubtful,
         params=ParamBlocks(bounds=pack_bounds(bounds)),
         masks=masks,
         details=[b""] * len(masks),
@@ -247,32 +309,42 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
     """
     record, whole, coding = coded.record, coded.special, coded.coding
 
-    def one(tile: int) -> bytes:
+    def code(tile: int, special: Mask | None) -> _CodedTile:
         box = coding.grid.box(tile)
         samples = np.ascontiguousarray(coded.original[slices(box)])
-        special = None if whole is None else np.ascontiguousarray(whole[slices(box)])
-        stream, restored = b"", samples
-        if special is None or not special.all():
-            bound = tile_bound(record, coding.bounds, box, tile)
-            if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
-                bound = replace(bound, base=base_values(coding, box, stages))
-            stream, restored = detail.code_tile(samples, special, coding.lazy.predictors, bound)
-        if special is not None:
-            restored = np.where(special, samples, restored)
+        mask = encode_mask(samples, special)
+        if special is not None and special.all():
+            return _CodedTile(mask=mask, stream=b"", special=special, restored=samples)
+        bound = tile_bound(record, coding.bounds, box, tile)
+        if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
+            bound = replace(bound, base=base_values(coding, box, stages))
+        stream, restored = detail.code_tile(samples, special, coding.lazy.predictors, bound)
+        return _CodedTile(mask=mask, stream=stream, special=special, restored=restored)
+
+    def one(tile: int) -> tuple[bytes, bytes]:
+        box = coding.grid.box(tile)
+        samples = np.ascontiguousarray(coded.original[slices(box)])
+        special = _part(whole, box)
+        best = code(tile, special)
+        doubtful = None if record.on_base else _part(coded.doubtful, box)
+        if special is not None and doubtful is not None:
+            sure = special & ~doubtful
+            best = min(best, code(tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
+        restored = best.restored if best.special is None else np.where(best.special, samples, best.restored)
         if options.verify:
-            breach = tile_breach(samples, restored, special, coding, box)
+            breach = tile_breach(samples, restored, best.special, coding, box)
             if breach:
                 raise GuaranteeError(f"tile {tile} breaks its guarantee: {breach}; nothing was written")
         if coded.pixels is not coded.original:
             coded.pixels[slices(box)] = restored
-        return stream
+        return best.mask, best.stream
 
-    details, grid = list(coded.details), coding.grid
+    masks, details, grid = list(coded.masks), list(coded.details), coding.grid
     with one_blas_thread() if record.on_base else nullcontext():
-        for tile, stream in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
-            details[tile] = stream
+        for tile, streams in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
+            masks[tile], details[tile] = streams
             _tell(options, grid.box(tile))
-    return replace(coded, details=details)
+    return replace(coded, masks=masks, details=details)
 
 
 def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:

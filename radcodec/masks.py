@@ -15,8 +15,6 @@ Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 _LISTED, _ONE_VALUE = 0, 1
-# A value that takes more than this share of a tile costs less as a bitmap than as surprises of the detail layer.
-_FREQUENT_SHARE = 1 / 64
 
 
 def as_bits(samples: Pixels) -> npt.NDArray[Any]:
@@ -24,43 +22,21 @@ def as_bits(samples: Pixels) -> npt.NDArray[Any]:
     return samples.view(f"u{samples.dtype.itemsize}")
 
 
-def find_special(tile: Pixels, *, blank: int | None, exact: bool) -> Mask | None:
-    """Mask, of the shape of ``tile``, of its special samples; None where it has none.
+def always_special(samples: Pixels, blank: int | None) -> Mask | None:
+    """Mask, of the shape of ``samples``, of those that are special in whatever image; None where there are none.
 
-    NaN of any payload, infinities and -0.0; +0.0 of floats where it is frequent and lies in areas; BLANK of integers,
-    in exact work only where it is frequent.
-
-    Parameters
-    ----------
-    tile
-        Native samples of any shape.
-    blank
-        BLANK of an integer image.
-    exact
-        Whether the other samples are coded losslessly.
+    NaN of any payload, infinities and -0.0 of floats; BLANK of integers.
     """
-    frequent = _FREQUENT_SHARE * tile.size
-    if tile.dtype.kind != "f":
+    if samples.dtype.kind != "f":
         if blank is None:
             return None
-        marked = tile == blank
-        count = np.count_nonzero(marked)
-        return marked if count and (not exact or count > frequent) else None
-    zero = tile == 0
-    special = ~np.isfinite(tile)
+        marked = samples == blank
+        return marked if marked.any() else None
+    special = ~np.isfinite(samples)
+    zero = samples == 0
     if zero.any():
-        negative = zero & np.signbit(tile)
-        special |= negative
-        positive = zero & ~negative
-        if np.count_nonzero(positive) > frequent and _is_clustered(positive):
-            special |= positive
+        special |= zero & np.signbit(samples)
     return special if special.any() else None
-
-
-def _is_clustered(marked: Mask) -> bool:
-    """Whether most marked samples follow another one in their row; scattered ones cost more marked than coded."""
-    rows = marked.reshape(-1, marked.shape[-1])
-    return bool(2 * np.count_nonzero(rows[:, 1:] & rows[:, :-1]) > np.count_nonzero(rows[:, 1:]))
 
 
 def encode_mask(tile: Pixels, special: Mask | None) -> bytes:

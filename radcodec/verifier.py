@@ -24,7 +24,7 @@ from radcodec.fits.arrays import to_physical
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.guarantee import tile_breach
-from radcodec.masks import find_special
+from radcodec.masks import Mask, always_special, decode_mask
 from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.tiles import plane_shape
 from radcodec.types import Hdu, HduKind, Kind, Mode
@@ -151,14 +151,28 @@ def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int
         box = grid.box(tile)
         p0, p1, y0, y1, x0, x1 = box
         samples = np.ascontiguousarray(original[p0:p1, y0:y1, x0:x1])
-        special = find_special(samples, blank=image.coding.record.blank, exact=False)
-        if mode is Mode.LOSSY:
+        mask, stream = image.reader.read_tile(image.number, tile)
+        special = _special(samples, mask, image)
+        if mode is Mode.LOSSY and not stream:
             same = special is None or _same_bits(samples[special], restored[special])
             breach = "" if same else "special pixels differ from the original"
         else:
             breach = tile_breach(samples, restored, special, image.coding, box)
         if breach:
             raise GuaranteeError(f"tile {tile} of image {image.number} (y {y0}:{y1}, x {x0}:{x1}): {breach}")
+
+
+def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
+    """Which samples [p, h, w] of the original must come back with the same bits.
+
+    Those that the file's mask marks, whatever they are, and those that are special in every image.
+    """
+    record = image.coding.record
+    special = always_special(samples, record.blank)
+    if mask:
+        listed = decode_mask(mask, samples.size, record.sample_type)[0].reshape(samples.shape)
+        special = listed if special is None else special | listed
+    return special
 
 
 def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:

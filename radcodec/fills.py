@@ -1,0 +1,193 @@
+"""Values that stand for missing pixels: found once for a whole image, whatever shape the missing areas have.
+
+A fill value repeats, bit for bit, far more often than its neighbours in value do. In an image of continuous values that
+is enough. In one whose values repeat anyway (counts, scaled integers) it must lie far outside the rest as well, or be 0
+in areas; whether marking such zeros saves bits is then tried.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zstandard
+
+Pixels = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+LEAST_SAMPLES, MOST_SAMPLES, SAMPLED_SHARE = 1 << 16, 1 << 19, 1 / 64
+LEAST_COUNT = 4  # samples that a fill value has at least
+SPIKE = 6  # times as many as the median of its neighbours in value have
+NEIGHBOURS = 8  # values to each side
+MOST_VALUES = 8
+MOST_INSIDE = 3  # of values within the range of the others, continuous ones
+CONTINUOUS = 0.5  # share of the other samples that occur once
+FAR = 3.0  # distance from the median, in that of the farthest other value on its side
+LONE_SHARE = 0.01  # of samples beyond the sampled range, up to which they are looked at one by one
+AREA = 0.5  # bits of a packed bitmap, in those of as many marks scattered at random, from which marks lie in areas
+IN_BAND_BITS = 8.0  # about what one more sample of a lossless image takes
+STREAM_BITS = 200.0  # of a mask stream beside its marks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fills:
+    """Fill values of an image: ``sure`` ones, and ``doubtful`` ones that are worth marking where it saves bits."""
+
+    sure: tuple[Any, ...] = ()
+    doubtful: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sample:
+    """Sorted distinct values [n] of an evenly spread sample of the known pixels, and how often each occurs."""
+
+    values: Pixels
+    counts: npt.NDArray[np.int64]
+
+    @property
+    def spikes(self) -> npt.NDArray[np.int64]:
+        """Places of the values that occur far more often than their neighbours, the most frequent first."""
+        top = np.argsort(-self.counts, kind="stable")[: 4 * MOST_VALUES]
+        found = [place for place in top.tolist() if self._is_spike(place)]
+        return np.array(found[:MOST_VALUES], np.int64)
+
+    def _is_spike(self, place: int) -> bool:
+        count = int(self.counts[place])
+        if count < LEAST_COUNT:
+            return False
+        around = np.concatenate(
+            [self.counts[max(0, place - NEIGHBOURS) : place], self.counts[place + 1 : place + 1 + NEIGHBOURS]]
+        )
+        return around.size == 0 or bool(count >= SPIKE * np.median(around))
+
+
+def matches(image: Pixels, value: Any) -> Mask:
+    """Say which samples are a value; a zero is +0.0 alone, as -0.0 is special anyway."""
+    same: Mask = image == value
+    if value == 0 and image.dtype.kind == "f" and same.any():
+        same &= ~np.signbit(image)
+    return same
+
+
+def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool) -> Fills:
+    """Find the fill values of an image.
+
+    Parameters
+    ----------
+    image
+        Stored samples, native [P, H, W].
+    known
+        Bool [P, H, W]: which count, as they are neither NaN nor special in another way; None for all.
+    exact
+        Whether the image is coded losslessly, so that nothing but its size matters.
+    in_steps
+        Whether its other samples become multiples of a whole step, which zeros are anyway.
+    """
+    if image.size == 0:
+        return Fills()
+    sample = _take_sample(image, known)
+    if sample.values.size < 2:
+        return _lone_zero(image, sample)
+    spikes = sample.spikes
+    rest = np.ones(sample.values.size, np.bool_)
+    rest[spikes] = False
+    if not rest.any():
+        return _lone_zero(image, sample)
+    values, counts = sample.values[rest], sample.counts[rest]
+    continuous = float(counts[counts == 1].sum()) > CONTINUOUS * float(counts.sum())
+    middle = float(np.median(np.repeat(values, np.minimum(counts, 64)).astype(np.float64)))
+    low, high = float(values[0]), float(values[-1])
+    sure: list[Any] = []
+    inside: list[Any] = []
+    doubtful: list[Any] = []
+    for value in dict.fromkeys([*sample.values[spikes], *_beyond(image, known, sample, rest, middle)]):
+        if _is_far(float(value), middle, low, high):
+            sure.append(value)
+            continue
+        marked = matches(image, value)
+        if continuous:
+            if not exact or _saves_bits(marked):
+                inside.append(value)
+        elif value == 0 and not in_steps and _share_of_scattered(marked) < AREA:
+            (doubtful if exact else sure).append(value)
+    if len(inside) > MOST_INSIDE:  # pieces of one value each, not missing ones
+        inside = [value for value in inside if value == 0]
+    return Fills(sure=(*sure, *inside), doubtful=tuple(doubtful))
+
+
+def _lone_zero(image: Pixels, sample: _Sample) -> Fills:
+    """Zeros of an image without other values: exact zeros cost nothing as a mask."""
+    if image.dtype.kind == "f" and sample.values.size and bool((sample.values == 0).any()):
+        return Fills(sure=(image.dtype.type(0),))
+    return Fills()
+
+
+def _take_sample(image: Pixels, known: Mask | None) -> _Sample:
+    """A sample of the known pixels, its stride without a common factor with the rows so that all columns are met."""
+    wanted = min(max(LEAST_SAMPLES, int(image.size * SAMPLED_SHARE)), MOST_SAMPLES)
+    stride = max(1, image.size // wanted)
+    while math.gcd(stride, image.shape[2]) > 1:
+        stride += 1
+    flat = image.reshape(-1)[::stride]
+    if known is not None:
+        flat = flat[known.reshape(-1)[::stride]]
+    values, counts = np.unique(flat, return_counts=True)
+    return _Sample(values=values, counts=counts)
+
+
+def _is_far(value: float, middle: float, low: float, high: float) -> bool:
+    """Say whether a value is far from the rest, which goes from low to high, as the rest on its side is spread."""
+    if low <= value <= high:
+        return False
+    edge = low if value < low else high
+    return abs(value - middle) > FAR * abs(edge - middle) and abs(value - edge) > 0.02 * (high - low)
+
+
+def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, middle: float) -> list[Any]:
+    """Values of a few pixels far outside, which the sample misses: each occurs more than once, farther than others."""
+    low, high = float(sample.values[rest][0]), float(sample.values[rest][-1])
+    low, high = middle - FAR * (middle - low), middle + FAR * (high - middle)
+    found: list[Any] = []
+    dtype = image.dtype.type
+    with np.errstate(all="ignore"):
+        limits = np.array([low, high]).astype(image.dtype) if image.dtype.kind == "f" else _whole(low, high, image)
+    outside = (image < limits[0]) | (image > limits[1])
+    if known is not None:
+        outside &= known
+    n_outside = int(np.count_nonzero(outside))
+    if not n_outside or n_outside > LONE_SHARE * image.size + LEAST_COUNT:
+        return found
+    values, counts = np.unique(image[outside], return_counts=True)
+    repeated = counts >= LEAST_COUNT
+    others = values[~repeated].astype(np.float64)
+    for value in values[repeated][np.argsort(-counts[repeated], kind="stable")][:MOST_VALUES]:
+        side = np.abs(others[(others < middle) == (float(value) < middle)] - middle)
+        if abs(float(value) - middle) > FAR * float(side.max(initial=0.0)):
+            found.append(dtype(value))
+    return found
+
+
+def _whole(low: float, high: float, image: Pixels) -> list[int]:
+    limits = np.iinfo(image.dtype)
+    return [max(limits.min, math.floor(max(low, -(2.0**62)))), min(limits.max, math.ceil(min(high, 2.0**62)))]
+
+
+def _packed_bits(marked: Mask) -> int:
+    return 8 * len(zstandard.ZstdCompressor(level=3).compress(np.packbits(marked.reshape(-1)).tobytes()))
+
+
+def _share_of_scattered(marked: Mask) -> float:
+    """Bits of a packed bitmap in those of as many marks at random places: little where they lie in areas or lines."""
+    share = np.count_nonzero(marked) / marked.size
+    if not 0 < share < 1:
+        return 0.0
+    entropy = -share * math.log2(share) - (1 - share) * math.log2(1 - share)
+    return _packed_bits(marked) / (marked.size * entropy)
+
+
+def _saves_bits(marked: Mask) -> bool:
+    """Say whether marks take fewer bits than the samples would in a lossless image of continuous values."""
+    return _packed_bits(marked) + STREAM_BITS < IN_BAND_BITS * np.count_nonzero(marked)

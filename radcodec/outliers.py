@@ -1,0 +1,188 @@
+"""Single pixels that are far off all around them: hot pixels, cosmic rays, a lone -999.
+
+One such pixel in the window of a linear predictor spoils the prediction of hundreds. Its neighbours tell it from a
+compact source, as they know nothing of it. The fourth difference of a pixel (the second along x of the second along y)
+is compared with those two pixels away, which do not involve it; around a source of at least 1.4 pixels at half maximum
+they are alike. Of a few outliers side by side each is also far from most of the 24 pixels around it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[Any]
+Places = npt.NDArray[np.int64]
+Offsets = list[tuple[int, int]]
+
+SLAB_SAMPLES = 1 << 15  # that are looked at in one go, so that they stay in the cache
+LOOKED = 1 << 14  # pixels of a plane, from whose differences the usual one is taken
+PROMINENT = 40.0  # differences, in the usual one, that are looked at closer
+LONE = 40.0  # differences, in those two pixels away
+RANK, MIDDLE = 0.65, 0.5  # of those: what a few others of the kind among them do not change
+FEWEST = 4  # known pixels around: in a corner there are five
+DISTANT = 20.0  # from the median around, in that of four fifths of the pixels around
+MOST_SHARE = 1 / 256  # of a plane: more are no exceptions
+LEAST_SIDE = 5
+
+_SQUARE = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
+_RING = [place for place in _SQUARE if max(map(abs, place)) == 2]
+_BESIDE = [place for place in _SQUARE if max(map(abs, place)) == 1]
+_ROW_RING = [(0, dx) for dx in (-5, -4, -3, -2, 2, 3, 4, 5)]
+_ROW_BESIDE = [(0, -1), (0, 1)]
+
+
+def find_outliers(image: Pixels, special: Mask | None) -> Mask | None:
+    """Find the lone outliers of an image [P, H, W]; None where there are none.
+
+    Pixels beside special ones are left alone, and so are planes with so many outliers that they are no exceptions.
+    """
+    _, height, width = image.shape
+    if width < LEAST_SIDE or 1 < height < LEAST_SIDE:
+        return None
+    found: Mask | None = None
+    for number, plane in enumerate(image):
+        places = _plane_outliers(plane, None if special is None else special[number])
+        if places is not None:
+            if found is None:
+                found = np.zeros(image.shape, np.bool_)
+            found[number][places] = True
+    return found
+
+
+def _plane_outliers(plane: Pixels, special: Mask | None) -> tuple[Places, Places] | None:
+    """Rows and columns of the outliers of a plane [H, W]."""
+    height, width = plane.shape
+    with np.errstate(all="ignore"):
+        looked = np.unique(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
+        usual = _differences(plane, special, looked // width, looked % width)
+        usual = usual[usual > 0]  # not a number beside special ones
+        if not usual.size:
+            return None
+        least = PROMINENT * float(np.median(usual))
+        y, x = _prominent(plane, special, least / (4.0 if height > 1 else 2.0))
+        if not 0 < y.size <= 9 * MOST_SHARE * plane.size + 9:
+            return None
+        large = _differences(plane, special, y, x) > least
+        y, x = y[large], x[large]
+        lone = _are_lone(plane, special, y, x) if y.size else large[:0]
+    if not lone.any() or np.count_nonzero(lone) > MOST_SHARE * plane.size + 1:
+        return None
+    return _with_neighbours(plane, special, y[lone], x[lone])
+
+
+def _with_neighbours(plane: Pixels, special: Mask | None, y: Places, x: Places) -> tuple[Places, Places]:
+    """The places [n], and those beside them that are far from what is around as well."""
+    if plane.shape[0] == 1:
+        return y, x
+    height, width = plane.shape
+    marks = np.zeros(plane.shape, np.bool_) if special is None else special.copy()
+    marks[y, x] = True
+    near = np.unique(np.concatenate([np.stack([y + dy, x + dx]) for dy, dx in _BESIDE], axis=1), axis=1)
+    near = near[:, (near >= 0).all(axis=0) & (near[0] < height) & (near[1] < width)]
+    near = near[:, ~marks[near[0], near[1]]]
+    middle, spread = _surroundings(plane, marks, near[0], near[1])
+    with np.errstate(all="ignore"):
+        near = near[:, np.abs(_values(plane, None, near[0], near[1]) - middle) > DISTANT * spread]
+    return np.concatenate([y, near[0]]), np.concatenate([x, near[1]])
+
+
+def _surroundings(plane: Pixels, special: Mask | None, y: Places, x: Places) -> tuple[Floats, Floats]:
+    """Median of the pixels around places [n], and the distance from it that four fifths of them keep."""
+    values = np.stack([_values(plane, special, y + dy, x + dx) for dy, dx in (*_RING, *_BESIDE)])
+    middle = _quantile(values, MIDDLE)
+    return middle, _quantile(np.abs(values - middle), 0.8)
+
+
+def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Places, Places]:
+    """Rows and columns of the pixels that differ from the mean of those to their left and right by more than least."""
+    height, width = plane.shape
+    dtype = np.float32 if plane.dtype.itemsize <= 2 or plane.dtype == np.float32 else np.float64
+    ys: list[Places] = []
+    xs: list[Places] = []
+    step = max(1, SLAB_SAMPLES // width)
+    part, difference = np.empty((step, width + 2), dtype), np.empty((step, width), dtype)
+    for start in range(0, height, step):
+        stop = min(start + step, height)
+        values, size = part[: stop - start], difference[: stop - start]
+        values[:, 1:-1] = plane[start:stop]
+        if special is not None:
+            values[:, 1:-1][special[start:stop]] = np.nan
+        values[:, 0], values[:, -1] = values[:, 2], values[:, -3]
+        np.add(values[:, :-2], values[:, 2:], out=size)
+        size *= 0.5
+        size -= values[:, 1:-1]
+        np.abs(size, out=size)
+        if np.fmax.reduce(size, axis=None) > least:
+            y, x = np.nonzero(size > least)
+            ys.append(y + start)
+            xs.append(x)
+    nothing = np.empty(0, np.int64)
+    return np.concatenate([*ys, nothing]), np.concatenate([*xs, nothing])
+
+
+def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask:
+    """Say of candidates [n] whether nothing around them is like them."""
+    own = _differences(plane, special, y, x)
+    one_row = plane.shape[0] == 1
+    ring = _around(plane, special, y, x, _ROW_RING if one_row else _RING)
+    beside = _around(plane, special, y, x, _ROW_BESIDE if one_row else _BESIDE)
+    peaks = (own > LONE * _quantile(ring, RANK)) & ~(beside > own).any(axis=0)
+    if one_row:
+        return np.asarray(peaks)
+    middle, spread = _surroundings(plane, special, y, x)
+    distant = np.abs(_values(plane, special, y, x) - middle) > DISTANT * spread
+    return np.asarray(peaks | (distant & (own > LONE * _quantile(ring, MIDDLE))))
+
+
+def _quantile(values: Floats, share: float) -> Floats:
+    """A quantile along the first axis of what is a number; not a number where fewer than FEWEST are."""
+    ordered = np.sort(values, axis=0)  # not a number comes last
+    known = np.count_nonzero(~np.isnan(ordered), axis=0)
+    place = np.clip((share * known).astype(np.int64), 0, np.maximum(known - 1, 0))
+    taken = np.take_along_axis(ordered, place[None], axis=0)[0]
+    return np.where(known >= FEWEST, taken, np.nan)
+
+
+def _around(plane: Pixels, special: Mask | None, y: Places, x: Places, offsets: Offsets) -> Floats:
+    """Differences at offsets from places [n], one row each; not a number outside the plane."""
+    height, width = plane.shape
+    rows = []
+    for dy, dx in offsets:
+        inside = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
+        rows.append(np.where(inside, _differences(plane, special, y + dy, x + dx), np.nan))
+    return np.stack(rows)
+
+
+def _differences(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
+    """Sizes of the fourth differences at places [n], of a plane of one row the second ones; mirrored at the edges."""
+    total = np.zeros(y.size)
+    height, width = plane.shape
+    for dy, down in ((-1, 1.0), (0, -2.0), (1, 1.0)) if height > 1 else ((0, 1.0),):
+        rows = _mirrored(_mirrored(y, height) + dy, height)
+        for dx, across in ((-1, 1.0), (0, -2.0), (1, 1.0)):
+            columns = _mirrored(_mirrored(x, width) + dx, width)
+            values = plane[rows, columns].astype(np.float64)
+            if special is not None:
+                values[special[rows, columns]] = np.nan
+            total += down * across * values
+    return np.abs(total)
+
+
+def _values(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
+    """Values at places [n], not a number outside the plane and where special."""
+    height, width = plane.shape
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    rows, columns = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    if special is not None:
+        inside &= ~special[rows, columns]
+    return np.where(inside, plane[rows, columns].astype(np.float64), np.nan)
+
+
+def _mirrored(places: Places, length: int) -> Places:
+    places = np.abs(places)
+    return np.asarray(np.where(places >= length, 2 * length - 2 - places, places))
