@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -46,13 +46,15 @@ def encode(
     dither: bool = False,
     smallest: bool = False,
     details_on_base: str = "auto",
+    fill: float | Sequence[float] = (),
 ) -> bytes:
     """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
 
     Parameters
     ----------
     array
-        int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order.
+        int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order. Masked pixels of a
+        masked array of floats become NaN.
     max_error
         Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``.
     lossy, lossy_bpp, lossy_stages
@@ -77,20 +79,21 @@ def encode(
         Whether details of a bounded image are coded on a base layer. ``"auto"``: at bounds coarser than a quarter of
         the noise, where that saves enough bits for its time. ``"always"``: wherever it saves bits; stacks of faint
         sources then lose flux (docs/guarantee.md). ``"never"``: the image decodes without a model.
+    fill
+        A finite value, or several, that marks missing pixels: exact in every mode, and nothing is predicted from it.
+        Values that fill areas far outside the rest are found without it.
 
     Raises
     ------
     UnsupportedDataError
         If the dtype is another one.
     BoundError, InputError
-        If a bound, bit-rate or option is unsound or cannot be met.
+        If a bound, bit-rate or option is unsound or cannot be met, or an array of integers has masked pixels.
     ModelError
         If a base layer is asked for and there is none.
     GuaranteeError
         If the result does not decode to what it should.
     """
-    import numpy as np
-
     from radcodec.container.reader import Reader
     from radcodec.encoder import encode_array
     from radcodec.options import make_options
@@ -111,11 +114,27 @@ def encode(
         dither=dither,
         smallest=smallest,
         details_on_base=details_on_base,
+        fill=fill,
     )
-    data = encode_array(np.asarray(array), options).to_bytes()
+    data = encode_array(_without_mask(array), options).to_bytes()
     if options.verify:
         check_written(Reader(data, count_tiles=count_tiles), options.threads)
     return data
+
+
+def _without_mask(array: npt.ArrayLike) -> npt.NDArray[Any]:
+    """The array with NaN for masked pixels of floats; raises InputError where integers have such."""
+    import numpy as np
+
+    if not isinstance(array, np.ma.MaskedArray) or not np.ma.getmaskarray(array).any():
+        return np.asarray(array)
+    if array.dtype.kind != "f":
+        n_masked = np.count_nonzero(np.ma.getmaskarray(array))
+        raise InputError(
+            f"expected an array without masked pixels, as integers have no NaN, found {n_masked} of {array.dtype}: "
+            "give array.filled(VALUE) and fill=VALUE, or floats"
+        )
+    return np.asarray(array.filled(np.nan))
 
 
 def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = None) -> npt.NDArray[Any]:
@@ -167,6 +186,9 @@ def compress(
     dither: bool = False,
     smallest: bool = False,
     details_on_base: str = "auto",
+    fill: float | Sequence[float] = (),
+    hdu: HduChoice | Sequence[HduChoice] = (),
+    exact_hdu: HduChoice | Sequence[HduChoice] = (),
     no_provenance: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -182,6 +204,12 @@ def compress(
         Whether ``dst`` may exist.
     preview
         Percent of the file that the coarse base layer for quick looks may take; 1 for None.
+    hdu
+        The image HDUs that the bound or the lossy mode applies to, all others stay exact: a number (0 is the primary),
+        a name, ``"SCI,2"`` or ``("SCI", 2)`` with EXTVER, or several of these. Without it, all but masks: integer
+        images named such as DQ or MASK, or without BUNIT and BSCALE beside an image of floats.
+    exact_hdu
+        Image HDUs that stay exact, given in the same way.
     no_provenance
         Leave the headers of bounded and lossy images as they are.
     progress
@@ -194,7 +222,7 @@ def compress(
     FileExistsError, OSError
         If ``dst`` exists, or the operating system refuses.
     RadcodecError
-        As `encode`; UnsupportedDataError also where ``src`` is no FITS file.
+        As `encode`; UnsupportedDataError also where ``src`` is no FITS file, InputError where an HDU is not there.
     """
     from radcodec.encoder import encode_fits
     from radcodec.fits.source import open_fits_source
@@ -216,6 +244,9 @@ def compress(
         dither=dither,
         smallest=smallest,
         details_on_base=details_on_base,
+        fill=fill,
+        hdu=hdu,
+        exact_hdu=exact_hdu,
         provenance=not no_provenance,
         progress=progress,
     )

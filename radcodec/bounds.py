@@ -122,6 +122,12 @@ def _absolute(spec: BoundSpec, unit: str) -> float:
     return _checked(convert_bound(spec.text, unit), spec.text)
 
 
+def check_unit(spec: BoundSpec, unit: str) -> None:
+    """Raise BoundError if a bound does not convert to the unit of an image."""
+    if spec.kind is BoundKind.ABSOLUTE:
+        _absolute(spec, unit)
+
+
 def _same_everywhere(value: float, in_sigma: float, sigma: float | None) -> BoundPlan:
     return BoundPlan(bounds=ImageBounds(everywhere=value), largest=value, in_sigma=in_sigma, sigma=sigma)
 

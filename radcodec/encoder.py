@@ -17,6 +17,7 @@ from radcodec.container.meta import HduRecord, ImageRecord, Meta, pack_image_rec
 from radcodec.container.writer import FileContents
 from radcodec.decoder import Pixels, array_sha256, sample_bytes
 from radcodec.errors import LimitError, UnsupportedDataError
+from radcodec.fidelity import plan_fidelity
 from radcodec.file_encoder import Encoded, encode_images
 from radcodec.fits.checksum import checksum_status, ones_complement_sum, refresh_checksums
 from radcodec.fits.header import insert_cards, provenance_cards
@@ -83,7 +84,7 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions) -> Encoded:
         return FileContents(kind=Kind.ARRAY, mode=options.mode, meta=meta, params=[image.params], tiles=[image.tiles])
 
     planes = native.reshape(plane_shape(array.shape))
-    return encode_images([(planes, record)], options, package, seed=seed, extra_bytes=0)
+    return encode_images([(planes, record, options)], options, package, seed=seed, extra_bytes=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +192,7 @@ def _package_fits(
         changed: Pixels | None = None
         if hdu.kind is HduKind.IMAGE:
             image = next(waiting)
-            if image.record.bound is not None or options.mode is Mode.LOSSY:
+            if image.record.bound is not None or image.lossy:
                 header, found = _changed_header(parts, hdu, image, model, options)
                 warnings += found
                 changed = image.pixels
@@ -254,11 +255,13 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
         warnings.update(dict.fromkeys(found))
         return contents
 
-    images: list[tuple[Pixels, ImageRecord]] = []
+    plan = plan_fidelity(buffer, hdus, options)
+    images: list[tuple[Pixels, ImageRecord, EncodeOptions]] = []
+    each = iter(plan.options)
     for hdu in hdus:
         if hdu.kind is HduKind.IMAGE:
             record = _image_record(hdu, options)
-            images.append((_image_pixels(data, hdu, record), record))
+            images.append((_image_pixels(data, hdu, record), record, next(each)))
     _let_go(buffer)
     encoded = encode_images(images, options, package, seed=_seed(sha256), extra_bytes=len(parts.extra))
-    return Encoded(contents=encoded.contents, warnings=(*encoded.warnings, *warnings))
+    return Encoded(contents=encoded.contents, warnings=(*plan.warnings, *encoded.warnings, *warnings))

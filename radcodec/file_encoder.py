@@ -236,6 +236,20 @@ def _base_bytes(contents: FileContents) -> int:
     return sum(len(stream) for tiles in contents.tiles for tile in tiles for stream in tile.stages)
 
 
+def _set_exact_apart(
+    coded: Sequence[CodedImage], options: EncodeOptions, package: Packager
+) -> tuple[list[CodedImage], Packager]:
+    """The images of a lossy file that are not exact, and what packages them with the others between them."""
+    lossy = [image for image in coded if image.lossy]
+    finished = [None if image.lossy else _finish([image], [0] * len(image.masks), 0, options)[0] for image in coded]
+
+    def package_all(images: Sequence[FinishedImage], model: Model | None) -> FileContents:
+        waiting = iter(images)
+        return package([next(waiting) if image is None else image for image in finished], model)
+
+    return lossy, package_all
+
+
 def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager) -> Encoded:
     """Images from the base layer alone, with all stages, the first few, or as many as a bit-rate allows.
 
@@ -244,6 +258,8 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     BoundError
         If the model has fewer stages than asked for, or the bit-rate cannot be reached.
     """
+    n_pixels = sum(image.original.size for image in coded)
+    coded, package = _set_exact_apart(coded, options, package)
     if not any(image.masks for image in coded):
         return Encoded(contents=package(_finish(coded, [], 0, options), None))
     model = load_named_model(options.model)
@@ -251,14 +267,13 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     if not 1 <= n_stages <= model.n_stages:
         raise BoundError(f"expected 1 to {model.n_stages} stages, as the model {model.name} has, found {n_stages}")
     if options.bpp is not None and model.takes_step:
-        return _encode_to_rate(coded, model, options, package)
+        return _encode_to_rate(coded, model, options, package, n_pixels)
     coded = [add_stages(add_base(image, model, options), model, n_stages, options) for image in coded]
     if options.bpp is None:
         contents = _lossy_contents(coded, n_stages, None, options, package, model)
         if contents is None:
             raise BoundError("expected a base layer for every tile, found none")
         return Encoded(contents=contents)
-    n_pixels = sum(image.original.size for image in coded)
     target = math.floor(options.bpp * n_pixels / 8)
     smallest = _lossy_contents(coded, 1, 1 << 62, options, package, model)
     if smallest is None or (reached := _size_of(smallest)) > target:
@@ -269,15 +284,16 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     return Encoded(contents=_fill(coded, n_stages, target, smallest, options, package, model))
 
 
-def _encode_to_rate(coded: Sequence[CodedImage], model: Model, options: EncodeOptions, package: Packager) -> Encoded:
-    """Images whose base layer has the finest step with which the file keeps to a bit-rate.
+def _encode_to_rate(
+    coded: Sequence[CodedImage], model: Model, options: EncodeOptions, package: Packager, n_pixels: int
+) -> Encoded:
+    """Images whose base layer has the finest step with which the file of ``n_pixels`` keeps to a bit-rate.
 
     Raises
     ------
     BoundError
         If even the coarsest does not.
     """
-    n_pixels = sum(image.original.size for image in coded)
     target = math.floor((options.bpp or 0.0) * n_pixels / 8)
     bases = [add_base(image, model, options, START_STEP) for image in coded]
     coarsest = [code_again(image, model, options, MAX_STEP) for image in bases]
@@ -333,17 +349,19 @@ def _fill(
 
 
 def encode_images(
-    images: Sequence[tuple[Pixels, ImageRecord]],
+    images: Sequence[tuple[Pixels, ImageRecord, EncodeOptions]],
     options: EncodeOptions,
     package: Packager,
     *,
     seed: int,
     extra_bytes: int,
 ) -> Encoded:
-    """The file that ``package`` makes of images [P, H, W], each with what is known of it.
+    """The file that ``package`` makes of images [P, H, W], each with what is known of it and options of its own.
 
     Parameters
     ----------
+    options
+        Of the file; those of an image differ from them where it stays exact.
     seed
         Of the dither of the first image; the next ones count up.
     extra_bytes
@@ -368,8 +386,8 @@ def encode_images(
             return None
 
     coded = [
-        code_image(image, record, options, seed=(seed + number) % (1 << 64), find_model=find_model)
-        for number, (image, record) in enumerate(images)
+        code_image(image, record, own, seed=(seed + number) % (1 << 64), find_model=find_model)
+        for number, (image, record, own) in enumerate(images)
     ]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():

@@ -23,6 +23,7 @@ LEAST_COUNT = 4  # samples that a fill value has at least
 SPIKE = 6  # times as many as the median of its neighbours in value have
 NEIGHBOURS = 8  # values to each side
 MOST_VALUES = 8
+LEAST_LONE = 8  # samples of an image of zeros alone: fewer are shorter as they are
 MOST_INSIDE = 3  # of values within the range of the others, continuous ones
 CONTINUOUS = 0.5  # share of the other samples that occur once
 FAR = 3.0  # distance from the median, in that of the farthest other value on its side
@@ -120,7 +121,8 @@ def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool
 
 def _lone_zero(image: Pixels, sample: _Sample) -> Fills:
     """Zeros of an image without other values: exact zeros cost nothing as a mask."""
-    if image.dtype.kind == "f" and sample.values.size and bool((sample.values == 0).any()):
+    worth = image.dtype.kind == "f" and image.size >= LEAST_LONE and sample.values.size > 0
+    if worth and bool((sample.values == 0).any()):
         return Fills(sure=(image.dtype.type(0),))
     return Fills()
 
@@ -143,7 +145,7 @@ def _is_far(value: float, middle: float, low: float, high: float) -> bool:
     if low <= value <= high:
         return False
     edge = low if value < low else high
-    return abs(value - middle) > FAR * abs(edge - middle) and abs(value - edge) > 0.02 * (high - low)
+    return abs(value - middle) > FAR * abs(edge - middle)
 
 
 def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, middle: float) -> list[Any]:

@@ -79,6 +79,7 @@ class CodedImage:
 
     record: ImageRecord
     coding: ImageCoding
+    lossy: bool = False
     original: Pixels = field(repr=False)
     pixels: Pixels = field(repr=False)
     special: Mask | None = field(repr=False)
@@ -92,12 +93,13 @@ class CodedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedImage:
-    """An image ready to be written, with its restored samples [P, H, W]."""
+    """An image ready to be written, with its restored samples [P, H, W]; ``lossy`` if they are of the base layer."""
 
     record: ImageRecord
     params: ParamBlocks = field(repr=False)
     tiles: Sequence[TileStreams] = field(repr=False)
     pixels: Pixels = field(repr=False)
+    lossy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +216,7 @@ def code_image(
         return CodedImage(
             record=record,
             coding=coding,
+            lossy=options.mode is Mode.LOSSY,
             original=image,
             pixels=image,
             special=None,
@@ -234,6 +237,7 @@ def code_image(
     coded = CodedImage(
         record=record,
         coding=_coding(record, bounds),
+        lossy=options.mode is Mode.LOSSY,
         original=image,
         pixels=pixels,
         special=special,
@@ -499,7 +503,7 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
 
     def finish(tile: int) -> TileStreams:
         pixels = coded.pixels[slices(grid.box(tile))]
-        if options.mode is Mode.LOSSY and not coded.details[tile]:
+        if coded.lossy and not coded.details[tile]:
             pixels[...] = _lossy_samples(coded, tile, kept[tile])
         return TileStreams(
             mask=coded.masks[tile],
@@ -510,4 +514,4 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
 
     tiles = list(ordered_map(finish, range(grid.n_tiles), options.threads))
     params = coded.params if n_stages else replace(coded.params, base=b"")
-    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels)
+    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels, lossy=coded.lossy)

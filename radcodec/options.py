@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import SupportsIndex, TypeAlias, cast
 
 from radcodec.bounds import parse_bound
 from radcodec.errors import BoundError, InputError
+from radcodec.fits.select import HduChoice, HduSelector, parse_hdu
 from radcodec.image_encoder import EncodeOptions
 from radcodec.limits import MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
 from radcodec.parallel import usable_threads
 from radcodec.types import DetailsOnBase, Mode
 
 Progress = Callable[[int], None]
+Fill: TypeAlias = float | str
+_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
+
+
+def parse_hdus(choice: HduChoice | Sequence[HduChoice]) -> tuple[HduSelector, ...]:
+    """Read one HDU or several; a pair of a name and EXTVER is one."""
+    pair = isinstance(choice, tuple) and len(choice) == 2 and isinstance(choice[1], int)
+    if isinstance(choice, str) or pair or not isinstance(choice, Iterable):
+        return (parse_hdu(cast(HduChoice, choice)),)
+    return tuple(map(parse_hdu, cast(Iterable[HduChoice], choice)))
+
+
+def parse_fills(fill: Fill | Sequence[Fill]) -> tuple[float, ...]:
+    """Read one fill value or several; raises InputError for what is no finite number."""
+    several = isinstance(fill, Iterable) and not isinstance(fill, str)
+    return tuple(map(_fill_value, cast(Iterable[Fill], fill) if several else (cast(Fill, fill),)))
+
+
+def _fill_value(value: Fill) -> float:
+    """A finite number, or text that reads as one: an int where it is written as such, so that large ones keep."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number: float = int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else _plain_number(value)
+        if not math.isfinite(number):
+            raise ValueError
+    except (TypeError, ValueError, OverflowError) as err:
+        raise InputError(f"expected a fill value that is a finite number, found {value!r}") from err
+    return number
+
+
+def _plain_number(value: Fill) -> float:
+    return operator.index(value) if isinstance(value, SupportsIndex) else float(value)
 
 
 def make_options(
@@ -31,6 +68,9 @@ def make_options(
     dither: bool,
     smallest: bool,
     details_on_base: str,
+    fill: Fill | Sequence[Fill] = (),
+    hdu: HduChoice | Sequence[HduChoice] = (),
+    exact_hdu: HduChoice | Sequence[HduChoice] = (),
     provenance: bool = True,
     progress: Progress | None = None,
 ) -> EncodeOptions:
@@ -60,6 +100,9 @@ def make_options(
         bpp=lossy_bpp,
         n_stages=lossy_stages,
         sigma=sigma,
+        hdus=parse_hdus(hdu),
+        exact_hdus=parse_hdus(exact_hdu),
+        fills=parse_fills(fill),
         dither=dither,
         details_on_base=on_base,
         preview_percent=0.0 if is_lossy else float(preview),

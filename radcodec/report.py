@@ -8,7 +8,7 @@ from typing import Any
 from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
-from radcodec.types import HduKind, Kind
+from radcodec.types import HduKind, Kind, Mode
 
 _KIND_NAMES = {
     HduKind.IMAGE: "image",
@@ -55,13 +55,29 @@ class Report:
         return {**asdict(self), "warnings": list(self.warnings)}
 
     @property
+    def exact_hdus(self) -> list[str]:
+        """Names, or numbers, of the images of a bounded or lossy file that are exact; none where all are or one is."""
+        images = [(number, hdu) for number, hdu in enumerate(self.hdus) if hdu.get("fidelity") and hdu["pixels"]]
+        exact = [hdu["name"] or str(number) for number, hdu in images if hdu["fidelity"] == "lossless"]
+        return exact if self.mode != "lossless" and len(images) > 1 else []
+
+    @property
     def ratio(self) -> float:
         """How many times smaller the file is than the original."""
         return self.original_bytes / self.size_bytes
 
 
-def _image_fields(record: ImageRecord) -> dict[str, Any]:
+def _fidelity(record: ImageRecord, mode: Mode) -> str:
+    """What the mode of a file comes to for one of its images."""
+    if mode is Mode.LOSSY:
+        return "lossy" if record.n_stages else "lossless"
+    return "lossless" if record.bound is None else "bounded"
+
+
+def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
     return {
+        "fidelity": _fidelity(record, mode),
+        "pixels": record.n_pixels,
         "shape": list(record.shape),
         "sample_type": record.sample_type.dtype_str,
         "tile": record.tile_size,
@@ -78,14 +94,14 @@ def _image_fields(record: ImageRecord) -> dict[str, Any]:
 def _hdus(reader: Reader) -> list[dict[str, Any]]:
     """One dict an HDU; for kind array one that stands for the array."""
     if reader.prelude.kind is Kind.ARRAY:
-        return [{"kind": "image", "name": "", "note": "", **_image_fields(reader.meta.images[0])}]
+        return [{"kind": "image", "name": "", "note": "", **_image_fields(reader.meta.images[0], reader.prelude.mode)}]
     images = iter(reader.meta.images)
     hdus: list[dict[str, Any]] = []
     for hdu in reader.meta.hdus:
         fields: dict[str, Any] = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
         fields |= {"header_bytes": hdu.header_bytes, "data_bytes": hdu.data_bytes}
         if hdu.kind is HduKind.IMAGE:
-            fields |= _image_fields(next(images))
+            fields |= _image_fields(next(images), reader.prelude.mode)
         hdus.append(fields)
     return hdus
 

@@ -60,7 +60,8 @@ def summary(name: str, report: Report) -> str:
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)}"
     seconds = "" if report.seconds is None else f"  {report.seconds:.1f} s"
     target = report.path or "standard output"
-    mode = report.mode + _bound_text(report)
+    exact = f" (exact: {', '.join(report.exact_hdus)})" if report.exact_hdus else ""
+    mode = report.mode + _bound_text(report) + exact
     return f"{name} -> {target}  {mode}  {sizes}  {report.ratio:.2f}x  {rate}{seconds}"
 
 
@@ -124,6 +125,11 @@ def _dropped(values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--lossy", is_flag=True, help="Base layer only.")
 @click.option("--bpp", "lossy_bpp", type=float, metavar="B", help="Lossy: at most B bits a pixel, the whole file.")
 @click.option("--stages", "lossy_stages", type=int, metavar="N", help="Lossy: N stages of the base layer.")
+@click.option(
+    "--hdu", multiple=True, metavar="NAME|N", help="Bound or lossy mode for this image HDU, all others exact; many."
+)
+@click.option("--exact-hdu", multiple=True, metavar="NAME|N", help="An image HDU that stays exact; many.")
+@click.option("--fill", multiple=True, metavar="VALUE", help="A value of missing pixels, exact in every mode; many.")
 @click.option("--dither", is_flag=True, help="Bounded: subtractive dither.")
 @click.option("--details-on-base", type=click.Choice([choice.value for choice in DetailsOnBase]), default="auto",
               show_default=True,
