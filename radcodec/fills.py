@@ -192,4 +192,4 @@ def _share_of_scattered(marked: Mask) -> float:
 
 def _saves_bits(marked: Mask) -> bool:
     """Say whether marks take fewer bits than the samples would in a lossless image of continuous values."""
-    return _packed_bits(marked) + STREAM_BITS < IN_BAND_BITS * np.count_nonzero(marked)
+    return bool(_packed_bits(marked) + STREAM_BITS < IN_BAND_BITS * np.count_nonzero(marked))

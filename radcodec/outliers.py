@@ -46,7 +46,8 @@ def find_outliers(image: Pixels, special: Mask | None) -> Mask | None:
         return None
     found: Mask | None = None
     for number, plane in enumerate(image):
-        places = _plane_outliers(plane, None if special is None else special[number])
+        with np.errstate(all="ignore"):  # values near the ends of the range, signalling NaN among the special ones
+            places = _plane_outliers(plane, None if special is None else special[number])
         if places is not None:
             if found is None:
                 found = np.zeros(image.shape, np.bool_)
@@ -57,19 +58,18 @@ def find_outliers(image: Pixels, special: Mask | None) -> Mask | None:
 def _plane_outliers(plane: Pixels, special: Mask | None) -> tuple[Places, Places] | None:
     """Rows and columns of the outliers of a plane [H, W]."""
     height, width = plane.shape
-    with np.errstate(all="ignore"):
-        looked = np.unique(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
-        usual = _differences(plane, special, looked // width, looked % width)
-        usual = usual[usual > 0]  # not a number beside special ones
-        if not usual.size:
-            return None
-        least = PROMINENT * float(np.median(usual))
-        y, x = _prominent(plane, special, least / (4.0 if height > 1 else 2.0))
-        if not 0 < y.size <= 9 * MOST_SHARE * plane.size + 9:
-            return None
-        large = _differences(plane, special, y, x) > least
-        y, x = y[large], x[large]
-        lone = _are_lone(plane, special, y, x) if y.size else large[:0]
+    looked = np.unique(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
+    usual = _differences(plane, special, looked // width, looked % width)
+    usual = usual[usual > 0]  # not a number beside special ones
+    if not usual.size:
+        return None
+    least = PROMINENT * float(np.median(usual))
+    y, x = _prominent(plane, special, least / (4.0 if height > 1 else 2.0))
+    if not 0 < y.size <= 9 * MOST_SHARE * plane.size + 9:
+        return None
+    large = _differences(plane, special, y, x) > least
+    y, x = y[large], x[large]
+    lone = _are_lone(plane, special, y, x) if y.size else large[:0]
     if not lone.any() or np.count_nonzero(lone) > MOST_SHARE * plane.size + 1:
         return None
     return _with_neighbours(plane, special, y[lone], x[lone])
@@ -86,8 +86,7 @@ def _with_neighbours(plane: Pixels, special: Mask | None, y: Places, x: Places) 
     near = near[:, (near >= 0).all(axis=0) & (near[0] < height) & (near[1] < width)]
     near = near[:, ~marks[near[0], near[1]]]
     middle, spread = _surroundings(plane, marks, near[0], near[1])
-    with np.errstate(all="ignore"):
-        near = near[:, np.abs(_values(plane, None, near[0], near[1]) - middle) > DISTANT * spread]
+    near = near[:, np.abs(_values(plane, None, near[0], near[1]) - middle) > DISTANT * spread]
     return np.concatenate([y, near[0]]), np.concatenate([x, near[1]])
 
 

@@ -65,7 +65,8 @@ def find_special(
     known = None if marks is None else ~marks
     if known is not None and not known.any():
         return Special(sure=sure, doubtful=doubtful)
-    found: Fills = find_fills(image, known, exact=exact, in_steps=in_steps and image.dtype.kind != "f")
+    with np.errstate(all="ignore"):
+        found: Fills = find_fills(image, known, exact=exact, in_steps=in_steps and image.dtype.kind != "f")
     for value in found.sure:
         marked = matches(image, value)
         sure = _joined(sure, marked if known is None else marked & known)

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from radcodec.errors import CorruptError
-from radcodec.masks import decode_mask, encode_mask, find_special
+from radcodec.masks import always_special, decode_mask, encode_mask
 from radcodec.types import SampleType
 
 
 @given(hnp.arrays(np.uint32, st.integers(1, 70)))
 def test_special_floats_come_back_bit_for_bit(bits: np.ndarray) -> None:
-    """NaN payloads, infinities and -0.0 are marked and restored exactly; nothing finite but zeros is marked."""
+    """NaN payloads, infinities and -0.0 are marked and restored exactly; no other number is marked."""
     tile = bits.view(np.float32)
-    special = find_special(tile, blank=None, exact=True)
+    special = always_special(tile, None)
     marked = np.zeros(tile.shape, np.bool_) if special is None else special
     assert marked[~np.isfinite(tile)].all()
     assert marked[bits == 0x80000000].all()
-    assert not marked[np.isfinite(tile) & (tile != 0)].any()
+    assert not marked[np.isfinite(tile) & (bits != 0x80000000)].any()
     stream = encode_mask(tile, special)
     assert (stream == b"") == (not marked.any())
     if stream:
@@ -33,23 +33,12 @@ def test_special_floats_come_back_bit_for_bit(bits: np.ndarray) -> None:
         assert (restored.view(np.uint32)[marked] == bits[marked]).all()
 
 
-def test_zeros_are_special_where_they_are_frequent() -> None:
-    """More than one zero in 64 samples makes zeros special; fewer do not."""
-    tile = np.ones(6400, np.float32)
-    tile[:100] = 0
-    assert find_special(tile, blank=None, exact=True) is None
-    tile[100] = 0
-    special = find_special(tile, blank=None, exact=True)
-    assert special is not None
-    assert special.sum() == 101
-
-
 def test_blank_of_integers() -> None:
-    """BLANK is special in bounded work always, in exact work only where it is frequent."""
+    """BLANK is special wherever it is; an image without BLANK has no special integers."""
     tile = np.arange(640, dtype=np.int16)
-    assert find_special(tile, blank=5, exact=True) is None
-    assert find_special(tile, blank=None, exact=False) is None
-    special = find_special(tile, blank=5, exact=False)
+    assert always_special(tile, None) is None
+    assert always_special(tile, 7000) is None
+    special = always_special(tile, 5)
     assert special is not None
     assert np.flatnonzero(special).tolist() == [5]
 
