@@ -27,8 +27,12 @@ LEAST_LONE = 8  # samples of an image of zeros alone: fewer are shorter as they 
 MOST_INSIDE = 3  # of values within the range of the others, continuous ones
 CONTINUOUS = 0.5  # share of the other samples that occur once
 FAR = 3.0  # distance from the median, in that of the farthest other value on its side
+STEPS_FAR = 8.0  # from the nearest other value, in the median distance between these
 LONE_SHARE = 0.01  # of samples beyond the sampled range, up to which they are looked at one by one
 AREA = 0.5  # bits of a packed bitmap, in those of as many marks scattered at random, from which marks lie in areas
+WORTH_TRYING = 0.9  # likewise, up to which a lossless image may be smaller with them marked
+MOST_ZEROS = (0.5, 0.75)  # share of zeros from which they are worth trying and marking wherever they lie
+FREQUENT = 1 / 64  # share of zeros of an image of floats that are looked at in any case
 IN_BAND_BITS = 8.0  # about what one more sample of a lossless image takes
 STREAM_BITS = 200.0  # of a mask stream beside its marks
 
@@ -50,10 +54,14 @@ class _Sample:
 
     @property
     def spikes(self) -> npt.NDArray[np.int64]:
-        """Places of the values that occur far more often than their neighbours, the most frequent first."""
+        """Places of the values that occur far more often than their neighbours, and of zeros, most frequent first."""
         top = np.argsort(-self.counts, kind="stable")[: 4 * MOST_VALUES]
-        found = [place for place in top.tolist() if self._is_spike(place)]
+        found = [place for place in top.tolist() if self._is_spike(place) or self._is_frequent_zero(place)]
         return np.array(found[:MOST_VALUES], np.int64)
+
+    def _is_frequent_zero(self, place: int) -> bool:
+        frequent = self.counts[place] > FREQUENT * self.counts.sum()
+        return bool(self.values.dtype.kind == "f" and self.values[place] == 0 and frequent)
 
     def _is_spike(self, place: int) -> bool:
         count = int(self.counts[place])
@@ -63,6 +71,23 @@ class _Sample:
             [self.counts[max(0, place - NEIGHBOURS) : place], self.counts[place + 1 : place + 1 + NEIGHBOURS]]
         )
         return around.size == 0 or bool(count >= SPIKE * np.median(around))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Usual:
+    """The median of an image's other samples, and their sorted distinct values [n]."""
+
+    middle: float
+    values: npt.NDArray[np.float64]
+
+    def is_far(self, value: float) -> bool:
+        """Say whether a value is far from the rest, as the rest is spread on its side and spaced."""
+        low, high = float(self.values[0]), float(self.values[-1])
+        if low <= value <= high or self.values.size < 2:
+            return False
+        edge = low if value < low else high
+        spacing = float(np.median(np.diff(self.values)))
+        return abs(value - self.middle) > FAR * abs(edge - self.middle) and abs(value - edge) > STEPS_FAR * spacing
 
 
 def matches(image: Pixels, value: Any) -> Mask:
@@ -100,20 +125,24 @@ def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool
     values, counts = sample.values[rest], sample.counts[rest]
     continuous = float(counts[counts == 1].sum()) > CONTINUOUS * float(counts.sum())
     middle = float(np.median(np.repeat(values, np.minimum(counts, 64)).astype(np.float64)))
-    low, high = float(values[0]), float(values[-1])
+    usual = _Usual(middle=middle, values=values.astype(np.float64))
     sure: list[Any] = []
     inside: list[Any] = []
     doubtful: list[Any] = []
     for value in dict.fromkeys([*sample.values[spikes], *_beyond(image, known, sample, rest, middle)]):
-        if _is_far(float(value), middle, low, high):
+        if usual.is_far(float(value)):
             sure.append(value)
             continue
         marked = matches(image, value)
         if continuous:
             if not exact or _saves_bits(marked):
                 inside.append(value)
-        elif value == 0 and not in_steps and _share_of_scattered(marked) < AREA:
-            (doubtful if exact else sure).append(value)
+        elif value == 0 and not in_steps:
+            share, area = np.count_nonzero(marked) / marked.size, _share_of_scattered(marked)
+            if exact and (area < WORTH_TRYING or share > MOST_ZEROS[0]):
+                doubtful.append(value)
+            elif not exact and (area < AREA or share > MOST_ZEROS[1]):
+                sure.append(value)
     if len(inside) > MOST_INSIDE:  # pieces of one value each, not missing ones
         inside = [value for value in inside if value == 0]
     return Fills(sure=(*sure, *inside), doubtful=tuple(doubtful))
@@ -138,14 +167,6 @@ def _take_sample(image: Pixels, known: Mask | None) -> _Sample:
         flat = flat[known.reshape(-1)[::stride]]
     values, counts = np.unique(flat, return_counts=True)
     return _Sample(values=values, counts=counts)
-
-
-def _is_far(value: float, middle: float, low: float, high: float) -> bool:
-    """Say whether a value is far from the rest, which goes from low to high, as the rest on its side is spread."""
-    if low <= value <= high:
-        return False
-    edge = low if value < low else high
-    return abs(value - middle) > FAR * abs(edge - middle)
 
 
 def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, middle: float) -> list[Any]:

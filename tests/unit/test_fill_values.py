@@ -84,7 +84,7 @@ def test_fills_of_integers_are_found_without_blank(fill: int) -> None:
         RNG.integers(0, 256, (N, N)).astype(np.uint8),
         np.where(RNG.random((N, N)) < 0.3, 255, RNG.integers(100, 256, (N, N))).astype(np.uint8),
         (RNG.random((N, N)) < 0.1).astype(np.int32),
-        np.rint(RNG.normal(0, 3, (N, N))).astype(np.float32),
+        np.rint(RNG.normal(0, 3, (N, N))).astype(np.float32) + 0,
         FIELD,
     ],
     ids=["counts", "counts as floats", "bytes", "saturated", "flags", "steps", "field"],
