@@ -27,18 +27,17 @@ from radcodec.container.writer import TileStreams
 from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc
 from radcodec.errors import FormatError, GuaranteeError
 from radcodec.guarantee import tile_breach
+from radcodec.marking import mark_special, mask_streams, part_of
 from radcodec.masks import Mask, encode_mask
 from radcodec.on_base import MAX_RADIUS, find_base
 from radcodec.parallel import one_blas_thread, ordered_map
-from radcodec.special import Special, all_marks, find_special, with_outliers, with_value
+from radcodec.special import all_marks
 from radcodec.tiles import Box, slices, tile_grid
 from radcodec.types import DetailsOnBase, Mode
 
 if TYPE_CHECKING:
     from radcodec.fits.select import HduSelector
     from radcodec.model_store import Codes, Model
-
-TRIED_TILES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,60 +115,9 @@ class _CodedTile:
         return len(self.mask) + len(self.stream)
 
 
-def _part(mask: Mask | None, box: Box) -> Mask | None:
-    """What a box takes of a mask, None where no sample in it is marked."""
-    part = None if mask is None else np.ascontiguousarray(mask[slices(box)])
-    return part if part is not None and part.any() else None
-
-
 def _tell(options: EncodeOptions, box: Box) -> None:
     if options.progress is not None:
         options.progress((box[1] - box[0]) * (box[3] - box[2]) * (box[5] - box[4]))
-
-
-def _mask_streams(image: Pixels, special: Mask | None, coding: ImageCoding) -> list[bytes]:
-    """Mask stream of each tile, of special samples bool [P, H, W]."""
-    boxes = map(slices, map(coding.grid.box, range(coding.grid.n_tiles)))
-    return [encode_mask(image[box], None if special is None else special[box]) for box in boxes]
-
-
-def _find_special(image: Pixels, coding: ImageCoding, options: EncodeOptions) -> Special:
-    """The special samples of an image; of doubtful fill values those that make some of its tiles smaller."""
-    exact = options.mode is Mode.LOSSLESS
-    special = find_special(
-        image, coding.record, exact=exact, in_steps=options.mode is Mode.BOUNDED, fills=options.fills
-    )
-    for value in special.values:
-        marked = with_value(special, image, value)
-        if marked.sure is not None and _is_smaller(image, coding, marked.sure, special.sure):
-            special = marked
-    special = with_outliers(special, image)
-    return special if options.mode is not Mode.LOSSY else Special(sure=all_marks(special), doubtful=None)
-
-
-def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | None) -> bool:
-    """Say whether a few tiles, coded losslessly, take fewer bytes with the first special samples than with the second.
-
-    They are those of the tiles that differ, evenly spread.
-    """
-    differs = first if second is None else first != second
-    boxes = [coding.grid.box(tile) for tile in range(coding.grid.n_tiles)]
-    boxes = [box for box in boxes if differs[slices(box)].any()]
-    n_some = min(len(boxes), TRIED_TILES)
-    some = [boxes[(2 * place + 1) * len(boxes) // (2 * n_some)] for place in range(n_some)]
-    saved = 0
-    for box in some:
-        samples = np.ascontiguousarray(image[slices(box)])
-        sizes = []
-        for mask in (first, second):
-            special = _part(mask, box)
-            sizes.append(len(encode_mask(samples, special)))
-            if special is None or not special.all():
-                block = detail.fit_image(samples, special, None, coding.record.sample_type)
-                stream = detail.encode_tile(samples, special, detail.load_predictors(block), None)
-                sizes[-1] += len(block) + len(stream)
-        saved += sizes[1] - sizes[0]
-    return saved > 0
 
 
 def _seeded(record: ImageRecord, seed: int, options: EncodeOptions) -> ImageRecord:
@@ -224,9 +172,9 @@ def code_image(
             masks=(),
             details=(),
         )
-    found = _find_special(image, coding, options)
+    found = mark_special(image, coding, options.mode, options.fills)
     special = all_marks(found)
-    masks = _mask_streams(image, special, coding)
+    masks = mask_streams(image, special, coding)
     if options.bound is not None:
         plan = plan_bounds(image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma)
         if plan.largest > 0:
@@ -328,9 +276,9 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
     def one(tile: int) -> tuple[bytes, bytes]:
         box = coding.grid.box(tile)
         samples = np.ascontiguousarray(coded.original[slices(box)])
-        special = _part(whole, box)
+        special = part_of(whole, box)
         best = code(tile, special)
-        doubtful = None if record.on_base else _part(coded.doubtful, box)
+        doubtful = None if record.on_base else part_of(coded.doubtful, box)
         if special is not None and doubtful is not None:
             sure = special & ~doubtful
             best = min(best, code(tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
