@@ -27,7 +27,7 @@ from radcodec.container.writer import TileStreams
 from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc
 from radcodec.errors import FormatError, GuaranteeError
 from radcodec.guarantee import tile_breach
-from radcodec.marking import mark_special, mask_streams, part_of
+from radcodec.marking import mark_special, part_of
 from radcodec.masks import Mask, encode_mask
 from radcodec.on_base import MAX_RADIUS, find_base
 from radcodec.parallel import one_blas_thread, ordered_map
@@ -120,6 +120,12 @@ def _tell(options: EncodeOptions, box: Box) -> None:
         options.progress((box[1] - box[0]) * (box[3] - box[2]) * (box[5] - box[4]))
 
 
+def _mask_streams(image: Pixels, special: Mask | None, coding: ImageCoding) -> list[bytes]:
+    """Mask stream of each tile, of special samples bool [P, H, W]."""
+    boxes = map(slices, map(coding.grid.box, range(coding.grid.n_tiles)))
+    return [encode_mask(image[box], None if special is None else special[box]) for box in boxes]
+
+
 def _seeded(record: ImageRecord, seed: int, options: EncodeOptions) -> ImageRecord:
     return replace(record, dither_seed=seed) if options.dither and record.bound is not None else record
 
@@ -174,7 +180,7 @@ def code_image(
         )
     found = mark_special(image, coding, options.mode, options.fills)
     special = all_marks(found)
-    masks = mask_streams(image, special, coding)
+    masks = _mask_streams(image, special, coding)
     if options.bound is not None:
         plan = plan_bounds(image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma)
         if plan.largest > 0:

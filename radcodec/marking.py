@@ -1,4 +1,4 @@
-"""Which samples of an image are marked as special, where several ways are tried; and the mask streams of its tiles."""
+"""Which samples of an image are marked as special; where that is doubtful, both ways are tried on some tiles."""
 
 from __future__ import annotations
 
@@ -51,12 +51,6 @@ def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | 
                 sizes[-1] += len(block) + len(stream)
         saved += sizes[1] - sizes[0]
     return saved > 0
-
-
-def mask_streams(image: Pixels, special: Mask | None, coding: ImageCoding) -> list[bytes]:
-    """Mask stream of each tile, of special samples bool [P, H, W]."""
-    boxes = map(slices, map(coding.grid.box, range(coding.grid.n_tiles)))
-    return [encode_mask(image[box], None if special is None else special[box]) for box in boxes]
 
 
 def part_of(mask: Mask | None, box: Box) -> Mask | None:
