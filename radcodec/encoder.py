@@ -6,7 +6,7 @@ import hashlib
 import math
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,12 @@ from radcodec.decoder import Pixels, array_sha256, sample_bytes
 from radcodec.errors import LimitError, UnsupportedDataError
 from radcodec.file_encoder import Encoded, encode_images
 from radcodec.fits.checksum import checksum_status, ones_complement_sum, refresh_checksums
-from radcodec.fits.header import insert_cards, provenance_cards
+from radcodec.fits.header import cards_after, earlier_bound, insert_cards, provenance_cards, sum_up
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.image_encoder import EncodeOptions, FinishedImage
 from radcodec.limits import MAX_AXES, MAX_PIXELS
 from radcodec.tiles import plane_shape
-from radcodec.types import Hdu, HduKind, Kind, Mode, SampleType
+from radcodec.types import EarlierBound, Hdu, HduKind, Kind, Mode, SampleType
 from radcodec.version import VERSION, WRITER
 from radcodec.zstd import pack_frame
 
@@ -162,6 +162,9 @@ def _changed_header(
             model_sha256=model.sha256 if model is not None and options.mode is Mode.LOSSY else None,
             version=VERSION,
         )
+        earlier = earlier_bound(header)
+        if earlier is not None and image.record.bound is not None:
+            cards = cards_after(cards, earlier, image.record.unit)
         new = insert_cards(header, cards)
     if status == (None, None):
         return new, []
@@ -174,6 +177,31 @@ def _changed_header(
         if good is False
     ]
     return refresh_checksums(new, restored, datasum=status[0] is True, checksum=status[1] is True), warnings
+
+
+def _is_unchanged(parts: _FitsParts, hdu: Hdu, image: FinishedImage) -> bool:
+    """Whether a restored image is the original, bit for bit."""
+    stored, position = parts.data[hdu.data_start : hdu.data_stop], 0
+    for piece in _stored_bytes(image.pixels):
+        if stored[position : position + len(piece)] != piece:
+            return False
+        position += len(piece)
+    return True
+
+
+def _earlier_warnings(earlier: EarlierBound | None, record: ImageRecord, options: EncodeOptions) -> list[str]:
+    """What is said of an image that was compressed before and is changed again."""
+    if earlier is None or record.bound is None:
+        return []
+    if earlier.total is None:
+        return [
+            f"the image was compressed before with an error that is not known (mode {earlier.mode}): the bound of "
+            f"{record.bound:.6g} is against what it was compressed to, and no largest error is written to the header"
+        ]
+    total = sum_up(earlier.total, record.bound)
+    if not options.provenance:
+        return [f"the header still says a largest error of {earlier.total:.6g}, and with this bound it is {total:.6g}"]
+    return [f"the image was bounded before: RCZMAXE, {total:.6g}, is the sum of {earlier.total:.6g} and {record.bound:.6g}"]
 
 
 def _package_fits(
@@ -192,9 +220,11 @@ def _package_fits(
         if hdu.kind is HduKind.IMAGE:
             image = next(waiting)
             if image.record.bound is not None or options.mode is Mode.LOSSY:
-                header, found = _changed_header(parts, hdu, image, model, options)
-                warnings += found
                 changed = image.pixels
+                earlier = earlier_bound(header)
+                if earlier is None or not _is_unchanged(parts, hdu, image):
+                    header, found = _changed_header(parts, hdu, image, model, options)
+                    warnings += found + _earlier_warnings(earlier, image.record, options)
         stored = parts.data[hdu.data_start : hdu.data_stop]
         pieces: Iterable[memoryview] = (stored,) if changed is None else _stored_bytes(changed)
         for piece in chain[bytes | memoryview]((header,), pieces, (tail,)):
@@ -255,10 +285,47 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
         return contents
 
     images: list[tuple[Pixels, ImageRecord]] = []
-    for hdu in hdus:
+    names: list[str] = []
+    earlier: list[EarlierBound | None] = []
+    for number, hdu in enumerate(hdus):
         if hdu.kind is HduKind.IMAGE:
             record = _image_record(hdu, options)
             images.append((_image_pixels(data, hdu, record), record))
+            names.append(_label(number, hdu))
+            earlier.append(earlier_bound(bytes(data[hdu.header_start : hdu.data_start])))
     _let_go(buffer)
-    encoded = encode_images(images, options, package, seed=_seed(sha256), extra_bytes=len(parts.extra))
-    return Encoded(contents=encoded.contents, warnings=(*encoded.warnings, *warnings))
+    encoded = encode_images(
+        images,
+        options,
+        package,
+        seed=_seed(sha256),
+        extra_bytes=len(parts.extra),
+        names=names,
+        earlier=earlier,
+    )
+    carried = [] if options.mode is Mode.LOSSLESS else _carried_warnings(hdus)
+    return replace(encoded, warnings=(*carried, *encoded.warnings, *warnings))
+
+
+def _label(number: int, hdu: Hdu) -> str:
+    """What warnings call an HDU."""
+    return f"HDU {number}{f' ({hdu.name})' if hdu.name else ''}"
+
+
+def _carried_warnings(hdus: Sequence[Hdu]) -> list[str]:
+    """What is said of data that a bound or the lossy mode does not reach."""
+    warnings: list[str] = []
+    for number, hdu in enumerate(hdus):
+        if hdu.data_stop == hdu.data_start:
+            continue
+        label = _label(number, hdu)
+        if hdu.kind is HduKind.COMPRESSED:
+            warnings.append(f"{label} is a tile-compressed image and is carried as it is, exactly: decompress it first")
+        elif hdu.kind is HduKind.OPAQUE:
+            why = f" ({hdu.note})" if hdu.note else ""
+            warnings.append(f"{label} is carried as it is{why}, exactly: nothing in it is bounded")
+        elif hdu.kind is HduKind.GROUPS:
+            warnings.append(f"{label} holds random groups and is carried as it is, exactly")
+    if not warnings and not any(hdu.kind is HduKind.IMAGE for hdu in hdus):
+        warnings.append("the file has no image with pixels: all of it is exact")
+    return warnings

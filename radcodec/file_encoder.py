@@ -28,7 +28,7 @@ from radcodec.image_encoder import (
 )
 from radcodec.parallel import one_blas_thread
 from radcodec.resources import load_header_dictionary
-from radcodec.types import Kind, Mode
+from radcodec.types import EarlierBound, Kind, Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Model
@@ -39,10 +39,14 @@ Packager = Callable[[Sequence[FinishedImage], "Model | None"], FileContents]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A file ready to be written and what there is to say about it."""
+    """A file ready to be written and what there is to say about it.
+
+    ``noise``, physical units, was measured beside an absolute bound, in the image with the largest one.
+    """
 
     contents: FileContents = field(repr=False)
     warnings: tuple[str, ...] = ()
+    noise: float | None = None
 
     def write_to(self, out: BinaryIO) -> int:
         """Number of bytes of the file, which is written to ``out``."""
@@ -339,6 +343,8 @@ def encode_images(
     *,
     seed: int,
     extra_bytes: int,
+    names: Sequence[str] = (),
+    earlier: Sequence[EarlierBound | None] = (),
 ) -> Encoded:
     """The file that ``package`` makes of images [P, H, W], each with what is known of it.
 
@@ -348,6 +354,9 @@ def encode_images(
         Of the dither of the first image; the next ones count up.
     extra_bytes
         Size of what else is in the file.
+    names, earlier
+        Of each image, where there are several: what warnings call it, and what its header says of an earlier
+        compression.
 
     Raises
     ------
@@ -367,12 +376,16 @@ def encode_images(
                 warnings.append(f"no preview: {err}")
             return None
 
-    coded = [
-        code_image(image, record, options, seed=(seed + number) % (1 << 64), find_model=find_model)
-        for number, (image, record) in enumerate(images)
-    ]
+    coded = []
+    for number, (image, record) in enumerate(images):
+        before = earlier[number] if earlier else None
+        own_seed = (seed + number) % (1 << 64)
+        coded.append(code_image(image, record, options, seed=own_seed, find_model=find_model, earlier=before))
+        prefix = f"{names[number]}: " if len(images) > 1 and names else ""
+        warnings += [prefix + warning for warning in coded[-1].warnings]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
             return _encode_lossy(coded, options, package)
     contents = _encode_with_details(coded, find_model, options, package, extra_bytes)
-    return Encoded(contents=contents, warnings=tuple(warnings))
+    widest = max(coded, key=lambda image: image.record.bound or 0.0, default=None)
+    return Encoded(contents=contents, warnings=tuple(warnings), noise=None if widest is None else widest.noise)

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable
 
-from radcodec.bounds import parse_bound
+from radcodec.bound_spec import parse_bound
 from radcodec.errors import BoundError, InputError
 from radcodec.image_encoder import EncodeOptions
 from radcodec.limits import MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
