@@ -13,7 +13,7 @@ from radcodec.limits import DEFAULT_TILE
 from radcodec.parallel import usable_threads
 from radcodec.paths import check_fits_name, check_output, compressed_name, output_file, restored_name
 from radcodec.rcz_file import RczFile, Source, open_reader
-from radcodec.report import Report, describe
+from radcodec.report import Report, describe, with_noise
 from radcodec.types import Kind
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from radcodec.regions import Region
 
 Path = str | os.PathLike[str]
+# A number, a text such as "0.125sigma", or a quantity of astropy.units.
+Bound = Any
 Progress = Callable[[int], None]
 Note = Callable[[str], None]
 
@@ -33,7 +35,7 @@ _DEFAULT_PREVIEW_PERCENT = 1.0
 def encode(
     array: npt.ArrayLike,
     *,
-    max_error: float | str | None = None,
+    max_error: Bound | None = None,
     lossy: bool = False,
     lossy_bpp: float | None = None,
     lossy_stages: int | None = None,
@@ -46,6 +48,7 @@ def encode(
     dither: bool = False,
     smallest: bool = False,
     details_on_base: str = "auto",
+    force: bool = False,
 ) -> bytes:
     """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
 
@@ -54,7 +57,8 @@ def encode(
     array
         int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order.
     max_error
-        Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``.
+        Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``. A bound
+        with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one.
     lossy, lossy_bpp, lossy_stages
         Base layer only: all stages, at most so many bits a pixel of the whole stream, or so many stages.
     preview
@@ -77,6 +81,8 @@ def encode(
         Whether details of a bounded image are coded on a base layer. ``"auto"``: at bounds coarser than a quarter of
         the noise, where that saves enough bits for its time. ``"always"``: wherever it saves bits; stacks of faint
         sources then lose flux (docs/guarantee.md). ``"never"``: the image decodes without a model.
+    force
+        Take a bound of over 10 times the noise.
 
     Raises
     ------
@@ -111,8 +117,12 @@ def encode(
         dither=dither,
         smallest=smallest,
         details_on_base=details_on_base,
+        force=force,
     )
-    data = encode_array(np.asarray(array), options).to_bytes()
+    unit = getattr(array, "unit", None)
+    # Only units of astropy, and what is like them: other libraries name other things so.
+    text = str(unit) if hasattr(unit, "to_string") else ""
+    data = encode_array(np.asarray(array), options, text).to_bytes()
     if options.verify:
         check_written(Reader(data, count_tiles=count_tiles), options.threads)
     return data
@@ -154,7 +164,7 @@ def compress(
     dst: Path | BinaryIO | None = None,
     *,
     overwrite: bool = False,
-    max_error: float | str | None = None,
+    max_error: Bound | None = None,
     lossy: bool = False,
     lossy_bpp: float | None = None,
     lossy_stages: int | None = None,
@@ -167,6 +177,7 @@ def compress(
     dither: bool = False,
     smallest: bool = False,
     details_on_base: str = "auto",
+    force: bool = False,
     no_provenance: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -216,6 +227,7 @@ def compress(
         dither=dither,
         smallest=smallest,
         details_on_base=details_on_base,
+        force=force,
         provenance=not no_provenance,
         progress=progress,
     )
@@ -235,7 +247,8 @@ def compress(
                     check_written(reader, options.threads)
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
-                return describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
+                report = describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
+                return with_noise(report, encoded.noise)
 
 
 def decompress(

@@ -25,8 +25,6 @@ from radcodec.types import EarlierBound
 STEPS_AN_OCTAVE = 64  # of the bounds of planes below the largest one, so that they are found again in the pixels
 CELL_STEPS_AN_OCTAVE = 16  # likewise of cells, which take fewer bytes so
 VARIES = 1.5  # ratio of the noise of noisy parts of a plane to that of quiet ones, from which it is said
-LOOK_PLANES = 4  # planes whose noise is compared with an absolute bound before all are
-RANGE_PLANES = 2  # planes that are looked at for how far their noise differs
 LOOK_SIDE = 512  # of the part of a large plane that is looked at
 MASK_VALUES = 32  # different values up to which an integer image may be a mask, which has no noise
 OCTAVES = 20  # below the bound on record in which those of planes are looked for
@@ -99,8 +97,8 @@ def plan_bounds(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
         raise BoundError(f"expected a noise that is finite and above 0, found {sigma}")
     if spec.kind is not BoundKind.ABSOLUTE and spec.value > MOST_SIGMA and not spec.force:
         raise BoundError(
-            f"expected a bound of at most {MOST_SIGMA:g} times the noise, found {spec.value:g}{spec.kind.value}: little "
-            "but the brightest sources would be left; to insist, give --force (force=True)"
+            f"expected a bound of at most {MOST_SIGMA:g} times the noise, found {spec.value:g}{spec.kind.value}: "
+            "little but the brightest sources would be left; to insist, give --force (force=True)"
         )
     if spec.kind is BoundKind.ABSOLUTE:
         plan = _plan_absolute(image, spec)
@@ -160,9 +158,8 @@ def _compare(image: BoundedImage, value: float) -> tuple[float, float]:
     if pixels.dtype.kind != "f" and np.unique(pixels.reshape(-1)[:: max(1, pixels.size // 65536)]).size <= MASK_VALUES:
         return 0.0, 0.0
     count = len(pixels)
-    first = list(dict.fromkeys(count // 2 + sign * count * step // 8 for step, sign in ((0, 1), (1, 1), (1, -1), (3, 1))))
     typical = noisiest = 0.0
-    for number in [*first[:LOOK_PLANES], *range(count)]:
+    for number in dict.fromkeys((count // 2, count // 4, count * 3 // 4, *range(count))):
         found = _rough_noise(*image.plane(number)) * abs(image.bscale)
         typical, noisiest = typical or found, max(noisiest, found)
         if noisiest * MOST_SIGMA >= value:
@@ -230,7 +227,7 @@ def _range_warning(image: BoundedImage, factor: float) -> list[str]:
     """What is said of an image whose noise differs much over a plane."""
     widest = (0.0, 0.0)
     count = len(image.pixels)
-    for plane in dict.fromkeys((count // 2, count // 4)[:RANGE_PLANES]):
+    for plane in dict.fromkeys((count // 2, count // 4)):
         low, high = (value * abs(image.bscale) for value in noise.sigma_range(*image.plane(plane)))
         if low > 0 and high / low > VARIES and high * widest[0] >= low * widest[1]:
             widest = low, high
@@ -238,8 +235,8 @@ def _range_warning(image: BoundedImage, factor: float) -> list[str]:
         return []
     unit = f" {image.unit}" if image.unit else ""
     return [
-        f"the noise varies over a plane from {widest[0]:.3g} to {widest[1]:.3g}{unit}, but the bound is the same for all "
-        f"of it: {factor:g}localsigma follows the noise"
+        f"the noise varies over a plane from {widest[0]:.3g} to {widest[1]:.3g}{unit}, but the bound is the same for "
+        f"all of it: {factor:g}localsigma follows the noise"
     ]
 
 

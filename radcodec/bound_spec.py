@@ -22,6 +22,7 @@ _DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = re.compile(rf"\s*([+-]?{_DECIMAL}(?:\s*/\s*{_DECIMAL})?|[+-]?(?:inf|nan))\s*(.*?)\s*", re.IGNORECASE)
 _COMMA = re.compile(r"\s*[+-]?(\d+),(\d+)(?![\d.]*,)")
 _DIVIDED = re.compile(rf"\s*((?:local)?sigma)\s*/\s*({_DECIMAL})\s*", re.IGNORECASE)
+_NOISE_WORD = re.compile(r"sigma|σ", re.IGNORECASE)
 _SIGMAS = {"sigma": "sigma", "σ": "sigma", "localsigma": "localsigma"}
 # What people write for the noise that has other meanings too, or is no unit of this program.
 _MEANT_SIGMA = {"rms", "std", "stdev", "stddev", "noise", "sig", "s", "sigmas", "mad", "-sigma"}
@@ -76,10 +77,11 @@ def parse_bound(max_error: Any) -> BoundSpec:
 def _parse_quantity(quantity: Any) -> BoundSpec:
     """Bound of a quantity: one number with a unit."""
     try:
-        value = float(quantity.value)
+        number = quantity.value
+        value = float(number.item() if hasattr(number, "item") else number)
     except (TypeError, ValueError) as err:
         raise BoundError(
-            f"expected one number with a unit for the largest error, found {str(quantity):.80}: one bound is for all "
+            f"expected one number with a unit for the largest error, found {quantity!s:.80}: one bound is for all "
             "pixels of an image"
         ) from err
     unit = str(quantity.unit)
@@ -148,6 +150,8 @@ def _parse_text(given: str) -> BoundSpec:
         raise BoundError(
             f"expected a multiple of the noise as sigma or localsigma, found {given!r}: write {value:g}{name}"
         )
+    if unit and (not (unit[0].isalpha() or unit[0] == "(") or _NOISE_WORD.search(unit)):
+        raise BoundError(f"expected a largest error such as {EXAMPLES}, found {given!r}")
     plain = number if "/" not in number else repr(value)
     return BoundSpec(kind=BoundKind.ABSOLUTE, value=value, unit=unit, text=f"{plain} {unit}" if unit else "")
 

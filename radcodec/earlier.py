@@ -40,7 +40,7 @@ def _on_steps(values: npt.NDArray[Any], bound: float) -> bool:
         telling = values[values != 0]
         steps = (2 * m + 1 for m in (most, most - 1) if m >= 1)
         return telling.size >= LEAST and any(_few(telling % telling.dtype.type(step) != 0) for step in steps)
-    # Restored floats are multiples of D/16, of D where predictions are fine; only the coarser one may be over their spacing.
+    # Restored floats are multiples of D/16, mostly of D: near the spacing of the values only that can tell.
     for unit in (bound * STEP_FACTOR * LOOP_UNIT, bound * STEP_FACTOR):
         with np.errstate(all="ignore"):
             spacing = np.abs(np.spacing(values)).astype(np.float64)

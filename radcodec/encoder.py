@@ -44,13 +44,15 @@ def _seed(sha256: bytes) -> int:
     return int.from_bytes(sha256[:8], "little")
 
 
-def encode_array(array: npt.NDArray[Any], options: EncodeOptions) -> Encoded:
+def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = "") -> Encoded:
     """An array as a file of kind array.
 
     Parameters
     ----------
     array
         Of any strides, byte order and number of axes; int8 to int64, uint8 to uint64, float32 or float64.
+    unit
+        Of the array, for bounds with a unit.
 
     Raises
     ------
@@ -65,7 +67,7 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions) -> Encoded:
     if array.ndim > MAX_AXES or math.prod(n for n in array.shape if n) > MAX_PIXELS:
         raise LimitError(f"expected at most {MAX_PIXELS} pixels, found {array.shape}")
     native = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
-    record = ImageRecord(sample_type=sample_type, shape=array.shape, tile_size=options.tile_size)
+    record = ImageRecord(sample_type=sample_type, shape=array.shape, tile_size=options.tile_size, unit=unit)
     seed = _seed(hashlib.sha256(sample_bytes(native, "<")).digest()) if options.dither else 0
 
     def package(images: Sequence[FinishedImage], model: Model | None) -> FileContents:
@@ -201,7 +203,8 @@ def _earlier_warnings(earlier: EarlierBound | None, record: ImageRecord, options
     total = sum_up(earlier.total, record.bound)
     if not options.provenance:
         return [f"the header still says a largest error of {earlier.total:.6g}, and with this bound it is {total:.6g}"]
-    return [f"the image was bounded before: RCZMAXE, {total:.6g}, is the sum of {earlier.total:.6g} and {record.bound:.6g}"]
+    both = f"{earlier.total:.6g} and {record.bound:.6g}"
+    return [f"the image was bounded before: its largest error in the header is now {total:.6g}, the sum of {both}"]
 
 
 def _package_fits(
@@ -303,7 +306,7 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
         names=names,
         earlier=earlier,
     )
-    carried = [] if options.mode is Mode.LOSSLESS else _carried_warnings(hdus)
+    carried = [] if options.mode is Mode.LOSSLESS else _carried_warnings(data, hdus)
     return replace(encoded, warnings=(*carried, *encoded.warnings, *warnings))
 
 
@@ -312,16 +315,15 @@ def _label(number: int, hdu: Hdu) -> str:
     return f"HDU {number}{f' ({hdu.name})' if hdu.name else ''}"
 
 
-def _carried_warnings(hdus: Sequence[Hdu]) -> list[str]:
+def _carried_warnings(data: memoryview, hdus: Sequence[Hdu]) -> list[str]:
     """What is said of data that a bound or the lossy mode does not reach."""
     warnings: list[str] = []
     for number, hdu in enumerate(hdus):
-        if hdu.data_stop == hdu.data_start:
-            continue
         label = _label(number, hdu)
+        is_unit = bytes(data[hdu.header_start : hdu.header_start + 8]) in (b"SIMPLE  ", b"XTENSION")
         if hdu.kind is HduKind.COMPRESSED:
             warnings.append(f"{label} is a tile-compressed image and is carried as it is, exactly: decompress it first")
-        elif hdu.kind is HduKind.OPAQUE:
+        elif hdu.kind is HduKind.OPAQUE and is_unit:
             why = f" ({hdu.note})" if hdu.note else ""
             warnings.append(f"{label} is carried as it is{why}, exactly: nothing in it is bounded")
         elif hdu.kind is HduKind.GROUPS:

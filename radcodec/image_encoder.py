@@ -216,7 +216,7 @@ def _code_exact(
     image: Pixels, record: ImageRecord, options: EncodeOptions, progress: Callable[[int], None] | None
 ) -> CodedImage:
     """The image as lossless mode codes it."""
-    exact = replace(options, mode=Mode.LOSSLESS, bound=None, sigma=None, dither=False, smallest=False, progress=progress)
+    exact = replace(options, mode=Mode.LOSSLESS, bound=None, sigma=None, dither=False, progress=progress)
     return code_image(image, record, exact, seed=0)
 
 

@@ -89,10 +89,11 @@ def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.f
     rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
     if plane.size == 0:
         return np.zeros((rows, cols), np.float32)
-    sigmas = _corner_sigmas(plane, special, cell, max(_window(plane, special), cell))
+    window = max(_window(plane, special), cell)
+    sigmas = _corner_sigmas(plane, special, cell, window)
     if not np.isfinite(sigmas).any():
         return np.full((rows, cols), measure_sigma(plane, special), np.float32)
-    corners = _without_emission(sigmas, CELLS_A_WINDOW)
+    corners = _without_emission(sigmas, round(window / cell))
     cells = np.minimum(np.minimum(corners[:-1, :-1], corners[1:, 1:]), np.minimum(corners[:-1, 1:], corners[1:, :-1]))
     known = np.isfinite(cells)
     lowest = cells[known].min() if known.any() else float(np.nanmin(sigmas))

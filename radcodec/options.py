@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from radcodec.bound_spec import parse_bound
 from radcodec.errors import BoundError, InputError
@@ -16,9 +18,17 @@ from radcodec.types import DetailsOnBase, Mode
 Progress = Callable[[int], None]
 
 
+def _checked_noise(sigma: Any) -> float:
+    """The noise that a user gives, as a number; raises BoundError where it is none."""
+    try:
+        return float(sigma)
+    except (TypeError, ValueError, OverflowError) as err:
+        raise BoundError(f"expected the noise as a number in the image's unit, found {sigma!r:.80}") from err
+
+
 def make_options(
     *,
-    max_error: float | str | None,
+    max_error: Any,
     lossy: bool,
     lossy_bpp: float | None,
     lossy_stages: int | None,
@@ -32,9 +42,12 @@ def make_options(
     smallest: bool,
     details_on_base: str,
     provenance: bool = True,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> EncodeOptions:
     """Options that fit together; raises BoundError or InputError where they do not."""
+    if sigma is not None:
+        sigma = _checked_noise(sigma)
     is_lossy = lossy or lossy_bpp is not None or lossy_stages is not None
     if is_lossy and max_error is not None:
         raise BoundError("expected either a largest error or lossy mode, found both: choose one")
@@ -56,7 +69,7 @@ def make_options(
         raise InputError(f"expected a preview of 0 to {MAX_PREVIEW_PERCENT:g} percent of the file, found {preview}")
     return EncodeOptions(
         mode=Mode.LOSSY if is_lossy else Mode.LOSSLESS if max_error is None else Mode.BOUNDED,
-        bound=None if max_error is None else parse_bound(max_error),
+        bound=None if max_error is None else replace(parse_bound(max_error), force=force),
         bpp=lossy_bpp,
         n_stages=lossy_stages,
         sigma=sigma,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES
+from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES, Cursor
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
+from radcodec.limits import MAX_CELL
 from radcodec.types import HduKind, Kind
 
 _KIND_NAMES = {
@@ -70,22 +71,32 @@ def _image_fields(record: ImageRecord) -> dict[str, Any]:
         "max_error": record.bound,
         "max_error_sigma": record.bound_sigma or None,
         "sigma": record.sigma,
+        "sigma_cell": None,
         "dither": record.dither_seed is not None,
         "unit": record.unit,
     }
 
 
+def _sigma_cell(reader: Reader, number: int) -> int | None:
+    """Side of the cells of an image's map of bounds, None where it has no map."""
+    if not reader.meta.images[number].has_step_map:
+        return None
+    return Cursor(reader.params[number].bounds, "the bounds").leb_up_to(MAX_CELL, "cell size")
+
+
 def _hdus(reader: Reader) -> list[dict[str, Any]]:
     """One dict an HDU; for kind array one that stands for the array."""
     if reader.prelude.kind is Kind.ARRAY:
-        return [{"kind": "image", "name": "", "note": "", **_image_fields(reader.meta.images[0])}]
-    images = iter(reader.meta.images)
+        fields = {**_image_fields(reader.meta.images[0]), "sigma_cell": _sigma_cell(reader, 0)}
+        return [{"kind": "image", "name": "", "note": "", **fields}]
+    images = iter(enumerate(reader.meta.images))
     hdus: list[dict[str, Any]] = []
     for hdu in reader.meta.hdus:
-        fields: dict[str, Any] = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
+        fields = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
         fields |= {"header_bytes": hdu.header_bytes, "data_bytes": hdu.data_bytes}
         if hdu.kind is HduKind.IMAGE:
-            fields |= _image_fields(next(images))
+            number, record = next(images)
+            fields |= {**_image_fields(record), "sigma_cell": _sigma_cell(reader, number)}
         hdus.append(fields)
     return hdus
 
@@ -103,6 +114,13 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
         "other data": reader.section_bytes("EXTRA"),
     }
     return [{"name": name, "bytes": size} for name, size in sizes.items()]
+
+
+def with_noise(report: Report, noise: float | None) -> Report:
+    """The report with the noise that was measured beside an absolute bound; a file does not hold it."""
+    if noise is None or report.max_error is None or report.sigma is not None:
+        return report
+    return replace(report, sigma=noise, max_error_sigma=report.max_error / noise)
 
 
 def describe(
