@@ -29,6 +29,7 @@ LOOK_SIDE = 512  # of the part of a large plane that is looked at
 MASK_VALUES = 32  # different values up to which an integer image may be a mask, which has no noise
 OCTAVES = 20  # below the bound on record in which those of planes are looked for
 SAME_NOISE = 1.25  # ratio of noises up to which they are the same but for the errors
+MOST_STEPS = 2.0**40  # of values and bounds, in bounds of planes that are exact
 SMOOTH = 0.01  # second differences, in the noise, under which a plane is a smooth map without any
 
 Image = npt.NDArray[Any]
@@ -56,7 +57,7 @@ class BoundedImage:
 
     ``pixels`` are stored samples, native [P, H, W]; ``special``, bool [P, H, W], marks those that do not count.
     ``sigma`` is the noise to use instead of the measured one, physical units. ``earlier`` is what the header says of an
-    earlier compression.
+    earlier compression. ``shared_tiles``: whether tiles hold several planes.
     """
 
     pixels: Image
@@ -65,6 +66,7 @@ class BoundedImage:
     unit: str = ""
     sigma: float | None = None
     earlier: EarlierBound | None = None
+    shared_tiles: bool = False
 
     def plane(self, number: int) -> tuple[Image, Mask | None]:
         """Samples [H, W] of a plane, and which are special."""
@@ -258,6 +260,8 @@ def _plan_sigma(image: BoundedImage, factor: float) -> BoundPlan:
     largest = float(planes.max(initial=0.0))
     if not largest > 0:
         return BoundPlan(bounds=ImageBounds(), largest=0.0, in_sigma=factor, sigma=None, warnings=tuple(warnings))
+    if image.shared_tiles:
+        planes = np.array([value or _under_spacing(image, plane, largest) for plane, value in enumerate(planes)])
     same = bool((planes == largest).all())
     return BoundPlan(
         bounds=ImageBounds(everywhere=largest) if same else ImageBounds(planes=planes),
@@ -266,6 +270,24 @@ def _plan_sigma(image: BoundedImage, factor: float) -> BoundPlan:
         sigma=reference if places[int(planes.argmax())] == 0 else largest / factor,
         warnings=(*warnings, *_range_warning(image, factor)),
     )
+
+
+def _under_spacing(image: BoundedImage, number: int, largest: float) -> float:
+    """A bound under the spacing of the values of a plane, which are exact so; 0 where there is no such one.
+
+    A plane whose bound is 0 would make the other ones of its tile exact too.
+    """
+    pixels, special = image.plane(number)
+    known = pixels.reshape(-1) if special is None else pixels[~special]
+    if known.size == 0:
+        return largest
+    if known.dtype.kind != "f":
+        return 0.4 * abs(image.bscale)
+    nonzero = known[known != 0]
+    spacing = float(np.abs(np.spacing(nonzero)).min()) if nonzero.size else 1.0
+    bound = 0.25 * spacing * abs(image.bscale) if image.bscale == 1.0 else 0.0
+    size = float(np.abs(known.astype(np.float64)).max())
+    return bound if bound > 0 and max(size, largest) < bound * MOST_STEPS else 0.0
 
 
 def _step_below(top: float, factor: float, sigma: float) -> int | None:

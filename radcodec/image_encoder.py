@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
 
 
+WORTH = 1.05  # share of bytes that an image without a bound may take over one that it does not change
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOptions:
     """How to encode. ``bound`` is given in bounded mode; ``bpp`` or ``n_stages`` may be given in lossy mode.
@@ -182,6 +185,7 @@ def code_image(
             unit=record.unit,
             sigma=options.sigma,
             earlier=earlier,
+            shared_tiles=coding.grid.box(0)[1] > 1,
         )
         plan = plan_bounds(wanted, options.bound)
         if plan.largest > 0:
@@ -242,7 +246,9 @@ def _smaller(coded: CodedImage, exact: CodedImage, options: EncodeOptions, *, ke
     """The bounded image, or the exact one where that takes no more bytes whatever the preview takes beside it."""
     same = bool((as_bits(coded.pixels) == as_bits(coded.original)).all())
     asked = f"the bound of {coded.record.bound:.6g}"
-    if _size(coded) * 100.0 / (100.0 - min(options.preview_percent, 50.0)) < _size(exact):
+    # Exact pixels are worth a few bytes where a bound would not change them.
+    worth = WORTH if same and not keeps_steps else 1.0
+    if worth * _size(coded) * 100.0 / (100.0 - min(options.preview_percent, 50.0)) < _size(exact):
         changes_nothing = () if keeps_steps or not same else (f"{asked} changes no pixel",)
         return replace(coded, warnings=(*coded.warnings, *changes_nothing))
     if same:

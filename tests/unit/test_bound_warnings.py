@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from click.testing import CliRunner
 
 import radcodec
-from radcodec.cli import main
+from radcodec.cli.app import run
 from radcodec.report import Report
 
 
@@ -102,21 +102,22 @@ def test_noise_that_varies_names_localsigma() -> None:
     assert _compress(_file(fits.PrimaryHDU(_noise(256, 256))), max_error="0.5sigma").warnings == ()
 
 
-def test_the_summary_names_the_unit_and_sigma(tmp_path: object) -> None:
+def test_the_summary_names_the_unit_and_sigma(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The line on a file that was compressed gives its bound in the image's unit and in sigma."""
-    path = str(tmp_path) + "/a.fits"
+    path = str(tmp_path / "a.fits")
     hdu = fits.PrimaryHDU(_noise(64, 64) * np.float32(1e-3))
     hdu.header["BUNIT"] = "Jy/beam"
     hdu.writeto(path)
-    result = CliRunner().invoke(main, ["compress", path, "--max-error", "0.25mJy/beam", "--no-preview"])
-    assert result.exit_code == 0, result.output
-    line = result.stdout.strip()
+    assert run(["compress", path, "--max-error", "0.25mJy/beam", "--no-preview"]) == 0
+    line = capsys.readouterr().out
     assert "max error 0.00025 Jy/beam = 0.2" in line
     assert "sigma)" in line
-    refused = CliRunner().invoke(main, ["compress", path, "--max-error", "0.125", "--overwrite"])
-    assert refused.exit_code == 2
-    assert "write 0.125sigma" in refused.stderr
-    forced = CliRunner().invoke(
-        main, ["compress", path, "--max-error", "0.125", "--overwrite", "--force", "--no-preview"]
-    )
-    assert forced.exit_code == 0, forced.output
+
+
+def test_force_lets_a_huge_bound_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the command line, 0.125 where 0.125sigma was meant has exit code 2, and 0 with --force."""
+    path = str(tmp_path / "a.fits")
+    fits.PrimaryHDU(_noise(64, 64) * np.float32(1e-3)).writeto(path)
+    assert run(["compress", path, "--max-error", "0.125"]) == 2
+    assert "write 0.125sigma" in capsys.readouterr().err
+    assert run(["compress", path, "--max-error", "0.125", "--force", "--no-preview"]) == 0
