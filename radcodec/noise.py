@@ -149,7 +149,11 @@ def _counts(tall: int, wide: int) -> tuple[int, int]:
 
 
 def _samples(middles: npt.NDArray[np.int64], side: int, length: int, count: int) -> npt.NDArray[np.int64]:
-    """Places [middle, count] along an axis of the samples of windows; -1 outside of the plane."""
+    """Places [middle, count] along an axis of the samples of windows; -1 outside of the plane.
+
+    Three quarters of a window at least lie in it.
+    """
+    middles = np.clip(middles, min(side // 4, length // 2), max(length - side // 4, length // 2))
     offsets = np.floor((np.arange(count) + 0.5) * side / count - side / 2).astype(np.int64)
     places = middles[:, None] + offsets
     return np.where((places >= 0) & (places < length), places, -1)

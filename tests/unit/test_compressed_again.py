@@ -38,6 +38,16 @@ def _hdu(data: bytes) -> fits.PrimaryHDU:
     return fits.open(io.BytesIO(data), checksum=True)[0]
 
 
+def _part(data: np.ndarray, header: fits.Header) -> bytes:
+    """A file of changed pixels that kept its header."""
+    buffer = io.BytesIO()
+    kept = header.copy()
+    kept.remove("CHECKSUM")
+    kept.remove("DATASUM")
+    fits.PrimaryHDU(np.ascontiguousarray(data, np.float32), kept).writeto(buffer)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize("bound", ["0.125sigma", "0.5sigma", "1sigma"])
 def test_the_same_bound_in_sigma_changes_nothing_more(bound: str) -> None:
     """Each generation after the first restores to the file of the first, byte for byte."""
@@ -84,9 +94,7 @@ def test_changed_images_are_measured_anew() -> None:
     hdu = _hdu(first)
     before = hdu.header["RCZMAXE"]
     smooth = sum(np.roll(hdu.data, shift, 0) for shift in range(8)) / np.float32(8)
-    buffer = io.BytesIO()
-    fits.PrimaryHDU(smooth.astype(np.float32), hdu.header).writeto(buffer)
-    data, report = _again(buffer.getvalue(), max_error="0.5sigma")
+    data, report = _again(_part(smooth, hdu.header), max_error="0.5sigma")
     expected = 0.5 * 1.4826 * float(np.median(np.abs(smooth - np.median(smooth))))
     assert report.max_error == pytest.approx(expected, rel=0.15)
     assert any("measured anew" in warning and f"{before:.6g}" in warning for warning in report.warnings)
@@ -95,22 +103,20 @@ def test_changed_images_are_measured_anew() -> None:
 
 def test_a_quieter_part_is_measured_anew() -> None:
     """A part cut out where the noise is a third of that on record has a bound of its own noise."""
-    image = _correlated(96, 128)
-    image[:, 64:] /= 3
+    image = _correlated(96, 288)
+    image[:, 224:] /= 3
     first, _ = _again(_file(image), max_error="0.125sigma")
     hdu = _hdu(first)
-    buffer = io.BytesIO()
-    fits.PrimaryHDU(hdu.data[:, 64:].copy(), hdu.header).writeto(buffer)
-    report = _again(buffer.getvalue(), max_error="0.125sigma")[1]
-    sigma = 1.4826 * float(np.median(np.abs(image[:, 64:])))
-    assert report.max_error == pytest.approx(0.125 * sigma, rel=0.2)
+    report = _again(_part(hdu.data[:, 224:], hdu.header), max_error="1sigma")[1]
+    sigma = 1.4826 * float(np.median(np.abs(image[:, 224:])))
+    assert report.max_error == pytest.approx(sigma, rel=0.2)
     assert any("measured anew" in warning for warning in report.warnings)
 
 
 def test_without_provenance_the_old_card_is_named() -> None:
     """Where the header is left alone, a warning says that its largest error is no longer true."""
     first, _ = _again(_file(_correlated(64, 64)), max_error=0.3)
-    report = _again(first, max_error=0.2, no_provenance=True)[1]
+    report = _again(first, max_error=0.5, no_provenance=True)[1]
     assert any("still says a largest error of 0.3" in warning for warning in report.warnings)
 
 
@@ -123,11 +129,12 @@ def test_after_a_lossy_compression_the_error_is_not_known() -> None:
     buffer = io.BytesIO()
     hdu.writeto(buffer)
     data = buffer.getvalue()
-    for bound in (0.3, 0.2):
+    for bound in (0.3, 0.5):
         data, report = _again(data, max_error=bound)
         header = _hdu(data).header
         assert header["RCZMODE"] == "lossy"
-        assert isinstance(header["RCZMAXE"], fits.card.Undefined)
+        assert "RCZMAXE" in header
+        assert not isinstance(header["RCZMAXE"], float)
         assert header["RCZMODEL"] == "some-model"
         assert header["RCZLAST"] == bound
         assert any("not known" in warning for warning in report.warnings)
