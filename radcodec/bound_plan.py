@@ -146,7 +146,8 @@ def _plan_absolute(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
         raise BoundError(
             f"expected a bound of at most {MOST_SIGMA:g} times the noise, which is {noisiest:.4g}{unit}, found "
             f"{spec.text or f'{spec.value:g}'}, {value / noisiest:.4g} times the noise: write {meant}sigma for a "
-            "multiple of the noise; to insist, give --force (force=True)"
+            "multiple of the noise; to insist, give --force (force=True)",
+            too_coarse=True,
         )
     return _same_everywhere(value, 0.0, None, noise=quietest or None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -336,6 +336,33 @@ def _fill(
     return best
 
 
+def _code_all(code: Callable[[int, EncodeOptions], CodedImage], count: int, options: EncodeOptions) -> list[CodedImage]:
+    """All images of a file. A bound that is too coarse for some is refused only where it suits none.
+
+    Raises
+    ------
+    BoundError
+        If the bound does not fit an image, or is over 10 times the noise of every image that has some.
+    """
+    coded: dict[int, CodedImage] = {}
+    refused: dict[int, BoundError] = {}
+    for number in range(count):
+        try:
+            coded[number] = code(number, options)
+        except BoundError as err:
+            if not err.too_coarse or count == 1:
+                raise
+            refused[number] = err
+    if refused and (options.bound is None or not any(image.noise for image in coded.values())):
+        raise next(iter(refused.values()))
+    for number in refused:
+        forced = replace(options, bound=None if options.bound is None else replace(options.bound, force=True))
+        image = code(number, forced)
+        text = "the bound is over 10 times the noise of this image, though not of others: little of it is left"
+        coded[number] = replace(image, warnings=(text, *image.warnings))
+    return [coded[number] for number in range(count)]
+
+
 def encode_images(
     images: Sequence[tuple[Pixels, ImageRecord]],
     options: EncodeOptions,
@@ -376,13 +403,16 @@ def encode_images(
                 warnings.append(f"no preview: {err}")
             return None
 
-    coded = []
-    for number, (image, record) in enumerate(images):
+    def code(number: int, wanted: EncodeOptions) -> CodedImage:
+        image, record = images[number]
         before = earlier[number] if earlier else None
         own_seed = (seed + number) % (1 << 64)
-        coded.append(code_image(image, record, options, seed=own_seed, find_model=find_model, earlier=before))
+        return code_image(image, record, wanted, seed=own_seed, find_model=find_model, earlier=before)
+
+    coded = _code_all(code, len(images), options)
+    for number, image in enumerate(coded):
         prefix = f"{names[number]}: " if len(images) > 1 and names else ""
-        warnings += [prefix + warning for warning in coded[-1].warnings]
+        warnings += [prefix + warning for warning in image.warnings]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
             return _encode_lossy(coded, options, package)

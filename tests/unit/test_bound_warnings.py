@@ -121,3 +121,12 @@ def test_force_lets_a_huge_bound_pass(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run(["compress", path, "--max-error", "0.125"]) == 2
     assert "write 0.125sigma" in capsys.readouterr().err
     assert run(["compress", path, "--max-error", "0.125", "--force", "--no-preview"]) == 0
+
+
+def test_a_bound_that_suits_one_image_of_several() -> None:
+    """A bound that is huge for one image only, the weights beside a map, say, is taken, and that image is named."""
+    hdus = fits.PrimaryHDU(_noise(48, 48)), fits.ImageHDU(_noise(48, 48, seed=1) * np.float32(1e-3), name="ERR")
+    warnings = _compress(_file(*hdus), max_error=0.1).warnings
+    assert any(warning.startswith("HDU 1 (ERR): the bound is over 10 times the noise") for warning in warnings)
+    with pytest.raises(radcodec.BoundError, match="at most 10 times"):
+        _compress(_file(*hdus), max_error=100.0)
