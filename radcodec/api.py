@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.errors import InputError
@@ -13,7 +14,7 @@ from radcodec.limits import DEFAULT_TILE
 from radcodec.parallel import usable_threads
 from radcodec.paths import check_fits_name, check_output, compressed_name, output_file, restored_name
 from radcodec.rcz_file import RczFile, Source, open_reader
-from radcodec.report import Report, describe, with_noise
+from radcodec.report import Report, describe
 from radcodec.types import Kind
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def compress(
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
                 report = describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
-                return with_noise(report, encoded.noise)
+                return replace(report, noise=encoded.noise)
 
 
 def decompress(

@@ -25,6 +25,7 @@ from radcodec.types import EarlierBound
 STEPS_AN_OCTAVE = 64  # of the bounds of planes below the largest one, so that they are found again in the pixels
 CELL_STEPS_AN_OCTAVE = 16  # likewise of cells, which take fewer bytes so
 VARIES = 1.5  # ratio of the noise of noisy parts of a plane to that of quiet ones, from which it is said
+LEAST_PIXELS = 256  # of a plane, under which its noise is no reason to refuse a bound
 LOOK_SIDE = 512  # of the part of a large plane that is looked at
 MASK_VALUES = 32  # different values up to which an integer image may be a mask, which has no noise
 OCTAVES = 20  # below the bound on record in which those of planes are looked for
@@ -171,7 +172,9 @@ def _compare(image: BoundedImage, value: float) -> tuple[float, float]:
 
 
 def _rough_noise(plane: Image, special: Mask | None) -> float:
-    """Noise of a plane [H, W], of a large one from its middle; 0 where it is none or a smooth map."""
+    """Noise of a plane [H, W], of a large one from its middle; 0 where it is none, a smooth map or of few pixels."""
+    if plane.size < LEAST_PIXELS:
+        return 0.0
     y, x = (max(0, n - LOOK_SIDE) // 2 for n in plane.shape)
     for part in ((slice(y, y + LOOK_SIDE), slice(x, x + LOOK_SIDE)), (slice(None), slice(None))):
         some, marks = plane[part], None if special is None else special[part]

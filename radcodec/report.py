@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES, Cursor
@@ -26,7 +26,8 @@ class Report:
     """A ``.rcz`` file in numbers; `to_dict` gives what ``--json`` prints.
 
     ``max_error`` is absolute, in the image's unit, the largest used; ``payload_bits_per_pixel`` counts what pixels are
-    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made.
+    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made, and ``noise``
+    what was measured beside an absolute bound then: the file does not hold them.
     """
 
     mode: str
@@ -50,6 +51,7 @@ class Report:
     path: str | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    noise: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as types that JSON knows."""
@@ -114,13 +116,6 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
         "other data": reader.section_bytes("EXTRA"),
     }
     return [{"name": name, "bytes": size} for name, size in sizes.items()]
-
-
-def with_noise(report: Report, noise: float | None) -> Report:
-    """The report with the noise that was measured beside an absolute bound; a file does not hold it."""
-    if noise is None or report.max_error is None or report.sigma is not None:
-        return report
-    return replace(report, sigma=noise, max_error_sigma=report.max_error / noise)
 
 
 def describe(

@@ -48,8 +48,8 @@ def _bound_text(report: Report) -> str:
         return ""
     hdu = next((hdu for hdu in report.hdus if hdu.get("max_error") == report.max_error), {})
     in_sigma = report.max_error_sigma
-    if not in_sigma and report.sigma:
-        in_sigma = report.max_error / report.sigma
+    if not in_sigma and (noise := report.sigma or report.noise):
+        in_sigma = report.max_error / noise
     unit = f" {hdu['unit']}" if hdu.get("unit") else ""
     return f" (max error {report.max_error:.6g}{unit}{f' = {in_sigma:.4g} sigma' if in_sigma else ''})"
 
