@@ -26,8 +26,8 @@ class Report:
     """A ``.rcz`` file in numbers; `to_dict` gives what ``--json`` prints.
 
     ``max_error`` is absolute, in the image's unit, the largest used; ``payload_bits_per_pixel`` counts what pixels are
-    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made, and ``noise``
-    what was measured beside an absolute bound then: the file does not hold them.
+    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made, and
+    ``noise`` what was measured beside an absolute bound then: the file does not hold them.
     """
 
     mode: str
