@@ -26,7 +26,7 @@ CORRELATION_LENGTHS = 20  # side of a cell in correlation lengths (half width at
 MAX_LAG = 16
 
 MIN_WINDOW, WINDOW_LENGTHS = 48, 16  # side of a window of the map, and that in correlation lengths
-WINDOW_SHARE = 1 / 8  # of the side of a plane
+WINDOW_SHARE, MOST_WINDOW = 1 / 8, 1 / 4  # of the side of a plane, and at most because of the correlation
 WINDOW_SAMPLES = 32  # rows and columns of a window that are looked at
 CELLS_A_WINDOW, MIN_LOCAL_CELL, MAX_LOCAL_CELL = 4, 8, 256
 SPREAD_WINDOWS = 12  # windows from which it is said how far their noise differs
@@ -75,8 +75,10 @@ def local_cell(plane: Plane, special: Mask | None) -> int:
 
 def _window(plane: Plane, special: Mask | None) -> int:
     """Side of the windows: many correlation lengths, and a share of a plane, over which its noise may vary."""
-    side = round(math.sqrt(plane.size) * WINDOW_SHARE)
-    return max(MIN_WINDOW, WINDOW_LENGTHS * _correlation_length(plane, special), side)
+    side = math.sqrt(plane.size)
+    # Sources in the middle may look like a wide beam.
+    lengths = min(WINDOW_LENGTHS * _correlation_length(plane, special), round(side * MOST_WINDOW))
+    return max(MIN_WINDOW, lengths, round(side * WINDOW_SHARE))
 
 
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
@@ -117,7 +119,7 @@ def _lowest(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.floa
 
 
 def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -> npt.NDArray[np.float64]:
-    """Clipped sigma around each corner of the cells; NaN where emission dominates, or without noise."""
+    """Clipped sigma around each corner of the cells, NaN for none; where emission dominates, at most the plane's."""
     rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
     # A plane of few rows has its windows along them, of the same area.
     heights, widths = min(window, plane.shape[0]), min(window, plane.shape[1])
@@ -130,7 +132,7 @@ def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -
             (cols, wide, plane.shape[1], _counts(tall, wide)[1]),
         )
     )
-    sigmas = np.full((rows + 1, cols + 1), np.nan)
+    sigmas, emission = np.full((rows + 1, cols + 1), np.nan), np.zeros((rows + 1, cols + 1), np.bool_)
     for i in range(rows + 1):
         part = plane[ys[i][:, None, None], np.maximum(xs, 0)[None]].astype(np.float64)  # [y, corner, x]
         part[np.broadcast_to((xs < 0)[None], part.shape)] = np.nan
@@ -138,7 +140,12 @@ def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -
         if special is not None:
             part[special[ys[i][:, None, None], np.maximum(xs, 0)[None]]] = np.nan
         found, clipped = _clipped_sigmas(part.transpose(1, 0, 2).reshape(cols + 1, -1))
-        sigmas[i] = np.where((clipped <= MAX_CLIPPED) & (found > 0), found, np.nan)
+        sigmas[i] = np.where(found > 0, found, np.nan)
+        emission[i] = clipped > MAX_CLIPPED
+    emission &= ~np.isnan(sigmas)
+    if emission.any():
+        # So that what surrounds emission, and is contaminated by it, is taken down too.
+        sigmas[emission] = np.minimum(sigmas[emission], measure_sigma(plane, special) or np.inf)
     return sigmas
 
 
