@@ -27,7 +27,7 @@ CELL_STEPS_AN_OCTAVE = 16  # likewise of cells, which take fewer bytes so
 VARIES = 1.5  # ratio of the noise of noisy parts of a plane to that of quiet ones, from which it is said
 LEAST_PIXELS = 256  # of a plane, under which its noise is no reason to refuse a bound
 LOOK_SIDE = 512  # of the part of a large plane that is looked at
-MASK_VALUES = 32  # different values up to which an integer image may be a mask, which has no noise
+MASK_VALUES = 256  # different values up to which integers may be a mask or 8-bit, whose noise is not looked at
 OCTAVES = 20  # below the bound on record in which those of planes are looked for
 SAME_NOISE = 1.25  # ratio of noises up to which they are the same but for the errors
 MOST_STEPS = 2.0**40  # of values and bounds, in bounds of planes that are exact
@@ -95,6 +95,12 @@ def plan_bounds(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
         If the unit does not convert, the noise given is unsound or stands beside a local bound, or the bound is over
         10 times the noise and is not forced.
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # signalling NaN among the special ones
+        return _plan_any(image, spec)
+
+
+def _plan_any(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
+    """E of every pixel for a bound of any kind; errors as `plan_bounds`."""
     sigma = image.sigma
     if sigma is not None and not (math.isfinite(sigma) and sigma > 0):
         raise BoundError(f"expected a noise that is finite and above 0, found {sigma}")
