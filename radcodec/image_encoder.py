@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from radcodec.model_store import Codes, Model
 
 
-WORTH = 1.0  # share of bytes that an image without a bound may take over one that it does not change
+WORTH = 1.05  # share of bytes that an image without a bound may take over one that it does not change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
