@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.errors import InputError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from radcodec.regions import Region
 
 Path = str | os.PathLike[str]
+# A number, a text such as "0.125sigma", or a quantity of astropy.units.
+Bound = Any
 Progress = Callable[[int], None]
 Note = Callable[[str], None]
 
@@ -33,7 +36,7 @@ _DEFAULT_PREVIEW_PERCENT = 1.0
 def encode(
     array: npt.ArrayLike,
     *,
-    max_error: float | str | None = None,
+    max_error: Bound | None = None,
     lossy: bool = False,
     lossy_bpp: float | None = None,
     lossy_stages: int | None = None,
@@ -47,6 +50,7 @@ def encode(
     smallest: bool = False,
     details_on_base: str = "auto",
     fill: float | Sequence[float] = (),
+    force: bool = False,
 ) -> bytes:
     """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
 
@@ -56,7 +60,8 @@ def encode(
         int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order. Masked pixels of a
         masked array of floats become NaN.
     max_error
-        Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``.
+        Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``. A bound
+        with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one.
     lossy, lossy_bpp, lossy_stages
         Base layer only: all stages, at most so many bits a pixel of the whole stream, or so many stages.
     preview
@@ -82,6 +87,8 @@ def encode(
     fill
         A finite value, or several, that marks missing pixels: exact in every mode, and nothing is predicted from it.
         Values that fill areas far outside the rest are found without it.
+    force
+        Take a bound of over 10 times the noise.
 
     Raises
     ------
@@ -115,8 +122,12 @@ def encode(
         smallest=smallest,
         details_on_base=details_on_base,
         fill=fill,
+        force=force,
     )
-    data = encode_array(_without_mask(array), options).to_bytes()
+    unit = getattr(array, "unit", None)
+    # Only units of astropy, and what is like them: other libraries name other things so.
+    text = str(unit) if hasattr(unit, "to_string") else ""
+    data = encode_array(_without_mask(array), options, text).to_bytes()
     if options.verify:
         check_written(Reader(data, count_tiles=count_tiles), options.threads)
     return data
@@ -173,7 +184,7 @@ def compress(
     dst: Path | BinaryIO | None = None,
     *,
     overwrite: bool = False,
-    max_error: float | str | None = None,
+    max_error: Bound | None = None,
     lossy: bool = False,
     lossy_bpp: float | None = None,
     lossy_stages: int | None = None,
@@ -189,6 +200,7 @@ def compress(
     fill: float | Sequence[float] = (),
     hdu: HduChoice | Sequence[HduChoice] = (),
     exact_hdu: HduChoice | Sequence[HduChoice] = (),
+    force: bool = False,
     no_provenance: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -247,6 +259,7 @@ def compress(
         fill=fill,
         hdu=hdu,
         exact_hdu=exact_hdu,
+        force=force,
         provenance=not no_provenance,
         progress=progress,
     )
@@ -266,7 +279,8 @@ def compress(
                     check_written(reader, options.threads)
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
-                return describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
+                report = describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
+                return replace(report, noise=encoded.noise)
 
 
 def decompress(

@@ -6,7 +6,7 @@ import hashlib
 import math
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,12 @@ from radcodec.errors import LimitError, UnsupportedDataError
 from radcodec.fidelity import plan_fidelity
 from radcodec.file_encoder import Encoded, encode_images
 from radcodec.fits.checksum import checksum_status, ones_complement_sum, refresh_checksums
-from radcodec.fits.header import insert_cards, provenance_cards
+from radcodec.fits.header import cards_after, earlier_bound, insert_cards, provenance_cards, sum_up
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.image_encoder import EncodeOptions, FinishedImage
 from radcodec.limits import MAX_AXES, MAX_PIXELS
 from radcodec.tiles import plane_shape
-from radcodec.types import Hdu, HduKind, Kind, Mode, SampleType
+from radcodec.types import EarlierBound, Hdu, HduKind, Kind, Mode, SampleType
 from radcodec.version import VERSION, WRITER
 from radcodec.zstd import pack_frame
 
@@ -45,13 +45,15 @@ def _seed(sha256: bytes) -> int:
     return int.from_bytes(sha256[:8], "little")
 
 
-def encode_array(array: npt.NDArray[Any], options: EncodeOptions) -> Encoded:
+def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = "") -> Encoded:
     """An array as a file of kind array.
 
     Parameters
     ----------
     array
         Of any strides, byte order and number of axes; int8 to int64, uint8 to uint64, float32 or float64.
+    unit
+        Of the array, for bounds with a unit.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions) -> Encoded:
     if array.ndim > MAX_AXES or math.prod(n for n in array.shape if n) > MAX_PIXELS:
         raise LimitError(f"expected at most {MAX_PIXELS} pixels, found {array.shape}")
     native = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
-    record = ImageRecord(sample_type=sample_type, shape=array.shape, tile_size=options.tile_size)
+    record = ImageRecord(sample_type=sample_type, shape=array.shape, tile_size=options.tile_size, unit=unit)
     seed = _seed(hashlib.sha256(sample_bytes(native, "<")).digest()) if options.dither else 0
 
     def package(images: Sequence[FinishedImage], model: Model | None) -> FileContents:
@@ -163,6 +165,9 @@ def _changed_header(
             model_sha256=model.sha256 if model is not None and options.mode is Mode.LOSSY else None,
             version=VERSION,
         )
+        earlier = earlier_bound(header)
+        if earlier is not None and image.record.bound is not None:
+            cards = cards_after(cards, earlier, image.record.unit)
         new = insert_cards(header, cards)
     if status == (None, None):
         return new, []
@@ -175,6 +180,32 @@ def _changed_header(
         if good is False
     ]
     return refresh_checksums(new, restored, datasum=status[0] is True, checksum=status[1] is True), warnings
+
+
+def _is_unchanged(parts: _FitsParts, hdu: Hdu, image: FinishedImage) -> bool:
+    """Whether a restored image is the original, bit for bit."""
+    stored, position = parts.data[hdu.data_start : hdu.data_stop], 0
+    for piece in _stored_bytes(image.pixels):
+        if stored[position : position + len(piece)] != piece:
+            return False
+        position += len(piece)
+    return True
+
+
+def _earlier_warnings(earlier: EarlierBound | None, record: ImageRecord, options: EncodeOptions) -> list[str]:
+    """What is said of an image that was compressed before and is changed again."""
+    if earlier is None or record.bound is None:
+        return []
+    if earlier.total is None:
+        return [
+            f"the image was compressed before with an error that is not known (mode {earlier.mode}): the bound of "
+            f"{record.bound:.6g} is against what it was compressed to, and no largest error is written to the header"
+        ]
+    total = sum_up(earlier.total, record.bound)
+    if not options.provenance:
+        return [f"the header still says a largest error of {earlier.total:.6g}, and with this bound it is {total:.6g}"]
+    both = f"{earlier.total:.6g} and {record.bound:.6g}"
+    return [f"the image was bounded before: its largest error in the header is now {total:.6g}, the sum of {both}"]
 
 
 def _package_fits(
@@ -193,9 +224,11 @@ def _package_fits(
         if hdu.kind is HduKind.IMAGE:
             image = next(waiting)
             if image.record.bound is not None or image.lossy:
-                header, found = _changed_header(parts, hdu, image, model, options)
-                warnings += found
                 changed = image.pixels
+                earlier = earlier_bound(header)
+                if earlier is None or not _is_unchanged(parts, hdu, image):
+                    header, found = _changed_header(parts, hdu, image, model, options)
+                    warnings += found + _earlier_warnings(earlier, image.record, options)
         stored = parts.data[hdu.data_start : hdu.data_stop]
         pieces: Iterable[memoryview] = (stored,) if changed is None else _stored_bytes(changed)
         for piece in chain[bytes | memoryview]((header,), pieces, (tail,)):
@@ -257,11 +290,47 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
 
     plan = plan_fidelity(buffer, hdus, options)
     images: list[tuple[Pixels, ImageRecord, EncodeOptions]] = []
+    names: list[str] = []
+    earlier: list[EarlierBound | None] = []
     each = iter(plan.options)
-    for hdu in hdus:
+    for number, hdu in enumerate(hdus):
         if hdu.kind is HduKind.IMAGE:
             record = _image_record(hdu, options)
             images.append((_image_pixels(data, hdu, record), record, next(each)))
+            names.append(_label(number, hdu))
+            earlier.append(earlier_bound(bytes(data[hdu.header_start : hdu.data_start])))
     _let_go(buffer)
-    encoded = encode_images(images, options, package, seed=_seed(sha256), extra_bytes=len(parts.extra))
-    return Encoded(contents=encoded.contents, warnings=(*plan.warnings, *encoded.warnings, *warnings))
+    encoded = encode_images(
+        images,
+        options,
+        package,
+        seed=_seed(sha256),
+        extra_bytes=len(parts.extra),
+        names=names,
+        earlier=earlier,
+    )
+    carried = [] if options.mode is Mode.LOSSLESS else _carried_warnings(data, hdus)
+    return replace(encoded, warnings=(*carried, *plan.warnings, *encoded.warnings, *warnings))
+
+
+def _label(number: int, hdu: Hdu) -> str:
+    """What warnings call an HDU."""
+    return f"HDU {number}{f' ({hdu.name})' if hdu.name else ''}"
+
+
+def _carried_warnings(data: memoryview, hdus: Sequence[Hdu]) -> list[str]:
+    """What is said of data that a bound or the lossy mode does not reach."""
+    warnings: list[str] = []
+    for number, hdu in enumerate(hdus):
+        label = _label(number, hdu)
+        is_unit = bytes(data[hdu.header_start : hdu.header_start + 8]) in (b"SIMPLE  ", b"XTENSION")
+        if hdu.kind is HduKind.COMPRESSED:
+            warnings.append(f"{label} is a tile-compressed image and is carried as it is, exactly: decompress it first")
+        elif hdu.kind is HduKind.OPAQUE and is_unit:
+            why = f" ({hdu.note})" if hdu.note else ""
+            warnings.append(f"{label} is carried as it is{why}, exactly: nothing in it is bounded")
+        elif hdu.kind is HduKind.GROUPS:
+            warnings.append(f"{label} holds random groups and is carried as it is, exactly")
+    if not warnings and not any(hdu.kind is HduKind.IMAGE for hdu in hdus):
+        warnings.append("the file has no image with pixels: all of it is exact")
+    return warnings

@@ -36,7 +36,14 @@ class UnsupportedDataError(InputError):
 
 
 class BoundError(InputError):
-    """The bound, bit-rate or unit asked for cannot be met."""
+    """The bound, bit-rate or unit asked for cannot be met.
+
+    ``too_coarse``: it is over 10 times the noise of an image, and not forced.
+    """
+
+    def __init__(self, message: str, *, too_coarse: bool = False) -> None:
+        super().__init__(message)
+        self.too_coarse = too_coarse
 
 
 class FormatError(RadcodecError, ValueError):

@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.bounds import BoundKind, BoundSpec, measure
+from radcodec.bound_plan import measure
+from radcodec.bound_spec import BoundKind, BoundSpec
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.decoder import Pixels, decode_image, open_image

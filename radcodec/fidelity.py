@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from radcodec.bounds import check_unit
+from radcodec.bound_plan import check_unit
 from radcodec.errors import BoundError, InputError
 from radcodec.fits.parse import FitsBuffer
 from radcodec.fits.select import HduName, HduSelector, find_hdus, hdu_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -28,7 +28,7 @@ from radcodec.image_encoder import (
 )
 from radcodec.parallel import one_blas_thread
 from radcodec.resources import load_header_dictionary
-from radcodec.types import Kind, Mode
+from radcodec.types import EarlierBound, Kind, Mode
 
 if TYPE_CHECKING:
     from radcodec.model_store import Model
@@ -39,10 +39,14 @@ Packager = Callable[[Sequence[FinishedImage], "Model | None"], FileContents]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A file ready to be written and what there is to say about it."""
+    """A file ready to be written and what there is to say about it.
+
+    ``noise``, physical units, was measured beside an absolute bound, in the image with the largest one.
+    """
 
     contents: FileContents = field(repr=False)
     warnings: tuple[str, ...] = ()
+    noise: float | None = None
 
     def write_to(self, out: BinaryIO) -> int:
         """Number of bytes of the file, which is written to ``out``."""
@@ -348,6 +352,34 @@ def _fill(
     return best
 
 
+def _code_all(code: Callable[[int, EncodeOptions], CodedImage], options: Sequence[EncodeOptions]) -> list[CodedImage]:
+    """Code all images of a file. A bound that is too coarse for some is refused only where it suits none.
+
+    Raises
+    ------
+    BoundError
+        If the bound does not fit an image, or is over 10 times the noise of every image that has some.
+    """
+    coded: dict[int, CodedImage] = {}
+    refused: dict[int, BoundError] = {}
+    for number, own in enumerate(options):
+        try:
+            coded[number] = code(number, own)
+        except BoundError as err:
+            if not err.too_coarse or len(options) == 1:
+                raise
+            refused[number] = err
+    if refused and not any(image.noise for number, image in coded.items() if options[number].bound is not None):
+        raise next(iter(refused.values()))
+    for number in refused:
+        bound = options[number].bound
+        forced = replace(options[number], bound=None if bound is None else replace(bound, force=True))
+        image = code(number, forced)
+        text = "the bound is over 10 times the noise of this image, though not of others: little of it is left"
+        coded[number] = replace(image, warnings=(text, *image.warnings))
+    return [coded[number] for number in range(len(options))]
+
+
 def encode_images(
     images: Sequence[tuple[Pixels, ImageRecord, EncodeOptions]],
     options: EncodeOptions,
@@ -355,6 +387,8 @@ def encode_images(
     *,
     seed: int,
     extra_bytes: int,
+    names: Sequence[str] = (),
+    earlier: Sequence[EarlierBound | None] = (),
 ) -> Encoded:
     """The file that ``package`` makes of images [P, H, W], each with what is known of it and options of its own.
 
@@ -366,6 +400,9 @@ def encode_images(
         Of the dither of the first image; the next ones count up.
     extra_bytes
         Size of what else is in the file.
+    names, earlier
+        Of each image, where there are several: what warnings call it, and what its header says of an earlier
+        compression.
 
     Raises
     ------
@@ -385,12 +422,19 @@ def encode_images(
                 warnings.append(f"no preview: {err}")
             return None
 
-    coded = [
-        code_image(image, record, own, seed=(seed + number) % (1 << 64), find_model=find_model)
-        for number, (image, record, own) in enumerate(images)
-    ]
+    def code(number: int, wanted: EncodeOptions) -> CodedImage:
+        image, record, _ = images[number]
+        before = earlier[number] if earlier else None
+        own_seed = (seed + number) % (1 << 64)
+        return code_image(image, record, wanted, seed=own_seed, find_model=find_model, earlier=before)
+
+    coded = _code_all(code, [own for _, _, own in images])
+    for number, image in enumerate(coded):
+        prefix = f"{names[number]}: " if len(images) > 1 and names else ""
+        warnings += [prefix + warning for warning in image.warnings]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
             return _encode_lossy(coded, options, package)
     contents = _encode_with_details(coded, find_model, options, package, extra_bytes)
-    return Encoded(contents=contents, warnings=tuple(warnings))
+    widest = max(coded, key=lambda image: image.record.bound or 0.0, default=None)
+    return Encoded(contents=contents, warnings=tuple(warnings), noise=None if widest is None else widest.noise)

@@ -21,23 +21,30 @@ from radcodec.base_layer import (
     restore_codes,
     round_to_type,
 )
-from radcodec.bounds import BoundSpec, ImageBounds, measure, pack_bounds, plan_bounds, tile_bound
+from radcodec.bound_plan import BoundedImage, measure, plan_bounds
+from radcodec.bound_spec import BoundSpec
+from radcodec.bounds import ImageBounds, pack_bounds, tile_bound
+from radcodec.container.layout import entry_bytes, stage_entry_bytes
 from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
 from radcodec.container.writer import TileStreams
 from radcodec.decoder import ImageCoding, Lazy, Pixels, base_values, pixel_crc
 from radcodec.errors import FormatError, GuaranteeError
+from radcodec.exact_probe import may_be_smaller
 from radcodec.guarantee import tile_breach
 from radcodec.marking import mark_special, part_of
-from radcodec.masks import Mask, encode_mask
+from radcodec.masks import Mask, as_bits, encode_mask
 from radcodec.on_base import MAX_RADIUS, find_base
 from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.special import all_marks
 from radcodec.tiles import Box, slices, tile_grid
-from radcodec.types import DetailsOnBase, Mode
+from radcodec.types import DetailsOnBase, EarlierBound, Mode
 
 if TYPE_CHECKING:
     from radcodec.fits.select import HduSelector
     from radcodec.model_store import Codes, Model
+
+
+WORTH = 1.05  # share of bytes that an image without a bound may take over one that it does not change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +81,7 @@ class CodedImage:
 
     ``pixels`` are the restored samples [P, H, W], the original ones where all is exact; in lossy mode they are filled
     in when the stages are chosen. ``codes`` are the base layer's of each tile, and ``base`` the streams made of them.
+    ``warnings`` is what there is to say; ``noise`` was measured beside an absolute bound, physical units.
     """
 
     record: ImageRecord
@@ -88,6 +96,8 @@ class CodedImage:
     details: Sequence[bytes] = field(repr=False)
     codes: Sequence[Codes | None] = field(default=(), repr=False)
     base: Sequence[tuple[bytes, ...]] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
+    noise: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +152,7 @@ def code_image(
     *,
     seed: int,
     find_model: Callable[[], Model | None] = lambda: None,
+    earlier: EarlierBound | None = None,
 ) -> CodedImage:
     """The masks and, in exact and bounded mode, the detail streams of an image.
 
@@ -155,6 +166,8 @@ def code_image(
         Of the dither.
     find_model
         Gives the model of the base layer that details of a bounded image may be coded on, None where there is none.
+    earlier
+        What the header says of an earlier compression.
 
     Raises
     ------
@@ -181,8 +194,18 @@ def code_image(
     found = mark_special(image, coding, options.mode, options.fills)
     special = all_marks(found)
     masks = _mask_streams(image, special, coding)
+    unbounded, plan = record, None
     if options.bound is not None:
-        plan = plan_bounds(image, special, options.bound, bscale=record.bscale, unit=record.unit, sigma=options.sigma)
+        wanted = BoundedImage(
+            pixels=image,
+            special=special,
+            bscale=record.bscale,
+            unit=record.unit,
+            sigma=options.sigma,
+            earlier=earlier,
+            shared_tiles=coding.grid.box(0)[1] > 1,
+        )
+        plan = plan_bounds(wanted, options.bound)
         if plan.largest > 0:
             bounds = plan.bounds
             bounded = replace(record, bound=plan.largest, bound_sigma=plan.in_sigma, sigma=plan.sigma)
@@ -199,10 +222,60 @@ def code_image(
         params=ParamBlocks(bounds=pack_bounds(bounds)),
         masks=masks,
         details=[b""] * len(masks),
+        warnings=() if plan is None else plan.warnings,
+        noise=None if plan is None else plan.noise,
     )
     if options.mode is Mode.LOSSY:
         return coded
-    return _add_details(_plan_details(coded, find_model, options), options, range(len(masks)))
+    if options.bound is not None and record.bound is None:
+        return replace(_code_exact(image, unbounded, options, options.progress), warnings=coded.warnings)
+    coded = _add_details(_plan_details(coded, find_model, options), options, range(len(masks)))
+    if record.bound is None or not may_be_smaller(coded.coding, image, special, _streams(coded)):
+        return coded
+    exact = _code_exact(image, unbounded, options, None)
+    return _smaller(coded, exact, options, keeps_steps=earlier is not None)
+
+
+def _code_exact(
+    image: Pixels, record: ImageRecord, options: EncodeOptions, progress: Callable[[int], None] | None
+) -> CodedImage:
+    """The image as lossless mode codes it."""
+    exact = replace(options, mode=Mode.LOSSLESS, bound=None, sigma=None, dither=False, progress=progress)
+    return code_image(image, record, exact, seed=0)
+
+
+def _streams(coded: CodedImage) -> list[int]:
+    """Bytes of each tile: its mask, its details, and its base layer where they are coded on it."""
+    base = coded.base if coded.record.on_base else [()] * len(coded.masks)
+    return [
+        len(mask) + len(detail_stream) + sum(map(len, stages))
+        for mask, detail_stream, stages in zip(coded.masks, coded.details, base, strict=True)
+    ]
+
+
+def _size(coded: CodedImage) -> int:
+    """Bytes of all that an image's pixels are made from, without a preview."""
+    stages = coded.base if coded.record.on_base else []
+    entries = sum(entry_bytes((len(m), len(d))) for m, d in zip(coded.masks, coded.details, strict=True))
+    entries += sum(stage_entry_bytes(len(stream)) for tile in stages for stream in tile)
+    params = coded.params
+    return sum(_streams(coded)) + entries + len(params.base) + len(params.bounds) + len(params.predictors)
+
+
+def _smaller(coded: CodedImage, exact: CodedImage, options: EncodeOptions, *, keeps_steps: bool) -> CodedImage:
+    """The bounded image, or the exact one where that takes no more bytes whatever the preview takes beside it."""
+    same = bool((as_bits(coded.pixels) == as_bits(coded.original)).all())
+    asked = f"the bound of {coded.record.bound:.6g}"
+    # Exact pixels are worth a few bytes where a bound would not change them.
+    worth = WORTH if same and not keeps_steps else 1.0
+    if worth * _size(coded) * 100.0 / (100.0 - min(options.preview_percent, 50.0)) < _size(exact):
+        changes_nothing = () if keeps_steps or not same else (f"{asked} changes no pixel",)
+        return replace(coded, warnings=(*coded.warnings, *changes_nothing))
+    if same:
+        text = f"{asked} changes no pixel, as the values lie farther apart: the image is stored exactly"
+    else:
+        text = f"{asked} saves nothing: the exact image takes fewer bytes, and is stored"
+    return replace(exact, warnings=(*coded.warnings, text), noise=coded.noise)
 
 
 def _smallest_step(coded: CodedImage) -> float | None:

@@ -8,6 +8,7 @@ dominates are left out.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,18 @@ MIN_CELL, MAX_CELL = 32, 256
 CORRELATION_LENGTHS = 20  # side of a cell in correlation lengths (half width at half maximum)
 MAX_LAG = 16
 
+MIN_WINDOW, WINDOW_LENGTHS = 48, 16  # side of a window of the map, and that in correlation lengths
+WINDOW_SHARE, MOST_WINDOW = 1 / 8, 1 / 4  # of the side of a plane, and at most because of the correlation
+WINDOW_SAMPLES = 32  # rows and columns of a window that are looked at
+CELLS_A_WINDOW, MIN_LOCAL_CELL, MAX_LOCAL_CELL = 4, 8, 256
+SPREAD_WINDOWS = 12  # windows from which it is said how far their noise differs
+
 Plane = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
 def measure_sigma(plane: Plane, special: Mask | None) -> float:
-    """Noise of a plane [H, W] in its own unit; 0.0 where it is zero or undefined (empty, constant, all special).
+    """Measure the noise of a plane [H, W] in its own unit; 0.0 where it is undefined (empty, constant, all special).
 
     The median over the cells of a grid of their clipped MAD, cells with emission left out (the quietest quarter is kept
     if all have some). Pixels marked special are ignored.
@@ -45,35 +52,166 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
     return float(np.median(sigmas[valid & (clipped <= level)]))
 
 
-def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
-    """Noise of each cell of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 where it is zero or undefined.
+def sigma_range(plane: Plane, special: Mask | None) -> tuple[float, float]:
+    """Measure how far the noise differs over a plane [H, W]: its 10th and 90th percentile over windows.
 
-    A cell's value is the median of the 3x3 cells around it, those dominated by emission or without pixels left out
-    where others are.
+    Emission is left out and taken down as in `sigma_map`. Both are 0 where there are too few windows to tell.
     """
-    sigmas, clipped = _grid(plane, special, cell)
-    quiet = np.where(clipped <= MAX_CLIPPED, sigmas, np.nan)
-    overall = measure_sigma(plane, special)
-    rows, cols = sigmas.shape
-    padded = np.full((rows + 2, cols + 2), np.nan)
-    padded[1:-1, 1:-1] = quiet
-    around = np.stack([padded[i : i + rows, j : j + cols] for i in range(3) for j in range(3)])
-    empty = np.isnan(around).all(axis=0)
-    around[0][empty] = overall
-    middle = np.nanquantile(around, 0.5, axis=0, method="lower")  # at an edge of the noise, rather the lower side
-    smooth: npt.NDArray[np.float32] = middle.astype(np.float32)
+    if plane.size == 0:
+        return 0.0, 0.0
+    window = _window(plane, special)
+    sigmas = _corner_sigmas(plane, special, window, window)
+    known = ~np.isnan(sigmas)
+    if np.count_nonzero(known) < SPREAD_WINDOWS:
+        return 0.0, 0.0
+    low, high = np.quantile(_without_emission(sigmas, 1)[known], [0.1, 0.9])
+    return float(low), float(high)
+
+
+def local_cell(plane: Plane, special: Mask | None) -> int:
+    """Choose the side of the cells of a map of the noise: a quarter of the windows that it is measured in."""
+    return max(MIN_LOCAL_CELL, min(_window(plane, special) // CELLS_A_WINDOW, MAX_LOCAL_CELL))
+
+
+def _window(plane: Plane, special: Mask | None) -> int:
+    """Side of the windows: many correlation lengths, and a share of a plane, over which its noise may vary."""
+    side = math.sqrt(plane.size)
+    # Sources in the middle may look like a wide beam.
+    lengths = min(WINDOW_LENGTHS * _correlation_length(plane, special), round(side * MOST_WINDOW))
+    return max(MIN_WINDOW, lengths, round(side * WINDOW_SHARE))
+
+
+def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
+    """Map the noise of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 everywhere where it is undefined.
+
+    The noise is measured in windows around the corners of the cells, which overlap. What is higher than all around it
+    over less than two windows is emission and is taken down (a morphological opening). A cell has the lowest of its
+    four corners. Where a window has no noise, the lowest of the map is taken.
+    """
+    rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
+    if plane.size == 0:
+        return np.zeros((rows, cols), np.float32)
+    window = max(_window(plane, special), cell)
+    sigmas = _corner_sigmas(plane, special, cell, window)
+    if not np.isfinite(sigmas).any():
+        return np.full((rows, cols), measure_sigma(plane, special), np.float32)
+    corners = _without_emission(sigmas, round(window / cell))
+    cells = np.minimum(np.minimum(corners[:-1, :-1], corners[1:, 1:]), np.minimum(corners[:-1, 1:], corners[1:, :-1]))
+    known = np.isfinite(cells)
+    lowest = cells[known].min() if known.any() else float(np.nanmin(sigmas))
+    smooth: npt.NDArray[np.float32] = np.where(known, cells, lowest).astype(np.float32)
     return smooth
 
 
+def _without_emission(sigmas: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
+    """The map with peaks narrower than twice the radius taken down; infinite where NaN."""
+    values = np.where(np.isnan(sigmas), np.inf, sigmas)
+    return np.asarray(np.minimum(values, -_lowest(-_lowest(values, radius), radius)))
+
+
+def _lowest(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
+    """The lowest of the values within a radius along both axes, nothing counting outside."""
+    for axis in (0, 1):
+        widths = [(radius, radius) if a == axis else (0, 0) for a in (0, 1)]
+        padded = np.pad(values, widths, constant_values=np.inf)
+        values = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis).min(axis=-1)
+    return values
+
+
+def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -> npt.NDArray[np.float64]:
+    """Clipped sigma around each corner of the cells, NaN for none; where emission dominates, at most the plane's."""
+    rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
+    # A plane of few rows has its windows along them, of the same area.
+    heights, widths = min(window, plane.shape[0]), min(window, plane.shape[1])
+    tall = min(plane.shape[0], window * window // widths)
+    wide = min(plane.shape[1], window * window // heights)
+    ys, xs = (
+        _samples(np.arange(n + 1) * cell, side, length, count)
+        for n, side, length, count in (
+            (rows, tall, plane.shape[0], _counts(tall, wide)[0]),
+            (cols, wide, plane.shape[1], _counts(tall, wide)[1]),
+        )
+    )
+    sigmas, emission = np.full((rows + 1, cols + 1), np.nan), np.zeros((rows + 1, cols + 1), np.bool_)
+    for i in range(rows + 1):
+        part = plane[ys[i][:, None, None], np.maximum(xs, 0)[None]].astype(np.float64)  # [y, corner, x]
+        part[np.broadcast_to((xs < 0)[None], part.shape)] = np.nan
+        part[ys[i] < 0] = np.nan
+        if special is not None:
+            part[special[ys[i][:, None, None], np.maximum(xs, 0)[None]]] = np.nan
+        found, clipped = _clipped_sigmas(part.transpose(1, 0, 2).reshape(cols + 1, -1))
+        sigmas[i] = np.where(found > 0, found, np.nan)
+        emission[i] = clipped > MAX_CLIPPED
+    emission &= ~np.isnan(sigmas)
+    if emission.any():
+        # So that what surrounds emission, and is contaminated by it, is taken down too.
+        sigmas[emission] = np.minimum(sigmas[emission], measure_sigma(plane, special) or np.inf)
+    return sigmas
+
+
+def _counts(tall: int, wide: int) -> tuple[int, int]:
+    """Rows and columns of a window that are looked at."""
+    rows = min(tall, max(WINDOW_SAMPLES, WINDOW_SAMPLES**2 // wide))
+    return rows, min(wide, max(WINDOW_SAMPLES, WINDOW_SAMPLES**2 // rows))
+
+
+def _samples(middles: npt.NDArray[np.int64], side: int, length: int, count: int) -> npt.NDArray[np.int64]:
+    """Places [middle, count] along an axis of the samples of windows; -1 outside of the plane.
+
+    Three quarters of a window at least lie in it.
+    """
+    middles = np.clip(middles, min(side // 4, length // 2), max(length - side // 4, length // 2))
+    offsets = np.floor((np.arange(count) + 0.5) * side / count - side / 2).astype(np.int64)
+    places = middles[:, None] + offsets
+    return np.where((places >= 0) & (places < length), places, -1)
+
+
+def _clipped_sigmas(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Sigma of each row of values [n, k] from its MAD clipped at 3 sigma, and the share clipped; NaN do not count.
+
+    NaN where fewer than MIN_SAMPLES are there.
+    """
+    ranked = np.sort(values, axis=1)
+    total = np.count_nonzero(~np.isnan(ranked), axis=1)
+    low, high, places = np.zeros_like(total), total, np.arange(ranked.shape[1])
+    for _ in range(TURNS):
+        distances = np.abs(ranked - _middles(ranked, low, high)[:, None])
+        distances[(places < low[:, None]) | (places >= high[:, None])] = np.inf
+        sigma = MAD_TO_SIGMA * _middles(np.sort(distances, axis=1), np.zeros_like(total), high - low)
+        inside = distances <= CLIP * sigma[:, None]
+        count, before = np.count_nonzero(inside, axis=1), high - low
+        low = np.argmax(inside, axis=1)
+        high = low + count
+        if (before == count).all():
+            break
+    few = total < MIN_SAMPLES
+    return np.where(few, np.nan, sigma), np.where(few, 1.0, 1.0 - (high - low) / np.maximum(total, 1))
+
+
+def _middles(
+    ranked: npt.NDArray[np.float64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Median of the sorted values from ``low`` to before ``high`` of each row [n, k]."""
+    lines, last = np.arange(len(ranked)), ranked.shape[1] - 1
+    below, above = (low + np.maximum(high - 1, low)) // 2, np.minimum((low + high) // 2, last)
+    middle: npt.NDArray[np.float64] = 0.5 * (ranked[lines, below] + ranked[lines, above])
+    return middle
+
+
 def _cell_size(plane: Plane, special: Mask | None) -> int:
-    """Side of the grid's cells: many correlation lengths of the pixels in the middle of a plane."""
+    """Side of the grid's cells: many correlation lengths of a plane."""
+    return min(max(CORRELATION_LENGTHS * _correlation_length(plane, special), MIN_CELL), MAX_CELL)
+
+
+def _correlation_length(plane: Plane, special: Mask | None) -> int:
+    """Half width at half maximum of the correlation along x, in pixels, in the middle of a plane; 1 at least."""
     height, width = plane.shape
     y0, x0 = max(0, height // 2 - 128), max(0, width // 2 - 128)
     part = plane[y0 : y0 + 256, x0 : x0 + 256].astype(np.float64)
     known = np.isfinite(part) if special is None else ~special[y0 : y0 + 256, x0 : x0 + 256]
     values = part[known]
     if values.size < MIN_SAMPLES:
-        return MIN_CELL
+        return 1
     middle = np.median(values)
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - middle)))
     quiet = np.where(known, np.clip(part - middle, -CLIP * sigma, CLIP * sigma), 0.0)
@@ -83,7 +221,7 @@ def _cell_size(plane: Plane, special: Mask | None) -> int:
         if float((quiet[:, lag:] * quiet[:, :-lag]).mean()) < 0.5 * power:
             break
         lag += 1
-    return int(min(max(CORRELATION_LENGTHS * lag, MIN_CELL), MAX_CELL))
+    return lag
 
 
 def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

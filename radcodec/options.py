@@ -7,9 +7,10 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import SupportsIndex, TypeAlias, cast
+from dataclasses import replace
+from typing import Any, SupportsIndex, TypeAlias, cast
 
-from radcodec.bounds import parse_bound
+from radcodec.bound_spec import parse_bound
 from radcodec.errors import BoundError, InputError
 from radcodec.fits.select import HduChoice, HduSelector, parse_hdu
 from radcodec.image_encoder import EncodeOptions
@@ -53,9 +54,17 @@ def _plain_number(value: Fill) -> float:
     return operator.index(value) if isinstance(value, SupportsIndex) else float(value)
 
 
+def _checked_noise(sigma: Any) -> float:
+    """The noise that a user gives, as a number; raises BoundError where it is none."""
+    try:
+        return float(sigma)
+    except (TypeError, ValueError, OverflowError) as err:
+        raise BoundError(f"expected the noise as a number in the image's unit, found {sigma!r:.80}") from err
+
+
 def make_options(
     *,
-    max_error: float | str | None,
+    max_error: Any,
     lossy: bool,
     lossy_bpp: float | None,
     lossy_stages: int | None,
@@ -72,9 +81,12 @@ def make_options(
     hdu: HduChoice | Sequence[HduChoice] = (),
     exact_hdu: HduChoice | Sequence[HduChoice] = (),
     provenance: bool = True,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> EncodeOptions:
     """Options that fit together; raises BoundError or InputError where they do not."""
+    if sigma is not None:
+        sigma = _checked_noise(sigma)
     is_lossy = lossy or lossy_bpp is not None or lossy_stages is not None
     if is_lossy and max_error is not None:
         raise BoundError("expected either a largest error or lossy mode, found both: choose one")
@@ -96,7 +108,7 @@ def make_options(
         raise InputError(f"expected a preview of 0 to {MAX_PREVIEW_PERCENT:g} percent of the file, found {preview}")
     return EncodeOptions(
         mode=Mode.LOSSY if is_lossy else Mode.LOSSLESS if max_error is None else Mode.BOUNDED,
-        bound=None if max_error is None else parse_bound(max_error),
+        bound=None if max_error is None else replace(parse_bound(max_error), force=force),
         bpp=lossy_bpp,
         n_stages=lossy_stages,
         sigma=sigma,

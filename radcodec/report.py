@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES
+from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES, Cursor
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
+from radcodec.limits import MAX_CELL
 from radcodec.types import HduKind, Kind, Mode
 
 _KIND_NAMES = {
@@ -25,7 +26,8 @@ class Report:
     """A ``.rcz`` file in numbers; `to_dict` gives what ``--json`` prints.
 
     ``max_error`` is absolute, in the image's unit, the largest used; ``payload_bits_per_pixel`` counts what pixels are
-    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made.
+    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made, and
+    ``noise`` what was measured beside an absolute bound then: the file does not hold them.
     """
 
     mode: str
@@ -49,6 +51,7 @@ class Report:
     path: str | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
+    noise: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, as types that JSON knows."""
@@ -86,22 +89,32 @@ def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
         "max_error": record.bound,
         "max_error_sigma": record.bound_sigma or None,
         "sigma": record.sigma,
+        "sigma_cell": None,
         "dither": record.dither_seed is not None,
         "unit": record.unit,
     }
 
 
+def _sigma_cell(reader: Reader, number: int) -> int | None:
+    """Side of the cells of an image's map of bounds, None where it has no map."""
+    if not reader.meta.images[number].has_step_map:
+        return None
+    return Cursor(reader.params[number].bounds, "the bounds").leb_up_to(MAX_CELL, "cell size")
+
+
 def _hdus(reader: Reader) -> list[dict[str, Any]]:
     """One dict an HDU; for kind array one that stands for the array."""
     if reader.prelude.kind is Kind.ARRAY:
-        return [{"kind": "image", "name": "", "note": "", **_image_fields(reader.meta.images[0], reader.prelude.mode)}]
-    images = iter(reader.meta.images)
+        fields = {**_image_fields(reader.meta.images[0], reader.prelude.mode), "sigma_cell": _sigma_cell(reader, 0)}
+        return [{"kind": "image", "name": "", "note": "", **fields}]
+    images = iter(enumerate(reader.meta.images))
     hdus: list[dict[str, Any]] = []
     for hdu in reader.meta.hdus:
-        fields: dict[str, Any] = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
+        fields = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
         fields |= {"header_bytes": hdu.header_bytes, "data_bytes": hdu.data_bytes}
         if hdu.kind is HduKind.IMAGE:
-            fields |= _image_fields(next(images), reader.prelude.mode)
+            number, record = next(images)
+            fields |= {**_image_fields(record, reader.prelude.mode), "sigma_cell": _sigma_cell(reader, number)}
         hdus.append(fields)
     return hdus
 

@@ -103,3 +103,17 @@ class Hdu:
     end: int
     image: ImageInfo | None
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierBound:
+    """What the header of an image says of an earlier compression.
+
+    ``total`` is the largest error against the first original, None where it is not known (lossy). ``last`` and
+    ``sigma`` are the bound and the noise of the last compression.
+    """
+
+    mode: str
+    total: float | None
+    last: float | None
+    sigma: float | None

@@ -48,8 +48,8 @@ def _bound_text(report: Report) -> str:
         return ""
     hdu = next((hdu for hdu in report.hdus if hdu.get("max_error") == report.max_error), {})
     in_sigma = report.max_error_sigma
-    if not in_sigma and report.sigma:
-        in_sigma = report.max_error / report.sigma
+    if not in_sigma and (noise := report.sigma or report.noise):
+        in_sigma = report.max_error / noise
     unit = f" {hdu['unit']}" if hdu.get("unit") else ""
     return f" (max error {report.max_error:.6g}{unit}{f' = {in_sigma:.4g} sigma' if in_sigma else ''})"
 
@@ -121,6 +121,7 @@ def _dropped(values: dict[str, Any]) -> dict[str, Any]:
 @click.argument("paths", nargs=-1, required=True, metavar="IN... [OUT]")
 @out_dir_option
 @click.option("--max-error", metavar="E", help="Bounded: 2e-5, 20uJy/beam, 0.125sigma or 0.125localsigma.")
+@click.option("--force", is_flag=True, help="Bounded: take a bound of over 10 sigma.")
 @click.option("--sigma", type=float, metavar="S", help="The noise to use instead of the measured one.")
 @click.option("--lossy", is_flag=True, help="Base layer only.")
 @click.option("--bpp", "lossy_bpp", type=float, metavar="B", help="Lossy: at most B bits a pixel, the whole file.")

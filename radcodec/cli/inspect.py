@@ -31,7 +31,9 @@ def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
         if hdu["base_stages"]:
             words.append(f"{hdu['base_stages']} base stages{', details on the base' if hdu['on_base'] else ''}")
         if hdu["max_error"] is not None:
-            in_sigma = f" = {hdu['max_error_sigma']:g} sigma" if hdu["max_error_sigma"] else ""
+            local = f" local sigma, a map of {hdu['sigma_cell']} x {hdu['sigma_cell']} pixel cells"
+            name = " sigma" if hdu["sigma_cell"] is None else local
+            in_sigma = f" = {hdu['max_error_sigma']:g}{name}" if hdu["max_error_sigma"] else ""
             words.append(f"max error {hdu['max_error']:.6g} {hdu['unit']}".rstrip() + in_sigma)
     if hdu["note"]:
         words.append(f"({hdu['note']})")

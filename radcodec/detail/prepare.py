@@ -14,6 +14,7 @@ from radcodec.detail.lattices import NONE, PATCHES, Lattices, find_lattices
 from radcodec.detail.maps import (
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
+    STEP_FACTOR,
     MapKind,
     TileBound,
     ValueMap,
@@ -31,6 +32,7 @@ from radcodec.types import SampleType
 MOST_PATCHES = 64  # samples for which a bounded tile may have one patch
 CORNER = 64  # side of the part of a tile that is looked at first
 PATCHES_AGAIN = 512  # likewise of a tile that was restored from such a file before
+TELLING = 4  # one of so many samples must be able to tell that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +153,8 @@ def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
     stride = max(1, tile.shape[1] // 16)
     found = None
+    if not _can_tell(tile[:, ::stride], None if special is None else special[:, ::stride], bound, shrink):
+        return None
     for rows in (slice(None, None, stride), slice(None)):  # a look at a few rows spares most tiles the rest
         part = np.ascontiguousarray(tile[:, rows])
         marked = None if special is None else special[:, rows]
@@ -165,6 +169,15 @@ def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int
             return None
         found = Work(values=steps, how=how, patches=patches)
     return found
+
+
+def _can_tell(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> bool:
+    """Whether steps are coarser than the spacing of enough samples to tell whether these lie on them."""
+    known = tile[~special] if special is not None else tile.reshape(-1)
+    step = bound.error / abs(bound.bscale) * STEP_FACTOR * 2.0**-shrink
+    with np.errstate(over="ignore", invalid="ignore"):
+        coarser = np.abs(np.spacing(known)).astype(np.float64) * 2.0 < step
+    return bool(np.count_nonzero(coarser) * TELLING >= known.size)
 
 
 def settle(tile: Tile, special: Mask | None, bound: TileBound, values: npt.NDArray[Any], how: ValueMap) -> Work | None:
@@ -191,10 +204,12 @@ def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Wo
         if patches.size <= few:
             work = Work(values=steps, how=how, patches=patches)
             found.append((differences(tile, special, restored).size, work))
-    # A tile that was coded with one of the steps before keeps it, so that coding it again changes nothing.
-    closest = min(found, key=lambda candidate: candidate[0], default=None)
-    if closest is None:
+    if not found:
         return None
+    # A tile that was coded with one of the steps before keeps it, so that coding it again changes nothing. Steps of 1
+    # restore any tile.
+    coarse = [candidate for candidate in found if candidate[1].how.step > 1 or candidate[1].how.steps.size]
+    closest = min(coarse, key=lambda candidate: candidate[0], default=found[0])
     return closest[1] if closest[0] <= few else found[0][1]
 
 

@@ -42,6 +42,7 @@ THRIFT = 0.002  # bits a pixel that a smaller radius may cost a large image
 EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
+PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
@@ -79,19 +80,20 @@ def fit_image(
         with np.errstate(over="ignore", invalid="ignore"):
             return np.rint(values.astype(np.float64) / unit) - shift
 
+    exact = bound is None or not bound > 0 or _typical(image, special, fill) > PRECISE * unit
     if max_radius is None:
         max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
-        max_radius = min(max_radius, EXACT_RADIUS if bound is None or not bound > 0 else max_radius)
+        max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
     with np.errstate(over="ignore", invalid="ignore"):
         candidates = fit_predictors(
             image,
             special,
             to_smooth if lossless_float else to_steps,
             floor=0.0 if lossless_float else 0.3,
-            exact=bound is None or not bound > 0,
+            exact=exact,
             max_radius=max_radius,
             thrift=THRIFT if image.size > RADIUS_BY_SIZE[-1][0] else 0.0,
-            to_smooth=to_smooth if sample_type.is_float and not lossless_float else None,
+            to_smooth=None if exact or not sample_type.is_float else to_smooth,
             threads=threads,
         )
     if not candidates:
@@ -292,12 +294,23 @@ def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: 
     return done.symbols, done.tables
 
 
-def _fill(image: Tile, special: Mask | None) -> float:
-    """Median of about 65536 samples that are not special, 0 if there are none or it is out of range."""
+def _some(image: Tile, special: Mask | None) -> Tile:
+    """About 65536 samples [n] that are not special."""
     stride = max(1, image.size // 65536)
     values = image.reshape(-1)[::stride]
-    if special is not None:
-        values = values[~special.reshape(-1)[::stride]]
+    return values if special is None else values[~special.reshape(-1)[::stride]]
+
+
+def _typical(image: Tile, special: Mask | None, fill: float) -> float:
+    """Median distance of samples that are not special from the fill; 0 if there are none."""
+    values = _some(image, special)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.median(np.abs(values.astype(np.float64) - fill))) if values.size else 0.0
+
+
+def _fill(image: Tile, special: Mask | None) -> float:
+    """Median of about 65536 samples that are not special, 0 if there are none or it is out of range."""
+    values = _some(image, special)
     if values.size == 0:
         return 0.0
     middle = float(np.partition(values, values.size // 2)[values.size // 2])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 from radcodec.errors import InputError
 from radcodec.fits.cards import (
@@ -17,9 +19,10 @@ from radcodec.fits.cards import (
     pad_header,
     parse_value,
 )
-from radcodec.types import Mode
+from radcodec.types import EarlierBound, Mode
 
 PROVENANCE_KEYWORDS = ("RCZMODE", "RCZMAXE", "RCZSIGMA", "RCZMODEL", "RCZSHA", "RCZVERS")
+LAST_KEYWORD = "RCZLAST"  # only where an image was compressed before: the bound of the last time alone
 
 
 def header_cards(header: bytes) -> list[bytes]:
@@ -104,3 +107,58 @@ def provenance_cards(
         ("RCZSHA", model_sha256, ""),
         ("RCZVERS", version, "radcodec version"),
     ]
+
+
+def earlier_bound(header: bytes) -> EarlierBound | None:
+    """Read what provenance cards say of an earlier compression; None where a header has none of a changed image."""
+    mode = card_value(header, "RCZMODE")
+    names = [Mode.BOUNDED.name.lower(), Mode.LOSSY.name.lower()]
+    if not isinstance(mode, str) or mode.strip().lower() not in names:
+        return None
+    total, last = _positive(header, "RCZMAXE"), _positive(header, LAST_KEYWORD)
+    if mode.strip().lower() == Mode.LOSSY.name.lower():
+        total = None
+    return EarlierBound(
+        mode=mode.strip().lower(),
+        total=total,
+        last=total if last is None else last,
+        sigma=_positive(header, "RCZSIGMA"),
+    )
+
+
+def _positive(header: bytes, keyword: str) -> float | None:
+    """Value of a card that is a finite number above 0, else None."""
+    value = card_value(header, keyword)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and value > 0 else None
+
+
+def cards_after(
+    cards: Sequence[tuple[str, CardValue, str]], earlier: EarlierBound, unit: str
+) -> list[tuple[str, CardValue, str]]:
+    """Provenance cards of a bounded image that was compressed before.
+
+    The largest error is the sum of the bounds, rounded upwards. After a lossy compression it is not known: the mode
+    stays lossy and the cards of its model stay as they are.
+    """
+    label = f"[{unit}] " if unit else ""
+    values = {keyword: value for keyword, value, _ in cards}
+    last, kept = values["RCZMAXE"], list(cards)
+    if earlier.total is None:
+        kept = [card for card in cards if card[0] not in ("RCZMODE", "RCZMAXE", "RCZMODEL", "RCZSHA")]
+        if earlier.mode != Mode.LOSSY.name.lower():
+            kept.insert(0, ("RCZMODE", values["RCZMODE"], "radcodec: fidelity of the pixels"))
+        kept.append(("RCZMAXE", None, f"{label}largest error"))
+    elif isinstance(last, float):
+        total = sum_up(earlier.total, last)
+        kept = [("RCZMAXE", total, f"{label}largest error") if card[0] == "RCZMAXE" else card for card in cards]
+    return [*kept, (LAST_KEYWORD, last, f"{label}of the last compression")]
+
+
+def sum_up(first: float, second: float) -> float | None:
+    """The smallest float64 that is at least the sum of two; None where there is none that is finite."""
+    total = first + second
+    if not math.isfinite(total):
+        return None
+    return math.nextafter(total, math.inf) if Fraction(total) < Fraction(first) + Fraction(second) else total

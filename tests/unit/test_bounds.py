@@ -10,16 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radcodec.bounds import (
-    BoundKind,
-    BoundSpec,
-    pack_bounds,
-    parse_bound,
-    plan_bounds,
-    product_down,
-    tile_errors,
-    unpack_bounds,
-)
+from radcodec.bound_plan import BoundedImage, plan_bounds, product_down
+from radcodec.bound_spec import BoundKind, BoundSpec, parse_bound
+from radcodec.bounds import pack_bounds, tile_errors, unpack_bounds
 from radcodec.container.meta import ImageRecord
 from radcodec.errors import BoundError, CorruptError
 from radcodec.types import SampleType
@@ -69,7 +62,7 @@ def test_planes_have_their_own_noise() -> None:
     rng = np.random.default_rng(3)
     image = np.stack([rng.normal(0, s, (64, 64)) for s in (1.0, 10.0)] + [np.ones((64, 64))]).astype(np.float32)
     spec = BoundSpec(kind=BoundKind.SIGMA, value=0.5)
-    plan = plan_bounds(image, None, spec, bscale=1.0, unit="", sigma=None)
+    plan = plan_bounds(BoundedImage(pixels=image, special=None), spec)
     assert plan.bounds.planes is not None
     assert plan.bounds.planes == pytest.approx([0.5, 5.0, 0.0], rel=0.1)
     assert plan.largest == plan.bounds.planes.max()
@@ -83,10 +76,10 @@ def test_given_noise_and_scale() -> None:
     """A given sigma is used as it is; a measured one is in physical units."""
     image = np.random.default_rng(3).normal(0, 100, (1, 64, 64)).astype(np.int16)
     spec = BoundSpec(kind=BoundKind.SIGMA, value=0.25)
-    assert plan_bounds(image, None, spec, bscale=2.0, unit="", sigma=8.0).largest == 2.0
-    assert plan_bounds(image, None, spec, bscale=2.0, unit="", sigma=None).largest == pytest.approx(50, rel=0.1)
+    assert plan_bounds(BoundedImage(pixels=image, special=None, bscale=2.0, sigma=8.0), spec).largest == 2.0
+    assert plan_bounds(BoundedImage(pixels=image, special=None, bscale=2.0), spec).largest == pytest.approx(50, rel=0.1)
     with pytest.raises(BoundError, match="noise"):
-        plan_bounds(image, None, spec, bscale=1.0, unit="", sigma=0.0)
+        plan_bounds(BoundedImage(pixels=image, special=None, sigma=0.0), spec)
 
 
 def test_local_noise_is_a_map_that_never_rounds_up() -> None:
@@ -95,15 +88,16 @@ def test_local_noise_is_a_map_that_never_rounds_up() -> None:
     image = rng.normal(0, 1, (1, 256, 600))
     image[:, :, 300:] *= 10
     spec = BoundSpec(kind=BoundKind.LOCAL_SIGMA, value=0.1)
-    plan = plan_bounds(image.astype(np.float32), None, spec, bscale=1.0, unit="", sigma=None)
+    plan = plan_bounds(BoundedImage(pixels=image.astype(np.float32), special=None), spec)
     cells = plan.bounds.cells
     assert cells is not None
-    assert cells.shape == (1, 2, 5)
-    assert cells[0, 0, 0] < 0.3 < cells[0, 0, 4]
+    size = plan.bounds.cell
+    assert cells.shape == (1, -(-256 // size), -(-600 // size))
+    assert cells[0, 0, 0] < 0.3 < cells[0, 0, -1]
     found = unpack_bounds(pack_bounds(plan.bounds), _record(image.shape, has_step_map=True))
     errors = np.asarray(tile_errors(found, (0, 1, 0, 256, 0, 600)))
     assert errors.shape == image.shape
-    assert errors[0, 200, 599] == cells[0, 1, 4]
+    assert errors[0, 200, 599] == cells[0, 200 // size, 599 // size]
 
 
 @pytest.mark.parametrize("block", [b"\0" * 7, b"\0" * 7 + b"\x80", b"\xff" * 8])
@@ -120,4 +114,4 @@ def test_a_unit_without_bunit_is_refused() -> None:
     """A bound with a unit needs an image with one."""
     image = np.ones((1, 4, 4), np.float32)
     with pytest.raises(BoundError, match="BUNIT"):
-        plan_bounds(image, None, parse_bound("3Jy"), bscale=1.0, unit="", sigma=None)
+        plan_bounds(BoundedImage(pixels=image, special=None), parse_bound("3Jy"))

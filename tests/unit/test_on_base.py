@@ -116,7 +116,8 @@ def test_generation_loss(image: np.ndarray, share: float) -> None:
     with patch.object(radcodec.on_base, "SURE", np.inf):
         once = radcodec.decode(radcodec.encode(image, max_error=share * SIGMA, smallest=True))
         again = radcodec.encode(once, max_error=share * SIGMA, smallest=True)
-    assert on_base(again)
+    # The exact form of what was restored may be the smaller one by now.
+    assert on_base(again) or radcodec.open(again).info.max_error is None
     for data in (again, radcodec.encode(once, max_error=share * SIGMA)):
         assert radcodec.decode(data).tobytes() == once.tobytes()
 
