@@ -8,7 +8,7 @@
     |   +-- BoundError                a bound, bit-rate or unit that cannot be met
     +-- FormatError (ValueError)      a .rcz file that is not what it should be
     |   +-- NotRadcodecError          the magic is missing
-    |   +-- UnsupportedVersionError   written by a newer format
+    |   +-- UnsupportedVersionError   written in another version or draft
     |   +-- TruncatedError            ends before it should
     |   +-- CorruptError              a checksum or an invariant does not hold
     |   +-- LimitError                a declared size is over a cap of ``limits``

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from radcodec.container.layout import FORMAT_VERSION, TRAILER_BYTES, Cursor
+from radcodec.container.layout import FORMAT_DRAFT, FORMAT_VERSION, TRAILER_BYTES, Cursor
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.limits import MAX_CELL
@@ -42,6 +42,7 @@ class Report:
     sigma: float | None
     model: dict[str, str] | None
     format_version: int
+    format_draft: int
     writer: str
     base_only: bool
     hdus: list[dict[str, Any]]
@@ -160,6 +161,7 @@ def describe(
         sigma=widest.sigma if widest else None,
         model=None if meta.model is None else {"name": meta.model[0], "sha256": meta.model[1].hex()},
         format_version=FORMAT_VERSION,
+        format_draft=FORMAT_DRAFT,
         writer=meta.writer,
         base_only=reader.is_base_only,
         hdus=_hdus(reader),

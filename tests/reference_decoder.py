@@ -108,8 +108,9 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     """Kind, mode, flags and the six sections as stored (2.1, 2.2)."""
     need(data[:8] == MAGIC, "magic")
     cur = Cursor(data)
-    _, version, kind, mode, flags = cur.take(8), cur.get("H"), cur.get("B"), cur.get("B"), cur.get("B")
-    need(version == 0, "unsupported version")
+    _, version, draft = cur.take(8), cur.get("B"), cur.get("B")
+    need((version, draft) == (0, 1), f"unsupported version {version} draft {draft}")
+    kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
     sizes = [cur.leb() for _ in range(6)]
     crcs = {section: cur.get("I") for section in (0, 1, 2, 5) if sizes[section]}
     need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the prelude")

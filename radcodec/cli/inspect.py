@@ -45,7 +45,7 @@ def _info_lines(name: str, report: Report) -> list[str]:
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)} ({report.ratio:.2f}x, {rate})"
     lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
-    lines.append(f"  format {report.format_version}, written by {report.writer}")
+    lines.append(f"  format {report.format_version} draft {report.format_draft}, written by {report.writer}")
     if report.base_only:
         lines.append("  base-only copy of another file")
     if report.model is not None:

@@ -24,15 +24,20 @@ from radcodec.errors import (
 )
 from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import Kind, Mode
+from radcodec.version import VERSION
 
 Member = TypeVar("Member", bound=IntEnum)
 
 MAGIC = b"\x89RCZ\r\n\x1a\n"
 FORMAT_VERSION = 0
+FORMAT_DRAFT = 1
+# Who reads the drafts of version 0 that are not this one, and what cannot be known yet.
+_READERS = {(0, 0): "radcodec 0.1.0 and its development versions before 0.2"}
+_NEWER = "a newer radcodec"
 FLAG_BASE_ONLY = 1
 SHA256_BYTES = 32
 
-_PRELUDE = struct.Struct("<8sH3B")
+_PRELUDE = struct.Struct("<8s5B")
 _CRC = struct.Struct("<I")
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
@@ -96,12 +101,22 @@ def member_of(members: type[Member], value: int, what: str) -> Member:
 
 def pack_prelude(prelude: Prelude) -> bytes:
     """The bytes of a prelude."""
-    packed = _PRELUDE.pack(MAGIC, FORMAT_VERSION, prelude.kind, prelude.mode, prelude.flags)
+    packed = _PRELUDE.pack(MAGIC, FORMAT_VERSION, FORMAT_DRAFT, prelude.kind, prelude.mode, prelude.flags)
     packed += b"".join(map(pack_leb, prelude.section_bytes))
     crcs = (prelude.meta_crc, prelude.params_crc, prelude.index_crc, prelude.extra_crc)
     sizes = (prelude.section_bytes[place] for place in _CHECKED)
     packed += b"".join(pack_crc(crc) for crc, size in zip(crcs, sizes, strict=True) if size)
     return packed + pack_crc(zlib.crc32(packed))
+
+
+def _check_version(version: int, draft: int) -> None:
+    """Nothing; raises UnsupportedVersionError for another version or draft, naming who reads it."""
+    if (version, draft) != (FORMAT_VERSION, FORMAT_DRAFT):
+        reader = _READERS.get((version, draft), _NEWER)
+        raise UnsupportedVersionError(
+            f"expected format version {FORMAT_VERSION} draft {FORMAT_DRAFT}, which radcodec {VERSION} reads, found "
+            f"version {version} draft {draft}: {reader} reads it, decompress it with that"
+        )
 
 
 def unpack_prelude(data: bytes) -> Prelude:
@@ -115,14 +130,10 @@ def unpack_prelude(data: bytes) -> Prelude:
     if not data or data[: len(MAGIC)] != MAGIC[: len(data)]:
         raise NotRadcodecError(f"expected a .rcz file, which starts with {MAGIC!r}, found {data[:8]!r}")
     if len(data) >= len(MAGIC) + 2:
-        version = int.from_bytes(data[len(MAGIC) : len(MAGIC) + 2], "little")
-        if version != FORMAT_VERSION:
-            raise UnsupportedVersionError(
-                f"expected format version {FORMAT_VERSION}, found {version}: a newer radcodec reads it"
-            )
+        _check_version(data[len(MAGIC)], data[len(MAGIC) + 1])
     # Bytes of 1 end every number: what a file that is cut off lacks reads as such, and is told afterwards.
     cursor = Cursor(data + b"\1" * MAX_PRELUDE_BYTES, "the prelude")
-    _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
+    _, _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
     sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb())
     crcs = [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
     crc = zlib.crc32(cursor.since(0))

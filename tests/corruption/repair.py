@@ -27,6 +27,7 @@ class Parts:
     sections: dict[str, bytes] = field(repr=False)
     sizes: dict[str, int] | None = None  # what the prelude says, where that is not the truth
     version: int = 0
+    draft: int = 1
 
 
 def leb(value: int) -> bytes:
@@ -41,7 +42,7 @@ def split(data: bytes) -> Parts | None:
     """Parts of a file, None where the lengths of its prelude are not those of the file."""
     cur = ref.Cursor(data)
     try:
-        _, version, kind, mode, flags = cur.take(8), cur.get("H"), cur.get("B"), cur.get("B"), cur.get("B")
+        _, version, draft, kind, mode, flags = cur.take(8), *cur.take(5)
         sizes = [cur.leb() for _ in NAMES]
         cur.take(4 * sum(size > 0 for name, size in zip(NAMES, sizes, strict=True) if name in CHECKED) + 4)
         sections = {name: cur.take(size) for name, size in zip(NAMES, sizes, strict=True)}
@@ -49,14 +50,14 @@ def split(data: bytes) -> Parts | None:
         cur.end()
     except ref.RejectError:
         return None
-    return Parts(version=version, kind=kind, mode=mode, flags=flags, sections=sections)
+    return Parts(version=version, draft=draft, kind=kind, mode=mode, flags=flags, sections=sections)
 
 
 def join(parts: Parts) -> bytes:
     """A file of parts, with right checksums of sections, prelude and file; tile checksums are left as they are."""
     stored = parts.sections
     sizes = {name: len(stored[name]) for name in NAMES} | (parts.sizes or {})
-    head = struct.pack("<8sH3B", ref.MAGIC, parts.version, parts.kind, parts.mode, parts.flags)
+    head = struct.pack("<8s5B", ref.MAGIC, parts.version, parts.draft, parts.kind, parts.mode, parts.flags)
     head += b"".join(leb(sizes[name]) for name in NAMES)
     head += b"".join(struct.pack("<I", zlib.crc32(stored[name])) for name in CHECKED if sizes[name])
     body = head + struct.pack("<I", zlib.crc32(head)) + b"".join(stored[name] for name in NAMES)

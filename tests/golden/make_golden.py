@@ -1,6 +1,7 @@
 """Write golden files: ``python tests/golden/make_golden.py [FOLDER]``, by default to tests/golden/files.
 
-A golden file pins what a format version means: it is written once, by the version that its name says, and never again.
+A golden file pins what a format version means: it is written once, by the version and draft that its name says, and
+never again. Those of a draft that is no longer read lie in a folder of their own (``draft0``): they must be refused.
 This script leaves alone every case that is there already; a new case is added to ``array_cases`` or ``fits_cases``.
 Every file is read back by radcodec and by the reference decoder, and held against its input, before it is kept.
 """
@@ -33,7 +34,7 @@ from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
 
-VERSION = 0
+VERSION, DRAFT = 0, 1
 SIGMA = 1.5e-4  # noise of the simulated images
 Array = npt.NDArray[Any]
 Case = tuple[str, Any, dict[str, Any]]
@@ -332,7 +333,7 @@ def main() -> None:
     failed = []
     for is_fits, cases in ((False, array_cases()), (True, fits_cases())):
         for case, content, options in cases:
-            name = f"v{VERSION}_{case}"
+            name = f"v{VERSION}d{DRAFT}_{case}"
             if (folder / f"{name}.rcz").exists():
                 print(f"{name}: is there already, left as it is")
                 continue

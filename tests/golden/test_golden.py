@@ -13,6 +13,7 @@ import reference_decoder
 import radcodec
 
 FOLDER = Path(__file__).resolve().parent / "files"
+DRAFT_0 = sorted((FOLDER.parent / "draft0").glob("*.rcz"))
 ARRAYS = sorted(path.stem for path in FOLDER.glob("*.npy"))
 FITS = sorted(path.stem for path in FOLDER.glob("*.json"))
 
@@ -48,3 +49,23 @@ def test_golden_fits(name: str, tmp_path: Path) -> None:
         assert isinstance(restored, bytes)
         assert len(restored) == expected["bytes"]
         assert hashlib.sha256(restored).hexdigest() == expected["sha256"]
+
+
+@pytest.mark.parametrize("path", DRAFT_0, ids=lambda path: path.stem)
+def test_files_of_draft_0_are_of_another_version(path: Path, tmp_path: Path) -> None:
+    """A file of the first draft is not called damaged: the error names the draft and the release that reads it."""
+    expected = r"version 0 draft 0.*radcodec 0\.1\.0 and its development versions before 0\.2"
+    data = path.read_bytes()
+    with pytest.raises(radcodec.UnsupportedVersionError, match=expected):
+        radcodec.decode(data)
+    with pytest.raises(radcodec.UnsupportedVersionError, match=expected):
+        radcodec.open(path)
+    with pytest.raises(radcodec.UnsupportedVersionError, match=expected):
+        radcodec.decompress(path, tmp_path / "back.fits")
+    with pytest.raises(reference_decoder.RejectError, match="unsupported version 0 draft 0"):
+        reference_decoder.decode_file(data)
+
+
+def test_files_of_draft_0_are_there() -> None:
+    """The inputs of the test above are not lost."""
+    assert len(DRAFT_0) >= 50

@@ -49,7 +49,7 @@ def test_public_names_are_there_and_sorted() -> None:
     """Every public name resolves, they are sorted, and unknown ones raise AttributeError."""
     assert list(radcodec.__all__) == sorted(radcodec.__all__)
     assert all(getattr(radcodec, name) is not None for name in radcodec.__all__)
-    assert radcodec.__version__ == "0.1.0"
+    assert radcodec.__version__ == "0.2.0.dev0"
     with pytest.raises(AttributeError, match="bogus"):
         _ = radcodec.bogus
 

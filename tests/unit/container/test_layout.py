@@ -50,11 +50,11 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 U8 = st.integers(0, 2**64 - 1)
 
 
-def _prelude_by_hand(kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, meta: str = "05") -> bytes:
+def _prelude_by_hand(
+    kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, draft: int = 1, meta: str = "05"
+) -> bytes:
     """A prelude from format.md 2.1, not from layout: 5 bytes of META, 1, 300, 0, 2^20 and 0 of the others."""
-    fields = struct.pack("<H3B", version, kind, mode, flags) + bytes.fromhex(
-        meta + "01" + "ac02" + "00" + "808040" + "00"
-    )
+    fields = bytes([version, draft, kind, mode, flags]) + bytes.fromhex(meta + "01" + "ac02" + "00" + "808040" + "00")
     start = bytes.fromhex("8952435A0D0A1A0A") + fields + struct.pack("<3I", 11, 12, 13)
     return start + struct.pack("<I", zlib.crc32(start))
 
@@ -92,7 +92,10 @@ def test_longest_prelude() -> None:
         (b"", NotRadcodecError, "starts with"),
         (b"SIMPLE  =", NotRadcodecError, "starts with"),
         (MAGIC[:4], TruncatedError, "ends after 4"),
-        (_prelude_by_hand(version=1), UnsupportedVersionError, "found 1"),
+        (_prelude_by_hand(version=1), UnsupportedVersionError, "found version 1 draft 1: a newer radcodec reads it"),
+        (_prelude_by_hand(draft=2), UnsupportedVersionError, "found version 0 draft 2: a newer radcodec reads it"),
+        (_prelude_by_hand(draft=0), UnsupportedVersionError, r"draft 0: radcodec 0\.1\.0 and its development versions"),
+        (MAGIC + b"\0\0", UnsupportedVersionError, "draft 0"),
         (_prelude_by_hand()[:37], TruncatedError, "38 bytes"),
         (_prelude_by_hand()[:17], TruncatedError, "ends after 17"),
         (_prelude_by_hand(meta="8500"), CorruptError, "shortest form"),
