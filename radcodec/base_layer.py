@@ -27,6 +27,7 @@ Normalisation = npt.NDArray[np.float64]
 # A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
 _NOTHING = b"\0"
 _ENOUGH_SAMPLES = 1 << 20
+MAX_SIZE = 2.0**1000  # of offsets and scales: no base value overflows
 MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
 GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
 _NEEDS_TORCH = (
@@ -91,6 +92,8 @@ def plan_normalisation(
                 scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0
         usable = np.isfinite(offset) and np.isfinite(scale) and scale > 0
         pairs[plane] = (offset, scale) if usable else (offset if np.isfinite(offset) else 0.0, 1.0)
+    pairs[:, 0] = np.clip(pairs[:, 0], -MAX_SIZE, MAX_SIZE)
+    pairs[:, 1] = np.clip(pairs[:, 1], 1.0 / MAX_SIZE, MAX_SIZE)
     return pairs
 
 
@@ -104,8 +107,9 @@ def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
     if len(block) != 16 * n_planes:
         raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
     pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
-    if not np.isfinite(pairs).all() or (pairs[:, 1] <= 0).any():
-        raise CorruptError("expected finite offsets and scales above 0 in the base normalisation")
+    # Written so that a NaN is out of range too.
+    if not ((np.abs(pairs) <= MAX_SIZE).all() and (pairs[:, 1] >= 1.0 / MAX_SIZE).all()):
+        raise CorruptError("expected offsets within +-2^1000 and scales of 2^-1000 to 2^1000 in the base normalisation")
     return pairs
 
 

@@ -95,9 +95,12 @@ def open_image(reader: Reader, number: int) -> StoredImage:
     n_planes = plane_shape(record.shape)[0]
     if not record.n_stages and blocks.base:
         raise CorruptError(f"expected no base normalisation without base stages, found {len(blocks.base)} bytes")
+    grid = tile_grid(record.shape, record.tile_size)
+    if not grid.n_tiles and blocks.predictors:
+        raise CorruptError(f"expected no predictors for an image without samples, found {len(blocks.predictors)} bytes")
     coding = ImageCoding(
         record=record,
-        grid=tile_grid(record.shape, record.tile_size),
+        grid=grid,
         bounds=unpack_bounds(blocks.bounds, record),
         lazy=Lazy(blocks.predictors, reader.meta.model),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
@@ -159,6 +162,8 @@ def restore_tile(
     special, listed = decode_mask(mask, n_samples, record.sample_type) if mask else (None, None)
     marks = None if special is None else special.reshape(shape)
     if special is not None and special.all():
+        if detail_stream or any(stages):
+            raise CorruptError(f"expected no stream beside the mask of tile {tile}, whose samples are all special")
         samples = np.empty(shape, record.sample_type.dtype_str)
     elif detail_stream:
         bound = tile_bound(record, coding.bounds, box, tile)
@@ -231,7 +236,11 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
 
 
 def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iterator[Pixels]:
-    """Samples of several tiles by ``threads`` threads, in order; errors as `decode_tile`."""
+    """Samples of several tiles by ``threads`` threads, in order; errors as `decode_tile`.
+
+    The form of the predictor block is checked whether or not a tile makes use of it.
+    """
+    _ = image.coding.lazy.predictors
     from_base = image.reader.prelude.mode is Mode.LOSSY or image.coding.record.on_base
     with one_blas_thread() if from_base else nullcontext():  # decoding a base layer is mostly products of matrices
         yield from ordered_map(lambda tile: decode_tile(image, tile), tiles, threads)
@@ -314,6 +323,7 @@ def decode_array(reader: Reader, threads: int) -> Pixels:
     """All stored samples of the one image of a file of kind array, its SHA-256 checked (3.3)."""
     image = open_image(reader, 0)
     samples = decode_image(image, threads)
+    _check_unused_base(image)
     _check_digest(reader, array_sha256(samples, reader.meta.image_records[0]))
     return samples
 
@@ -327,10 +337,18 @@ def check_array(reader: Reader, threads: int) -> None:
         If the SHA-256 differs; other errors as `decode_tile`.
     """
     digest = hashlib.sha256()
-    for _, slab in iter_slabs(open_image(reader, 0), threads):
+    image = open_image(reader, 0)
+    for _, slab in iter_slabs(image, threads):
         digest.update(sample_bytes(slab, "<"))
+    _check_unused_base(image)
     digest.update(reader.meta.image_records[0])
     _check_digest(reader, digest.digest())
+
+
+def _check_unused_base(image: StoredImage) -> None:
+    """Nothing; raises CorruptError where the checksum of a base stream that no sample needed does not hold."""
+    if image.reader.prelude.mode is not Mode.LOSSY and not image.coding.record.on_base:
+        image.reader.check_base(image.number)
 
 
 def _check_digest(reader: Reader, found: bytes) -> None:
@@ -359,8 +377,10 @@ def _fits_pieces(reader: Reader, threads: int) -> Iterator[bytes | memoryview]:
         yield text[position : position + hdu.header_bytes]
         position += hdu.header_bytes
         if hdu.kind is HduKind.IMAGE:
-            for _, slab in iter_slabs(open_image(reader, number), threads):
+            image = open_image(reader, number)
+            for _, slab in iter_slabs(image, threads):
                 yield memoryview(sample_bytes(slab, ">"))
+            _check_unused_base(image)
             number += 1
         else:
             yield extra[extra_position : extra_position + hdu.data_bytes]

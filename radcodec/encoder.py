@@ -45,6 +45,11 @@ def _seed(sha256: bytes) -> int:
     return int.from_bytes(sha256[:8], "little")
 
 
+def mode_of(images: Sequence[FinishedImage]) -> Mode:
+    """The mode of a file of these images: what they hold, not what was asked for (docs/format.md, 2.1)."""
+    return max((image.mode for image in images), default=Mode.LOSSLESS)
+
+
 def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = "") -> Encoded:
     """An array as a file of kind array.
 
@@ -83,7 +88,9 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = ""
             hdus=(),
             text=b"",
         )
-        return FileContents(kind=Kind.ARRAY, mode=options.mode, meta=meta, params=[image.params], tiles=[image.tiles])
+        return FileContents(
+            kind=Kind.ARRAY, mode=mode_of(images), meta=meta, params=[image.params], tiles=[image.tiles]
+        )
 
     planes = native.reshape(plane_shape(array.shape))
     return encode_images([(planes, record, options)], options, package, seed=seed, extra_bytes=0)
@@ -157,12 +164,12 @@ def _changed_header(
     new = header
     if options.provenance:
         cards = provenance_cards(
-            mode=options.mode,
+            mode=image.mode,
             bound=image.record.bound,
             unit=image.record.unit,
             sigma=image.record.sigma,
-            model_name=model.name if model is not None and options.mode is Mode.LOSSY else None,
-            model_sha256=model.sha256 if model is not None and options.mode is Mode.LOSSY else None,
+            model_name=model.name if model is not None and image.mode is Mode.LOSSY else None,
+            model_sha256=model.sha256 if model is not None and image.mode is Mode.LOSSY else None,
             version=VERSION,
         )
         earlier = earlier_bound(header)
@@ -223,7 +230,7 @@ def _package_fits(
         changed: Pixels | None = None
         if hdu.kind is HduKind.IMAGE:
             image = next(waiting)
-            if image.record.bound is not None or image.lossy:
+            if image.mode is not Mode.LOSSLESS:
                 changed = image.pixels
                 earlier = earlier_bound(header)
                 if earlier is None or not _is_unchanged(parts, hdu, image):
@@ -257,7 +264,7 @@ def _package_fits(
     )
     contents = FileContents(
         kind=Kind.FITS,
-        mode=options.mode,
+        mode=mode_of(images),
         meta=meta,
         params=[image.params for image in images],
         tiles=[image.tiles for image in images],

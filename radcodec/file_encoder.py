@@ -106,8 +106,8 @@ def _finish(
     position = 0
     for image in coded:
         n_tiles = len(image.masks)
-        # An image without tiles has no planes to normalise, so no stages either.
-        stages = n_stages if n_tiles else 0
+        # Without a base stream there is nothing to normalise and no model to name.
+        stages = n_stages if image.record.on_base or any(map(any, image.base)) else 0
         finished.append(finish_image(image, kept[position : position + n_tiles], stages, options))
         position += n_tiles
     return finished
@@ -273,6 +273,8 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     if options.bpp is not None and model.takes_step:
         return _encode_to_rate(coded, model, options, package, n_pixels)
     coded = [add_stages(add_base(image, model, options), model, n_stages, options) for image in coded]
+    if not any(codes is not None for image in coded for codes in image.codes):
+        return _exact(coded, options, package)
     if options.bpp is None:
         contents = _lossy_contents(coded, n_stages, None, options, package, model)
         if contents is None:
@@ -300,6 +302,8 @@ def _encode_to_rate(
     """
     target = math.floor((options.bpp or 0.0) * n_pixels / 8)
     bases = [add_base(image, model, options, START_STEP) for image in coded]
+    if not any(codes is not None for image in bases for codes in image.codes):
+        return _exact(bases, options, package)
     coarsest = [code_again(image, model, options, MAX_STEP) for image in bases]
     images = [add_stages(image, model, model.n_stages, options) for image in coarsest]
     contents = _whole(images, model, options, package)
@@ -317,6 +321,23 @@ def _encode_to_rate(
         if excess <= 0:
             return Encoded(contents=better)
         budget -= excess
+    return Encoded(contents=contents)
+
+
+def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager) -> Encoded:
+    """The file of images of which the base layer makes nothing: all of it is exact.
+
+    Raises
+    ------
+    BoundError
+        If it does not keep to the bit-rate.
+    """
+    kept = [0 for image in coded for _ in image.masks]
+    contents = package(_finish(coded, kept, 0, options), None)
+    n_pixels = sum(image.original.size for image in coded)
+    if options.bpp is not None and (reached := _size_of(contents)) > math.floor(options.bpp * n_pixels / 8):
+        bpp = math.ceil(80000 * reached / n_pixels) / 10000
+        raise BoundError(f"expected at least {bpp} bits a pixel, which images without noise take, found {options.bpp}")
     return Encoded(contents=contents)
 
 

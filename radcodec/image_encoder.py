@@ -124,6 +124,13 @@ class _CodedTile:
         """Bytes of both streams."""
         return len(self.mask) + len(self.stream)
 
+    @property
+    def mode(self) -> Mode:
+        """Lossy where a tile is made from base streams alone, else bounded where the record has a bound."""
+        if any(tile.is_base_alone for tile in self.tiles):
+            return Mode.LOSSY
+        return Mode.LOSSLESS if self.record.bound is None else Mode.BOUNDED
+
 
 def _tell(options: EncodeOptions, box: Box) -> None:
     if options.progress is not None:

@@ -5,8 +5,9 @@ A size is checked against its cap before anything is allocated for it. A file th
 
 from __future__ import annotations
 
-# FITS knows NAXIS up to 999.
+# FITS knows NAXIS up to 999, NumPy up to 64 axes.
 MAX_AXES = 999
+MAX_ARRAY_AXES = 64
 # Exact in the float64 arithmetic of positions, and far above any image that exists.
 MAX_PIXELS = (1 << 48) - 1
 # A smaller tile spends more on its index entry than on its pixels; a larger one defeats random access and threads.
@@ -32,6 +33,9 @@ MAX_HDUS = 1 << 20
 MAX_CELL = 4096
 # What a FITS source may hold once gzip is taken off: more than any disk here would hold.
 MAX_FITS_BYTES = 1 << 40
+# META and PARAMS that pack better, beyond some room, are stored as they are: a short file takes little memory.
+PACKED_ROOM_BYTES = 1 << 24
+PACKED_RATIO = 1024
 # RFC 8878, 3.1.1.2: a block of at least 3 bytes gives at most 128 KiB, so that a frame cannot grow by more.
 MAX_ZSTD_RATIO = (1 << 17) // 3 + 1
 # What a cut-out that reaches outside of its image may hold, 2 GiB of float64, so that a typing error fills no memory.

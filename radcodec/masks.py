@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
-from radcodec.zstd import pack_frame, unpack_frame, unpack_frame_up_to
+from radcodec.zstd import pack_frame, unpack_frame, unpack_frame_within
 
 Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -66,16 +66,17 @@ def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple
         content = unpack_frame(frame, bitmap_bytes + little.itemsize, what="a mask stream")
         bitmap, listed = content[little.itemsize :], content[: little.itemsize]
     elif form == _LISTED:
-        content = unpack_frame_up_to(frame, bitmap_bytes + n_samples * little.itemsize, what="a mask stream")
+        most = bitmap_bytes + n_samples * little.itemsize
+        content = unpack_frame_within(frame, bitmap_bytes, most, what="a mask stream")
         bitmap, listed = content[:bitmap_bytes], content[bitmap_bytes:]
     else:
         raise CorruptError(f"expected a mask of form 0 or 1, found {form}")
-    if len(bitmap) != bitmap_bytes:
-        raise CorruptError(f"expected a bitmap of {bitmap_bytes} bytes in a mask stream, found {len(bitmap)}")
     marks = np.unpackbits(np.frombuffer(bitmap, np.uint8))
     special = marks[:n_samples].astype(np.bool_)
     if marks[n_samples:].any():
         raise CorruptError("expected zeros in the padding of a mask's bitmap, found ones")
+    if not special.any():
+        raise CorruptError("expected a mask that marks a sample or more, found none")
     if form == _LISTED and len(listed) != np.count_nonzero(special) * little.itemsize:
         raise CorruptError(
             f"expected {np.count_nonzero(special)} values after a mask's bitmap, found {len(listed)} bytes"

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from radcodec.consistency import check_consistency
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError, UnsupportedDataError
 from radcodec.image_handle import ImageHandle
@@ -39,15 +40,17 @@ def open_reader(source: Source, stack: ExitStack) -> Reader:
     ------
     InputError
         If it is none of these.
-    FormatError
-        If it is no sound ``.rcz`` file as far as INDEX.
+    FormatError, ModelNotFoundError
+        If it is no sound ``.rcz`` file as far as INDEX, or what it says of itself does not fit together.
     """
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
         source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
     if not isinstance(source, (bytes, bytearray, memoryview)):
         source = _seekable(source, stack)
-    return Reader(source, count_tiles=count_tiles, dictionary=load_header_dictionary())
+    reader = Reader(source, count_tiles=count_tiles, dictionary=load_header_dictionary())
+    check_consistency(reader)
+    return reader
 
 
 def _seekable(source: Any, stack: ExitStack) -> BinaryIO:

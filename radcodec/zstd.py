@@ -21,39 +21,53 @@ def pack_frame(content: bytes | bytearray | memoryview, *, dictionary: bytes | N
     return packer.compress(content)
 
 
-def _unpack(frame: bytes | memoryview, cap_bytes: int, what: str, dictionary: bytes | None) -> bytes:
-    """Content of the frame, no more than ``cap_bytes`` of it."""
-    shared = zstandard.ZstdCompressionDict(dictionary) if dictionary is not None else None
+def _declared_size(frame: bytes | memoryview, what: str) -> int:
+    """Bytes that a frame says it holds; raises CorruptError where it says nothing, or what cannot be."""
     try:
         declared = zstandard.frame_content_size(frame)
-        if declared > cap_bytes:
-            raise CorruptError(
-                f"expected a zstandard frame of at most {cap_bytes} bytes in {what}, it declares {declared}"
-            )
-        # The smaller of the two, so that a few bytes never make us allocate gigabytes.
-        room = min(cap_bytes, MAX_ZSTD_RATIO * len(frame))
-        if declared > room:
-            raise CorruptError(f"{what}: a zstandard frame of {len(frame)} bytes cannot hold {declared} as it declares")
-        unpacker = zstandard.ZstdDecompressor(dict_data=shared)
-        return unpacker.decompress(frame, max_output_size=max(room, 1), allow_extra_data=False)
     except zstandard.ZstdError as err:
         raise CorruptError(f"expected one sound zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
+    if declared < 1:
+        raise CorruptError(f"expected a zstandard frame in {what} that declares how many bytes it holds, found none")
+    # So that a few bytes never make us allocate gigabytes.
+    if declared > MAX_ZSTD_RATIO * len(frame):
+        raise CorruptError(f"{what}: a zstandard frame of {len(frame)} bytes cannot hold {declared} as it declares")
+    return declared
+
+
+def _unpack(frame: bytes | memoryview, declared: int, what: str, dictionary: bytes | None) -> bytes:
+    """Content of the frame, of the size that it declares, which is checked before it is allocated."""
+    shared = zstandard.ZstdCompressionDict(dictionary) if dictionary is not None else None
+    try:
+        unpacker = zstandard.ZstdDecompressor(dict_data=shared)
+        content = unpacker.decompress(frame, max_output_size=declared, allow_extra_data=False)
+    except zstandard.ZstdError as err:
+        raise CorruptError(f"expected one sound zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
+    if len(content) != declared:
+        raise CorruptError(f"expected {declared} bytes in the zstandard frame of {what}, found {len(content)}")
+    return content
 
 
 def unpack_frame(frame: bytes | memoryview, size_bytes: int, *, what: str, dictionary: bytes | None = None) -> bytes:
-    """The ``size_bytes`` bytes that one frame holds.
+    """The ``size_bytes`` bytes that one frame declares and holds.
 
     Raises
     ------
     CorruptError
-        If it is no sound frame, is followed by other bytes, or gives more or fewer bytes; ``what`` names it.
+        If it is no sound frame, is followed by other bytes, or declares or gives more or fewer bytes; ``what`` names
+        it. The declared size is checked before anything is allocated.
     """
-    content = _unpack(frame, size_bytes, what, dictionary)
-    if len(content) != size_bytes:
-        raise CorruptError(f"expected {size_bytes} bytes in the zstandard frame of {what}, found {len(content)}")
-    return content
+    declared = _declared_size(frame, what)
+    if declared != size_bytes:
+        raise CorruptError(f"expected {size_bytes} bytes in the zstandard frame of {what}, it declares {declared}")
+    return _unpack(frame, declared, what, dictionary)
 
 
-def unpack_frame_up_to(frame: bytes | memoryview, cap_bytes: int, *, what: str) -> bytes:
-    """What one frame holds, at most ``cap_bytes``; raises CorruptError as `unpack_frame` does."""
-    return _unpack(frame, cap_bytes, what, None)
+def unpack_frame_within(frame: bytes | memoryview, least_bytes: int, most_bytes: int, *, what: str) -> bytes:
+    """What one frame holds, ``least_bytes`` to ``most_bytes``; raises CorruptError as `unpack_frame` does."""
+    declared = _declared_size(frame, what)
+    if not least_bytes <= declared <= most_bytes:
+        raise CorruptError(
+            f"expected {least_bytes} to {most_bytes} bytes in the zstandard frame of {what}, it declares {declared}"
+        )
+    return _unpack(frame, declared, what, None)

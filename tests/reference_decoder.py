@@ -88,16 +88,19 @@ def unzig(z: int) -> int:
     return z // 2 if z % 2 == 0 else -((z + 1) // 2)
 
 
-def unzstd(frame: bytes, size: int | None, dictionary: bytes | None = None) -> bytes:
-    """Content of exactly one frame; of ``size`` bytes, if that is known."""
+def unzstd(frame: bytes, size: int, dictionary: bytes | None = None, least: int | None = None) -> bytes:
+    """Content of exactly one frame, of ``size`` bytes, or of ``least`` to ``size``."""
     extra = {"dict_data": zstandard.ZstdCompressionDict(dictionary)} if dictionary else {}
     try:
-        decoder = zstandard.ZstdDecompressor(**extra).decompressobj()
-        content = decoder.decompress(frame)
+        declared = zstandard.get_frame_parameters(frame).content_size
+        need(declared != zstandard.CONTENTSIZE_UNKNOWN, "zstd frame without a size")
+        need((size if least is None else least) <= declared <= size and declared > 0, "zstd frame of another size")
+        need(declared <= 43691 * len(frame), "zstd frame of more than it can hold")
+        decoder = zstandard.ZstdDecompressor(**extra)
+        content = decoder.decompress(frame, max_output_size=declared, allow_extra_data=False)
     except zstandard.ZstdError as err:
         raise RejectError(f"zstd: {err}") from err
-    need(decoder.eof and not decoder.unused_data, "not exactly one zstd frame")
-    need(size is None or len(content) == size, "zstd frame of another size")
+    need(len(content) == declared, "zstd frame of another size")
     return content
 
 
@@ -132,13 +135,13 @@ def unpack_section(section: bytes, dictionary_allowed: bool) -> bytes:
     if packing == 0:
         return cur.rest()
     need(packing == 1 or (packing == 2 and dictionary_allowed), "packing")
-    size = cur.leb()
-    need(size <= 1 << 32, "raw size of a section")
-    if packing == 1:
-        return unzstd(cur.rest(), size)
-    sha, dictionary = cur.take(32), (MODELS / "headers.zdict").read_bytes()
-    need(sha == hashlib.sha256(dictionary).digest(), "missing dictionary")
-    return unzstd(cur.rest(), size, dictionary)
+    size, dictionary = cur.leb(), None
+    if packing == 2:
+        sha, dictionary = cur.take(32), (MODELS / "headers.zdict").read_bytes()
+        need(sha == hashlib.sha256(dictionary).digest(), "missing dictionary")
+    frame = cur.rest()
+    need(size <= min(1 << 32, (1 << 24) + 1024 * len(frame)), "raw size of a section")
+    return unzstd(frame, size, dictionary)
 
 
 # ---- 3. META --------------------------------------------------------------------------------------------------------
@@ -183,10 +186,13 @@ class Image:
 class Meta:
     """META (3)."""
 
+    original_bytes: int
     restored_sha256: bytes
+    original_sha256: bytes | None
     model: tuple[str, bytes] | None
     images: list[Image]
     hdus: list[tuple[int, int, int, int]]  # kind, header, data and tail bytes
+    names: list[tuple[str, str]]  # name and note of each HDU
     text: bytes
 
 
@@ -194,23 +200,32 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     """One image record (3.1)."""
     start = cur.pos
     sample_type, n_axes = cur.get("B"), cur.leb()
-    need(1 <= sample_type <= 10 and n_axes <= 999, "sample type or number of axes")
+    need(1 <= sample_type <= 10 and n_axes <= (999 if kind else 64), "sample type or number of axes")
     shape = tuple(cur.leb() for _ in range(n_axes))
-    need(kind == 0 or 0 not in shape, "axis of length 0")
-    need(math.prod(shape) < 1 << 48, "number of pixels")
+    need(kind == 0 or (n_axes > 0 and 0 not in shape), "axis of length 0, or none")
+    need(math.prod(length for length in shape if length) < 1 << 48, "number of pixels")
     tile, stages, flags = cur.leb(), cur.get("B"), cur.get("B")
     need(8 <= tile <= 2048 and stages <= 16 and flags < 128, "tile size, stages or flags")
     image = Image(sample_type, shape, tile, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4), bool(flags & 64))
+    need(image.bounded or not flags & 0b100110, "flags of an image that is not bounded")
+    need(sample_type < 9 or not flags & 16, "BLANK of floats")
+    need(kind == 1 or not flags & 24, "scaling or BLANK of an array")
     need(not image.on_base or (image.bounded and sample_type >= 9 and stages >= 1), "details on a base")
+    need(0 not in shape or not (image.bounded or stages), "bound or stages without samples")
     if image.bounded:
-        image.bound, _ = cur.get("d"), cur.get("d")
+        image.bound, in_sigma = cur.get("d"), cur.get("d")
         need(math.isfinite(image.bound) and image.bound > 0, "E")
+        need(math.isfinite(in_sigma) and in_sigma >= 0, "E in sigma")
     if flags & 32:
-        cur.get("d")
+        sigma = cur.get("d")
+        need(math.isfinite(sigma) and sigma > 0, "sigma")
     if flags & 8:
         image.bscale, image.bzero = cur.get("d"), cur.get("d")
+        need(math.isfinite(image.bscale) and math.isfinite(image.bzero), "BSCALE or BZERO")
+        need((image.bscale, image.bzero) != (1.0, 0.0), "scaling that is none")
     if flags & 16:
         image.blank = cur.get("q")
+        need(clamp_int(image.blank, image.dtype) == image.blank, "BLANK")
     if image.dithered:
         image.seed = cur.get("Q")
     image.unit = cur.str()
@@ -222,34 +237,189 @@ def read_meta(meta: bytes, kind: int) -> Meta:
     """META after unpacking (3)."""
     cur = Cursor(meta)
     cur.str()
-    cur.leb()
-    restored = cur.take(32)
-    original = cur.get("B")
-    need(original <= 1, "flag of original_sha256")
-    if original:
-        cur.take(32)
+    original_bytes, restored = cur.leb(), cur.take(32)
+    has_original = cur.get("B")
+    need(has_original <= kind, "flag of original_sha256")
+    original = cur.take(32) if has_original else None
+    need(original != restored, "original_sha256 that is restored_sha256")
     has_model = cur.get("B")
     need(has_model <= 1, "flag of the model")
     model = (cur.str(), cur.take(32)) if has_model else None
     n_images = cur.leb()
-    need(kind == 1 or n_images == 1, "number of images")
+    need(n_images <= 1 << 20 and (kind == 1 or n_images == 1), "number of images")
     images = [read_image_record(cur, kind) for _ in range(n_images)]
     n_hdus = cur.leb()
-    need(kind == 1 or n_hdus == 0, "number of HDUs")
-    hdus = []
+    need(n_hdus <= 1 << 20 and (kind == 1 or n_hdus == 0), "number of HDUs")
+    hdus, names = [], []
     for _ in range(n_hdus):
         hdu_kind = cur.get("B")
         need(hdu_kind <= 5, "kind of HDU")
-        cur.str()
-        cur.str()
+        names.append((cur.str(), cur.str()))
         hdus.append((hdu_kind, cur.leb(), cur.leb(), cur.leb()))
+        need(max(hdus[-1][1], hdus[-1][3]) <= 1 << 32 and hdus[-1][2] <= 1 << 60, "size of an HDU")
     text = cur.rest()
     need(len(text) == sum(header + tail for _, header, _, tail in hdus), "length of the text")
-    image_sizes = [data for hdu_kind, _, data, _ in hdus if hdu_kind == 0]
-    if kind == 1:
-        need(image_sizes == [math.prod(i.shape) * i.dtype.itemsize for i in images], "bytes of an image HDU")
-    need(model is not None or all(i.stages == 0 for i in images), "base stages without a model")
-    return Meta(restored, model, images, hdus, text)
+    need((model is not None) == any(i.stages for i in images), "base stages without a model, or a model without")
+    found = Meta(original_bytes, restored, original, model, images, hdus, names, text)
+    if kind:
+        check_headers(found)
+    else:
+        need(original_bytes == math.prod(images[0].shape) * images[0].dtype.itemsize, "original_bytes")
+    return found
+
+
+def check_mode(kind: int, mode: int, is_copy: bool, meta: Meta, entries: list[list[list[int]]]) -> None:
+    """The mode says what the file holds (2.1), and original_bytes how large it was (3.2)."""
+    tiles = [entry for image in entries for entry in image]
+    alone = [entry for entry in tiles if entry[1] == 0 and any(entry[4::2])]
+    bounded = any(image.bounded for image in meta.images)
+    if is_copy:
+        need(mode == 2 and not any(entry[1] for entry in tiles), "base-only copy with details")
+        need(bool(meta.images) and all(image.stages for image in meta.images), "base-only copy without a base")
+    elif mode == 2:
+        need(bool(alone) and not bounded, "nothing lossy in a lossy file")
+        need(not any(entry[1] and any(entry[4::2]) for entry in tiles), "details and base in a lossy file")
+    else:
+        need(not alone, "lossy tiles in a file that is not lossy")
+        need(bounded == (mode == 1), "bound and mode")
+        need(mode == 1 or meta.original_sha256 is None, "another original of a lossless file")
+    if kind:
+        grown = sum(sum(sizes) for _, *sizes in meta.hdus) - meta.original_bytes
+        most = 2880 * len(meta.images) if mode else 0
+        need(0 <= grown <= most and grown % 2880 == 0, "original_bytes")
+
+
+# ---- 3.2 Headers ----------------------------------------------------------------------------------------------------
+
+BITPIX = {8: 1, 16: 4, 32: 6, 64: 8, -32: 9, -64: 10}
+BLANKS = b" \t\0\r\n"
+
+
+def card_value(card: bytes) -> str | bool | int | float | None:
+    """Value of a card."""
+    if card[8:9] != b"=":
+        return None
+    field_ = card[9:]
+    start = field_.lstrip(b" ")
+    if start[:1] == b"'":
+        text, i = b"", 1
+        while i < len(start):
+            if start[i : i + 2] == b"''":
+                i += 1
+            elif start[i : i + 1] == b"'":
+                break
+            text += start[i : i + 1]
+            i += 1
+        return text.rstrip(b" ").decode("latin-1")
+    token = field_.split(b"/")[0].strip(BLANKS)
+    if token in (b"T", b"F"):
+        return token == b"T"
+    sign, rest = (token[:1], token[1:].lstrip(b" ")) if token[:1] in (b"+", b"-") else (b"", token)
+    if rest.isdigit():
+        return int(sign + rest)
+    mantissa, exponent = rest, b""
+    for letter in b"EeDd":
+        if letter in rest:
+            mantissa, _, exponent = rest.partition(bytes([letter]))
+            exponent = exponent.replace(b" ", b"") if is_exponent(exponent) else b"none"
+            break
+    if mantissa.replace(b".", b"", 1).isdigit() and exponent != b"none":
+        return float(sign + mantissa + (b"E" + exponent if exponent else b""))
+    return None
+
+
+def is_exponent(text: bytes) -> bool:
+    """Blanks, a sign or none, blanks and digits."""
+    text = text.lstrip(b" ")
+    return (text[1:].lstrip(b" ") if text[:1] in (b"+", b"-") else text).isdigit()
+
+
+def read_header(text: bytes) -> tuple[dict[bytes, Any], int]:
+    """Values of a header's cards by keyword, and its bytes up to END and with it."""
+    values: dict[bytes, Any] = {}
+    for start in range(0, len(text), 80):
+        card = text[start : start + 80]
+        if card[:3] == b"END" and len(card) >= 8 and not card[3:8].strip(BLANKS):
+            return values, start + 80
+        keyword = card[:8].rstrip(b" ")
+        if keyword not in (b"BUNIT", b"EXTNAME") or keyword not in values:
+            values[keyword] = card_value(card)
+    raise RejectError("header without END")
+
+
+def integer(values: dict[bytes, Any], keyword: bytes, default: int | None = None) -> int:
+    """A structure card's integer, which must be there unless it has a default."""
+    value = values.get(keyword, default)
+    need(type(value) is int, f"{keyword!r} of a header")
+    return int(value)
+
+
+def structure_of(values: dict[bytes, Any], primary: bool) -> tuple[int, int, tuple[int, ...]]:
+    """Kind, data bytes and axes, slowest first, of an HDU of kinds 0 to 4."""
+    bitpix, naxis = integer(values, b"BITPIX"), integer(values, b"NAXIS")
+    need(bitpix in BITPIX and 0 <= naxis <= 999, "BITPIX or NAXIS of a header")
+    axes = [integer(values, b"NAXIS%d" % n) for n in range(1, naxis + 1)]
+    pcount, gcount = integer(values, b"PCOUNT", 0), integer(values, b"GCOUNT", 1)
+    need(min([pcount, gcount, *axes]) >= 0, "negative number in a header")
+    groups = primary and values.get(b"GROUPS") is True and naxis > 1 and axes[0] == 0
+    samples = math.prod(axes[1:] if groups else axes) if naxis else 0
+    none = primary and not groups and samples == 0
+    size = 0 if none else abs(bitpix) // 8 * gcount * (pcount + samples)
+    extension = values.get(b"XTENSION")
+    if groups:
+        return 3, size, ()
+    if not primary and extension in ("BINTABLE", "TABLE", "A3DTABLE"):
+        return (4 if values.get(b"ZIMAGE") is True else 2), size, ()
+    need(primary or extension == "IMAGE", "XTENSION of a header")
+    if size == 0 and (0 in axes or not axes):
+        return 1, size, ()
+    need((pcount, gcount) == (0, 1), "PCOUNT or GCOUNT of an image")
+    return 0, size, tuple(reversed(axes))
+
+
+def check_headers(meta: Meta) -> None:
+    """What records say of HDUs is what their headers say (3.2)."""
+    text, images = Cursor(meta.text), list(meta.images)
+    for number, (hdu, (name, note)) in enumerate(zip(meta.hdus, meta.names, strict=True)):
+        hdu_kind, header_bytes, data_bytes, tail_bytes = hdu
+        primary, last = number == 0, number == len(meta.hdus) - 1
+        header = text.take(header_bytes)
+        text.take(tail_bytes)
+        values: dict[bytes, Any] = {}
+        if hdu_kind != 5 or name:
+            values, end = read_header(header)
+        own = values.get(b"EXTNAME")
+        own_name = own if isinstance(own, str) else "PRIMARY" if primary else ""
+        if hdu_kind == 5:
+            need(name in ("", own_name), "name of an HDU")
+            continue
+        need(name == own_name and note == "", "name or note of an HDU")
+        need(header.startswith(b"SIMPLE  =" if primary else b"XTENSION"), "start of a header")
+        need(not primary or values.get(b"SIMPLE") is True, "SIMPLE of a header")
+        kind, size, shape = structure_of(values, primary)
+        need((kind, size) == (hdu_kind, data_bytes), "kind or data bytes of an HDU")
+        cut = last and data_bytes == tail_bytes == 0
+        padded = end + -end % 2880
+        need(header_bytes == padded or (cut and header_bytes < padded), "header bytes")
+        whole = -data_bytes % 2880
+        need(tail_bytes == whole or (last and tail_bytes < whole), "tail bytes")
+        if kind == 0:
+            need(bool(images), "image without a record")
+            check_record(images.pop(0), shape, values)
+    need(not images, "record without an image")
+
+
+def check_record(image: Image, shape: tuple[int, ...], values: dict[bytes, Any]) -> None:
+    """An image record is what the header of its HDU says."""
+    need(image.shape == shape and image.sample_type == BITPIX[values[b"BITPIX"]], "axes or sample type of an image")
+    for keyword, own, default in ((b"BSCALE", image.bscale, 1.0), (b"BZERO", image.bzero, 0.0)):
+        value = values.get(keyword)
+        sound = type(value) in (int, float) and math.isfinite(value)
+        need(own == (float(value) if sound else default), "scaling of an image")
+    blank, unit = values.get(b"BLANK"), values.get(b"BUNIT")
+    known = type(blank) is int and image.dtype.kind != "f" and clamp_int(blank, image.dtype) == blank
+    need(image.blank == (blank if known else None), "BLANK of an image")
+    need(image.unit == (unit if isinstance(unit, str) else ""), "unit of an image")
 
 
 # ---- 4. Planes and tiles --------------------------------------------------------------------------------------------
@@ -259,6 +429,17 @@ def cuts(n: int, limit: int) -> list[tuple[int, int]]:
     """Pieces of an axis of length n."""
     c = -(-n // limit)
     return [(i * n // c, (i + 1) * n // c) for i in range(c)]
+
+
+def count_tiles(image: Image) -> int:
+    """Number of tiles of an image, without listing them."""
+    P, H, W = image.planes
+    if P * H * W == 0:
+        return 0
+    T = image.tile
+    x_limit = T * T if H == 1 else T
+    per_tile = max(1, T * T // (H * W)) if T >= H and x_limit >= W else 1
+    return -(-P // per_tile) * -(-H // T) * -(-W // x_limit)
 
 
 def tile_slices(image: Image) -> list[tuple[slice, slice, slice]]:
@@ -284,7 +465,10 @@ def read_params(params: bytes, images: list[Image]) -> None:
         P = image.planes[0]
         if image.stages:
             image.normalisation = [(normalisation.get("d"), normalisation.get("d")) for _ in range(P)]
-            need(all(math.isfinite(a) and math.isfinite(b) and b > 0 for a, b in image.normalisation), "normalisation")
+            need(
+                all(abs(a) <= 2.0**1000 and 2.0**-1000 <= b <= 2.0**1000 for a, b in image.normalisation),
+                "normalisation",
+            )
         normalisation.end()
         if image.bounded:
             image.errors = read_bounds(bounds, image)
@@ -298,17 +482,20 @@ def read_params(params: bytes, images: list[Image]) -> None:
 def read_bounds(cur: Cursor, image: Image) -> Samples:
     """E of every pixel [P, H, W] (6.2)."""
     P, H, W = image.planes
-    if not cur.data:
-        return np.full((P, H, W), image.bound)
+    if not image.step_map and not cur.data:
+        return np.broadcast_to(np.float64(image.bound), (P, H, W))
     if not image.step_map:
-        errors = np.repeat(np.frombuffer(cur.take(8 * P), "<f8"), H * W).reshape(P, H, W)
+        values = np.frombuffer(cur.take(8 * P), "<f8")
+        errors = np.broadcast_to(values[:, None, None], (P, H, W))
     else:
         c = cur.leb()
         need(1 <= c <= 4096, "cell size")
         rows, columns = -(-H // c), -(-W // c)
-        cells = np.frombuffer(cur.take(4 * P * rows * columns), "<f4").reshape(P, rows, columns).astype("f8")
+        values = np.frombuffer(cur.take(4 * P * rows * columns), "<f4").astype("f8")
+        cells = values.reshape(P, rows, columns)
         errors = cells[:, np.arange(H)[:, None] // c, np.arange(W)[None] // c]
-    need(bool(np.all(np.isfinite(errors) & (errors >= 0))), "E of a plane or cell")
+    need(bool(np.all(np.isfinite(values) & (values >= 0))), "E of a plane or cell")
+    need(float(values.max()) == image.bound, "largest E")
     return errors
 
 
@@ -364,17 +551,17 @@ def read_predictors(cur: Cursor) -> Predictors:
     """The predictor block of an image."""
     need(cur.take(8) == hashlib.sha256((MODELS / "detail.tables").read_bytes()).digest()[:8], "missing table set")
     fill = cur.get("d")
-    need(math.isfinite(fill), "fill")
+    need(abs(fill) <= 2.0**900, "fill")
     count = cur.leb()
-    need(1 <= count <= 256, "number of predictors")
+    need(1 <= count <= 8, "number of predictors")
     out = []
     for _ in range(count):
         radius, shift, border, reach = cur.get("B"), cur.get("B"), cur.get("B"), cur.get("B")
         need(1 <= radius <= 24 and shift <= 40, "radius or shift")
         need(border <= min(radius, 8) and border <= reach <= radius and (border > 0 or reach == 0), "border")
-        coefficients = [c * 2.0**-shift for c in rice_decode(cur.take(cur.leb()), radius)]
-        if border:
-            process_of(radius, border, tuple(coefficients))  # rejects those that have no border predictors
+        body = cur.take(cur.leb())
+        need(len(body) <= 9 * 2 * radius * (radius + 1), "bytes of coefficients")
+        coefficients = [c * 2.0**-shift for c in rice_decode(body, radius)]
         out.append((radius, border, reach, coefficients))
     return Predictors(fill, out)
 
@@ -565,7 +752,7 @@ class ValueMap:
             need(self.fraction_bits <= (23 if self.dtype.itemsize == 4 else 52), "fraction bits")
         elif self.kind == 1:
             self.a, self.b = cur.get("d"), cur.get("d")
-            need(math.isfinite(self.a) and math.isfinite(self.b) and self.b != 0, "lattice")
+            self.check_lattice(self.a, self.b)
         elif self.kind == 5:
             self.set_lattices(cur)
         elif self.kind == 2:
@@ -574,11 +761,16 @@ class ValueMap:
         else:
             if errors is None:
                 raise RejectError("map 3 or 4 without a bound")
+            need(image.bscale != 0.0, "map 3 or 4 without a scale")
             shrink = cur.get("B") if self.kind == 3 else 0
             need(shrink <= (4 if is_float else 1), "shrink")
             need(self.kind == 3 or not image.dithered, "map 4 with dither")
             self.set_steps(image, tile, errors.tolist(), shrink)
             self.shrink = shrink
+
+    def check_lattice(self, a: float, b: float) -> None:
+        """a and b of maps 1 and 5 are in their ranges."""
+        need(abs(a) <= 2.0**200 and 2.0**-200 <= abs(b) <= 2.0**200, "lattice")
 
     def set_lattices(self, cur: Cursor) -> None:
         """a, b, g and u of every sample of map 5."""
@@ -588,7 +780,7 @@ class ValueMap:
         classes = unzstd(cur.take(cur.leb()), self.n)
         self.a, self.b = pairs[0]
         for a, b in pairs:
-            need(math.isfinite(a) and math.isfinite(b) and b != 0, "lattice")
+            self.check_lattice(a, b)
             need(2.0**-100 <= abs(b / self.b) <= 2.0**100 and abs((a - self.a) / b) <= 2.0**52, "range of a lattice")
         need(max(classes, default=0) < n, "class")
         self.pairs = [pairs[c] for c in classes]
@@ -607,6 +799,7 @@ class ValueMap:
             if is_float and image.dithered:
                 self.dither[i] = dither(image.seed, tile, i)
         self.gain = [D / self.steps[0] for D in self.steps]
+        need(all(2.0**-100 <= g <= 2.0**100 for g in self.gain), "D of another size than the first")
 
     def set_base(self, base: list[float]) -> None:
         """b of every sample of maps 3 and 4."""
@@ -988,10 +1181,11 @@ def read_stage(model: Model, k: int, stream: bytes, latent: Samples) -> Samples:
     """Code vectors [D, height, width] of stage k (9.3); latent is the clamped sum of the stages before it."""
     _, height, width = latent.shape
     group, classes = 0, model.classes[k]
-    if classes > 1:
+    if classes > 1 and stream:
         need(stream[0] < classes, "class of a base stream")
         group, stream = stream[0], stream[1:]
     need(len(stream) <= 3 * height * width + 8, "length of a base stream")
+    need(not stream or stream[-1] != 0, "zero at the end of a base stream")
     words = stream + bytes(-len(stream) % 4)
     ans = Ans(list(struct.unpack(f"<{len(words) // 4}I", words)))
     book, table = model.tensors[f"codebook{k}"].astype("i8"), model.tensors[f"table{k}"]
@@ -1021,7 +1215,7 @@ def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, strea
     planes, h, w = (part.stop - part.start for part in where)
     used = [stream for stream in streams if stream]
     need(streams[: len(used)] == used, "a base stream after an empty one")
-    need(len(streams) <= model.stages, "more stages than the model has")
+    need(len(used) <= model.stages, "more stages than the model has")
     if model.kind == "lapped":
         from reference_lapped import lapped_units
 
@@ -1036,8 +1230,8 @@ def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, strea
 def convolutional_units(model: Model, used: list[bytes], height: int, width: int) -> Samples:
     """q [height, width] of a tile's streams (9.3, 9.4)."""
     stages: list[Samples] = []
-    for k, stream in enumerate(used):
-        stride = model.strides[k]
+    for k, stored in enumerate(used):
+        stream, stride = b"" if stored == b"\0" else stored, model.strides[k]
         latent = latent_sum(model, stages, stride, -(-height // stride), -(-width // stride))
         stages.append(read_stage(model, k, stream, latent))
     x = model.layer("decoder.input", latent_sum(model, stages, 4, -(-height // 4), -(-width // 4)))
@@ -1060,11 +1254,12 @@ def read_mask(stream: bytes, n: int, dtype: np.dtype[Any]) -> tuple[Samples, Sam
         return np.zeros(n, bool), np.zeros(0, dtype)
     form, n_map, item = stream[0], -(-n // 8), dtype.itemsize
     need(form <= 1, "form of a mask")
-    content = unzstd(stream[1:], n_map + item if form else None)
+    content = unzstd(stream[1:], n_map + (item if form else n * item), None, n_map + (item if form else 0))
     bitmap, samples = (content[item:], content[:item]) if form else (content[:n_map], content[n_map:])
     bits = np.unpackbits(np.frombuffer(bitmap, "u1")) if len(bitmap) == n_map else np.zeros(0, "u1")
     need(bits.size == 8 * n_map and not bits[n:].any(), "bitmap of a mask")
     special = bits[:n].astype(bool)
+    need(bool(special.any()), "mask that marks nothing")
     if form:
         samples *= int(special.sum())
     need(len(samples) == int(special.sum()) * item, "special samples of a mask")
@@ -1078,6 +1273,7 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
     n, dtype = math.prod(shape), image.dtype
     special, values = read_mask(mask, n, dtype)
     out = np.zeros(n, dtype)
+    need(not (special.all() and (detail or any(base))), "streams that no sample needs")
     if detail:
         errors = None if image.errors is None else image.errors[where].ravel()
         on_base = image.on_base and any(base) and detail[0] == 2
@@ -1104,55 +1300,63 @@ def read_entry(cur: Cursor, stages: int) -> list[int]:
     entry = [mask, detail, cur.get("I") if mask or detail else 0, cur.get("I")]
     for _ in range(stages):
         size = cur.leb()
+        need(size == 0 or len(entry) == 4 or entry[-2] > 0, "base stream after an empty one")
         entry += [size, cur.get("I") if size else 0]
     need(max(mask, detail, *entry[4::2]) < 1 << 32, "size of a stream")
     return entry
 
 
-def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], is_copy: bool) -> Samples:
-    """All samples of an image, in its shape (5); takes its parts of INDEX, BASE and TILES."""
-    places = tile_slices(image)
-    entries = [read_entry(cur["INDEX"], image.stages) for _ in places]
-    base: list[list[bytes]] = [[] for _ in places]
+def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], entries: list[list[int]], is_copy: bool) -> Samples:
+    """All samples of an image, in its shape (5); takes its parts of BASE and TILES."""
+    base: list[list[bytes]] = [[] for _ in entries]
     for stage in range(image.stages):
         for tile, entry in enumerate(entries):
             base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
             need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
-    for entry in entries:
-        need(is_copy or any((entry[0], entry[1], *entry[4::2])), "tile without any stream")
     out = np.zeros(image.planes, image.dtype)
-    for tile, (where, entry) in enumerate(zip(places, entries, strict=True)):
-        need(not is_copy or entry[1] == 0, "detail stream in a base-only copy")
+    for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):
         mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])
         need(zlib.crc32(mask + detail) == entry[2], "CRC of a tile")
         samples = restore_tile(image, meta, tile, where, [mask, detail, *base[tile]], is_copy)
         crc = zlib.crc32(image.record + struct.pack("<Q", tile) + samples.tobytes())
         need(is_copy or crc == entry[3], "pixel CRC of a tile")
         out[where] = samples.reshape(out[where].shape)
-    return out.reshape(image.shape)
+    return out
+
+
+def read_index(index: Cursor, meta: Meta, is_copy: bool) -> list[list[list[int]]]:
+    """The entries of each image (5)."""
+    least = sum(count_tiles(image) * (6 + image.stages) for image in meta.images)
+    need(len(index.data) >= least, "length of INDEX")
+    images = [[read_entry(index, image.stages) for _ in range(count_tiles(image))] for image in meta.images]
+    index.end()
+    for entries in images:
+        for entry in entries:
+            need(is_copy or any((entry[0], entry[1], *entry[4::2])), "tile without any stream")
+    return images
 
 
 def decode_file(data: bytes) -> bytes | Samples:
     """What a .rcz file restores to: the FITS file (kind FITS) or the array (kind array)."""
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
+    is_copy, params = bool(flags & 1), stored["PARAMS"]
     meta = read_meta(unpack_section(stored["META"], True), kind)
-    least = sum(len(tile_slices(image)) * (6 + image.stages) for image in meta.images)
-    need(len(stored["INDEX"]) >= least, "length of INDEX")
-    params = stored["PARAMS"]
+    entries = read_index(Cursor(stored["INDEX"]), meta, is_copy)
+    check_mode(kind, mode, is_copy, meta, entries)
     read_params(unpack_section(params, False) if params else b"", meta.images)
-    is_copy = bool(flags & 1)
-    need(not is_copy or (mode == 2 and all(image.stages for image in meta.images)), "base-only copy without a base")
-    cur = {name: Cursor(stored[name]) for name in ("INDEX", "BASE", "TILES")}
-    arrays = [restore_image(image, meta, cur, is_copy) for image in meta.images]
-    for cursor in cur.values():
-        cursor.end()
+    cur = {name: Cursor(stored[name]) for name in ("BASE", "TILES")}
+    sizes = [(sum(e[0] + e[1] for e in image), sum(sum(e[4::2]) for e in image)) for image in entries]
+    need(sum(size for size, _ in sizes) == len(stored["TILES"]), "length of TILES")
+    need(sum(size for _, size in sizes) == len(stored["BASE"]), "length of BASE")
     extra_bytes = sum(hdu_data for hdu_kind, _, hdu_data, _ in meta.hdus if hdu_kind != 0)
-    extra = unzstd(stored["EXTRA"], extra_bytes) if stored["EXTRA"] else b""
-    need(len(extra) == extra_bytes, "length of EXTRA")
+    need(bool(extra_bytes) == bool(stored["EXTRA"]), "EXTRA without data, or data without EXTRA")
+    extra = unzstd(stored["EXTRA"], extra_bytes) if extra_bytes else b""
+    images = zip(meta.images, entries, strict=True)
+    arrays = [restore_image(image, meta, cur, own, is_copy) for image, own in images]
     restored = assemble_fits(meta, arrays, extra) if kind else arrays[0].tobytes() + meta.images[0].record
     need(is_copy or hashlib.sha256(restored).digest() == meta.restored_sha256, "SHA-256 of what is restored")
-    return arrays[0] if kind == 0 else restored
+    return arrays[0].reshape(meta.images[0].shape) if kind == 0 else restored
 
 
 def assemble_fits(meta: Meta, arrays: list[Samples], extra: bytes) -> bytes:

@@ -62,7 +62,8 @@ class LappedTile:
         """Read the stages' streams; gives the number of planes."""
         done = 0
         for stage, stream in enumerate(streams):
-            body = stream[6:] if stage == 0 else stream
+            body = stream[6:] if stage == 0 else b"" if stream == b"\0" else stream
+            need(not body or body[-1] != 0, "zero at the end of a stage")
             words = body + bytes(-len(body) % 4)
             self.ans, self.n_symbols = Ans(list(struct.unpack(f"<{len(words) // 4}I", words))), 0
             for _ in range(self.planes_of(stage)):

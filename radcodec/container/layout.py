@@ -209,8 +209,12 @@ def unpack_entry(cursor: Cursor, n_stages: int) -> list[int]:
     words = [cursor.leb_up_to(cap, "bytes of a mask"), cursor.leb_up_to(cap, "bytes of a detail stream")]
     words.append(cursor.crc() if any(words) else 0)
     words.append(cursor.crc())
-    for _ in range(n_stages):
+    for stage in range(n_stages):
         size = cursor.leb_up_to(cap, "bytes of a base stream")
+        if size and stage and not words[-2]:
+            raise CorruptError(
+                f"expected no base stream after an empty one in {cursor.what}, found one of {size} bytes"
+            )
         words += size, cursor.crc() if size else 0
     return words
 

@@ -22,6 +22,8 @@ from radcodec.types import HduKind, Kind, SampleType
 
 _BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA, _ON_BASE = (1 << bit for bit in range(7))
 _ALL_FLAGS = (1 << 7) - 1
+_NEED_BOUND = _STEP_MAP | _DITHER | _SIGMA
+_BLOCK_BYTES = 2880  # of FITS
 _BLOCKS_AN_IMAGE = 3
 
 
@@ -116,8 +118,9 @@ def pack_image_record(record: ImageRecord) -> bytes:
     return b"".join([*parts, pack_str(record.unit)])
 
 
-def _unpack_shape(cursor: Cursor) -> tuple[int, ...]:
-    n_axes = cursor.leb_up_to(limits.MAX_AXES, "number of axes")
+def _unpack_shape(cursor: Cursor, kind: Kind) -> tuple[int, ...]:
+    most = limits.MAX_ARRAY_AXES if kind is Kind.ARRAY else limits.MAX_AXES
+    n_axes = cursor.leb_up_to(most, "number of axes")
     shape = tuple(cursor.leb_up_to(limits.MAX_PIXELS, "length of an axis") for _ in range(n_axes))
     # Zeros aside, so that 0 x 2^47 x 2^47 is refused as well and no product below overflows anywhere.
     if math.prod(length for length in shape if length) > limits.MAX_PIXELS:
@@ -125,29 +128,54 @@ def _unpack_shape(cursor: Cursor) -> tuple[int, ...]:
     return shape
 
 
-def unpack_image_record(cursor: Cursor) -> ImageRecord:
+def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_stages: int, kind: Kind) -> None:
+    """Nothing; raises CorruptError where the flags of an image record do not go with the rest of it (3.1)."""
+    bounded = bool(flags & _BOUNDED)
+    if flags & ~_ALL_FLAGS or (flags & _NEED_BOUND and not bounded):
+        raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
+    if flags & _ON_BASE and not (bounded and sample_type.is_float and n_stages):
+        raise CorruptError("expected a bounded image of floats with base stages where details are on the base")
+    if flags & _BLANK and sample_type.is_float:
+        raise CorruptError("expected BLANK for an image of integers only, found it for one of floats")
+    if flags & (_SCALED | _BLANK) and kind is Kind.ARRAY:
+        raise CorruptError("expected no scaling and no BLANK in a file of kind array, found them")
+    if 0 in shape and (bounded or n_stages):
+        raise CorruptError("expected neither bound nor base stages for an image without samples, found them")
+
+
+def _unpack_scaling(cursor: Cursor) -> tuple[float, float]:
+    scaling = cursor.finite("BSCALE"), cursor.finite("BZERO")
+    if scaling == (1.0, 0.0):
+        raise CorruptError("expected a scaling other than 1 and 0 where one follows, found these")
+    return scaling
+
+
+def _unpack_blank(cursor: Cursor, sample_type: SampleType) -> int:
+    blank, bits = cursor.i8(), 8 * sample_type.size_bytes
+    least = 0 if sample_type.name[0] == "U" else -(1 << (bits - 1))
+    if not least <= blank < least + (1 << bits):
+        raise CorruptError(f"expected a BLANK that {sample_type.dtype_str} holds, found {blank}")
+    return blank
+
+
+def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
     """The image record at the cursor; raises CorruptError or LimitError where a field is out of its range."""
     sample_type = member_of(SampleType, cursor.u1(), "the sample type")
-    shape = _unpack_shape(cursor)
+    shape = _unpack_shape(cursor, kind)
     tile_size = cursor.leb_up_to(limits.MAX_TILE, "tile size")
     if tile_size < limits.MIN_TILE:
         raise CorruptError(f"expected a tile size of at least {limits.MIN_TILE}, found {tile_size}")
     n_stages, flags = cursor.u1(), cursor.u1()
     if n_stages > limits.MAX_STAGES:
         raise LimitError(f"expected at most {limits.MAX_STAGES} base stages, found {n_stages}")
+    _check_flags(flags, sample_type, shape, n_stages, kind)
     bounded = bool(flags & _BOUNDED)
-    if flags & ~_ALL_FLAGS or (flags & (_STEP_MAP | _DITHER) and not bounded):
-        raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
-    if flags & _ON_BASE and not (bounded and sample_type.is_float and n_stages):
-        raise CorruptError("expected a bounded image of floats with base stages where details are on the base")
-    if flags & _BLANK and sample_type.is_float:
-        raise CorruptError("expected BLANK for an image of integers only, found it for one of floats")
     bound = cursor.finite("bound", above=0.0) if bounded else None
     bound_sigma = cursor.finite("bound in sigma") if bounded else 0.0
     if bound_sigma < 0:
         raise CorruptError(f"expected a bound in sigma of at least 0, found {bound_sigma}")
     sigma = cursor.finite("noise", above=0.0) if flags & _SIGMA else None
-    scaled = bool(flags & _SCALED)
+    bscale, bzero = _unpack_scaling(cursor) if flags & _SCALED else (1.0, 0.0)
     return ImageRecord(
         sample_type=sample_type,
         shape=shape,
@@ -157,9 +185,9 @@ def unpack_image_record(cursor: Cursor) -> ImageRecord:
         bound_sigma=bound_sigma,
         has_step_map=bool(flags & _STEP_MAP),
         sigma=sigma,
-        bscale=cursor.finite("BSCALE") if scaled else 1.0,
-        bzero=cursor.finite("BZERO") if scaled else 0.0,
-        blank=cursor.i8() if flags & _BLANK else None,
+        bscale=bscale,
+        bzero=bzero,
+        blank=_unpack_blank(cursor, sample_type) if flags & _BLANK else None,
         dither_seed=cursor.u8() if flags & _DITHER else None,
         unit=cursor.text(),
         on_base=bool(flags & _ON_BASE),
@@ -200,9 +228,16 @@ def _check_meta(meta: Meta, kind: Kind) -> None:
         raise CorruptError(
             f"expected one image and no HDU in a file of kind array, found {len(meta.images)} and {len(meta.hdus)}"
         )
-    if any(image.n_stages for image in meta.images) and meta.model is None:
-        raise CorruptError("expected the name of a model beside base stages, found none")
+    if any(image.n_stages for image in meta.images) != (meta.model is not None):
+        raise CorruptError("expected the name of a model beside base stages and only there, found one of them alone")
+    if meta.original_sha256 is not None and (kind is Kind.ARRAY or meta.original_sha256 == meta.restored_sha256):
+        raise CorruptError("expected the SHA-256 of an original only where it differs from that of what is restored")
     if kind is Kind.ARRAY:
+        n_bytes = meta.images[0].n_pixels * meta.images[0].sample_type.size_bytes
+        if meta.original_bytes != n_bytes:
+            raise CorruptError(
+                f"expected an original of {n_bytes} bytes, as its record says, found {meta.original_bytes}"
+            )
         return
     units = [hdu for hdu in meta.hdus if hdu.kind is HduKind.IMAGE]
     if len(units) != len(meta.images):
@@ -215,8 +250,20 @@ def _check_meta(meta: Meta, kind: Kind) -> None:
         raise CorruptError(f"expected {text_bytes} bytes of header text, found {len(meta.text)}")
 
 
-def unpack_meta(data: bytes, kind: Kind) -> Meta:
-    """META of a file of that kind, all its rules checked.
+def _unpack_hdus(cursor: Cursor) -> list[HduRecord]:
+    """The HDU records; raises CorruptError early where they cannot be, so that few bytes do not make many of them."""
+    n_hdus = cursor.leb_up_to(limits.MAX_HDUS, "number of HDUs")
+    hdus: list[HduRecord] = []
+    for number in range(n_hdus):
+        hdu = unpack_hdu_record(cursor)
+        if number < n_hdus - 1 and (hdu.header_bytes == 0 or hdu.header_bytes % _BLOCK_BYTES):
+            raise CorruptError(f"expected a header of blocks of {_BLOCK_BYTES} bytes, found one of {hdu.header_bytes}")
+        hdus.append(hdu)
+    return hdus
+
+
+def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) -> Meta:
+    """META of a file of that kind, all its rules checked; ``most_images`` is how many images INDEX has room for.
 
     Raises
     ------
@@ -229,11 +276,11 @@ def unpack_meta(data: bytes, kind: Kind) -> Meta:
     model = (cursor.text(), cursor.take(SHA256_BYTES)) if cursor.flag() else None
     images: list[ImageRecord] = []
     records: list[bytes] = []
-    for _ in range(cursor.leb_up_to(limits.MAX_HDUS, "number of images")):
+    for _ in range(cursor.leb_up_to(most_images, "number of images")):
         start = cursor.position
-        images.append(unpack_image_record(cursor))
+        images.append(unpack_image_record(cursor, kind))
         records.append(cursor.since(start))
-    hdus = [unpack_hdu_record(cursor) for _ in range(cursor.leb_up_to(limits.MAX_HDUS, "number of HDUs"))]
+    hdus = _unpack_hdus(cursor)
     meta = Meta(
         writer=writer,
         original_bytes=original_bytes,
@@ -259,7 +306,7 @@ def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
 
 
 def unpack_params(data: bytes, n_images: int) -> tuple[ParamBlocks, ...]:
-    """The blocks of each image; raises CorruptError where they do not fill PARAMS exactly."""
+    """The blocks of each image; raises CorruptError where they do not fill PARAMS exactly or are not to be there."""
     cursor = Cursor(data, "PARAMS")
     images: list[ParamBlocks] = []
     for _ in range(n_images):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from radcodec.container.layout import SHA256_BYTES, Cursor
-from radcodec.errors import CorruptError, ModelNotFoundError
+from radcodec.errors import CorruptError, LimitError, ModelNotFoundError
 from radcodec.leb import pack_leb
-from radcodec.limits import MAX_META_BYTES
+from radcodec.limits import MAX_META_BYTES, PACKED_RATIO, PACKED_ROOM_BYTES
 from radcodec.zstd import pack_frame, unpack_frame
 
 _PLAIN, _ZSTD, _ZSTD_DICTIONARY = 0, 1, 2
@@ -16,12 +16,23 @@ Dictionary = tuple[bytes, bytes]
 
 def pack_section(raw: bytes, dictionary: Dictionary | None = None) -> bytes:
     """The smallest stored form of a section; of two equal ones the simpler."""
-    size = pack_leb(len(raw))
-    forms = [bytes([_PLAIN]) + raw, bytes([_ZSTD]) + size + pack_frame(raw)]
+    forms = [bytes([_PLAIN]) + raw]
+    if not raw:
+        return forms[0]
+    size, frame = pack_leb(len(raw)), pack_frame(raw)
+    if len(raw) <= _most_bytes(frame):
+        forms.append(bytes([_ZSTD]) + size + frame)
     if dictionary is not None:
         content, sha256 = dictionary
-        forms.append(bytes([_ZSTD_DICTIONARY]) + size + sha256 + pack_frame(raw, dictionary=content))
+        frame = pack_frame(raw, dictionary=content)
+        if len(raw) <= _most_bytes(frame):
+            forms.append(bytes([_ZSTD_DICTIONARY]) + size + sha256 + frame)
     return min(forms, key=len)
+
+
+def _most_bytes(frame: bytes) -> int:
+    """What a frame of a section may hold at most (2.3), so that a short file takes little memory."""
+    return PACKED_ROOM_BYTES + PACKED_RATIO * len(frame)
 
 
 def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = None, may_share: bool = False) -> bytes:
@@ -57,4 +68,7 @@ def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = 
                 "install the version of radcodec that wrote the file"
             )
         content = dictionary[0]
-    return unpack_frame(cursor.take(cursor.left), size, what=what, dictionary=content)
+    frame = cursor.take(cursor.left)
+    if size > _most_bytes(frame):
+        raise LimitError(f"expected at most {_most_bytes(frame)} bytes in {what} of {len(frame)}, it declares {size}")
+    return unpack_frame(frame, size, what=what, dictionary=content)

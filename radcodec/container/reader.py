@@ -29,7 +29,8 @@ from radcodec.container.layout import (
 from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
 from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.errors import CorruptError, TruncatedError
-from radcodec.types import HduKind
+from radcodec.limits import MAX_HDUS
+from radcodec.types import HduKind, Kind, Mode
 from radcodec.zstd import unpack_frame
 
 _CHUNK_BYTES = 1 << 20
@@ -131,9 +132,13 @@ class Reader:
             )
         stored = self._checked_section("META", self.prelude.meta_crc)
         raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
-        self.meta: Meta = unpack_meta(raw, self.prelude.kind)
+        # An array without samples has no tile; any other image has one or more.
+        most = self.section_bytes("INDEX") // least_entry_bytes(0) if self.prelude.kind is Kind.FITS else MAX_HDUS
+        self.meta: Meta = unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
+        self._check_mode()
+        self._check_extra()
 
     @property
     def is_base_only(self) -> bool:
@@ -190,10 +195,54 @@ class Reader:
             raise CorruptError("expected the streams of INDEX to fill BASE and TILES exactly, they do not")
         return tuple(images)
 
+    def _tile_kinds(self) -> tuple[bool, bool, bool]:
+        """Whether a tile has a detail stream, one has base streams alone, and one has both."""
+        detailed = alone = both = False
+        for index, image in zip(self.images, self.meta.images, strict=True):
+            details = index.words[_DETAIL :: index.n_words]
+            detailed = detailed or any(details)
+            # Where the first stage has no stream, the others have none.
+            first = index.words[_STAGES :: index.n_words] if image.n_stages else ()
+            for size, base in zip(details, first, strict=False):
+                alone = alone or bool(base and not size)
+                both = both or bool(base and size)
+        return detailed, alone, both
+
+    def _check_mode(self) -> None:
+        """Nothing; raises CorruptError where the mode or the flag of a copy does not say what the file holds (2.1)."""
+        mode, images = self.prelude.mode, self.meta.images
+        bounded = any(image.bound is not None for image in images)
+        detailed, alone, both = self._tile_kinds()
+        if self.is_base_only:
+            sound = mode is Mode.LOSSY and not detailed and bool(images) and all(image.n_stages for image in images)
+        elif mode is Mode.LOSSY:
+            sound = alone and not bounded and not both
+        elif mode is Mode.BOUNDED:
+            sound = bounded and not alone
+        else:
+            sound = not bounded and not alone and self.meta.original_sha256 is None
+        if not sound:
+            raise CorruptError(
+                f"the file says that it is {mode.name.lower()}{' and a base-only copy' if self.is_base_only else ''}, "
+                "but what it holds is not: it is damaged or forged"
+            )
+
+    def _check_extra(self) -> None:
+        """Nothing; raises CorruptError where EXTRA is there without data of units that are no images, or is missing."""
+        size = self._extra_bytes
+        if bool(size) != bool(self.section_bytes("EXTRA")):
+            raise CorruptError(f"expected EXTRA to hold {size} bytes, it takes {self.section_bytes('EXTRA')}")
+
+    @property
+    def _extra_bytes(self) -> int:
+        """Bytes that EXTRA holds, as the HDU records say."""
+        return sum(hdu.data_bytes for hdu in self.meta.hdus if hdu.kind is not HduKind.IMAGE)
+
     @cached_property
     def params(self) -> tuple[ParamBlocks, ...]:
         """The PARAMS blocks of each image; raises CorruptError where PARAMS is unsound."""
-        return unpack_params(unpack_section(self._params, "PARAMS"), len(self.meta.images))
+        raw = unpack_section(self._params, "PARAMS") if self._params else b""
+        return unpack_params(raw, len(self.meta.images))
 
     def n_tiles(self, image: int) -> int:
         """Number of tiles of an image."""
@@ -248,13 +297,14 @@ class Reader:
         CorruptError
             If the checksum of EXTRA does not hold or it is no frame of the declared size.
         """
-        size = sum(hdu.data_bytes for hdu in self.meta.hdus if hdu.kind is not HduKind.IMAGE)
         stored = self._checked_section("EXTRA", self.prelude.extra_crc)
-        if not stored:
-            if size:
-                raise CorruptError(f"expected {size} bytes of data in EXTRA, found none")
-            return b""
-        return unpack_frame(stored, size, what="EXTRA")
+        return unpack_frame(stored, self._extra_bytes, what="EXTRA") if stored else b""
+
+    def check_base(self, image: int) -> None:
+        """Nothing; raises CorruptError where the checksum of a base stream of an image does not hold."""
+        for stage in range(self.meta.images[image].n_stages):
+            for tile in range(self.n_tiles(image)):
+                self.read_stage(image, stage, tile)
 
     def check_whole_file(self) -> None:
         """Nothing; raises CorruptError where the checksum of the whole file (2.2) does not hold."""

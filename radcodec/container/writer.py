@@ -31,6 +31,11 @@ class TileStreams:
     pixel_crc: int = 0
     stages: tuple[bytes, ...] = ()
 
+    @property
+    def is_base_alone(self) -> bool:
+        """Whether the tile is made from base streams alone."""
+        return not self.detail and any(self.stages)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContents:
@@ -118,8 +123,11 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     FormatError
         If the file is damaged.
     """
-    if n_stages < 1 or not any(image.n_stages for image in reader.meta.images):
-        raise InputError(f"expected a file with a base layer and 1 stage or more to keep, found {n_stages} stages")
+    images_of = reader.meta.images
+    if n_stages < 1 or not images_of or not all(image.n_stages for image in images_of):
+        raise InputError(
+            f"expected a file whose images all have a base layer and 1 stage or more to keep, found {n_stages} stages"
+        )
     images: list[list[TileStreams]] = []
     for number, record in enumerate(reader.meta.images):
         tiles: list[TileStreams] = []

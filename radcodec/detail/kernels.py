@@ -33,6 +33,7 @@ INT_LIMIT = 2.0**54
 INT_BOUND = 1 << 54
 MAX_INT_STEP = 52  # exponent of a bin of integers
 FLOAT_LIMIT = 2.0**1000
+FILL_LIMIT = 2.0**900  # of the value outside a tile: with any prediction it stays a number
 TINY = 2.0**-1000
 RAW_SPARE = 512  # bytes: no pixel has more than 2135 raw bits, so a check once a pixel keeps inside the buffer
 ERROR_FLOOR = 2.0**-8

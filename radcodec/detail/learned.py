@@ -20,6 +20,7 @@ from radcodec.detail.maps import (
     ValueMap,
     lattices_map,
     restore,
+    sound_lattice,
     step_map,
 )
 from radcodec.detail.model import model_float, model_int
@@ -203,7 +204,7 @@ def decode_learned(
     cumulative, starts = predictors.tables.cumulative[f.shape], predictors.tables.starts[f.shape]
     taps = f.predictor.taps
     if taps is None:
-        raise CorruptError("predictor block: a predictor that gives no border sets declares some")
+        raise CorruptError("predictor block: a tile uses a predictor that gives no border sets and declares some")
     n_bits = 8 * f.n_raw
     if f.how.kind == MapKind.FLOAT:
         real = np.empty(shape)
@@ -336,7 +337,7 @@ def _parse_map(
         return ValueMap(kind=MapKind.INT_LATTICE, sample_type=sample_type, a=a, b=b), end
     if kind == MapKind.FLOAT_LATTICE:
         fa, fb = FLOAT_LATTICE_MAP.unpack_from(body, pos)
-        if not (np.isfinite(fa) and np.isfinite(fb) and fb != 0.0):
+        if not sound_lattice(fa, fb):
             raise CorruptError(f"detail stream: a lattice of {fa} and {fb}")
         return ValueMap(kind=MapKind.FLOAT_LATTICE, sample_type=sample_type, a=fa, b=fb), end
     z, mantissa = FLOAT_MAP.unpack_from(body, pos)

@@ -31,6 +31,8 @@ LOOP_UNIT = 2.0**-4  # working unit of the loop map and of base values, in steps
 BASE_LIMIT = 2.0**40  # of base values in these units
 MAX_LATTICE_VALUES = 1 << 17
 MAX_REWEIGHTS = 100
+LATTICE_LIMIT = 2.0**200  # of the parameters of lattices: no working value leaves binary64
+GAIN_LIMIT = 2.0**100  # of a sample's step or spacing in that of the first one or class
 LATTICE_RANGE = 100  # exponents beyond which spacings could leave binary32, or sums of squares binary64
 SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
@@ -177,7 +179,10 @@ def step_map(
     whole = 2.0 * np.maximum(np.floor(np.minimum(errors, MAX_INT_BOUND)) - shrink, 0.0) + 1.0
     steps = errors * STEP_FACTOR * 2.0**-shrink if sample_type.is_float else whole
     first = float(steps.flat[0])
+    # The ratio of steps within the range of floats may be infinite, or 0.
     if not 2.0**-900 < steps.min() <= steps.max() < 2.0**900:
+        return None
+    if not first / GAIN_LIMIT <= steps.min() <= steps.max() <= first * GAIN_LIMIT:
         return None
     varies = bool((steps != first).any())
     dither = _nothing()
@@ -282,21 +287,24 @@ def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None)
         real = np.rint((tile.astype(np.float64) - a) / b)
     if special is not None:
         real[special] = 0.0
-    if not (np.abs(real) < 2.0**50).all():
+    if not (np.abs(real) < 2.0**50).all() or not sound_lattice(a, b):
         return None
     how = ValueMap(kind=MapKind.FLOAT_LATTICE, sample_type=SampleType[f"F{tile.dtype.itemsize}"], a=a, b=b)
     return real.astype(np.int64), how
 
 
+def sound_lattice(a: float, b: float) -> bool:
+    """Whether a lattice is within the range of the format; a NaN is not."""
+    return abs(a) <= LATTICE_LIMIT and 1.0 / LATTICE_LIMIT <= abs(b) <= LATTICE_LIMIT
+
+
 def lattices_map(lattices: F64, classes: npt.NDArray[np.uint8], sample_type: SampleType) -> ValueMap | None:
     """Map of several lattices [n, 2] by each sample's class [p, h, w]; None where they are out of range."""
     (a0, b0), a, b = lattices[0], lattices[:, 0], lattices[:, 1]
-    with np.errstate(all="ignore"):
-        gain, offset = b / b0, (a - a0) / b
-        sound = (
-            (np.abs(gain) >= 2.0**-LATTICE_RANGE) & (np.abs(gain) <= 2.0**LATTICE_RANGE) & (np.abs(offset) <= 2.0**52)
-        )
-    if not (sound.all() and np.isfinite(lattices).all()):
+    if not all(sound_lattice(*pair) for pair in lattices.tolist()):
+        return None
+    gain, offset = b / b0, (a - a0) / b
+    if not ((np.abs(gain) >= 1.0 / GAIN_LIMIT) & (np.abs(gain) <= GAIN_LIMIT) & (np.abs(offset) <= 2.0**52)).all():
         return None
     return ValueMap(
         kind=MapKind.LATTICES,

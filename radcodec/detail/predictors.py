@@ -9,6 +9,7 @@ import numpy as np
 
 from radcodec.detail.bits import BitReader, BitWriter
 from radcodec.detail.borders import MAX_BORDER
+from radcodec.detail.kernels import FILL_LIMIT
 from radcodec.detail.rounding import (
     FIRST_MEAN,
     MAX_COEFFICIENT,
@@ -23,8 +24,9 @@ from radcodec.errors import CorruptError
 from radcodec.leb import pack_leb, unpack_leb
 
 HEAD = struct.Struct("<8sd")
-MAX_PREDICTORS = 256
+MAX_PREDICTORS = 8
 MAX_RADIUS = 24
+MAX_INTEGER_BYTES = (RICE_LIMIT + RICE_ESCAPE_BITS) // 8  # of a coefficient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def pack_predictors(predictors: Predictors) -> bytes:
 
 
 def unpack_predictors(block: bytes) -> Predictors:
-    """Predictors of a block.
+    """Predictors of a block; their border sets are not made here, so that work is bounded by the bytes.
 
     Raises
     ------
@@ -61,8 +63,8 @@ def unpack_predictors(block: bytes) -> Predictors:
     if len(block) < HEAD.size:
         raise CorruptError(f"predictor block: expected at least {HEAD.size} bytes, found {len(block)}")
     name, fill = HEAD.unpack_from(block)
-    if not np.isfinite(fill):
-        raise CorruptError(f"predictor block: expected a finite fill, found {fill}")
+    if not abs(fill) <= FILL_LIMIT:
+        raise CorruptError(f"predictor block: expected a fill within +-2^900, found {fill}")
     tables = find_tables(name)
     n, pos = unpack_leb(block, HEAD.size, "the predictor block")
     if not 1 <= n <= MAX_PREDICTORS:
@@ -77,10 +79,10 @@ def unpack_predictors(block: bytes) -> Predictors:
             raise CorruptError(f"predictor block: radius {radius}, shift {shift}, {size} bytes are out of range")
         if border > min(radius, MAX_BORDER) or not border <= reach <= radius or (border == 0) != (reach == 0):
             raise CorruptError(f"predictor block: radius {radius}, border {border}, reach {reach} do not go together")
-        predictor = replace(_unpack_integers(block[pos : pos + size], radius, shift), border=border, reach=reach)
-        if predictor.taps is None:
-            raise CorruptError("predictor block: a predictor that gives no border sets declares some")
-        predictors.append(predictor)
+        if size > MAX_INTEGER_BYTES * 2 * radius * (radius + 1):
+            raise CorruptError(f"predictor block: {size} bytes are more than the coefficients of radius {radius} take")
+        predictor = _unpack_integers(block[pos : pos + size], radius, shift)
+        predictors.append(replace(predictor, border=border, reach=reach))
         pos += size
     if pos != len(block):
         raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")

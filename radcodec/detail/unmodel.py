@@ -60,6 +60,12 @@ def _get(raw: npt.NDArray[np.uint8], pos: Int, n: Int) -> Int:
 
 
 @part
+def _spare(raw: npt.NDArray[np.uint8], pos: Int) -> Int:
+    """What is left of the byte at a bit position."""
+    return raw[pos >> 3] >> (pos & 7) if pos & 7 else 0
+
+
+@part
 def _next_symbol(
     state: Int, table: Int, cumulative: npt.NDArray[np.uint32], starts: npt.NDArray[np.uint8]
 ) -> tuple[Int, Int, Int]:
@@ -189,7 +195,7 @@ def decode_float(
                 window[y + radius, x + radius] = v - fill
                 out[p, y, x] = v
             end_row(errors, y, width)
-    if state != np.uint64(0) or at != 0 or (pos + 7) // 8 != (n_bits + 7) // 8:
+    if state != np.uint64(0) or at != 0 or (pos + 7) // 8 != (n_bits + 7) // 8 or _spare(raw, pos) != 0:
         return BAD_STREAM
     return OK
 
@@ -290,6 +296,6 @@ def decode_int(
                 window[y + radius, x + radius] = (float(v) + u) * g - fill
                 out[p, y, x] = v
             end_row(errors, y, width)
-    if state != np.uint64(0) or at != 0 or (pos + 7) // 8 != (n_bits + 7) // 8:
+    if state != np.uint64(0) or at != 0 or (pos + 7) // 8 != (n_bits + 7) // 8 or _spare(raw, pos) != 0:
         return BAD_STREAM
     return OK

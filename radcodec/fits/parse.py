@@ -144,6 +144,47 @@ def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary:
     return HduKind.IMAGE, ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderFacts:
+    """What a header says of its unit: ``end_bytes`` up to the END card and with it, ``data_bytes`` without padding."""
+
+    kind: HduKind
+    name: str
+    end_bytes: int
+    data_bytes: int
+    image: ImageInfo | None
+
+
+def _name_of(values: dict[bytes, CardValue], *, primary: bool) -> str:
+    name = values.get(b"EXTNAME")
+    return name if isinstance(name, str) else "PRIMARY" if primary else ""
+
+
+def header_name(header: bytes, *, primary: bool) -> str:
+    """Name of the unit of a header; "" where that has no END card."""
+    end_card = find_end(header)
+    return "" if end_card < 0 else _name_of(_wanted_values(header[:end_card]), primary=primary)
+
+
+def header_facts(header: bytes, *, primary: bool) -> HeaderFacts | None:
+    """What a header alone says of its unit, None where it makes no sense, as `parse_fits` reads it."""
+    end_card = find_end(header)
+    if end_card < 0 or not header.startswith(FITS_START if primary else b"XTENSION"):
+        return None
+    values = _wanted_values(header[:end_card])
+    structure = _structure(values, primary=primary)
+    if structure.problem or (primary and values.get(b"SIMPLE") is not True):
+        return None
+    kind, _ = _classify(values, structure, primary=primary)
+    return HeaderFacts(
+        kind=kind,
+        name=_name_of(values, primary=primary),
+        end_bytes=end_card + CARD_BYTES,
+        data_bytes=structure.size_bytes,
+        image=_image_info(values, structure) if kind is HduKind.IMAGE else None,
+    )
+
+
 def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
     """Unit that carries the rest of the file; ``data_start`` is ``start`` where no header was made out."""
     return Hdu(
@@ -179,10 +220,9 @@ def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
         found = f"{total - data_start} bytes of {structure.size_bytes} are there"
         return _opaque_rest(start, data_start, total, f"the data are cut off by the end of the file: {found}")
     kind, note = _classify(values, structure, primary=primary)
-    name = values.get(b"EXTNAME")
     return Hdu(
         kind=kind,
-        name=name if isinstance(name, str) else "PRIMARY" if primary else "",
+        name=_name_of(values, primary=primary),
         header_start=start,
         data_start=data_start,
         data_stop=data_stop,
