@@ -31,6 +31,8 @@ class Walk:
         longest = 3 * n_planes * (pairs + contexts.CELLS**2) + 8
         if len(body) > longest:
             raise CorruptError(f"base layer, stage {stage}: expected at most {longest} bytes, found {len(body)}")
+        if body and body[-1] == 0:
+            raise CorruptError(f"base layer, stage {stage}: expected no zero byte at the end, found {len(body)} bytes")
         words = np.frombuffer(body + bytes(-len(body) % 4), "<u4").astype(np.uint32)
         coder = self._coder._replace(words=words)
         coder.n[0] = 0

@@ -201,6 +201,8 @@ def _open(stream: bytes, n_symbols: int, stage: int) -> constriction.stream.stac
             f"base layer, stage {stage}: the stream has {len(stream)} bytes, expected at most {longest} for "
             f"{n_symbols} indices; the file is damaged, fetch it again"
         )
+    if stream and stream[-1] == 0:
+        raise CorruptError(f"base layer, stage {stage}: expected no zero byte at the end, found {len(stream)} bytes")
     words = np.frombuffer(stream + bytes(-len(stream) % 4), dtype="<u4").astype(np.uint32)
     try:
         return constriction.stream.stack.AnsCoder(words)

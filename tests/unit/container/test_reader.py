@@ -60,7 +60,11 @@ def test_a_tile_without_any_stream_is_rejected() -> None:
     with pytest.raises(CorruptError, match="a tile without any"):
         _reader(_file([TILES[0], empty]))
     base = TileStreams(mask=b"", detail=b"", pixel_crc=9, stages=(b"b", b""))
-    assert _reader(_file([TILES[0], base])).n_tiles(0) == 2
+    with pytest.raises(CorruptError, match="says that it is lossless"):
+        _reader(_file([TILES[0], base]))
+    second = TileStreams(mask=b"", detail=b"d", pixel_crc=9, stages=(b"", b"b"))
+    with pytest.raises(CorruptError, match="no base stream after an empty one"):
+        _reader(_file([TILES[0], second]))
 
 
 def test_base_is_stage_major() -> None:

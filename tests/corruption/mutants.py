@@ -1,0 +1,216 @@
+"""Structured mutants of small files: what an attacker would write, with every checksum made right that hides it.
+
+A file is taken apart to the streams of its tiles; some are changed; all is put together again. Pixel CRCs and the
+SHA-256 of the whole stay as they are: who reads mutants must look away from them to see what is behind.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+
+import reference_decoder as ref
+import zstandard
+from corruption.repair import NAMES, Parts, join, leb, pack_index, read_meta, repair_index, split
+
+# Numbers at the ends of every range of the format page, and beyond.
+FLOATS = (
+    *(0.0, -0.0, 1.0, 0.5, -1.0, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1.7976931348623157e308),
+    *(float("inf"), float("-inf"), float("nan"), 2.0**900, -(2.0**900), 2.0**901, 2.0**-900, 2.0**1000, 2.0**-1000),
+    *(2.0**200, 2.0**-200, 2.0**100, 2.0**-100, 2.0**53, 1e300, 1e-300, 3.4028234663852886e38, 1e-45),
+)
+LEBS = (0, 1, 2, 3, 7, 8, 9, 127, 128, 255, 4096, 1 << 16, (1 << 32) - 1, 1 << 32, 1 << 47, 1 << 60, (1 << 64) - 1)
+Mutation = Callable[[random.Random, Parts], Parts]
+
+
+def cut_index(parts: Parts) -> list[list[int]] | None:
+    """The entries of all tiles, None where INDEX does not hold them."""
+    meta = read_meta(parts)
+    if meta is None or sum(ref.count_tiles(i) * (6 + i.stages) for i in meta.images) > len(parts.sections["INDEX"]):
+        return None
+    index = ref.Cursor(parts.sections["INDEX"])
+    try:
+        return [ref.read_entry(index, i.stages) for i in meta.images for _ in range(ref.count_tiles(i))]
+    except ref.RejectError:
+        return None
+
+
+def change_bytes(rng: random.Random, data: bytes) -> bytes:
+    """Data with one change: bits, bytes, a number of a notable value, a piece removed, added, doubled or moved."""
+    at, how = rng.randrange(len(data) + 1), rng.randrange(9)
+    if how == 0 and at < len(data):
+        return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1 :]
+    if how == 1 and at < len(data):
+        return data[:at] + bytes([rng.choice((0, 1, 2, 3, 4, 5, 8, 127, 128, 254, 255))]) + data[at + 1 :]
+    if how == 2:
+        return data[:at] + struct.pack("<d", rng.choice(FLOATS)) + data[at + 8 :]
+    if how == 3:
+        value = leb(rng.choice(LEBS))
+        return data[:at] + value + data[at + rng.choice((0, 1, len(value))) :]
+    if how == 4:
+        return (
+            data[:at]
+            + struct.pack("<h", rng.choice((-4001, -4000, -1000, -1022, 0, 52, 53, 1000, 4000)))
+            + data[at + 2 :]
+        )
+    if how == 5:
+        return data[:at] + data[at + rng.randrange(1, 9) :]
+    if how == 6:
+        return data[:at] + rng.randbytes(rng.randrange(1, 9)) + data[at:]
+    if how == 7:
+        return data[:at] + data[at : at + 8] + data[at:]
+    return data[:at] + bytes(rng.randrange(1, 12))
+
+
+def unpacked(parts: Parts, name: str) -> bytes | None:
+    """META or PARAMS as it is before packing, None where it cannot be unpacked."""
+    try:
+        return ref.unpack_section(parts.sections[name], name == "META") if parts.sections[name] else b""
+    except ref.RejectError:
+        return None
+
+
+def with_section(parts: Parts, name: str, content: bytes) -> Parts:
+    """Parts with another section as stored."""
+    return replace(parts, sections=parts.sections | {name: content})
+
+
+def change_packed(rng: random.Random, parts: Parts) -> Parts:
+    """A change within META or PARAMS, stored as it is."""
+    name = rng.choice(("META", "PARAMS"))
+    raw = unpacked(parts, name)
+    if raw is None:
+        return parts
+    # Most of META is text: the records in front of it are what counts.
+    front = raw[: rng.choice((120, 400, len(raw)))]
+    return with_section(parts, name, b"\0" + change_bytes(rng, front) + raw[len(front) :])
+
+
+def change_record(rng: random.Random, parts: Parts) -> Parts:
+    """A change within an image record, one of the fields of which may be of a notable value."""
+    raw, meta = unpacked(parts, "META"), read_meta(parts)
+    if raw is None or meta is None or not meta.images:
+        return parts
+    record = rng.choice(meta.images).record
+    return with_section(parts, "META", b"\0" + raw.replace(record, change_bytes(rng, record), 1))
+
+
+def change_predictors(rng: random.Random, parts: Parts) -> Parts:
+    """A change within a block of PARAMS, whose length is made right."""
+    raw, meta = unpacked(parts, "PARAMS"), read_meta(parts)
+    if raw is None or meta is None:
+        return parts
+    cur = ref.Cursor(raw)
+    try:
+        blocks = [cur.take(cur.leb()) for _ in range(3 * len(meta.images))]
+    except ref.RejectError:
+        return parts
+    if not blocks:
+        return parts
+    number = rng.randrange(len(blocks)) if rng.random() < 0.5 else max(range(len(blocks)), key=lambda i: len(blocks[i]))
+    blocks[number] = change_bytes(rng, blocks[number])
+    return with_section(parts, "PARAMS", b"\0" + b"".join(leb(len(block)) + block for block in blocks))
+
+
+def change_stream(rng: random.Random, parts: Parts) -> Parts:
+    """A change of one stream of one tile, with its size in INDEX made right: also added, taken away or exchanged."""
+    meta, entries = read_meta(parts), cut_index(parts)
+    if meta is None or not entries:
+        return parts
+    tiles, base = ref.Cursor(parts.sections["TILES"]), ref.Cursor(parts.sections["BASE"])
+    numbers = [ref.count_tiles(image) for image in meta.images]
+    try:
+        streams = [[tiles.take(entry[0]), tiles.take(entry[1])] for entry in entries]
+        position = 0
+        for image, count in zip(meta.images, numbers, strict=True):
+            for stage in range(image.stages):
+                for tile in range(position, position + count):
+                    streams[tile].append(base.take(entries[tile][4 + 2 * stage]))
+            position += count
+    except ref.RejectError:
+        return parts
+    own = rng.choice(streams)
+    number = rng.randrange(len(own)) if rng.random() < 0.5 else 1
+    if rng.random() < 0.15:
+        own[number] = rng.choice((b"", b"\0", b"\0\0", rng.choice(rng.choice(streams))))
+    elif number == 0 and own[0]:
+        own[0] = change_mask(rng, own[0])
+    elif number == 1 and len(own[1]) > 1 and own[1][0] in (1, 3):
+        own[1] = own[1][:1] + change_frame(rng, own[1][1:])
+    else:
+        head = own[number][: rng.choice((40, len(own[number])))]
+        own[number] = change_bytes(rng, head) + own[number][len(head) :]
+    packed = []
+    for entry, parts_of_tile in zip(entries, streams, strict=True):
+        sizes = [len(stream) for stream in parts_of_tile]
+        packed.append([sizes[0], sizes[1], 0, entry[3], *(n for size in sizes[2:] for n in (size, 0))])
+    stages, position = b"", 0
+    for image, count in zip(meta.images, numbers, strict=True):
+        for stage in range(image.stages):
+            stages += b"".join(streams[tile][2 + stage] for tile in range(position, position + count))
+        position += count
+    both = b"".join(stream for own in streams for stream in own[:2])
+    return replace(parts, sections=parts.sections | {"INDEX": pack_index(packed), "TILES": both, "BASE": stages})
+
+
+def change_frame(rng: random.Random, frame: bytes) -> bytes:
+    """A zstd frame of changed content, or that declares no size, or is damaged, doubled or followed by another."""
+    try:
+        content = zstandard.ZstdDecompressor().decompress(frame)
+    except zstandard.ZstdError:
+        return frame
+    how = rng.randrange(6)
+    if how == 0:
+        return zstandard.ZstdCompressor(write_content_size=False).compress(content)
+    if how == 1:
+        return change_bytes(rng, frame)
+    if how == 2:
+        return frame + frame
+    if how == 3:
+        return b"\x50\x2a\x4d\x18\4\0\0\0junk" + frame
+    return zstandard.ZstdCompressor(write_checksum=how == 4).compress(
+        change_bytes(rng, content) if how == 5 else content
+    )
+
+
+def change_mask(rng: random.Random, mask: bytes) -> bytes:
+    """A mask stream of another form, or with a changed frame."""
+    form = mask[:1] if rng.random() < 0.8 else bytes([rng.randrange(3)])
+    return form + change_frame(rng, mask[1:])
+
+
+def change_extra(rng: random.Random, parts: Parts) -> Parts:
+    """EXTRA changed as a frame, or put where none is."""
+    extra = parts.sections["EXTRA"]
+    new = change_frame(rng, extra) if extra else zstandard.ZstdCompressor().compress(rng.randbytes(rng.randrange(9)))
+    return with_section(parts, "EXTRA", new)
+
+
+def change_section(rng: random.Random, parts: Parts) -> Parts:
+    """A change anywhere in a section as stored."""
+    name = rng.choice(NAMES)
+    return with_section(parts, name, change_bytes(rng, parts.sections[name]))
+
+
+def change_prelude(rng: random.Random, parts: Parts) -> Parts:
+    """Another kind, mode, flag, version or draft."""
+    name = rng.choice(("kind", "mode", "mode", "mode", "flags", "flags", "version", "draft"))
+    changed = replace(parts, **{name: rng.randrange(4)})  # type: ignore[arg-type]
+    return replace(changed, mode=2) if changed.flags == 1 and rng.random() < 0.5 else changed
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    *(change_stream, change_stream, change_stream, change_stream, change_record, change_record, change_predictors),
+    *(change_predictors, change_packed, change_packed, change_extra, change_section, change_prelude, change_prelude),
+)
+
+
+def mutate(rng: random.Random, data: bytes) -> bytes:
+    """A mutant of a sound file by one change, sometimes more."""
+    parts = split(data)
+    assert parts is not None
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        parts = rng.choice(MUTATIONS)(rng, parts)
+    return join(repair_index(parts))
