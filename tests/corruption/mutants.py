@@ -139,6 +139,8 @@ def change_stream(rng: random.Random, parts: Parts) -> Parts:
         own[0] = change_mask(rng, own[0])
     elif number == 1 and len(own[1]) > 1 and own[1][0] in (1, 3):
         own[1] = own[1][:1] + change_frame(rng, own[1][1:])
+    elif number == 1 and rng.random() < 0.6:
+        own[1] = change_learned(rng, own[1])
     else:
         head = own[number][: rng.choice((40, len(own[number])))]
         own[number] = change_bytes(rng, head) + own[number][len(head) :]
@@ -153,6 +155,100 @@ def change_stream(rng: random.Random, parts: Parts) -> Parts:
         position += count
     both = b"".join(stream for own in streams for stream in own[:2])
     return replace(parts, sections=parts.sections | {"INDEX": pack_index(packed), "TILES": both, "BASE": stages})
+
+
+def change_learned(rng: random.Random, stream: bytes) -> bytes:
+    """A learned stream with one of its fields (docs/format.md, 8.4) of a notable value, the others in their places."""
+    if len(stream) < 30 or stream[0] != 2 or stream[1] > 0:
+        return change_bytes(rng, stream)
+    kind, at = stream[2], 3
+    size = {0: 3, 1: 16, 2: 16, 3: 1, 4: 0}.get(kind, 0)
+    own = bytearray(stream)
+    field_ = rng.randrange(5)
+    if field_ == 0:
+        own[2] = rng.randrange(7)
+    elif field_ == 1 and kind == 0:
+        own[3:6] = struct.pack(
+            "<hB", rng.choice((-1023, -1022, -1021, -149, 0, 999, 1000, 1001)), rng.choice((0, 1, 23, 24, 52))
+        )
+    elif field_ == 1 and kind in (1, 2):
+        own[3:19] = struct.pack("<2d", rng.choice(FLOATS), rng.choice(FLOATS))
+    elif field_ == 1 and kind == 3:
+        own[3] = rng.randrange(6)
+    elif field_ == 2:
+        own[at + size] = rng.choice((0, 1, 2, 3, 15, 16, 255))
+    elif field_ == 3:
+        own[at + size + 1 : at + size + 3] = struct.pack(
+            "<h", rng.choice((-4001, -4000, -3000, -40, 0, 40, 3000, 4000, 4001))
+        )
+    else:
+        own[at + size + 3 : at + size + 5] = struct.pack(
+            "<h", rng.choice((-1001, -1000, -500, 0, 52, 53, 500, 1000, 1001))
+        )
+    return bytes(own)
+
+
+def change_header(rng: random.Random, parts: Parts) -> Parts:
+    """Another value in a card of a header, or a card more, or one of another name."""
+    raw = unpacked(parts, "META")
+    if raw is None or parts.kind != 1:
+        return parts
+    words = (
+        b"NAXIS",
+        b"NAXIS1",
+        b"NAXIS2",
+        b"BITPIX",
+        b"BSCALE",
+        b"BZERO",
+        b"BLANK",
+        b"BUNIT",
+        b"EXTNAME",
+        b"SIMPLE",
+        b"END",
+    )
+    values = (
+        b"0",
+        b"1",
+        b"16",
+        b"-32",
+        b"-64",
+        b"+ 8",
+        b"8.",
+        b"1D0",
+        b"1.0E+00",
+        b"T",
+        b"F",
+        b"'Jy'",
+        b"'a''b",
+        b"",
+        b"x",
+        b"16.",
+    )
+    card = (
+        rng.choice(words).ljust(8)
+        + rng.choice((b"= ", b"= ", b"= ", b"  "))
+        + rng.choice(values).rjust(rng.choice((1, 20)))
+    )
+    start = max(0, raw.find(b"SIMPLE  ="))
+    end = max(start + 80, raw.find(b"END     ", start))
+    at = start + 80 * rng.randrange((end - start) // 80 + 2)
+    return with_section(parts, "META", b"\0" + raw[:at] + card.ljust(80)[:80] + raw[at + rng.choice((80, 80, 80, 0)) :])
+
+
+def change_fill(rng: random.Random, parts: Parts) -> Parts:
+    """Another fill, radius, shift or border in the predictor block of the first image."""
+    raw = unpacked(parts, "PARAMS")
+    place = (
+        -1 if raw is None else raw.find(ref.hashlib.sha256((ref.MODELS / "detail.tables").read_bytes()).digest()[:8])
+    )
+    if raw is None or place < 0:
+        return parts
+    own = bytearray(raw)
+    if rng.random() < 0.6:
+        own[place + 8 : place + 16] = struct.pack("<d", rng.choice(FLOATS))
+    else:
+        own[place + 17 + rng.randrange(4)] = rng.choice((0, 1, 2, 3, 8, 9, 24, 25, 40, 41, 255))
+    return with_section(parts, "PARAMS", b"\0" + bytes(own))
 
 
 def change_frame(rng: random.Random, frame: bytes) -> bytes:
@@ -204,6 +300,7 @@ def change_prelude(rng: random.Random, parts: Parts) -> Parts:
 MUTATIONS: tuple[Mutation, ...] = (
     *(change_stream, change_stream, change_stream, change_stream, change_record, change_record, change_predictors),
     *(change_predictors, change_packed, change_packed, change_extra, change_section, change_prelude, change_prelude),
+    *(change_fill, change_fill, change_header, change_header),
 )
 
 
