@@ -55,9 +55,12 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
     if model is None:
         raise CorruptError("expected the name of a model in a file with base streams, found none")
     try:
-        return model_store.find_model(model[0], model[1].hex())
+        found = model_store.find_model(model[0], model[1].hex())
     except ModuleNotFoundError as err:
         raise ModelError(_NEEDS_TORCH) from err
+    if found.name != model[0]:
+        raise CorruptError(f"expected the name {found.name!r} of the model of that SHA-256, found {model[0]!r}")
+    return found
 
 
 def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
@@ -82,8 +85,8 @@ def plan_normalisation(
     pairs = np.empty((len(image), 2), np.float64)
     for plane, sigma in enumerate(sigmas):
         samples = _known(image[plane], None if special is None else special[plane])
-        offset = float(np.median(samples)) if samples.size else 0.0
         with np.errstate(over="ignore", invalid="ignore"):
+            offset = float(np.median(samples)) if samples.size else 0.0
             scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
         if not scale > 0:
             scale = sigma

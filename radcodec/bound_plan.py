@@ -364,6 +364,7 @@ def _before(earlier: EarlierBound) -> str:
     return f"the header says that this image was compressed before (largest error {error})"
 
 
+@np.errstate(all="ignore")  # noise near the ends of the range
 def _plan_local(image: BoundedImage, factor: float) -> BoundPlan:
     """E from a map of the noise."""
     middle = len(image.pixels) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -215,7 +216,9 @@ def code_image(
         plan = plan_bounds(wanted, options.bound)
         if plan.largest > 0:
             bounds = plan.bounds
-            bounded = replace(record, bound=plan.largest, bound_sigma=plan.in_sigma, sigma=plan.sigma)
+            # The noise of a plane near the end of the range may be infinite, which no record holds.
+            sigma = plan.sigma if plan.sigma is not None and math.isfinite(plan.sigma) else None
+            bounded = replace(record, bound=plan.largest, bound_sigma=plan.in_sigma, sigma=sigma)
             record = _seeded(replace(bounded, has_step_map=bounds.cells is not None), seed, options)
     pixels = image if record.bound is None else np.empty_like(image)
     coded = CodedImage(

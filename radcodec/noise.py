@@ -35,6 +35,7 @@ Plane = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
+@np.errstate(all="ignore")  # values near the ends of the range
 def measure_sigma(plane: Plane, special: Mask | None) -> float:
     """Measure the noise of a plane [H, W] in its own unit; 0.0 where it is undefined (empty, constant, all special).
 
@@ -81,6 +82,7 @@ def _window(plane: Plane, special: Mask | None) -> int:
     return max(MIN_WINDOW, lengths, round(side * WINDOW_SHARE))
 
 
+@np.errstate(all="ignore")  # values near the ends of the range
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
     """Map the noise of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 everywhere where it is undefined.
 
@@ -215,6 +217,8 @@ def _correlation_length(plane: Plane, special: Mask | None) -> int:
     middle = np.median(values)
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - middle)))
     quiet = np.where(known, np.clip(part - middle, -CLIP * sigma, CLIP * sigma), 0.0)
+    # By a power of two, so that no square leaves the range of floats.
+    quiet = np.ldexp(quiet, -int(np.frexp(np.abs(quiet).max(initial=0.0))[1]))
     power = float((quiet * quiet).mean())
     lag = 1
     while lag < min(MAX_LAG, part.shape[1]) and power > 0:

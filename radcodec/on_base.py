@@ -149,8 +149,9 @@ def _unit(coding: ImageCoding, pairs: Normalisation, box: Box) -> float:
     errors = np.asarray(0.0 if bound is None else bound.error if bound.map is None else bound.map)
     if not errors.min() > 0:
         return 0.0
-    stored = (np.median(errors, axis=(1, 2)) if errors.ndim else errors) / abs(coding.record.bscale)
-    return float(np.median(stored / pairs[box[0] : box[1], 1]))
+    with np.errstate(all="ignore"):  # bounds and scales near the ends of the range
+        stored = (np.median(errors, axis=(1, 2)) if errors.ndim else errors) / abs(coding.record.bscale)
+        return float(np.median(stored / pairs[box[0] : box[1], 1]))
 
 
 def _middle(shape: tuple[int, ...], size: int) -> Box:

@@ -129,7 +129,11 @@ def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
 
 
 def _unchanged_cards(header: bytes) -> list[bytes]:
-    return [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
+    """Cards that must be the same, without blank ones before END, which keep END in the last block."""
+    cards = [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
+    while cards and not cards[-1].strip(b" "):
+        cards.pop()
+    return cards
 
 
 def _original_pixels(view: memoryview, hdu: Hdu, image: StoredImage) -> Pixels:

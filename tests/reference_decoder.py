@@ -473,6 +473,7 @@ def read_params(params: bytes, images: list[Image]) -> None:
         if image.bounded:
             image.errors = read_bounds(bounds, image)
         bounds.end()
+        need(not block.data or math.prod(image.shape) > 0, "predictors without samples")
         if block.data:
             image.predictors = read_predictors(block)
         block.end()
@@ -1150,14 +1151,13 @@ class Model:
 @cache
 def load_model(name: str, sha256: bytes) -> Model:
     """The model that a file names."""
-    need("/" not in name and "\\" not in name, "name of the model")
-    path = MODELS / name / "weights.safetensors"
-    need(path.is_file(), "missing model")
-    content = path.read_bytes()
-    need(hashlib.sha256(content).digest() == sha256, "another model of that name")
+    known = {hashlib.sha256(path.read_bytes()).digest(): path for path in MODELS.glob("*/weights.safetensors")}
+    need(sha256 in known, "missing model")
+    content = known[sha256].read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     about = json.loads(header["__metadata__"]["radcodec"])
     spec = about["spec"]
+    need(spec["name"] == name, "name of the model")
     tensors, kind = safetensors.numpy.load(content), spec.get("kind", "")
     if kind == "lapped":
         return Model(kind, int(spec["stages"]), [], [], about["layers"], tensors)

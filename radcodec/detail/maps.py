@@ -173,11 +173,13 @@ def step_map(
     shrink is taken off the integer bound of integer images, whose physical values may round beyond it; it halves the
     steps of float images so many times.
     """
-    errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
+    with np.errstate(over="ignore", under="ignore"):
+        errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
     if not errors.flat[0] > 0 or not np.isfinite(errors).all() or errors.min() <= 0:
         return None
     whole = 2.0 * np.maximum(np.floor(np.minimum(errors, MAX_INT_BOUND)) - shrink, 0.0) + 1.0
-    steps = errors * STEP_FACTOR * 2.0**-shrink if sample_type.is_float else whole
+    with np.errstate(over="ignore", under="ignore"):
+        steps = errors * STEP_FACTOR * 2.0**-shrink if sample_type.is_float else whole
     first = float(steps.flat[0])
     # The ratio of steps within the range of floats may be infinite, or 0.
     if not 2.0**-900 < steps.min() <= steps.max() < 2.0**900:

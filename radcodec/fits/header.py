@@ -44,7 +44,7 @@ def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> 
 
     A keyword that the header already holds is rewritten in its place (the first of repeated ones), so that doing it
     twice changes nothing more; COMMENT and HISTORY have no value and are refused. Blank space after END is used up
-    first; then the header grows by blocks of 2880 bytes. Anything but blanks after END is kept behind it.
+    first; then the header grows by blocks of 2880 bytes. Anything but blanks after END is kept behind it, in its block.
 
     Raises
     ------
@@ -74,6 +74,10 @@ def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> 
     tail = header[end + CARD_BYTES :]
     blank = len(tail) - len(tail.lstrip(b" "))
     tail = tail[min(len(added), blank // CARD_BYTES * CARD_BYTES) :]
+    # END is in the last block, or the data would be looked for in the block of END.
+    cards_bytes, rest_bytes = len(body) + len(added), CARD_BYTES + len(tail)
+    last_block = (cards_bytes + rest_bytes - 1) // BLOCK_BYTES * BLOCK_BYTES
+    added += b" " * max(0, last_block - cards_bytes)
     new = bytes(body + added) + header[end : end + CARD_BYTES] + tail
     # A header that was cut short by the end of the file stays so unless it grows.
     return new if len(new) == len(header) or len(new) % BLOCK_BYTES == 0 else pad_header(new)

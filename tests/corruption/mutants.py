@@ -241,7 +241,7 @@ def change_fill(rng: random.Random, parts: Parts) -> Parts:
     place = (
         -1 if raw is None else raw.find(ref.hashlib.sha256((ref.MODELS / "detail.tables").read_bytes()).digest()[:8])
     )
-    if raw is None or place < 0:
+    if raw is None or not 0 <= place < len(raw) - 21:
         return parts
     own = bytearray(raw)
     if rng.random() < 0.6:
