@@ -171,7 +171,7 @@ def find_model(name: str, sha256: str) -> Model:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() == sha256:
             return _load_bytes(data, str(path))
-    raise ModelNotFoundError(_not_found(f"{name} (sha256 {sha256})", records))
+    raise ModelNotFoundError(_not_found(f"{name!r} (sha256 {sha256})", records))
 
 
 def _own_weights() -> list[Path]:

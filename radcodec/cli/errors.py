@@ -43,6 +43,14 @@ def exit_code(error: BaseException) -> int:
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
+def printable(text: str) -> str:
+    r"""The text with an escape such as ``\x1b`` for each character that is not printable.
+
+    Names, units and notes come from files: printed as they are, they could command a terminal.
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
 def error_line(error: BaseException, name: str = "") -> str:
     """The error as one line, with the file it is about where that is known and not yet in it."""
     if isinstance(error, click.ClickException):
@@ -56,4 +64,4 @@ def error_line(error: BaseException, name: str = "") -> str:
     else:
         text = str(error)
     text = " ".join(text.split())
-    return f"radcodec: {name}: {text}" if name and name not in text else f"radcodec: {text}"
+    return printable(f"radcodec: {name}: {text}" if name and name not in text else f"radcodec: {text}")

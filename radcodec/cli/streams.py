@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from typing import BinaryIO, TextIO
 
-from radcodec.cli.errors import DONE, SYSTEM
+from radcodec.cli.errors import DONE, SYSTEM, printable
 
 _CLOSED = "expected an open stream, found it closed"
 
@@ -119,7 +119,8 @@ def silence(stream: TextIO | None) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Write a line; characters that the stream cannot show, such as stray bytes of a file's name, are escaped."""
+    """Write lines; characters that the stream cannot show, or that could command a terminal, are escaped."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
+    text = "\n".join(map(printable, text.split("\n")))
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     stream.flush()

@@ -173,6 +173,7 @@ def main(first: int, count: int) -> None:
             wrong = f"{seconds:.1f} s"
         if wrong:
             found.append({"number": str(number), "name": name, "wrong": wrong, "data": data.hex()})
+            print(f"{number} ({name}): {wrong}", file=sys.stderr, flush=True)
     print(json.dumps({"accepted": accepted, "rejected": count - accepted, "found": found}))
 
 
