@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.consistency import check_consistency
 from radcodec.container.reader import Reader
 from radcodec.decoder import (
     Pixels,
@@ -42,6 +43,7 @@ def check_written(reader: Reader, threads: int) -> None:
         If the file does not decode to what the encoder meant.
     """
     try:
+        check_consistency(reader)
         _check_restored(reader, threads)
         for image in _with_spare_base(reader):
             for tile in range(image.n_tiles):

@@ -251,7 +251,8 @@ def _meta(**changes: object) -> Meta:
 
 def test_meta_round_trip() -> None:
     """META of a FITS file comes back, with the bytes of its image records as stored."""
-    meta = _meta(original_sha256=b"\1" * 32, model=("m", b"\2" * 32))
+    image = ImageRecord(sample_type=SampleType.F4, shape=(2, 3), tile_size=8, n_stages=1)
+    meta = _meta(original_sha256=b"\1" * 32, model=("m", b"\2" * 32), images=(image,))
     found = unpack_meta(pack_meta(meta), Kind.FITS)
     assert found.image_records == (pack_image_record(meta.images[0]),)
     assert (found.images, found.hdus, found.text, found.model) == (meta.images, meta.hdus, meta.text, meta.model)
