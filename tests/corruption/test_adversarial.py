@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import struct
 import tracemalloc
@@ -40,9 +41,15 @@ def record(
 
 def array_file(image_record: bytes, **sections: bytes) -> bytes:
     """A file of kind array of a record and sections, with right checksums of everything."""
-    meta = b"\0" + leb(1) + b"x" + leb(1) + bytes(34) + leb(1) + image_record + leb(0)
+    mode, n_bytes = 0, 1
+    try:
+        image = ref.read_image_record(ref.Cursor(image_record), 0)
+        mode, n_bytes = int(image.bounded), min((1 << 64) - 1, image.dtype.itemsize * math.prod(image.shape))
+    except ref.RejectError:
+        pass  # the record itself is what is wrong
+    meta = b"\0" + leb(1) + b"x" + leb(n_bytes) + bytes(34) + leb(1) + image_record + leb(0)
     stored = {"META": meta, "PARAMS": b"", "INDEX": b"", "BASE": b"", "TILES": b"", "EXTRA": b""} | sections
-    return join(repair_index(Parts(kind=0, mode=0, flags=0, sections=stored)))
+    return join(repair_index(Parts(kind=0, mode=mode, flags=0, sections=stored)))
 
 
 def one_tile(image_record: bytes, mask: bytes, detail: bytes, params: bytes = b"\0\0\0\0") -> bytes:
