@@ -392,6 +392,7 @@ def check_headers(meta: Meta) -> None:
         own_name = own if isinstance(own, str) else "PRIMARY" if primary else ""
         if hdu_kind == 5:
             need(name in ("", own_name), "name of an HDU")
+            need(last or (header_bytes > 0 and header_bytes % 2880 == 0), "header bytes")
             continue
         need(name == own_name and note == "", "name or note of an HDU")
         need(header.startswith(b"SIMPLE  =" if primary else b"XTENSION"), "start of a header")
