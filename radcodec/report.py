@@ -42,7 +42,7 @@ class Report:
     sigma: float | None
     model: dict[str, str] | None
     format_version: int
-    format_draft: int
+    format_draft: int = FORMAT_DRAFT
     writer: str
     base_only: bool
     hdus: list[dict[str, Any]]
