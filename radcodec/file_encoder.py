@@ -274,7 +274,7 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
         return _encode_to_rate(coded, model, options, package, n_pixels)
     coded = [add_stages(add_base(image, model, options), model, n_stages, options) for image in coded]
     if not any(codes is not None for image in coded for codes in image.codes):
-        return _exact(coded, options, package)
+        return _exact(coded, options, package, n_pixels)
     if options.bpp is None:
         contents = _lossy_contents(coded, n_stages, None, options, package, model)
         if contents is None:
@@ -303,7 +303,7 @@ def _encode_to_rate(
     target = math.floor((options.bpp or 0.0) * n_pixels / 8)
     bases = [add_base(image, model, options, START_STEP) for image in coded]
     if not any(codes is not None for image in bases for codes in image.codes):
-        return _exact(bases, options, package)
+        return _exact(bases, options, package, n_pixels)
     coarsest = [code_again(image, model, options, MAX_STEP) for image in bases]
     images = [add_stages(image, model, model.n_stages, options) for image in coarsest]
     contents = _whole(images, model, options, package)
@@ -324,8 +324,8 @@ def _encode_to_rate(
     return Encoded(contents=contents)
 
 
-def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager) -> Encoded:
-    """The file of images of which the base layer makes nothing: all of it is exact.
+def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager, n_pixels: int) -> Encoded:
+    """The file, of ``n_pixels``, of images of which the base layer makes nothing: all of it is exact.
 
     Raises
     ------
@@ -334,7 +334,6 @@ def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Package
     """
     kept = [0 for image in coded for _ in image.masks]
     contents = package(_finish(coded, kept, 0, options), None)
-    n_pixels = sum(image.original.size for image in coded)
     if options.bpp is not None and (reached := _size_of(contents)) > math.floor(options.bpp * n_pixels / 8):
         bpp = math.ceil(80000 * reached / n_pixels) / 10000
         raise BoundError(f"expected at least {bpp} bits a pixel, which images without noise take, found {options.bpp}")

@@ -103,13 +103,19 @@ class CodedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedImage:
-    """An image ready to be written, with its restored samples [P, H, W]; ``lossy`` if they are of the base layer."""
+    """An image ready to be written, with its restored samples [P, H, W]."""
 
     record: ImageRecord
     params: ParamBlocks = field(repr=False)
     tiles: Sequence[TileStreams] = field(repr=False)
     pixels: Pixels = field(repr=False)
-    lossy: bool = False
+
+    @property
+    def mode(self) -> Mode:
+        """Lossy where a tile is made from base streams alone, else bounded where the record has a bound."""
+        if any(tile.is_base_alone for tile in self.tiles):
+            return Mode.LOSSY
+        return Mode.LOSSLESS if self.record.bound is None else Mode.BOUNDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +130,6 @@ class _CodedTile:
     def size_bytes(self) -> int:
         """Bytes of both streams."""
         return len(self.mask) + len(self.stream)
-
-    @property
-    def mode(self) -> Mode:
-        """Lossy where a tile is made from base streams alone, else bounded where the record has a bound."""
-        if any(tile.is_base_alone for tile in self.tiles):
-            return Mode.LOSSY
-        return Mode.LOSSLESS if self.record.bound is None else Mode.BOUNDED
 
 
 def _tell(options: EncodeOptions, box: Box) -> None:
@@ -551,4 +550,4 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
 
     tiles = list(ordered_map(finish, range(grid.n_tiles), options.threads))
     params = coded.params if n_stages else replace(coded.params, base=b"")
-    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels, lossy=coded.lossy)
+    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels)
