@@ -53,6 +53,7 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
     return float(np.median(sigmas[valid & (clipped <= level)]))
 
 
+@np.errstate(all="ignore")
 def sigma_range(plane: Plane, special: Mask | None) -> tuple[float, float]:
     """Measure how far the noise differs over a plane [H, W]: its 10th and 90th percentile over windows.
 
@@ -69,6 +70,7 @@ def sigma_range(plane: Plane, special: Mask | None) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@np.errstate(all="ignore")
 def local_cell(plane: Plane, special: Mask | None) -> int:
     """Choose the side of the cells of a map of the noise: a quarter of the windows that it is measured in."""
     return max(MIN_LOCAL_CELL, min(_window(plane, special) // CELLS_A_WINDOW, MAX_LOCAL_CELL))
