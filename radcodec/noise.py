@@ -28,6 +28,7 @@ Plane = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def measure_sigma(plane: Plane, special: Mask | None) -> float:
     """Noise of a plane [H, W] in its own unit; 0.0 where it is zero or undefined (empty, constant, all special).
 
@@ -45,6 +46,7 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
     return float(np.median(sigmas[valid & (clipped <= level)]))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
     """Noise of each cell of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 where it is zero or undefined.
 
