@@ -84,9 +84,8 @@ class _KernelCache(FunctionCache):
 def _warn_without_cache() -> None:
     """Say, once in a process, that it compiles for itself alone."""
     warnings.warn(
-        "compiled code cannot be kept for the next run, so that each run compiles again for some seconds: "
-        "neither the folder of the package nor the user's cache can be written to; "
-        "set NUMBA_CACHE_DIR to a folder that can",
+        "compiled code cannot be kept for the next run, since neither the folder of the package nor the user's cache "
+        "can be written to; each run compiles again: set NUMBA_CACHE_DIR to a folder that you may write to",
         RuntimeWarning,
         stacklevel=2,
     )

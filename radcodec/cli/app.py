@@ -77,7 +77,7 @@ def _invoke(arguments: list[str]) -> Any:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     """Write a warning of the library as one line, without the place in its source."""
-    _tell(f"radcodec: warning: {' '.join(str(message).split())}")
+    tell(f"radcodec: warning: {' '.join(str(message).split())}")
 
 
 def run(arguments: Sequence[str]) -> int:
