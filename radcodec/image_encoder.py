@@ -102,13 +102,20 @@ class CodedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedImage:
-    """An image ready to be written, with its restored samples [P, H, W]; ``lossy`` if they are of the base layer."""
+    """An image ready to be written, its samples [P, H, W] before and after; ``lossy`` if these are of the base layer."""
 
     record: ImageRecord
     params: ParamBlocks = field(repr=False)
     tiles: Sequence[TileStreams] = field(repr=False)
+    original: Pixels = field(repr=False)
     pixels: Pixels = field(repr=False)
     lossy: bool = False
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the restored samples are the original ones, bit for bit."""
+        same = self.pixels is self.original or (as_bits(self.pixels) == as_bits(self.original)).all()
+        return bool(same)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -541,4 +548,6 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
 
     tiles = list(ordered_map(finish, range(grid.n_tiles), options.threads))
     params = coded.params if n_stages else replace(coded.params, base=b"")
-    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels, lossy=coded.lossy)
+    return FinishedImage(
+        record=record, params=params, tiles=tiles, original=coded.original, pixels=coded.pixels, lossy=coded.lossy
+    )
