@@ -44,16 +44,14 @@ def promised_bits(coefficients: F64, step: float) -> float:
 def choose_blocks(companded: F64, step: float) -> list[tuple[int, F64]]:
     """Block code whose coefficients promise the fewest bits, and what ``analyse`` gives with it; then perhaps wavelets.
 
-    Lengths are tried from START_CODE upwards, or downwards where longer blocks are no better, as long as there is a
-    gain. Of a large tile the middle decides. Wavelets are kept where they promise at most WAVELET_SHARE times the bits:
-    what they gain is in the contexts.
+    START_CODE and longer blocks are tried, then shorter ones as long as each promises fewer bits than the one before.
+    Of a large tile the middle decides. Wavelets are kept where they promise at most WAVELET_SHARE times the bits: what
+    they gain is in the contexts.
     """
     middle = tuple(slice(max(0, n - LOOK_SIDE) // 2, max(0, n - LOOK_SIDE) // 2 + LOOK_SIDE) for n in companded.shape)
     part = np.ascontiguousarray(companded[middle])
-    best, least, found, blocks = -1, np.inf, part, None
+    best, least, found, blocks, before = -1, np.inf, part, None, np.inf
     for code in (*range(START_CODE, len(NOMINAL)), *range(START_CODE - 1, -1, -1)):
-        if best > START_CODE > code:
-            break
         g = geometry_of((part.shape[0], part.shape[1]), code)
         if g == blocks:
             continue
@@ -61,8 +59,11 @@ def choose_blocks(companded: F64, step: float) -> list[tuple[int, F64]]:
         bits = promised_bits(c, step)
         if bits < least:
             best, least, found = code, bits, c
-        elif code < START_CODE:
+        # Promises may fall to both sides of START_CODE, so that a gain of longer blocks says nothing of shorter ones.
+        if code < START_CODE and bits >= before:
             break
+        if code <= START_CODE:
+            before = bits
     shape = (companded.shape[0], companded.shape[1])
     if part.shape != companded.shape:
         found = analyse(companded, geometry_of(shape, best), step)
