@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Symbols = npt.NDArray[np.int64]
 Ratio = npt.NDArray[np.float32]
-MODELS = ("general-v0", "lapped-v1")
+MODELS = ("general-v0", "lapped-v2")
 LAPPED_KINDS = (("zz", 9), ("zn", 6), ("nn", 4), ("flags", 2))
 SIMULATED, SIMULATED_SEED = 20, 1
 
