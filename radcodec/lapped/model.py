@@ -115,36 +115,39 @@ class LappedModel:
         companded = compand(values, offset, scale)
         last, gain, real = search.split_step(DEFAULT_STEP if step is None else step)
         shape = (values.shape[0], values.shape[1])
+        empty = LappedCodes(
+            shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=np.zeros((0, 0, 0, 0), np.int32)
+        )
         if like is None:
             tried = search.choose_blocks(companded, real)
         else:
             g = transform.geometry_of(shape, like.code)
             tried = [(like.code, transform.analyse(companded, g, real))]
-
-        def quantised(code: int, steps: F64, sizes: npt.NDArray[np.int32]) -> LappedCodes:
-            signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
-            offsets = search.choose_offsets(steps, sizes)
-            return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
-
-        weight = search.rate_weight(real)
-        choices = [self._choose(code, c * (1.0 / real), last, shape, weight) for code, c in tried]
-        _, code, steps, sizes = min(choices, key=lambda choice: choice[0])
-        codes = quantised(code, steps, sizes)
+        found = [self._choose(replace(empty, code=code), c * (1.0 / real)) for code, c in tried]
+        codes, restored = found[0][0], None
+        if len(found) > 1:
+            pixels = [self.companded(codes) / OUTPUT_UNIT for codes, _ in found]
+            costs = [
+                search.cost(one - companded, real, bits) for one, (_, bits) in zip(pixels, found, strict=True)
+            ]  # fmt: skip
+            least = int(np.argmin(costs))
+            codes, restored = found[least][0], pixels[least]
         bright = emphasis.bright_parts(companded) if keep_flux else None
         if bright is None:
             return codes
-        changed = emphasis.keep_flux(companded, self.companded(codes) / OUTPUT_UNIT, bright)
-        c = transform.analyse(changed, transform.geometry_of(shape, code), real)
-        return quantised(*self._choose(code, c * (1.0 / real), last, shape, weight)[1:])
+        if restored is None:
+            restored = self.companded(codes) / OUTPUT_UNIT
+        changed = emphasis.keep_flux(companded, restored, bright)
+        c = transform.analyse(changed, transform.geometry_of(shape, codes.code), real)
+        return self._choose(codes, c * (1.0 / real))[0]
 
-    def _choose(
-        self, code: int, steps: F64, last: int, shape: tuple[int, int], weight: float
-    ) -> tuple[float, int, F64, npt.NDArray[np.int32]]:
-        """Cost (squared error and weighted bits) of a block code, the code, its coefficients in steps, magnitudes.
+    def _choose(self, like: LappedCodes, steps: F64) -> tuple[LappedCodes, float]:
+        """Codes of coefficients in steps, of the shape, block code and step of others, and about their bits.
 
-        Magnitudes are one less wherever that makes the cost smaller, contexts as they are.
+        Magnitudes are one less wherever that makes squared error and weighted bits smaller, contexts as they are.
         """
-        g = transform.geometry_of(shape, code)
+        g = transform.geometry_of(like.shape, like.code)
+        weight = search.rate_weight((256 + like.gain) * 2.0**-like.last)
         sizes = search.quantise(steps, weight)
         walk = Walk(self._network, make_coder(self._cumulative), g)
         lower = np.maximum(sizes - 1, 0)
@@ -157,13 +160,13 @@ class LappedModel:
         count = int(sizes.max(initial=0)).bit_length()
         sign = np.zeros(sizes.shape, np.int8)
         for after in range(count - 1, -1, -1):
-            walk.plane(planes.COST, prices, last - after, after, sizes >> (after + 1), sizes >> after, sign)
+            walk.plane(planes.COST, prices, like.last - after, after, sizes >> (after + 1), sizes >> after, sign)
         size = np.abs(steps)
         less = (sizes > 0) & ((size - lower) ** 2 + weight * theirs < (size - sizes) ** 2 + weight * ours)
         chosen = np.where(less, lower, sizes).astype(np.int32)
-        size -= chosen
-        errors = float(np.vdot(size, size)) * (search.WAVELET_ERROR if g.wavelet else 1.0)
-        return errors + weight * float(np.where(less, theirs, ours).sum(dtype=np.float64)), code, steps, chosen
+        signed = np.where(steps < 0, -chosen, chosen).astype(np.int32)
+        bits = float(np.where(less, theirs, ours).sum(dtype=np.float64))
+        return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=signed), bits
 
     def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
         """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
