@@ -52,8 +52,8 @@ def cost(errors: F64, step: float, bits: float) -> float:
     return float(np.vdot(errors, errors)) / step**2 + CHOICE_RATE * bits
 
 
-def choose_blocks(companded: F64, step: float) -> list[tuple[int, F64]]:
-    """Block codes to choose from, at least one, and what ``analyse`` gives with each.
+def choose_blocks(companded: F64, step: float) -> list[int]:
+    """Block codes to choose from, at least one.
 
     The block length that promises the fewest bits comes first, then the second if it promises little more, then
     wavelets if they promise less. Which of them it is to be, ``cost`` says. START_CODE and longer blocks are tried,
@@ -61,28 +61,24 @@ def choose_blocks(companded: F64, step: float) -> list[tuple[int, F64]]:
     """
     middle = tuple(slice(max(0, n - LOOK_SIDE) // 2, max(0, n - LOOK_SIDE) // 2 + LOOK_SIDE) for n in companded.shape)
     part = np.ascontiguousarray(companded[middle])
-    found: list[tuple[float, int, F64]] = []
+    shape = (part.shape[0], part.shape[1])
+    found: list[tuple[float, int]] = []
     blocks, before = None, np.inf
     for code in (*range(START_CODE, len(NOMINAL)), *range(START_CODE - 1, -1, -1)):
-        g = geometry_of((part.shape[0], part.shape[1]), code)
+        g = geometry_of(shape, code)
         if g == blocks:
             continue
-        blocks, c = g, analyse(part, g, step)
-        bits = promised_bits(c, step)
-        found = sorted([*found, (bits, code, c)], key=lambda one: one[:2])[:2]
+        blocks, bits = g, promised_bits(analyse(part, g, step), step)
+        found = sorted([*found, (bits, code)])[:2]
         # Promises may fall to both sides of START_CODE: a gain of longer blocks says nothing of shorter ones.
         if code < START_CODE and bits >= CLOSE * before:
             break
         if code <= START_CODE:
             before = bits
     least = found[0][0]
-    shape = (companded.shape[0], companded.shape[1])
-    out = [(code, c) for bits, code, c in found if bits <= CLOSE * least]
-    if part.shape != companded.shape:
-        out = [(code, analyse(companded, geometry_of(shape, code), step)) for code, _ in out]
-    wavelets = analyse(companded, geometry_of(shape, WAVELET), step)
-    if promised_bits(wavelets, step) * part.size <= WAVELET_SHARE * least * companded.size:
-        out.append((WAVELET, wavelets))
+    out = [code for bits, code in found if bits <= CLOSE * least]
+    if promised_bits(analyse(part, geometry_of(shape, WAVELET), step), step) <= WAVELET_SHARE * least:
+        out.append(WAVELET)
     return out
 
 

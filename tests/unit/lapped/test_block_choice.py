@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radcodec.lapped import search, transform
-from radcodec.lapped.model import OUTPUT_UNIT, LappedCodes, compand
+from radcodec.lapped import search
+from radcodec.lapped.model import CUT, DEFAULT_STEP, OUTPUT_UNIT, LappedCodes, compand
 from radcodec.lapped.search import START_CODE, choose_blocks, promised_bits
 from radcodec.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
 from radcodec.model_store import load_model
@@ -36,7 +36,7 @@ def test_short_blocks_are_tried_where_long_ones_gain_too(monkeypatch: pytest.Mon
     table = {16: 6.0, 32: 3.0, 64: 4.0, 128: 5.0, 256: 8.0, 512: 7.0}
     monkeypatch.setattr(search, "analyse", lambda companded, g, step: g)
     monkeypatch.setattr(search, "promised_bits", lambda g, step: 99.0 if g.wavelet else table[g.height])
-    [(code, _)] = choose_blocks(np.zeros((512, 512)), 1.0)
+    [code] = choose_blocks(np.zeros((512, 512)), 1.0)
     assert NOMINAL[code] == 32
 
 
@@ -45,29 +45,20 @@ def test_a_length_that_promises_little_more_is_looked_at(monkeypatch: pytest.Mon
     table = {16: 9.0, 32: 6.0, 64: 6.1, 128: 8.1, 256: 8.0, 512: 7.0}
     monkeypatch.setattr(search, "analyse", lambda companded, g, step: g)
     monkeypatch.setattr(search, "promised_bits", lambda g, step: 5.0 if g.wavelet else table[g.height])
-    found = [code for code, _ in choose_blocks(np.zeros((512, 512)), 1.0)]
+    found = choose_blocks(np.zeros((512, 512)), 1.0)
     assert [NOMINAL[code] for code in found[:2]] == [32, 64]
     assert found[2:] == [WAVELET]
     table[64] = 6.5
-    assert [code for code, _ in choose_blocks(np.zeros((512, 512)), 1.0)] == [1, WAVELET]
+    assert choose_blocks(np.zeros((512, 512)), 1.0) == [1, WAVELET]
 
 
 def test_no_length_promises_less_on_wave_trains() -> None:
     """The choice is the least of all six promises, and a short one."""
     image = bursts(1)
     found = promises(image, 1.0)
-    code = choose_blocks(image, 1.0)[0][0]
+    code = choose_blocks(image, 1.0)[0]
     assert code == int(np.argmin(found))
     assert code < START_CODE
-
-
-@pytest.mark.parametrize("shape", [(40, 40), (300, 300), (200, 512), (512, 512)])
-def test_coefficients_are_those_of_the_choice(shape: tuple[int, int]) -> None:
-    """What comes with a block code is what the analysis with that code gives."""
-    image = np.random.default_rng(3).normal(size=shape)
-    for code, found in choose_blocks(image, 0.7):
-        assert np.array_equal(found, transform.analyse(image, geometry_of(shape, code), 0.7))
-        assert 0 <= code <= WAVELET
 
 
 def emission(seed: int) -> np.ndarray:
@@ -103,3 +94,14 @@ def test_no_transform_takes_fewer_bits_for_equal_error(seed: int) -> None:
         ]
         errors, others = (np.array(part)[::-1] for part in zip(*forced, strict=True))
         assert np.interp(error, errors, others) > bits + np.log(0.97), (own.code, code)
+
+
+def test_first_stages_have_a_transform_of_their_rate() -> None:
+    """At the default step, whose stages may be left off, the transform is that of twice the step."""
+    model = load_model(None)
+    for seed in (1, 2):
+        image = emission(seed)
+        wanted = model.encode_tile(image, 0.0, 1.0, step=CUT * DEFAULT_STEP).code
+        found = model.encode_tile(image, 0.0, 1.0)
+        assert found.code == wanted
+        assert found.step == pytest.approx(DEFAULT_STEP, rel=0.0025)
