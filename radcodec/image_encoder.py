@@ -102,7 +102,7 @@ class CodedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedImage:
-    """An image ready to be written, its samples [P, H, W] before and after; ``lossy`` if these are of the base layer."""
+    """An image ready to be written, its samples [P, H, W] before and after; ``lossy`` if they are of the base layer."""
 
     record: ImageRecord
     params: ParamBlocks = field(repr=False)
