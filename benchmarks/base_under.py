@@ -41,7 +41,7 @@ COLUMNS = (
     "model", "rate", "way", "base_bits", "bits_per_pixel", "plain_bits_per_pixel",
 )  # fmt: skip
 KEY = ("file", "hdu", "model", "rate")
-RATES = {"general-v0": (0.05, 0.5), "lapped-v1": (0.05, 0.1, 0.2, 0.5, 1.0, 1.5)}
+RATES = {"general-v0": (0.05, 0.5), "lapped-v2": (0.05, 0.1, 0.2, 0.5, 1.0, 1.5)}
 PAIRS = [(model, rate) for model, rates in RATES.items() for rate in rates]
 FINE = 4096.0
 DIVISORS = {"difference": (8.0, 2.0), "taps": (8.0, FINE)}  # of the noise, by way: the largest errors
@@ -232,7 +232,7 @@ def base_lines(rows: list[Row]) -> list[str]:
 
     The last column is the change where each image takes the best of all these, or no base.
     """
-    places = [(model, f"{rate:g}") for model, rate in PAIRS]
+    places = sorted({(row["model"], row["rate"]) for row in rows}, key=lambda place: (place[0], float(place[1])))
     lines = [
         "| bound | images | way | no base | " + " | ".join(f"{model} {rate}" for model, rate in places) + " | best |",
         "|---|---|---|" + "---:|" * (len(places) + 2),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Symbols = npt.NDArray[np.int64]
 Ratio = npt.NDArray[np.float32]
-MODELS = ("general-v0", "lapped-v1")
+MODELS = ("general-v0", "lapped-v2")
 LAPPED_KINDS = (("zz", 9), ("zn", 6), ("nn", 4), ("flags", 2))
 SIMULATED, SIMULATED_SEED = 20, 1
 
@@ -96,9 +96,11 @@ def _lapped_stages(model: Any, codes: Any) -> list[Stage]:
         return int(encode_symbols(symbols, rows, cumulative, words))
 
     with called(("radcodec.lapped.model", "encode_symbols"), instead=watched):
-        streams = [stream for stream in model.stage_streams(codes) if stream]
-    if len(streams) != len(seen):
-        raise SystemExit(f"expected a call of the coder for each of {len(streams)} streams, found {len(seen)}")
+        streams = model.stage_streams(codes)
+    # A stage with planes has no bytes where all its codes were likely; one without planes never reaches the coder.
+    if any(streams[len(seen) :]):
+        raise SystemExit(f"expected a call of the coder for each stream that has bytes, found {len(seen)} calls")
+    streams = streams[: len(seen)]
     starts = (0, ZN_ROWS, NN_ROWS, FLAG_ROWS)
     stages = []
     for number, ((symbols, rows), stream) in enumerate(zip(seen, streams, strict=True), start=1):

@@ -153,7 +153,7 @@ def sources() -> dict[str, Describe]:
 
     return {
         "general-v0": convolutional_features(load_model("general-v0")),
-        "lapped-v1": lapped_features(load_model("lapped-v1")),
+        "lapped-v2": lapped_features(load_model("lapped-v2")),
         "plain": plain_features,
     }
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from radcodec.errors import InputError
 from radcodec.limits import DEFAULT_TILE
 from radcodec.parallel import usable_threads
-from radcodec.paths import check_fits_name, check_output, compressed_name, output_file, restored_name
+from radcodec.paths import check_fits_name, check_output, compressed_name, file_times, output_file, restored_name
 from radcodec.rcz_file import RczFile, Source, open_reader
 from radcodec.report import Report, describe
 from radcodec.types import Kind
@@ -202,6 +202,7 @@ def compress(
     exact_hdu: HduChoice | Sequence[HduChoice] = (),
     force: bool = False,
     no_provenance: bool = False,
+    recompress: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Compress a FITS file; what was written, as a `Report`.
@@ -209,7 +210,7 @@ def compress(
     Parameters
     ----------
     src
-        A path or a binary stream, of a FITS file or a gzipped one.
+        A path or a binary stream, of a FITS file or one compressed by gzip, bzip2, xz, zstandard or Unix compress.
     dst
         A path, a binary stream, or None for the name of ``src`` with ``.rcz`` added. It appears whole or not at all.
     overwrite
@@ -224,6 +225,8 @@ def compress(
         Image HDUs that stay exact, given in the same way.
     no_provenance
         Leave the headers of bounded and lossy images as they are.
+    recompress
+        Take tile-compressed images (``.fits.fz``) apart: what comes back is the plain file, as funpack would write it.
     progress
         Called now and then with the number of pixels done since the last call.
 
@@ -238,6 +241,7 @@ def compress(
     """
     from radcodec.encoder import encode_fits
     from radcodec.fits.source import open_fits_source
+    from radcodec.fits.tile_compressed import take_apart
     from radcodec.options import make_options
     from radcodec.verifier import check_written
 
@@ -266,11 +270,13 @@ def compress(
     if dst is None:
         if not isinstance(src, (str, os.PathLike)):
             raise InputError("expected a name for the output of a stream, found none")
-        dst = compressed_name(os.fspath(src))
+        dst = compressed_name(os.fspath(src), recompress=recompress)
     check_output(dst, src, overwrite)
-    with open_fits_source(src) as buffer:
-        encoded = encode_fits(buffer, options)
-        with output_file(dst, overwrite=overwrite, like=src) as out:
+    times = file_times(src)
+    with open_fits_source(src) as source:
+        data = source.to_memory()
+        encoded = encode_fits(take_apart(data) if recompress else data, options)
+        with output_file(dst, overwrite=overwrite, like=times) as out:
             encoded.write_to(out)
             out.seek(0)
             with ExitStack() as stack:
@@ -279,6 +285,7 @@ def compress(
                     check_written(reader, options.threads)
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
+                source.check_unchanged()
                 report = describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
                 return replace(report, noise=encoded.noise)
 
@@ -340,6 +347,8 @@ def open(source: Source, *, threads: int | None = None) -> RczFile:
 def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int | None = None) -> Report:
     """The report of a file of which every checksum holds and that keeps its promise about ``against``, a FITS file.
 
+    Where ``against`` has tile-compressed images and the file has none, they are taken apart first (``recompress``).
+
     Raises
     ------
     GuaranteeError
@@ -348,6 +357,7 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
         If the file is damaged or needs a model that is not there.
     """
     from radcodec.fits.source import open_fits_source
+    from radcodec.fits.tile_compressed import plain_like
     from radcodec.verifier import check_against, check_file
 
     n_threads = usable_threads(threads)
@@ -356,7 +366,12 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
         start = time.perf_counter()
         warnings = check_file(reader, n_threads)
         if against is not None:
-            check_against(reader, stack.enter_context(open_fits_source(against)), n_threads)
+            original = stack.enter_context(open_fits_source(against))
+            try:
+                check_against(reader, plain_like(reader.meta.hdus, original), n_threads)
+            finally:
+                # A difference to an original that changed meanwhile says nothing of the file.
+                original.check_unchanged()
         path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
         return describe(reader, path=path, seconds=time.perf_counter() - start, warnings=warnings)
 

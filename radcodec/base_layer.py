@@ -73,6 +73,7 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
     return known if known.size or step == 1 else plane[~special]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def plan_normalisation(
     image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
 ) -> Normalisation:
@@ -85,14 +86,12 @@ def plan_normalisation(
     pairs = np.empty((len(image), 2), np.float64)
     for plane, sigma in enumerate(sigmas):
         samples = _known(image[plane], None if special is None else special[plane])
-        with np.errstate(over="ignore", invalid="ignore"):
-            offset = float(np.median(samples)) if samples.size else 0.0
-            scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
+        offset = float(np.median(samples)) if samples.size else 0.0
+        scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
         if not scale > 0:
             scale = sigma
         if not scale > 0:
-            with np.errstate(over="ignore", invalid="ignore"):
-                scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0
+            scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0
         usable = np.isfinite(offset) and np.isfinite(scale) and scale > 0
         pairs[plane] = (offset, scale) if usable else (offset if np.isfinite(offset) else 0.0, 1.0)
     pairs[:, 0] = np.clip(pairs[:, 0], -MAX_SIZE, MAX_SIZE)

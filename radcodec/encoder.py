@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import mmap
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -16,18 +16,20 @@ import numpy.typing as npt
 from radcodec.container.meta import HduRecord, ImageRecord, Meta, pack_image_record
 from radcodec.container.writer import FileContents
 from radcodec.decoder import Pixels, array_sha256, sample_bytes
-from radcodec.errors import LimitError, UnsupportedDataError
+from radcodec.errors import GuaranteeError, InputError, LimitError, UnsupportedDataError
 from radcodec.fidelity import plan_fidelity
 from radcodec.file_encoder import Encoded, encode_images
+from radcodec.fits.arrays import stored_samples
 from radcodec.fits.checksum import checksum_status, ones_complement_sum, refresh_checksums
 from radcodec.fits.header import cards_after, earlier_bound, insert_cards, provenance_cards, sum_up
-from radcodec.fits.parse import FitsBuffer, parse_fits
+from radcodec.fits.parse import parse_fits
+from radcodec.fits.tile_compressed import compressed_notes
 from radcodec.image_encoder import EncodeOptions, FinishedImage
 from radcodec.limits import MAX_AXES, MAX_PIXELS
 from radcodec.tiles import plane_shape
 from radcodec.types import EarlierBound, Hdu, HduKind, Kind, Mode, SampleType
 from radcodec.version import VERSION, WRITER
-from radcodec.zstd import pack_frame
+from radcodec.zstd import pack_pieces
 
 if TYPE_CHECKING:
     from radcodec.model_store import Model
@@ -50,6 +52,11 @@ def mode_of(images: Sequence[FinishedImage]) -> Mode:
     return max((image.mode for image in images), default=Mode.LOSSLESS)
 
 
+def _crc(native: npt.NDArray[Any]) -> int:
+    """Checksum by which a change of an array that is not ours is noticed."""
+    return zlib.crc32(native.reshape(-1).view(np.uint8).data)
+
+
 def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = "") -> Encoded:
     """An array as a file of kind array.
 
@@ -64,6 +71,8 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = ""
     ------
     UnsupportedDataError, BoundError, ModelError, GuaranteeError
         If the dtype, the bound, the model or the result is not what it should be.
+    InputError
+        If the array changed meanwhile.
     """
     sample_type = _SAMPLE_TYPES.get(array.dtype.str[1:])
     if sample_type is None:
@@ -93,17 +102,45 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = ""
         )
 
     planes = native.reshape(plane_shape(array.shape))
-    return encode_images([(planes, record, options)], options, package, seed=seed, extra_bytes=0)
+    is_shared = np.may_share_memory(native, array)
+    before = _crc(native) if is_shared else 0
+    encoded = encode_images([(planes, record, options)], options, package, seed=seed, extra_bytes=0)
+    if is_shared and _crc(native) != before:
+        raise InputError(
+            "the array changed while it was encoded: expected the same samples at the end, found others; give a copy"
+        )
+    return encoded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FitsParts:
-    """A FITS file taken apart; ``extra`` holds the data of what is no image, packed."""
+    """A FITS file taken apart; ``extra`` holds the data of what is no image, packed.
+
+    ``data`` is the file, but for the data of images, which are in native byte order by now. ``checksums`` says of each
+    HDU whether DATASUM and CHECKSUM held in the file.
+    """
 
     data: memoryview = field(repr=False)
     hdus: tuple[Hdu, ...]
     sha256: bytes
+    checksums: dict[Hdu, tuple[bool | None, bool | None]] = field(repr=False)
     extra: bytes = field(repr=False)
+
+
+def _split_file(data: memoryview, *, exact: bool) -> _FitsParts:
+    """Read all that is needed of a FITS file but its images; checksums only where headers may change."""
+    hdus = parse_fits(data)
+    sha256 = hashlib.sha256(data).digest()
+    checksums = {
+        hdu: checksum_status(bytes(data[hdu.header_start : hdu.data_start]), data[hdu.data_start : hdu.end])
+        for hdu in hdus
+        if hdu.kind is HduKind.IMAGE and not exact
+    }
+    others = [data[hdu.data_start : hdu.data_stop] for hdu in hdus if hdu.kind is not HduKind.IMAGE]
+    others = [content for content in others if len(content)]
+    return _FitsParts(
+        data=data, hdus=hdus, sha256=sha256, checksums=checksums, extra=pack_pieces(others) if others else b""
+    )
 
 
 def _image_record(hdu: Hdu, options: EncodeOptions) -> ImageRecord:
@@ -126,12 +163,6 @@ def _image_record(hdu: Hdu, options: EncodeOptions) -> ImageRecord:
     )
 
 
-def _image_pixels(data: memoryview, hdu: Hdu, record: ImageRecord) -> Pixels:
-    """Native samples [P, H, W] of an image HDU."""
-    stored = np.frombuffer(data[hdu.data_start : hdu.data_stop], ">" + record.sample_type.dtype_str)
-    return stored.astype(record.sample_type.dtype_str).reshape(plane_shape(record.shape))
-
-
 def _stored_bytes(pixels: Pixels) -> Iterator[memoryview]:
     """The bytes of an image as FITS stores them, in pieces, each but the last a multiple of 4 long."""
     flat = pixels.reshape(-1)
@@ -148,19 +179,13 @@ def _datasum(pixels: Pixels, tail: bytes) -> int:
     return ones_complement_sum(last + tail, total)
 
 
-def _let_go(buffer: FitsBuffer) -> None:
-    """Let the system take back the memory of a mapped file, which is read from disk again where it is needed."""
-    if isinstance(buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        buffer.madvise(mmap.MADV_DONTNEED)
-
-
 def _changed_header(
     parts: _FitsParts, hdu: Hdu, image: FinishedImage, model: Model | None, options: EncodeOptions
 ) -> tuple[bytes, list[str]]:
     """Header of an image that is not exact: provenance in, checksums that were right made right again; warnings."""
     header = bytes(parts.data[hdu.header_start : hdu.data_start])
     tail = bytes(parts.data[hdu.data_stop : hdu.end])
-    status = checksum_status(header, parts.data[hdu.data_start : hdu.end])
+    status = parts.checksums[hdu]
     new = header
     if options.provenance:
         cards = provenance_cards(
@@ -187,16 +212,6 @@ def _changed_header(
         if good is False
     ]
     return refresh_checksums(new, restored, datasum=status[0] is True, checksum=status[1] is True), warnings
-
-
-def _is_unchanged(parts: _FitsParts, hdu: Hdu, image: FinishedImage) -> bool:
-    """Whether a restored image is the original, bit for bit."""
-    stored, position = parts.data[hdu.data_start : hdu.data_stop], 0
-    for piece in _stored_bytes(image.pixels):
-        if stored[position : position + len(piece)] != piece:
-            return False
-        position += len(piece)
-    return True
 
 
 def _earlier_warnings(earlier: EarlierBound | None, record: ImageRecord, options: EncodeOptions) -> list[str]:
@@ -227,17 +242,15 @@ def _package_fits(
     for hdu in parts.hdus:
         header = bytes(parts.data[hdu.header_start : hdu.data_start])
         tail = bytes(parts.data[hdu.data_stop : hdu.end])
-        changed: Pixels | None = None
+        pieces: Iterable[memoryview] = (parts.data[hdu.data_start : hdu.data_stop],)
         if hdu.kind is HduKind.IMAGE:
             image = next(waiting)
+            pieces = _stored_bytes(image.pixels)
             if image.mode is not Mode.LOSSLESS:
-                changed = image.pixels
                 earlier = earlier_bound(header)
-                if earlier is None or not _is_unchanged(parts, hdu, image):
+                if earlier is None or not image.is_unchanged:
                     header, found = _changed_header(parts, hdu, image, model, options)
                     warnings += found + _earlier_warnings(earlier, image.record, options)
-        stored = parts.data[hdu.data_start : hdu.data_stop]
-        pieces: Iterable[memoryview] = (stored,) if changed is None else _stored_bytes(changed)
         for piece in chain[bytes | memoryview]((header,), pieces, (tail,)):
             digest.update(piece)
         texts += [header, tail]
@@ -251,6 +264,11 @@ def _package_fits(
                 data_bytes=sizes[1],
                 tail_bytes=sizes[2],
             )
+        )
+    if options.mode is Mode.LOSSLESS and digest.digest() != parts.sha256:
+        raise GuaranteeError(
+            f"expected to restore a file of SHA-256 {parts.sha256.hex()}, found {digest.hexdigest()}: "
+            "nothing was written"
         )
     meta = Meta(
         writer=WRITER,
@@ -273,8 +291,21 @@ def _package_fits(
     return contents, warnings
 
 
-def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
-    """A plain FITS file as a file of kind FITS.
+def _compressed_warnings(parts: _FitsParts, options: EncodeOptions) -> list[str]:
+    """What there is to say about tile-compressed images, which are carried as they are."""
+    untouched = "" if options.mode is Mode.LOSSLESS else f": the {options.mode.name.lower()} mode has no effect on it"
+    return [
+        f"{note}, is carried as it is{untouched}; recompress takes it apart" for note in compressed_notes(parts.hdus)
+    ]
+
+
+def encode_fits(data: memoryview, options: EncodeOptions) -> Encoded:
+    """Encode a plain FITS file as a file of kind FITS.
+
+    Parameters
+    ----------
+    data
+        The file. Memory that may be written to is used up: the samples of images are swapped to native order in place.
 
     Raises
     ------
@@ -283,40 +314,35 @@ def encode_fits(buffer: FitsBuffer, options: EncodeOptions) -> Encoded:
     BoundError, ModelError, GuaranteeError
         If the bound, the model or the result is not what it should be.
     """
-    data = memoryview(buffer)
-    hdus = parse_fits(buffer)
-    others = b"".join(data[hdu.data_start : hdu.data_stop] for hdu in hdus if hdu.kind is not HduKind.IMAGE)
-    sha256 = hashlib.sha256(data).digest()
-    parts = _FitsParts(data=data, hdus=hdus, sha256=sha256, extra=pack_frame(others) if others else b"")
-    warnings: dict[str, None] = {}
+    parts = _split_file(data, exact=options.mode is Mode.LOSSLESS)
+    warnings = dict.fromkeys(_compressed_warnings(parts, options))
 
     def package(images: Sequence[FinishedImage], model: Model | None) -> FileContents:
         contents, found = _package_fits(parts, options, images, model)
         warnings.update(dict.fromkeys(found))
         return contents
 
-    plan = plan_fidelity(buffer, hdus, options)
+    plan = plan_fidelity(data, parts.hdus, options)
     images: list[tuple[Pixels, ImageRecord, EncodeOptions]] = []
     names: list[str] = []
     earlier: list[EarlierBound | None] = []
     each = iter(plan.options)
-    for number, hdu in enumerate(hdus):
+    for number, hdu in enumerate(parts.hdus):
         if hdu.kind is HduKind.IMAGE:
             record = _image_record(hdu, options)
-            images.append((_image_pixels(data, hdu, record), record, next(each)))
+            images.append((stored_samples(data, hdu).reshape(plane_shape(record.shape)), record, next(each)))
             names.append(_label(number, hdu))
             earlier.append(earlier_bound(bytes(data[hdu.header_start : hdu.data_start])))
-    _let_go(buffer)
     encoded = encode_images(
         images,
         options,
         package,
-        seed=_seed(sha256),
+        seed=_seed(parts.sha256),
         extra_bytes=len(parts.extra),
         names=names,
         earlier=earlier,
     )
-    carried = [] if options.mode is Mode.LOSSLESS else _carried_warnings(data, hdus)
+    carried = [] if options.mode is Mode.LOSSLESS else _carried_warnings(data, parts.hdus)
     return replace(encoded, warnings=(*carried, *plan.warnings, *encoded.warnings, *warnings))
 
 
@@ -331,13 +357,11 @@ def _carried_warnings(data: memoryview, hdus: Sequence[Hdu]) -> list[str]:
     for number, hdu in enumerate(hdus):
         label = _label(number, hdu)
         is_unit = bytes(data[hdu.header_start : hdu.header_start + 8]) in (b"SIMPLE  ", b"XTENSION")
-        if hdu.kind is HduKind.COMPRESSED:
-            warnings.append(f"{label} is a tile-compressed image and is carried as it is, exactly: decompress it first")
-        elif hdu.kind is HduKind.OPAQUE and is_unit:
+        if hdu.kind is HduKind.OPAQUE and is_unit:
             why = f" ({hdu.note})" if hdu.note else ""
             warnings.append(f"{label} is carried as it is{why}, exactly: nothing in it is bounded")
         elif hdu.kind is HduKind.GROUPS:
             warnings.append(f"{label} holds random groups and is carried as it is, exactly")
-    if not warnings and not any(hdu.kind is HduKind.IMAGE for hdu in hdus):
+    if not warnings and not any(hdu.kind in (HduKind.IMAGE, HduKind.COMPRESSED) for hdu in hdus):
         warnings.append("the file has no image with pixels: all of it is exact")
     return warnings

@@ -17,13 +17,15 @@ from radcodec.container.reader import Reader
 from radcodec.decoder import Pixels, decode_image, open_image
 from radcodec.encoder import encode_array
 from radcodec.errors import ModelError, UnsupportedDataError
-from radcodec.fits.parse import parse_fits
+from radcodec.fits.arrays import stored_samples
+from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.fits.source import open_fits_source
+from radcodec.fits.tile_compressed import no_image
 from radcodec.image_encoder import EncodeOptions
 from radcodec.limits import DEFAULT_TILE
 from radcodec.special import all_marks, find_special
-from radcodec.tiles import count_tiles, plane_shape, tile_grid
-from radcodec.types import Mode, SampleType
+from radcodec.tiles import Box, count_tiles, plane_shape, tile_grid
+from radcodec.types import Hdu, ImageInfo, Mode, SampleType
 
 # Largest error of each rung in sigma; 0 is lossless.
 _RUNGS = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
@@ -32,31 +34,50 @@ _SAMPLE_TILES = 4
 _SMALL_PIXELS = _SAMPLE_TILES * DEFAULT_TILE * DEFAULT_TILE
 
 
-def _sample(image: Pixels) -> Pixels:
-    """The image [P, H, W] where it is small, else a few of its tiles, evenly spread, as planes of one size."""
-    if image.size <= _SMALL_PIXELS:
-        return image
-    grid = tile_grid(image.shape, DEFAULT_TILE)
-    if grid.n_tiles <= 1:
-        return image
+def _sample_boxes(shape: tuple[int, ...]) -> list[Box]:
+    """Boxes of one size that stand for planes of this shape: all of it where it is small, else tiles evenly spread."""
+    n_planes, height, width = shape
+    grid = tile_grid(shape, DEFAULT_TILE)
+    if n_planes * height * width <= _SMALL_PIXELS or grid.n_tiles <= 1:
+        return [(0, n_planes, 0, height, 0, width)]
     chosen = [(2 * place + 1) * grid.n_tiles // (2 * _SAMPLE_TILES) for place in range(_SAMPLE_TILES)]
     boxes = [grid.box(tile) for tile in dict.fromkeys(chosen)]
-    n_planes, height, width = (min(box[2 * axis + 1] - box[2 * axis] for box in boxes) for axis in range(3))
-    parts = [image[p0 : p0 + n_planes, y0 : y0 + height, x0 : x0 + width] for p0, _, y0, _, x0, _ in boxes]
-    return np.concatenate(parts)
+    p, h, w = (min(box[2 * axis + 1] - box[2 * axis] for box in boxes) for axis in range(3))
+    return [(p0, p0 + p, y0, y0 + h, x0, x0 + w) for p0, _, y0, _, x0, _ in boxes]
+
+
+def _sample(image: Pixels) -> Pixels:
+    """The boxes of an image [P, H, W] that are measured, as planes that follow each other."""
+    parts = [image[p0:p1, y0:y1, x0:x1] for p0, p1, y0, y1, x0, x1 in _sample_boxes(image.shape)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _read_sample(data: FitsBuffer, hdu: Hdu, info: ImageInfo) -> Pixels:
+    """Native samples of the boxes of an image HDU that are measured; of a file no others are read."""
+    n_planes, height, width = plane_shape(info.shape)
+    boxes = _sample_boxes((n_planes, height, width))
+    if len(boxes) == 1:
+        return stored_samples(data, hdu).reshape(n_planes, height, width)
+    stored, itemsize = ">" + info.sample_type.dtype_str, info.sample_type.size_bytes
+    rows: list[npt.NDArray[Any]] = []
+    for p0, p1, y0, y1, x0, x1 in boxes:
+        for row in (plane * height + y for plane in range(p0, p1) for y in range(y0, y1)):
+            start = hdu.data_start + (row * width + x0) * itemsize
+            rows.append(np.frombuffer(data[start : start + (x1 - x0) * itemsize], stored))
+    p0, p1, y0, y1, x0, x1 = boxes[0]
+    return np.array(rows, info.sample_type.dtype_str).reshape(-1, y1 - y0, x1 - x0)
 
 
 def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageRecord, int]:
     """Stored samples [P, H, W] (a sample of them) of the first image of a FITS file, its record, its pixels."""
-    with open_fits_source(src) as buffer:
-        hdu = next((hdu for hdu in parse_fits(buffer) if hdu.image is not None), None)
+    with open_fits_source(src) as source:
+        hdus = parse_fits(source.data)
+        hdu = next((hdu for hdu in hdus if hdu.image is not None), None)
         if hdu is None or hdu.image is None:
-            raise UnsupportedDataError("expected a FITS file with an image, found none: there is nothing to estimate")
+            raise no_image(hdus, "there is nothing to estimate")
         info = hdu.image
-        data = memoryview(buffer)[hdu.data_start : hdu.data_stop]
-        stored = np.frombuffer(data, ">" + info.sample_type.dtype_str).reshape(plane_shape(info.shape))
-        sample = _sample(stored).astype(info.sample_type.dtype_str)
-        del stored, data
+        sample = _read_sample(source.data, hdu, info)
+        source.check_unchanged()
     record = ImageRecord(
         sample_type=info.sample_type,
         shape=sample.shape,

@@ -103,11 +103,12 @@ class CodedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishedImage:
-    """An image ready to be written, with its restored samples [P, H, W]."""
+    """An image ready to be written, with its samples [P, H, W] before and after."""
 
     record: ImageRecord
     params: ParamBlocks = field(repr=False)
     tiles: Sequence[TileStreams] = field(repr=False)
+    original: Pixels = field(repr=False)
     pixels: Pixels = field(repr=False)
 
     @property
@@ -116,6 +117,12 @@ class FinishedImage:
         if any(tile.is_base_alone for tile in self.tiles):
             return Mode.LOSSY
         return Mode.LOSSLESS if self.record.bound is None else Mode.BOUNDED
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the restored samples are the original ones, bit for bit."""
+        same = self.pixels is self.original or (as_bits(self.pixels) == as_bits(self.original)).all()
+        return bool(same)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -550,4 +557,4 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
 
     tiles = list(ordered_map(finish, range(grid.n_tiles), options.threads))
     params = coded.params if n_stages else replace(coded.params, base=b"")
-    return FinishedImage(record=record, params=params, tiles=tiles, pixels=coded.pixels)
+    return FinishedImage(record=record, params=params, tiles=tiles, original=coded.original, pixels=coded.pixels)

@@ -31,11 +31,13 @@ MAX_SECTION_BYTES = 1 << 60
 MAX_HDUS = 1 << 20
 # Cells of a localsigma map are no larger than this.
 MAX_CELL = 4096
-# What a FITS source may hold once gzip is taken off: more than any disk here would hold.
+# What a FITS source may hold once compression is taken off: more than any disk here would hold.
 MAX_FITS_BYTES = 1 << 40
 # META and PARAMS that pack better, beyond some room, are stored as they are: a short file takes little memory.
 PACKED_ROOM_BYTES = 1 << 24
 PACKED_RATIO = 1024
+# Memory that the decoder of an xz source may ask for: its own level 9 takes 65 MiB, a file may name 4 GiB.
+MAX_UNPACK_BYTES = 1 << 29
 # RFC 8878, 3.1.1.2: a block of at least 3 bytes gives at most 128 KiB, so that a frame cannot grow by more.
 MAX_ZSTD_RATIO = (1 << 17) // 3 + 1
 # What a cut-out that reaches outside of its image may hold, 2 GiB of float64, so that a typing error fills no memory.

@@ -35,7 +35,7 @@ Plane = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
-@np.errstate(all="ignore")  # values near the ends of the range
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def measure_sigma(plane: Plane, special: Mask | None) -> float:
     """Measure the noise of a plane [H, W] in its own unit; 0.0 where it is undefined (empty, constant, all special).
 
@@ -53,7 +53,7 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
     return float(np.median(sigmas[valid & (clipped <= level)]))
 
 
-@np.errstate(all="ignore")
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def sigma_range(plane: Plane, special: Mask | None) -> tuple[float, float]:
     """Measure how far the noise differs over a plane [H, W]: its 10th and 90th percentile over windows.
 
@@ -84,7 +84,7 @@ def _window(plane: Plane, special: Mask | None) -> int:
     return max(MIN_WINDOW, lengths, round(side * WINDOW_SHARE))
 
 
-@np.errstate(all="ignore")  # values near the ends of the range
+@np.errstate(over="ignore", invalid="ignore")
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
     """Map the noise of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 everywhere where it is undefined.
 

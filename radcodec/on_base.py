@@ -143,6 +143,7 @@ def find_base(
         return None if ratio is None else _whole_base(job, ratio)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a bound far above the noise
 def _unit(coding: ImageCoding, pairs: Normalisation, box: Box) -> float:
     """The bound of the samples in a box over the scale of the base layer; 0 where some of them are exact."""
     bound = tile_bound(coding.record, coding.bounds, box, 0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, TypeVar
 
 from radcodec.errors import InputError
 from radcodec.limits import MAX_THREADS
@@ -26,12 +28,57 @@ def usable_threads(threads: int | None) -> int:
     return min(threads, MAX_THREADS)
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
-    """Context in which BLAS uses one thread, for work that has threads of its own: the process's until it ends."""
-    from threadpoolctl import threadpool_limits
+def _free_blas_control() -> None:
+    """Let the current thread set the number of BLAS threads: newer threadpoolctl lets only the one that did it last."""
+    import threadpoolctl
 
-    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
-    return limits
+    controller: Any = getattr(threadpoolctl, "OpenBLASController", None)
+    if hasattr(controller, "clear_controlling_thread"):
+        controller.clear_controlling_thread(force=True)
+
+
+class _BlasLimit:
+    """A limit of BLAS to one thread that many may hold at once: the first sets it, the last takes it back.
+
+    The number of BLAS threads belongs to the process. Without a count, whoever ends second restores what the first had
+    set, which is one thread for ever.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holders = 0
+        self._limits: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._holders == 0:
+                from threadpoolctl import threadpool_limits
+
+                _free_blas_control()
+                self._limits = threadpool_limits(limits=1, user_api="blas")
+            self._holders += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                limits, self._limits = self._limits, None
+                _free_blas_control()
+                limits.restore_original_limits()
+                _free_blas_control()
+
+
+_BLAS_LIMIT = _BlasLimit()
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Keep BLAS to one thread in a block, for work that has threads of its own; blocks of several threads may overlap.
+
+    It holds for the whole process until the last of them ends.
+    """
+    return _BLAS_LIMIT
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

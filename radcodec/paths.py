@@ -8,27 +8,49 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import BinaryIO, cast
+from contextlib import contextmanager, suppress
+from typing import BinaryIO, TypeAlias, cast
 
 from radcodec.errors import InputError
 
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.gz")
-_PLAIN_FITS = (".fits", ".fit", ".fts")
+_PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
+# Of files that are read as the FITS file inside; they never come back.
+_PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".z")
+_TILED_SUFFIX = ".fz"
+FITS_SUFFIXES = (
+    *_PLAIN_SUFFIXES,
+    _TILED_SUFFIX,
+    *(plain + packed for plain in _PLAIN_SUFFIXES for packed in _PACKED_SUFFIXES),
+)
 _RCZ = ".rcz"
-# What compression programs add to a name.
-_PACKED_SUFFIXES = (".gz",)
+
 # Of the target's name, in the name of the temporary file; file systems allow 255 bytes, some fewer.
 _START_BYTES = 100
 
+# Access and modification time, in nanoseconds.
+Times: TypeAlias = tuple[int, int]
 
-def compressed_name(source: str) -> str:
-    """Name of the .rcz file of a FITS file: ``x.fits`` and ``x.fits.gz`` give ``x.fits.rcz``."""
-    return (source[:-3] if source.lower().endswith(".gz") else source) + _RCZ
+
+def _without(name: str, suffixes: tuple[str, ...]) -> str:
+    """The name without the suffix that it has of these, in letters of any size."""
+    suffix = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
+    bare = name[: len(name) - len(suffix)]
+    return bare if os.path.basename(bare) else name
+
+
+def compressed_name(source: str, *, recompress: bool = False) -> str:
+    """Name of the .rcz file of a FITS file: ``x.fits``, ``x.fits.gz`` and ``x.fits.bz2`` give ``x.fits.rcz``.
+
+    ``x.fits.fz`` gives ``x.fits.fz.rcz``, and with ``recompress`` ``x.fits.rcz``: named for what comes back.
+    """
+    plain = _without(source, _PACKED_SUFFIXES)
+    return (_without(plain, (_TILED_SUFFIX,)) if recompress else plain) + _RCZ
 
 
 def restored_name(source: str) -> str:
     """Name of the FITS file of a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
+
+    What comes back is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` ``x.fits.fz``.
 
     Raises
     ------
@@ -38,7 +60,9 @@ def restored_name(source: str) -> str:
     if not source.lower().endswith(_RCZ) or len(os.path.basename(source)) == len(_RCZ):
         raise InputError(f"expected a name that ends in {_RCZ}, found {source}: name the output file too")
     stem = source[: -len(_RCZ)]
-    return stem if stem.lower().endswith(FITS_SUFFIXES) else stem + ".fits"
+    if stem.lower().endswith(FITS_SUFFIXES):
+        stem = _without(stem, _PACKED_SUFFIXES)
+    return stem if stem.lower().endswith((*_PLAIN_SUFFIXES, _TILED_SUFFIX)) else stem + ".fits"
 
 
 def is_rcz_name(name: str) -> bool:
@@ -57,7 +81,7 @@ def find_original(folder: str, name: str) -> str:
         If there is none under the names that `compressed_name` gives this one.
     """
     plain = os.path.join(folder, restored_name(name))
-    names = [plain + suffix for suffix in ("", *_PACKED_SUFFIXES)]
+    names = [plain + suffix for suffix in ("", _TILED_SUFFIX, *_PACKED_SUFFIXES, ".Z")]
     found = next((path for path in names if os.path.exists(path)), None)
     if found is None:
         raise FileNotFoundError(errno.ENOENT, f"expected the original of {name}, found none", plain)
@@ -142,18 +166,71 @@ def check_target(target: str, overwrite: bool) -> None:
     if os.path.isdir(target):
         raise IsADirectoryError(21, "expected the name of a file to write, found a folder", target)
     if not overwrite and os.path.lexists(target):
-        text = "the output exists: give another name or allow to overwrite it (--overwrite; in Python overwrite=True)"
-        raise FileExistsError(17, text, target)
+        raise _exists(target)
 
 
-def _mode_for(target: str) -> int:
-    """Permissions that a new file gets: those of the file that it replaces, else as the umask has it."""
+def _exists(target: str) -> FileExistsError:
+    text = "the output exists: give another name or allow to overwrite it (--overwrite; in Python overwrite=True)"
+    return FileExistsError(17, text, target)
+
+
+def file_times(source: object) -> Times | None:
+    """Access and modification time of a file in nanoseconds; None for what is no path, or is not there."""
+    if not isinstance(source, (str, os.PathLike)):
+        return None
     try:
-        return stat.S_IMODE(os.stat(target).st_mode)
+        status = os.stat(source)
     except OSError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+        return None
+    return status.st_atime_ns, status.st_mtime_ns
+
+
+def _create_temporary(final: str) -> tuple[int, str]:
+    """Make an empty file beside ``final``; its descriptor and path.
+
+    Its permissions are those of the file that it replaces, else what the system makes of 0666: the umask is applied
+    by the system, since reading it would change it for the whole process.
+    """
+    folder, name = os.path.split(final)
+    handle, path = tempfile.mkstemp(prefix=f".{_start_of(name)}.", suffix=".tmp", dir=folder or ".")
+    os.close(handle)
+    # mkstemp lets only the owner read: the file is made anew under the name that was free.
+    os.unlink(path)
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    handle = os.open(path, flags, 0o666)
+    with suppress(OSError):
+        os.chmod(path, stat.S_IMODE(os.stat(final).st_mode))
+    return handle, path
+
+
+def _publish(temporary: str, final: str, overwrite: bool) -> None:
+    """Give a finished file its name; without ``overwrite`` only where nothing has that name, in one step.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken and may not be.
+    """
+    if overwrite:
+        os.replace(temporary, final)
+        return
+    try:
+        os.link(temporary, final)
+    except FileExistsError:
+        raise _exists(final) from None
+    except (OSError, NotImplementedError, AttributeError):
+        # A file system without hard links: an empty file takes the name, so that no other program can.
+        try:
+            os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            raise _exists(final) from None
+        try:
+            os.replace(temporary, final)
+        except BaseException:
+            os.unlink(final)
+            raise
+    else:
+        os.unlink(temporary)
 
 
 @contextmanager
@@ -169,13 +246,13 @@ def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def atomic_file(target: str, *, overwrite: bool, like: str | None = None) -> Iterator[BinaryIO]:
+def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> Iterator[BinaryIO]:
     """A binary file that becomes ``target`` when the block ends without an error; otherwise nothing is left behind.
 
     Parameters
     ----------
     like
-        Path whose modification time the file gets.
+        Access and modification time that the file gets, in nanoseconds.
 
     Raises
     ------
@@ -191,32 +268,31 @@ def atomic_file(target: str, *, overwrite: bool, like: str | None = None) -> Ite
             yield spool
         return
     final = os.path.realpath(target)
-    folder, name = os.path.split(final)
-    handle, temporary = tempfile.mkstemp(prefix=f".{_start_of(name)}.", suffix=".tmp", dir=folder or ".")
+    handle, temporary = _create_temporary(final)
     try:
         with os.fdopen(handle, "w+b") as file:
             yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, _mode_for(final))
         if like is not None:
-            times = os.stat(like)
-            os.utime(temporary, ns=(times.st_atime_ns, times.st_mtime_ns))
-        check_target(target, overwrite)
-        os.replace(temporary, final)
+            os.utime(temporary, ns=like)
+        _publish(temporary, final, overwrite)
     except BaseException:
         # Ctrl-C included: a half-written file must not stay.
-        if os.path.exists(temporary):
+        with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
 
 
 @contextmanager
 def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like: object) -> Iterator[BinaryIO]:
-    """Where output goes: a file that appears when all is well, or the stream that was given."""
+    """Where output goes: a file that appears when all is well, or the stream that was given.
+
+    ``like`` gives the file its modification time: what `file_times` gave, or the path of a file that is there.
+    """
     if isinstance(dst, (str, os.PathLike)):
-        path = os.fspath(like) if isinstance(like, (str, os.PathLike)) else None
-        with atomic_file(os.fspath(dst), overwrite=overwrite, like=path) as file:
+        times = cast(Times, like) if isinstance(like, tuple) else file_times(like)
+        with atomic_file(os.fspath(dst), overwrite=overwrite, like=times) as file:
             yield file
         return
     with _spooled(dst) as spool:
@@ -228,9 +304,9 @@ def check_fits_name(dst: object) -> None:
     if not isinstance(dst, (str, os.PathLike)):
         return
     ending = os.path.splitext(os.path.basename(os.fspath(dst)))[1]
-    if ending and ending.lower() not in _PLAIN_FITS:
+    if ending and ending.lower() not in _PLAIN_SUFFIXES:
         raise InputError(
-            f"expected a name that ends in {', '.join(_PLAIN_FITS)} for a FITS file, found {os.fspath(dst)}: "
+            f"expected a name that ends in {', '.join(_PLAIN_SUFFIXES)} for a FITS file, found {os.fspath(dst)}: "
             "give it such a name (a picture is what preview writes)"
         )
 

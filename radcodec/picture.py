@@ -34,6 +34,7 @@ _BLACK_SIGMA, _SOFT_SIGMA = -2.0, 3.0
 _MOST_SIGMA = 1e9
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.float64]:
     """The image, float64 [H, W], averaged over squares so that no side is over ``side``; NaN where all are NaN."""
     values = image.astype(np.float64)
@@ -50,6 +51,7 @@ def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.N
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple[float, float, float]:
     """Black level, softening and white level for `stretch`, from the median and the spread of the finite pixels.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.consistency import check_consistency
 from radcodec.container.reader import Reader
-from radcodec.errors import InputError, UnsupportedDataError
+from radcodec.errors import InputError
 from radcodec.image_handle import ImageHandle
 from radcodec.parallel import usable_threads
 from radcodec.report import Report, describe
@@ -172,9 +172,9 @@ class RczFile:
     @property
     def _first(self) -> ImageHandle:
         if not self.reader.meta.images:
-            raise UnsupportedDataError(
-                "expected a file with an image that has pixels, found none: decompress it instead"
-            )
+            from radcodec.fits.tile_compressed import no_image
+
+            raise no_image(self.reader.meta.hdus, "decompress it instead")
         return self.images[0]
 
     @property

@@ -21,7 +21,7 @@ from radcodec.decoder import (
     read_stages,
 )
 from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
-from radcodec.fits.arrays import to_physical
+from radcodec.fits.arrays import stored_samples, to_physical
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.guarantee import tile_breach
@@ -121,13 +121,13 @@ def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
 
 
 def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
-    view, position = memoryview(original), 0
+    position = 0
     for piece in iter_fits_bytes(reader, threads):
-        if piece != view[position : position + len(piece)]:
+        if piece != original[position : position + len(piece)]:
             raise GuaranteeError(f"the restored file differs from the original in bytes {position} and on")
         position += len(piece)
-    if position != len(view):
-        raise GuaranteeError(f"the restored file has {position} bytes, the original {len(view)}")
+    if position != len(original):
+        raise GuaranteeError(f"the restored file has {position} bytes, the original {len(original)}")
 
 
 def _unchanged_cards(header: bytes) -> list[bytes]:
@@ -138,15 +138,14 @@ def _unchanged_cards(header: bytes) -> list[bytes]:
     return cards
 
 
-def _original_pixels(view: memoryview, hdu: Hdu, image: StoredImage) -> Pixels:
+def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixels:
     """Native stored samples [P, H, W] of an HDU of the original; raises GuaranteeError where it is another image."""
     record = image.coding.record
     info = hdu.image
     if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
         found = None if info is None else (info.sample_type.dtype_str, info.shape)
         raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {found}")
-    stored = np.frombuffer(view[hdu.data_start : hdu.data_stop], ">" + record.sample_type.dtype_str)
-    return stored.astype(record.sample_type.dtype_str).reshape(plane_shape(record.shape))
+    return stored_samples(original, hdu).reshape(plane_shape(record.shape))
 
 
 def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
@@ -187,7 +186,7 @@ def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
 
 def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
     """Unit by unit: bounded and lossy files."""
-    view, hdus = memoryview(original), parse_fits(original)
+    hdus = parse_fits(original)
     records = reader.meta.hdus
     if [hdu.kind for hdu in hdus] != [record.kind for record in records]:
         raise GuaranteeError(f"the file has {len(records)} HDUs, the original {len(hdus)} or others")
@@ -198,28 +197,26 @@ def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
         position += record.header_bytes
         tail = text[position : position + record.tail_bytes]
         position += record.tail_bytes
-        before = view[hdu.header_start : hdu.data_start]
+        before = original[hdu.header_start : hdu.data_start]
         if hdu.kind is HduKind.IMAGE:
             image = open_image(reader, number)
-            _check_pixels(image, _original_pixels(view, hdu, image), reader.prelude.mode, threads)
+            _check_pixels(image, _original_pixels(original, hdu, image), reader.prelude.mode, threads)
             number += 1
             same = _unchanged_cards(bytes(header)) == _unchanged_cards(bytes(before))
         else:
             data = extra[extra_position : extra_position + record.data_bytes]
             extra_position += record.data_bytes
-            same = header == before and data == view[hdu.data_start : hdu.data_stop]
-        if not same or tail != view[hdu.data_stop : hdu.end]:
+            same = header == before and data == original[hdu.data_start : hdu.data_stop]
+        if not same or tail != original[hdu.data_stop : hdu.end]:
             raise GuaranteeError(f"HDU {place} ({hdu.name or 'without a name'}) differs from the original")
 
 
 def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
     """A file of kind array against the first image of a FITS file, physical values."""
-    view = memoryview(original)
     hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
     if hdu is None or hdu.image is None:
         raise UnsupportedDataError("expected an original with an image, found none")
-    stored = np.frombuffer(view[hdu.data_start : hdu.data_stop], ">" + hdu.image.sample_type.dtype_str)
-    values = to_physical(stored.astype(hdu.image.sample_type.dtype_str).reshape(hdu.image.shape), hdu.image)
+    values = to_physical(stored_samples(original, hdu), hdu.image)
     image = open_image(reader, 0)
     record = image.coding.record
     if values.dtype != np.dtype(record.sample_type.dtype_str) or values.size != record.n_pixels:

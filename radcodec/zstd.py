@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import zstandard
 
 from radcodec.errors import CorruptError
@@ -19,6 +21,16 @@ def pack_frame(content: bytes | bytearray | memoryview, *, dictionary: bytes | N
     shared = zstandard.ZstdCompressionDict(dictionary) if dictionary is not None else None
     packer = zstandard.ZstdCompressor(level=level, dict_data=shared, write_checksum=False, write_dict_id=False)
     return packer.compress(content)
+
+
+def pack_pieces(pieces: Sequence[bytes | memoryview]) -> bytes:
+    """Pack pieces of content as one frame; large ones are not joined before, since memory would hold them twice."""
+    total = sum(map(len, pieces))
+    if len(pieces) == 1 or total <= _LARGE_BYTES:
+        return pack_frame(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    packer = zstandard.ZstdCompressor(level=_LEVEL_LARGE, write_checksum=False, write_dict_id=False)
+    frame = packer.compressobj(size=total)
+    return b"".join([*map(frame.compress, pieces), frame.flush()])
 
 
 def _declared_size(frame: bytes | memoryview, what: str) -> int:

@@ -229,8 +229,8 @@ def inverse_lines(c: Samples) -> Samples:
         for i in range(n // 2):
             W, V = rounded(cosine(n - 2 * i - 1, n)), rounded(cosine(n + 2 * i + 1, n))
             low, high = x[a, n - 1 - i].copy(), x[a + 1, i].copy()
-            x[a, n - 1 - i] = ((1 << 14) + W * low - V * high) >> 15
-            x[a + 1, i] = ((1 << 14) + W * high + V * low) >> 15
+            x[a, n - 1 - i] = ((1 << 14) + W * low + V * high) >> 15
+            x[a + 1, i] = ((1 << 14) + W * high - V * low) >> 15
     return x
 
 

@@ -110,7 +110,7 @@ def bases() -> list[Base]:
     return [
         nothing_base(),
         model_base("general-v0", (1, 3, 4, 5, 8)),
-        model_base("lapped-v1", (8.0, 4.0, 2.0, 1.0, 0.5)),
+        model_base("lapped-v2", (8.0, 4.0, 2.0, 1.0, 0.5)),
         picture_base("vae", (-2.0, 0.0, 2.0, 4.0, 7.0)),
         picture_base("ae", (6.0, 3.0, 1.5, 0.5, 0.12)),
     ]

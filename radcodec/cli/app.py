@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -74,8 +75,19 @@ def _invoke(arguments: list[str]) -> Any:
         return error.exit_code
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Write a warning of the library as one line, without the place in its source."""
+    tell(f"radcodec: warning: {' '.join(str(message).split())}")
+
+
 def run(arguments: Sequence[str]) -> int:
     """Exit code of the command line with these arguments. Never raises for an error that is expected."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         code = _invoke(list(arguments))
         finish()

@@ -86,7 +86,7 @@ def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], 
         make_folder(out_dir)
 
     def place(name: str) -> str:
-        return os.path.join(out_dir, compressed_name(name))
+        return os.path.join(out_dir, compressed_name(name, recompress=options["recompress"]))
 
     def work(job: Job) -> Done:
         make_folder(os.path.dirname(job.other))
@@ -142,6 +142,7 @@ def _dropped(values: dict[str, Any]) -> dict[str, Any]:
 @click.option("--tile", type=int, default=DEFAULT_TILE, show_default=True, metavar="N", help="Side of a tile.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")
 @click.option("--no-provenance", is_flag=True, help="Leave the headers of bounded and lossy images as they are.")
+@click.option("--recompress", is_flag=True, help="Take tile-compressed images (.fz) apart, as funpack does.")
 @threads_option
 @overwrite_option
 @quiet_option

@@ -384,7 +384,10 @@ def _settle(values: F64, k: F64, half: F64, origin: float, a: float, b: float) -
     best, best_ratio = (a, b), np.inf
     for _ in range(MAX_REWEIGHTS):
         weight = share * (float(half.min()) / half) ** 2
-        weight /= weight.sum()
+        total = float(weight.sum())
+        if not 0.0 < total < np.inf:
+            break
+        weight /= total
         middle, level = float(weight @ k), float(weight @ values)
         spread = k - middle
         power = float((weight * spread) @ spread)
@@ -399,5 +402,9 @@ def _settle(values: F64, k: F64, half: F64, origin: float, a: float, b: float) -
         if worst <= 1.0:
             break
         share *= ratio
-        share /= share.sum()
+        total = float(share.sum())
+        if not 0.0 < total < np.inf:
+            # All weight is on values that are met exactly: there is nothing to move.
+            break
+        share /= total
     return origin + best[0], best[1]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
-from radcodec.types import ImageInfo, SampleType
+from radcodec.fits.parse import FitsBuffer
+from radcodec.types import Hdu, ImageInfo, SampleType
 
 # BITPIX, and the BZERO by which a type that FITS does not know is stored as one that it does.
 _STORAGE: dict[SampleType, tuple[int, int]] = {
@@ -30,6 +31,25 @@ _STORAGE: dict[SampleType, tuple[int, int]] = {
     SampleType.F8: (-64, 0),
 }
 _NAMES = {member.dtype_str: member for member in SampleType}
+
+
+def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
+    """Give the stored samples of an image HDU in native byte order, of the image's shape.
+
+    Where the buffer is memory that may be written to, the samples stay there and their bytes are swapped in place, so
+    that the range is big-endian no more; it must not be asked for twice. Otherwise they are a copy.
+    """
+    info = hdu.image
+    if info is None:
+        raise UnsupportedDataError(f"expected an image in HDU {hdu.name!r}, found none")
+    content = data[hdu.data_start : hdu.data_stop]
+    stored = np.frombuffer(content, ">" + info.sample_type.dtype_str)
+    if not stored.flags.writeable:
+        return stored.astype(info.sample_type.dtype_str).reshape(info.shape)
+    native = stored.view(info.sample_type.dtype_str)
+    if stored.dtype != native.dtype:
+        native.byteswap(inplace=True)
+    return native.reshape(info.shape)
 
 
 def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:

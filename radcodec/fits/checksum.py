@@ -7,7 +7,6 @@ FITS Standard 4.0, section 4.4.2.7 and appendix J (ones-complement sum and its A
 
 from __future__ import annotations
 
-import mmap
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from radcodec.fits.cards import CARD_BYTES, card_comment, card_keyword, find_end, format_card, parse_value
 
-ByteSource: TypeAlias = bytes | memoryview | mmap.mmap | npt.NDArray[np.uint8]
+ByteSource: TypeAlias = bytes | memoryview | npt.NDArray[np.uint8]
 
 # Summed at a time: small enough to stay in cache, far below the 2^34 bytes at which a uint64 sum could overflow.
 _CHUNK_BYTES = 1 << 20

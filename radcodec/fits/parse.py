@@ -11,16 +11,21 @@ FITS Standard 4.0, sections 4.4.1 (structure keywords, data size), 6 (random gro
 from __future__ import annotations
 
 import math
-import mmap
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol
 
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, find_end, parse_value
 from radcodec.fits.sniff import describe_bytes
 from radcodec.types import Hdu, HduKind, ImageInfo, SampleType
 
-FitsBuffer: TypeAlias = bytes | memoryview | mmap.mmap
+
+class FitsBuffer(Protocol):
+    """The bytes of a plain FITS file: bytes, a memoryview, or a file whose ranges are read when they are asked for."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: slice, /) -> bytes | memoryview: ...
+
 
 FITS_START = b"SIMPLE  ="
 MAX_NAXIS = 999
@@ -37,6 +42,9 @@ _WANTED = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT GROUPS ZIMAGE BSCALE BZERO BLANK BUNIT EXTNAME".split()
 )
 _NAMING = (b"BUNIT", b"EXTNAME")
+# Read at a time in the search for END, in whole cards: most headers are short.
+_FIRST_HEADER_BYTES = 4 * BLOCK_BYTES
+_MOST_HEADER_BYTES = 256 * BLOCK_BYTES
 _TABLES = ("BINTABLE", "TABLE", "A3DTABLE")
 
 
@@ -199,10 +207,24 @@ def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
     )
 
 
+def _find_end(data: FitsBuffer, start: int) -> int:
+    """Offset of the END card of the header at ``start``, -1 where there is none; a file is read piece by piece."""
+    if isinstance(data, (bytes, memoryview)):
+        return find_end(data, start)
+    position, size = start, _FIRST_HEADER_BYTES
+    while position < len(data):
+        found = find_end(data[position : position + size])
+        if found >= 0:
+            return position + found
+        position += size
+        size = min(2 * size, _MOST_HEADER_BYTES)
+    return -1
+
+
 def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
     """The unit that begins at ``start``; OPAQUE to the end of the file where its size cannot be told."""
     total, primary = len(data), start == 0
-    end_card = find_end(data, start)  # type: ignore[arg-type]  # re searches an mmap as it does bytes
+    end_card = _find_end(data, start)
     if end_card < 0:
         return _opaque_rest(start, start, total, "the header has no END card")
     values = _wanted_values(bytes(data[start:end_card]))

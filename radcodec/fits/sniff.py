@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 _MAGICS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89RCZ\r\n\x1a\n", "a .rcz file already: decompress it, or give its FITS file"),
     (0, b"\x1f\x8b", "a gzip file: decompress it first (gunzip), or give it by its file name"),
     (0, b"\x1f\x9d", "a Unix compress (.Z) file: decompress it first (uncompress)"),
     (0, b"\x1f\xa0", "a Unix compress (.Z, LZH) file: decompress it first"),

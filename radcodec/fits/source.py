@@ -1,25 +1,30 @@
-"""The bytes of the plain FITS file behind a path or a stream, gzip taken off."""
+"""The bytes of the plain FITS file behind a path or a stream, general-purpose compression taken off.
+
+No file is mapped into memory. A mapped file that another program cuts ends the process (SIGBUS), and one that is
+written to changes under the encoder. Bytes are read once, into memory that is ours; afterwards the file's size and time
+are compared with those at its start.
+"""
 
 from __future__ import annotations
 
-import mmap
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+import numpy as np
+
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.parse import FitsBuffer
+from radcodec.fits.unpack import MAGIC_BYTES, READ_BYTES, ByteStream, find_packing, too_big, unpack
+from radcodec.limits import MAX_FITS_BYTES
 
-GZIP_MAGIC = b"\x1f\x8b"
-DEFAULT_MAX_BYTES = 1 << 40
-_READ_BYTES = 1 << 20
+DEFAULT_MAX_BYTES = MAX_FITS_BYTES
 
 
 def _check_folder(path: str) -> None:
-    """Nothing for a file; says what a folder is.
+    """Refuse a folder, and say which kind it is.
 
     Raises
     ------
@@ -36,59 +41,102 @@ def _check_folder(path: str) -> None:
     raise UnsupportedDataError(f"expected a FITS file, but {path} is a folder: give the files in it")
 
 
-def _too_big(name: str, max_bytes: int) -> UnsupportedDataError:
-    return UnsupportedDataError(
-        f"expected at most {max_bytes} bytes of FITS in {name}, found more: cut the file, or raise max_bytes"
-    )
+class FileRanges:
+    """A plain file on disk whose byte ranges are read when they are asked for, each into new memory.
 
-
-def _gunzip(stream: BinaryIO, name: str, max_bytes: int) -> memoryview:
-    """The decompressed bytes of all members of a gzip stream, read-only; zero padding after the last is skipped.
-
-    Raises
-    ------
-    UnsupportedDataError
-        If the stream is cut off, corrupt, followed by other bytes, or holds more than ``max_bytes``.
+    Parameters
+    ----------
+    file
+        Opened for reading without a buffer.
     """
-    plain = bytearray()
-    inflater = zlib.decompressobj(wbits=31)
-    pending = stream.read(_READ_BYTES)
-    between_members = False
-    try:
-        while pending or not between_members:
-            if between_members:
-                pending = pending.lstrip(b"\0")
-                if pending:
-                    inflater = zlib.decompressobj(wbits=31)
-                    between_members = False
-            elif not pending:
-                raise UnsupportedDataError(
-                    f"expected a whole gzip file, but {name} is cut off after {len(plain)} bytes of content: "
-                    "fetch it again"
-                )
+
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        self._file = file
+        self._path = path
+        self._stamp = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        status = os.fstat(self._file.fileno())
+        return status.st_size, status.st_mtime_ns
+
+    def __len__(self) -> int:
+        return self._stamp[0]
+
+    def __getitem__(self, key: slice) -> memoryview:
+        start, stop, _ = key.indices(len(self))
+        content = memoryview(bytearray(max(0, stop - start)))
+        self.read_into(content, start)
+        return content
+
+    def read_into(self, content: memoryview, start: int) -> None:
+        """Fill a buffer with the bytes from ``start`` on.
+
+        Raises
+        ------
+        UnsupportedDataError
+            If the file ends before, because it was cut after it was opened.
+        """
+        self._file.seek(start)
+        position = 0
+        while position < len(content):
+            n_read = self._file.readinto(content[position : position + READ_BYTES])  # type: ignore[attr-defined]
+            if not n_read:
+                raise self._changed(f"an end after {start + position} bytes")
+            position += n_read
+
+    def check_unchanged(self) -> None:
+        """Compare size and modification time with those when the file was opened.
+
+        A file that was deleted, or replaced by another of its name, is the same here: it is read to its end.
+
+        Raises
+        ------
+        UnsupportedDataError
+            If the file was written to or cut.
+        """
+        if self._now() != self._stamp:
+            raise self._changed(f"{self._now()[0]} bytes and another modification time")
+
+    def _changed(self, found: str) -> UnsupportedDataError:
+        return UnsupportedDataError(
+            f"the source changed: expected {self._path} to stay as it was while it is read ({len(self)} bytes), "
+            f"found {found}: nothing was written; try again when no other program writes to it"
+        )
+
+
+class FitsSource:
+    """A plain FITS file that is open for reading: ``data`` are its bytes, in memory or read when asked for."""
+
+    def __init__(self, data: FitsBuffer, file: FileRanges | None = None) -> None:
+        self.data = data
+        self._file = file
+
+    def to_memory(self) -> memoryview:
+        """All of the bytes, read once, in memory that is ours and may be written to."""
+        if not isinstance(self.data, memoryview):
+            content = memoryview(np.empty(len(self.data), np.uint8))
+            if isinstance(self.data, FileRanges):
+                self.data.read_into(content, 0)
             else:
-                plain += inflater.decompress(pending, _READ_BYTES)
-                if len(plain) > max_bytes:
-                    raise _too_big(name, max_bytes)
-                pending = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-                between_members = inflater.eof
-            pending = pending or stream.read(_READ_BYTES)
-    except zlib.error as err:
-        raise UnsupportedDataError(
-            f"expected a sound gzip file, but {name} is corrupt after {len(plain)} bytes of content ({err}): "
-            "fetch it again"
-        ) from err
-    return memoryview(plain).toreadonly()
+                content[:] = self.data[:]
+            self.data = content
+        self.check_unchanged()
+        return self.data
+
+    def check_unchanged(self) -> None:
+        """Raise UnsupportedDataError where the file on disk is not any more what it was when it was opened."""
+        if self._file is not None:
+            self._file.check_unchanged()
 
 
 class _Joined:
     """A stream with the bytes already taken from its start put back."""
 
-    def __init__(self, start: bytes, rest: BinaryIO) -> None:
+    def __init__(self, start: bytes, rest: ByteStream) -> None:
         self._start = start
         self._rest = rest
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes, b"" at the end."""
         if self._start:
             start, self._start = self._start[:size], self._start[size:]
@@ -96,60 +144,57 @@ class _Joined:
         return self._rest.read(size)
 
 
-def _read_stream(stream: BinaryIO, name: str, max_bytes: int) -> FitsBuffer:
+def _read_stream(stream: ByteStream, name: str, max_bytes: int) -> memoryview:
     """All that is left of a stream as plain FITS bytes."""
-    start = stream.read(len(GZIP_MAGIC))
-    while 0 < len(start) < len(GZIP_MAGIC) and (more := stream.read(len(GZIP_MAGIC) - len(start))):
+    start = stream.read(MAGIC_BYTES)
+    while 0 < len(start) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(start))):
         start += more
-    joined = _Joined(start, stream)
-    if start == GZIP_MAGIC:
-        return _gunzip(joined, name, max_bytes)  # type: ignore[arg-type]  # only read() is used
+    joined, packing = _Joined(start, stream), find_packing(start)
+    if packing is not None:
+        return memoryview(unpack(joined, packing, name, max_bytes))
     plain = bytearray()
-    while chunk := joined.read(_READ_BYTES):
+    while chunk := joined.read(READ_BYTES):
         plain += chunk
         if len(plain) > max_bytes:
-            raise _too_big(name, max_bytes)
-    return memoryview(plain).toreadonly()
+            raise too_big(name, max_bytes)
+    return memoryview(plain)
 
 
 @contextmanager
 def open_fits_source(
     source: str | os.PathLike[str] | BinaryIO, *, max_bytes: int = DEFAULT_MAX_BYTES
-) -> Iterator[FitsBuffer]:
-    """Context manager that gives the plain FITS file as a read-only buffer: an mmap where it is a plain file on disk.
+) -> Iterator[FitsSource]:
+    """Open the plain FITS file behind a path or a stream, as a context manager.
 
-    Gzip (of one or more members, told by its first bytes and not by the name) is taken off into memory. Whether the
-    bytes are FITS is left to `parse_fits`. Views of an mmap may outlive the context; it is freed with the last.
+    Compression (known by its first bytes and not by the name) is taken off into memory. Whether the bytes are FITS is
+    left to `parse_fits`.
 
     Raises
     ------
     UnsupportedDataError
-        If the source is a folder, a gzip file that is cut off or corrupt, or holds more than ``max_bytes``.
+        If the source is a folder, a compressed file that is cut off or corrupt, holds more than ``max_bytes``, or
+        changes while it is read.
     OSError
         As the operating system gives it.
     """
     if not isinstance(source, (str, os.PathLike)):
-        yield _read_stream(source, str(getattr(source, "name", "the stream")), max_bytes)
+        yield FitsSource(_read_stream(source, str(getattr(source, "name", "the stream")), max_bytes))
         return
     path = os.fspath(source)
     _check_folder(path)
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode) or status.st_size == 0:
-            yield _read_stream(file, path, max_bytes)
+            yield FitsSource(_read_stream(file, path, max_bytes))
             return
-        if file.read(len(GZIP_MAGIC)) == GZIP_MAGIC:
-            file.seek(0)
-            yield _gunzip(file, path, max_bytes)
+        ranges = FileRanges(file, path)
+        start = file.read(MAGIC_BYTES)
+        file.seek(0)
+        if find_packing(start) is not None:
+            content = _read_stream(file, path, max_bytes)
+            ranges.check_unchanged()
+            yield FitsSource(content, ranges)
             return
-        if status.st_size > max_bytes:
-            raise _too_big(path, max_bytes)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    try:
-        yield mapped
-    finally:
-        try:
-            mapped.close()
-        except BufferError:
-            # Views are still held: the map goes when the last of them does.
-            del mapped
+        if len(ranges) > max_bytes:
+            raise too_big(path, max_bytes)
+        yield FitsSource(ranges, ranges)

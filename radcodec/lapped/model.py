@@ -32,6 +32,7 @@ OFFSET_LIMIT = 32
 CUT_OFFSET = 28  # of coefficients of which not all planes were read, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
+CUT = 2.0  # times the default step, at which transforms are compared where stages may be left off
 OUTPUT_UNIT, OUTPUT_LIMIT = 64, 3071
 ANSWER_SHAPE = (21, 38)
 
@@ -54,6 +55,11 @@ class LappedCodes:
     def n_planes(self) -> int:
         """Planes that the largest magnitude needs."""
         return int(np.abs(self.coefficients).max(initial=0)).bit_length()
+
+    @property
+    def step(self) -> float:
+        """Step of the coefficients, in companded units."""
+        return (256 + self.gain) * 2.0**-self.last
 
 
 class LappedModel:
@@ -99,7 +105,8 @@ class LappedModel:
         offset, scale : float
             Median and robust noise, in the pixels' unit; ``scale`` is finite and above 0.
         step
-            Quantisation step in companded units, of which one is about the noise; 0.02 to 128.
+            Quantisation step in companded units, of which one is about the noise; 0.02 to 128. None is the default
+            one, with a transform that is good for the first stages, too.
         like
             Codes of the same tile at another step, or of one nearby, whose block length is kept.
         keep_flux
@@ -113,38 +120,45 @@ class LappedModel:
         if values.ndim != 2 or values.size == 0:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
-        last, gain, real = search.split_step(DEFAULT_STEP if step is None else step)
         shape = (values.shape[0], values.shape[1])
-        if like is None:
-            tried = search.choose_blocks(companded, real)
+        real = _codes_of(shape, DEFAULT_STEP if step is None else step)
+        codes, pixels = real, None
+        if like is not None:
+            codes = replace(real, code=like.code)
+        elif step is None:
+            codes = replace(real, code=self._least(companded, _codes_of(shape, CUT * DEFAULT_STEP))[0].code)
         else:
-            g = transform.geometry_of(shape, like.code)
-            tried = [(like.code, transform.analyse(companded, g, real))]
-
-        def quantised(code: int, steps: F64, sizes: npt.NDArray[np.int32]) -> LappedCodes:
-            signed = np.where(steps < 0, -sizes, sizes).astype(np.int32)
-            offsets = search.choose_offsets(steps, sizes)
-            return LappedCodes(shape=shape, code=code, last=last, gain=gain, offsets=offsets, coefficients=signed)
-
-        weight = search.rate_weight(real)
-        choices = [self._choose(code, c * (1.0 / real), last, shape, weight) for code, c in tried]
-        _, code, steps, sizes = min(choices, key=lambda choice: choice[0])
-        codes = quantised(code, steps, sizes)
+            codes, pixels = self._least(companded, real)
+        if not codes.coefficients.size:
+            codes = self._choose(codes, companded)[0]
         bright = emphasis.bright_parts(companded) if keep_flux else None
         if bright is None:
             return codes
-        changed = emphasis.keep_flux(companded, self.companded(codes) / OUTPUT_UNIT, bright)
-        c = transform.analyse(changed, transform.geometry_of(shape, code), real)
-        return quantised(*self._choose(code, c * (1.0 / real), last, shape, weight)[1:])
+        if pixels is None:
+            pixels = self.companded(codes) / OUTPUT_UNIT
+        return self._choose(codes, emphasis.keep_flux(companded, pixels, bright))[0]
 
-    def _choose(
-        self, code: int, steps: F64, last: int, shape: tuple[int, int], weight: float
-    ) -> tuple[float, int, F64, npt.NDArray[np.int32]]:
-        """Cost (squared error and weighted bits) of a block code, the code, its coefficients in steps, magnitudes.
+    def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, F64 | None]:
+        """Codes, without coefficients where nothing was to be compared, with the best transform; and their pixels."""
+        tried = search.choose_blocks(companded, empty.step)
+        if len(tried) == 1:
+            return replace(empty, code=tried[0]), None
+        found = []
+        for code in tried:
+            codes, bits = self._choose(replace(empty, code=code), companded)
+            pixels = self.companded(codes) / OUTPUT_UNIT
+            found.append((search.cost(pixels - companded, empty.step, bits), codes, pixels))
+        _, codes, pixels = min(found, key=lambda one: one[0])
+        return codes, pixels
 
-        Magnitudes are one less wherever that makes the cost smaller, contexts as they are.
+    def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
+        """Codes of companded pixels with the block code and step of others, and about their bits.
+
+        Magnitudes are one less wherever that makes squared error and weighted bits smaller, contexts as they are.
         """
-        g = transform.geometry_of(shape, code)
+        g = transform.geometry_of(like.shape, like.code)
+        steps = transform.analyse(companded, g, like.step) * (1.0 / like.step)
+        weight = search.rate_weight(like.step)
         sizes = search.quantise(steps, weight)
         walk = Walk(self._network, make_coder(self._cumulative), g)
         lower = np.maximum(sizes - 1, 0)
@@ -157,13 +171,13 @@ class LappedModel:
         count = int(sizes.max(initial=0)).bit_length()
         sign = np.zeros(sizes.shape, np.int8)
         for after in range(count - 1, -1, -1):
-            walk.plane(planes.COST, prices, last - after, after, sizes >> (after + 1), sizes >> after, sign)
+            walk.plane(planes.COST, prices, like.last - after, after, sizes >> (after + 1), sizes >> after, sign)
         size = np.abs(steps)
         less = (sizes > 0) & ((size - lower) ** 2 + weight * theirs < (size - sizes) ** 2 + weight * ours)
         chosen = np.where(less, lower, sizes).astype(np.int32)
-        size -= chosen
-        errors = float(np.vdot(size, size)) * (search.WAVELET_ERROR if g.wavelet else 1.0)
-        return errors + weight * float(np.where(less, theirs, ours).sum(dtype=np.float64)), code, steps, chosen
+        signed = np.where(steps < 0, -chosen, chosen).astype(np.int32)
+        bits = float(np.where(less, theirs, ours).sum(dtype=np.float64))
+        return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=signed), bits
 
     def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
         """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
@@ -268,6 +282,13 @@ class LappedModel:
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Pixels for looking at: the same."""
         return self.decode_tile(streams, shape, offset, scale)
+
+
+def _codes_of(shape: tuple[int, int], step: float) -> LappedCodes:
+    """Codes of a shape and about a step that hold nothing yet."""
+    last, gain, _ = search.split_step(step)
+    nothing = np.zeros((0, 0, 0, 0), np.int32)
+    return LappedCodes(shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=nothing)
 
 
 def _planes_of_stages(count: int, n_stages: int) -> list[int]:

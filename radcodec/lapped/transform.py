@@ -110,12 +110,16 @@ def _blocks(x: F64, n: int, transposed: bool) -> F64:
 
 
 def _rotate(x: F64, sign: float) -> None:
-    """Fold (sign 1) or unfold (-1) lines [nb, n, w] at their borders."""
+    """Fold (sign 1) or unfold (-1) lines [nb, n, w] at their borders.
+
+    The DCT-IV is even at its first sample and odd at its last one. What folding keeps behind a border is therefore the
+    sum of the two sides, before it their difference: with the other sign basis functions jump at every border.
+    """
     n = x.shape[1]
     w, v = (part[:, None] for part in window(n))
     low, high = x[:-1, : n - 1 - n // 2 : -1].copy(), x[1:, : n // 2].copy()
-    x[:-1, : n - 1 - n // 2 : -1] = _scale_down(w * low + sign * (v * high))
-    x[1:, : n // 2] = _scale_down(w * high - sign * (v * low))
+    x[:-1, : n - 1 - n // 2 : -1] = _scale_down(w * low - sign * (v * high))
+    x[1:, : n // 2] = _scale_down(w * high + sign * (v * low))
 
 
 def _inverse_lines(x: F64, n: int) -> F64:

@@ -206,8 +206,8 @@ def analysis_matrix(n_blocks: int, n: int) -> npt.NDArray[np.float32]:
     minor = np.cos(np.pi * (n + 2 * half + 1) / (4 * n))
     for border in range(n, n_blocks * n, n):
         low, high = matrix[:, border - 1 - half], matrix[:, border + half]
-        matrix[:, border - 1 - half] = major * low - minor * high
-        matrix[:, border + half] = major * high + minor * low
+        matrix[:, border - 1 - half] = major * low + minor * high
+        matrix[:, border + half] = major * high - minor * low
     return matrix.astype(np.float32)
 
 

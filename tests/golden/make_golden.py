@@ -192,12 +192,12 @@ def fits_cases() -> Iterator[Case]:
     )
     yield "fits_preview", image, {"preview": 20, "model": "general-v0"}
     yield "fits_lossy", image, {"lossy_stages": 2, "model": "general-v0"}
-    yield "fits_lapped", image, {"lossy_stages": 6, "model": "lapped-v1"}
-    yield "fits_lapped_cut", image, {"lossy_stages": 2, "model": "lapped-v1"}
+    yield "fits_lapped", image, {"lossy_stages": 6, "model": "lapped-v2"}
+    yield "fits_lapped_cut", image, {"lossy_stages": 2, "model": "lapped-v2"}
     y, x = np.indices((64, 90)) - 30
     disc = simulate_image((64, 90), seed=7) + np.where(np.hypot(y, x) < 17, 40 * SIGMA, 0).astype("f4")
-    yield "fits_lapped_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "lapped-v1"}
-    yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v1"}
+    yield "fits_lapped_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "lapped-v2"}
+    yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v2"}
 
 
 def on_base(wanted: bool) -> AbstractContextManager[object]:

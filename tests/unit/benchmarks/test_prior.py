@@ -82,7 +82,7 @@ def test_stages_hold_what_the_streams_hold(name: str) -> None:
 def test_planes_hold_the_same_codes_as_stages() -> None:
     """Plane by plane there are as many codes as stage by stage, and the last plane is that of the step: 9 - log2."""
     image = np.random.default_rng(4).normal(size=(64, 64)).astype(np.float32)
-    model = load_model("lapped-v1")
+    model = load_model("lapped-v2")
     planes, stages = plane_stages(model, image, 1.0), image_stages(model, image, 1.0)  # type: ignore[arg-type]
     counts = [sum(part.indices.size for found in some for part in found.parts) for some in (planes, stages)]
     assert counts[0] == counts[1] > 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import mmap
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +15,17 @@ from radcodec.fits.source import open_fits_source
 PLAIN = b"SIMPLE  =".ljust(2880) + np.random.default_rng(0).bytes(3_000_000)
 
 
-def test_plain_file_is_mapped(tmp_path: Path) -> None:
-    """A plain file comes as an mmap of its bytes, and views of it may outlive the context."""
+def test_plain_file_is_read_by_ranges(tmp_path: Path) -> None:
+    """A plain file is read where it is asked for and never mapped; what was read outlives the context."""
     path = tmp_path / "a.fits"
     path.write_bytes(PLAIN)
-    with open_fits_source(path) as data:
-        assert isinstance(data, mmap.mmap)
-        view = memoryview(data)[:9]
-    assert view == b"SIMPLE  ="
+    with open_fits_source(path) as source:
+        assert len(source.data) == len(PLAIN)
+        assert bytes(source.data[2_000_000:2_000_100]) == PLAIN[2_000_000:2_000_100]
+        assert bytes(source.data[len(PLAIN) - 5 : len(PLAIN) + 5]) == PLAIN[-5:]
+        whole = source.to_memory()
+    assert whole == PLAIN
+    assert not whole.readonly
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0" * 700])
@@ -32,27 +34,27 @@ def test_gzip_of_two_members(tmp_path: Path, tail: bytes) -> None:
     packed = gzip.compress(PLAIN[:1_500_000], 1) + gzip.compress(PLAIN[1_500_000:], 1) + tail
     path = tmp_path / "a.fits"
     path.write_bytes(packed)
-    with open_fits_source(str(path)) as data:
-        assert data == PLAIN
-    with open_fits_source(io.BytesIO(packed)) as data:
-        assert data == PLAIN
+    with open_fits_source(str(path)) as source:
+        assert source.to_memory() == PLAIN
+    with open_fits_source(io.BytesIO(packed)) as source:
+        assert source.to_memory() == PLAIN
 
 
 def test_streams_and_empty_files(tmp_path: Path) -> None:
     """A stream of plain bytes comes as it is; so do an empty and a one-byte one."""
     (tmp_path / "empty").write_bytes(b"")
-    with open_fits_source(tmp_path / "empty") as data:
-        assert bytes(data) == b""
+    with open_fits_source(tmp_path / "empty") as source:
+        assert bytes(source.data[:]) == b""
     for plain in (PLAIN, b"", b"\x1f"):
-        with open_fits_source(io.BytesIO(plain)) as data:
-            assert data == plain
+        with open_fits_source(io.BytesIO(plain)) as source:
+            assert source.data[:] == plain
 
 
 def test_highly_compressible_gzip() -> None:
     """Input that expands a thousandfold comes out whole, and the cap stops it."""
     packed = gzip.compress(b"\0" * 5_000_000)
-    with open_fits_source(io.BytesIO(packed)) as data:
-        assert len(data) == 5_000_000
+    with open_fits_source(io.BytesIO(packed)) as source:
+        assert len(source.data) == 5_000_000
     with (
         pytest.raises(UnsupportedDataError, match="at most 1000 bytes"),
         open_fits_source(io.BytesIO(packed), max_bytes=1000),

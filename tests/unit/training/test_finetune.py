@@ -87,16 +87,16 @@ def test_one_command_makes_a_model_that_files_use(images: Path, capsys: pytest.C
     assert run(["finetune", "survey 1", "--minutes", "1"]) == 0
     told = capsys.readouterr()
     assert "trained on 9 images of 9 files" in told.out
-    assert re.search(r"needs \d+\.\d % fewer bits than lapped-v1|NOT smaller than lapped-v1", told.out)
+    assert re.search(r"needs \d+\.\d % fewer bits than lapped-v2|NOT smaller than lapped-v2", told.out)
     assert "round 1/1" in told.err
-    folder = Path("runs/lapped-v1-survey-1/model")
+    folder = Path("runs/lapped-v2-survey-1/model")
     sha256 = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text(encoding="utf-8")
     assert sha256 in card
-    assert load_model("lapped-v1").sha256 in card
+    assert load_model("lapped-v2").sha256 in card
     assert "| held out | 1 images of 1 files, 0.00269 Mpix |" in card
     config = read_config(folder / "config.toml")
-    assert (config.start, config.name) == ("lapped-v1", "lapped-v1-survey-1")
+    assert (config.start, config.name) == ("lapped-v2", "lapped-v2-survey-1")
     image = "survey 1/03.fits"
     assert run(["compress", image, "a.rcz", "--lossy", "--bpp", "8", "--model", str(folder)]) == 0
     capsys.readouterr()
@@ -151,14 +151,14 @@ def test_tables_that_are_wrong_are_mended(images: Path) -> None:
     from radcodec.lapped.spec import LappedArrays
     from radcodec.training.run import write_model
 
-    shipped = load_model("lapped-v1")
+    shipped = load_model("lapped-v2")
     assert isinstance(shipped, LappedModel)
     even = {n: np.full_like(t, (1 << 24) // t.shape[-1]) for n, t in shipped.arrays.tables.items()}
     for table in even.values():
         table[..., 0] += (1 << 24) - table.sum(axis=-1, dtype=np.uint32)
     known = {name: getattr(shipped.arrays, name) for name in ("log_table", "layers", "sinh")}
     naive = LappedModel(shipped.spec, LappedArrays(**known, tables=even), "")
-    text = (Path(finetune_plan.models_folder()) / "lapped-v1" / "config.toml").read_text(encoding="utf-8")
+    text = (Path(finetune_plan.models_folder()) / "lapped-v2" / "config.toml").read_text(encoding="utf-8")
     Path("naive.toml").write_text(text, encoding="utf-8")
     write_model(naive, Path("naive"), Path("naive.toml"))
     result = finetune(images, model="naive", out=Path("out"), name="wiser", minutes=1.0, console=Console())

@@ -182,7 +182,7 @@ def test_the_transform_is_orthonormal_and_that_of_the_format(n_blocks: int, n: i
     for border, i in itertools.product(range(n, n * n_blocks, n), range(n // 2)):
         major, minor = (np.cos(np.pi * (n + sign * (2 * i + 1)) / (4 * n)) for sign in (-1, 1))
         low, high = samples[border - 1 - i], samples[border + i]
-        samples[border - 1 - i], samples[border + i] = major * low - minor * high, major * high + minor * low
+        samples[border - 1 - i], samples[border + i] = major * low + minor * high, major * high - minor * low
     assert np.allclose(matrix.T @ line.ravel(), samples, atol=1e-5)
 
 

@@ -61,14 +61,14 @@ def test_the_search_finds_the_bits_of_a_known_curve(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(rate, "measure_step", curve)
     images = [np.full((4, 4), 100.0, np.float32)]
-    found = rate.bits_at_errors(load_model("lapped-v1"), images)
+    found = rate.bits_at_errors(load_model("lapped-v2"), images)
     assert found == {error: pytest.approx(2 - 0.5 * math.log2(error), rel=0.005) for error in rate.ERRORS}
     assert len(looks) <= 20
 
 
 def test_a_lapped_model_is_measured_by_its_streams() -> None:
     """A coarser step has fewer bytes and more error; white noise of a step far above it costs next to nothing."""
-    model = load_model("lapped-v1")
+    model = load_model("lapped-v2")
     rng = np.random.default_rng(1)
     images: Sequence[np.ndarray] = [rng.normal(size=(32, 32)).astype(np.float32)]
     fine, coarse, coarsest = (rate.measure_step(model, images, step) for step in (0.5, 2.0, 60.0))  # type: ignore[arg-type]

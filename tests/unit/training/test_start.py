@@ -70,7 +70,7 @@ def test_the_convolutional_model_comes_back_exactly() -> None:
 
 def test_the_lapped_model_comes_back_exactly() -> None:
     """Its integer layers are those that the float network is exported as."""
-    config = config_of("lapped-v1")
+    config = config_of("lapped-v2")
     assert isinstance(config, LappedConfig)
     network = make_network()
     prior = start_lapped(network, config)
@@ -82,11 +82,11 @@ def test_the_lapped_model_comes_back_exactly() -> None:
 
 def test_models_of_another_kind_or_size_are_refused() -> None:
     """The message says what differs."""
-    convolutional, lapped = config_of("general-v0"), config_of("lapped-v1")
+    convolutional, lapped = config_of("general-v0"), config_of("lapped-v2")
     assert isinstance(convolutional, TrainConfig)
     assert isinstance(lapped, LappedConfig)
     with pytest.raises(InputError, match="convolutional model"):
-        start_network(Network(convolutional.spec), replace(convolutional, start="lapped-v1"))
+        start_network(Network(convolutional.spec), replace(convolutional, start="lapped-v2"))
     with pytest.raises(InputError, match="lapped model"):
         start_lapped(make_network(), replace(lapped, start="general-v0"))
     wide = replace(convolutional, spec=replace(convolutional.spec, channels=16, prior_tables=8))

@@ -1,0 +1,277 @@
+"""Tile-compressed images: how they are named in messages, and how they are taken apart into plain image HDUs.
+
+What comes out is the file that ``funpack -C`` writes: its headers, card for card, and the pixels that it decodes.
+
+References
+----------
+FITS Standard 4.0, section 10 (tiled image compression); CFITSIO's ``fits_img_decompress``, for what funpack keeps.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from radcodec.errors import UnsupportedDataError
+from radcodec.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, format_card, iter_cards, parse_value
+from radcodec.fits.checksum import checksum_status, refresh_checksums
+from radcodec.fits.parse import FitsBuffer, parse_fits
+from radcodec.fits.source import FitsSource
+from radcodec.types import Hdu, HduKind
+
+_Cards = list[tuple[bytes, bytes]]  # keyword and card
+
+# Cards of a compressed image that stand for one of the image.
+_RENAMED = {
+    b"ZSIMPLE": b"SIMPLE",
+    b"ZTENSION": b"XTENSION",
+    b"ZBITPIX": b"BITPIX",
+    b"ZNAXIS": b"NAXIS",
+    b"ZEXTEND": b"EXTEND",
+    b"ZBLOCKED": b"BLOCKED",
+    b"ZPCOUNT": b"PCOUNT",
+    b"ZGCOUNT": b"GCOUNT",
+    b"ZHECKSUM": b"CHECKSUM",
+    b"ZDATASUM": b"DATASUM",
+}
+_NUMBERED = re.compile(rb"(ZNAXIS|NAXIS|TTYPE|TFORM|ZTILE|ZNAME|ZVAL)[0-9]+\Z")
+# Cards of the table that holds a compressed image, and of the compression itself.
+_OF_THE_TABLE = frozenset(
+    b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT TFIELDS THEAP ZIMAGE ZQUANTIZ ZDITHER0 ZCMPTYPE ZBLANK CHECKSUM "
+    b"DATASUM".split()
+)
+# Cards of the empty primary HDU that do not go on into the image that takes its place.
+_OF_THE_PRIMARY = frozenset(
+    b"SIMPLE BITPIX NAXIS PCOUNT EXTEND GCOUNT CHECKSUM DATASUM EXTNAME HISTORY COMMENT".split()
+)
+# What decoding the pixels takes: all else is kept from astropy, which would act on it or warn.
+_NEEDED = re.compile(
+    rb"(XTENSION|BITPIX|NAXIS[12]?|PCOUNT|GCOUNT|TFIELDS|THEAP|T(TYPE|FORM|NULL|SCAL|ZERO)[0-9]+"
+    rb"|Z(IMAGE|CMPTYPE|BITPIX|NAXIS[0-9]*|TILE[0-9]+|NAME[0-9]+|VAL[0-9]+|QUANTIZ|DITHER0|BLANK|SCALE|ZERO|MASKCMP))\Z"
+)
+_DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+
+
+class _Unit(Protocol):
+    """What a unit of a FITS file and its record in a ``.rcz`` file have in common."""
+
+    @property
+    def kind(self) -> HduKind: ...
+    @property
+    def name(self) -> str: ...
+
+
+def compressed_notes(hdus: Iterable[_Unit]) -> list[str]:
+    """Name each tile-compressed image of a file in a phrase."""
+    return [
+        f"HDU {number}{f' ({hdu.name})' if hdu.name else ''}, a tile-compressed image"
+        for number, hdu in enumerate(hdus)
+        if hdu.kind is HduKind.COMPRESSED
+    ]
+
+
+def no_image(hdus: Iterable[_Unit], advice: str) -> UnsupportedDataError:
+    """Make the error of a file without an image that can be read here; its tile-compressed ones are named."""
+    notes = compressed_notes(hdus)
+    if not notes:
+        return UnsupportedDataError(f"expected a file with an image that has pixels, found none: {advice}")
+    return UnsupportedDataError(
+        f"expected an image that is not compressed already, found {', and '.join(notes)}: use --recompress "
+        "(recompress=True) when compressing, or funpack the FITS file first"
+    )
+
+
+def has_compressed(hdus: Iterable[_Unit]) -> bool:
+    """Whether a file has a tile-compressed image."""
+    return any(hdu.kind is HduKind.COMPRESSED for hdu in hdus)
+
+
+def _printable(card: bytes) -> bytes:
+    """The card with blanks for what FITS forbids in a value or comment, as CFITSIO copies it."""
+    return card[:8] + bytes(byte if 32 <= byte <= 126 else 32 for byte in card[8:])
+
+
+def _renamed(cards: _Cards) -> _Cards:
+    """Cards of the image that the cards of its table stand for, in their order."""
+    found: _Cards = []
+    for keyword, card in cards:
+        new = _RENAMED.get(keyword, keyword)
+        if new is keyword:
+            if keyword in _OF_THE_TABLE or (_NUMBERED.match(keyword) and not keyword.startswith(b"ZNAXIS")):
+                continue
+            if card.startswith(b"EXTNAME = 'COMPRESSED_IMAGE'"):
+                continue
+            if keyword.startswith(b"ZNAXIS"):
+                new = keyword[1:]
+        found.append((new, new.ljust(8) + _printable(card)[8:]))
+    return found
+
+
+def _extension_start(cards: _Cards) -> _Cards:
+    """Structure cards of an image extension whose compressed form does not keep the original ones."""
+    values = {keyword: parse_value(card) for keyword, card in cards}
+    axes = [values.get(b"NAXIS%d" % n) for n in range(1, 1 + int(values.get(b"NAXIS") or 0))]
+    start: list[tuple[str, CardValue, str]] = [
+        ("XTENSION", "IMAGE", "IMAGE extension"),
+        ("BITPIX", values.get(b"BITPIX"), "number of bits per data pixel"),
+        ("NAXIS", len(axes), "number of data axes"),
+    ]
+    start += [(f"NAXIS{n}", length, f"length of data axis {n}") for n, length in enumerate(axes, start=1)]
+    start += [("PCOUNT", 0, "required keyword; must = 0"), ("GCOUNT", 1, "required keyword; must = 1")]
+    structure = {*_RENAMED.values()} | {b"NAXIS%d" % n for n in range(1, len(axes) + 1)}
+    return [(name.encode(), format_card(name, value, note)) for name, value, note in start] + [
+        (keyword, card) for keyword, card in cards if keyword not in structure
+    ]
+
+
+def _image_header(header: bytes, primary: bytes | None) -> bytes:
+    """Header of a plain image HDU, padded.
+
+    Parameters
+    ----------
+    header
+        Of the table that holds the compressed image.
+    primary
+        The header of an empty primary HDU whose place the image takes, None for an image extension.
+    """
+    all_cards = list(iter_cards(header))
+    used = len(all_cards)
+    while used and not all_cards[used - 1][1].strip(b" "):
+        used -= 1
+    cards = _renamed(all_cards[:used])
+    keywords = [keyword for keyword, _ in cards]
+    if primary is not None:
+        cards += [
+            (keyword, _printable(card))
+            for keyword, card in iter_cards(primary)
+            if keyword not in _OF_THE_PRIMARY and card.strip(b" ")
+        ]
+    elif b"XTENSION" not in keywords:
+        cards = _extension_start(cards)
+    # Spare blocks of the header are kept.
+    spare = b" " * CARD_BYTES * ((len(all_cards) - used) // 36 * 36)
+    text = b"".join(card for _, card in cards) + spare + b"END".ljust(CARD_BYTES)
+    return text.ljust(-(-len(text) // BLOCK_BYTES) * BLOCK_BYTES)
+
+
+def _integer(values: dict[bytes, CardValue], keyword: bytes) -> int:
+    value = values.get(keyword)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 1 << 48:
+        raise ValueError(f"{keyword.decode()} is {value!r}")
+    return value
+
+
+def _is_quantised(values: dict[bytes, CardValue]) -> bool:
+    """Whether samples were rounded to integers and scaled: by a card, or by a column for each tile."""
+    return b"ZSCALE" in values or "ZSCALE" in (value for key, value in values.items() if key.startswith(b"TTYPE"))
+
+
+def _pixel_bytes(header: bytes, data: memoryview) -> memoryview:
+    """Stored samples of a compressed image, big-endian, as astropy decodes them.
+
+    Raises
+    ------
+    Exception
+        Of any kind that astropy, zlib or NumPy raise for a table that is unsound.
+    """
+    from astropy.io import fits
+
+    values = {keyword: parse_value(card) for keyword, card in iter_cards(header)}
+    bitpix = values.get(b"ZBITPIX")
+    if not isinstance(bitpix, int) or bitpix not in _DTYPES:
+        raise ValueError(f"ZBITPIX is {bitpix!r}")
+    axes = [_integer(values, b"ZNAXIS%d" % n) for n in range(1, 1 + _integer(values, b"ZNAXIS"))]
+    first_tile = [axes[0] if axes else 1] + [1] * (len(axes) - 1)
+    tiles = [
+        _integer(values, b"ZTILE%d" % n) if b"ZTILE%d" % n in values else default
+        for n, default in enumerate(first_tile, start=1)
+    ]
+    n_tiles = math.prod(-(-length // max(tile, 1)) for length, tile in zip(axes, tiles, strict=True))
+    if n_tiles != _integer(values, b"NAXIS2"):
+        raise ValueError(f"the image has {n_tiles} tiles, the table {values.get(b'NAXIS2')} rows")
+    cards = b"".join(card for keyword, card in iter_cards(header) if _NEEDED.match(keyword))
+    start = b"".join(
+        (format_card("SIMPLE", True), format_card("BITPIX", 8), format_card("NAXIS", 0), format_card("EXTEND", True))
+    )
+    blocks = [(text + b"END".ljust(CARD_BYTES)) for text in (start, cards)]
+    headers = [text.ljust(-(-len(text) // BLOCK_BYTES) * BLOCK_BYTES) for text in blocks]
+    file = io.BytesIO(b"".join((*headers, data, bytes(-len(data) % BLOCK_BYTES))))
+    with fits.open(file, memmap=False, do_not_scale_image_data=True) as hdus:
+        samples = np.asarray(hdus[1].data)
+    shape = tuple(reversed(axes))
+    if samples.shape != shape or samples.dtype.newbyteorder(">") != np.dtype(_DTYPES[bitpix]):
+        raise ValueError(f"it decodes to {samples.dtype} {samples.shape}, its header says BITPIX {bitpix} {shape}")
+    stored = np.ascontiguousarray(samples, _DTYPES[bitpix])
+    bits = stored.view(f">u{stored.itemsize}")
+    if values.get(b"ZCMPTYPE") == "PLIO_1" and bitpix == 16 and values.get(b"BZERO") == 32768:
+        # CFITSIO offsets unsigned samples before it codes them, since PLIO has no negative numbers.
+        bits ^= np.array(1 << 15, bits.dtype)
+    if bitpix < 0 and _is_quantised(values):
+        # Undefined samples have no bits of their own; CFITSIO's NaN has all bits set.
+        bits[np.isnan(stored)] = np.iinfo(bits.dtype).max
+    return memoryview(bits.reshape(-1).view(np.uint8))
+
+
+def _take_apart(data: memoryview, number: int, hdu: Hdu, primary: bytes | None) -> Sequence[bytes | memoryview]:
+    """Header, data and padding of the image of a tile-compressed HDU."""
+    table = bytes(data[hdu.header_start : hdu.data_start])
+    try:
+        pixels = _pixel_bytes(table, data[hdu.data_start : hdu.data_stop])
+    except MemoryError:
+        raise
+    except Exception as err:
+        raise UnsupportedDataError(
+            f"expected a tile-compressed image that astropy decodes in HDU {number}, found one that it does not "
+            f"({' '.join(str(err).split()) or type(err).__name__}): compress the file without recompress"
+        ) from err
+    header, padding = _image_header(table, primary), bytes(-len(pixels) % BLOCK_BYTES)
+    status = checksum_status(header, pixels)
+    if False in status:
+        # Quantised pixels are not those that the sums were made for.
+        header = refresh_checksums(header, pixels)
+    return header, pixels, padding
+
+
+def take_apart(data: memoryview) -> memoryview:
+    """Give the plain FITS file of one with tile-compressed images; the same bytes where it has none.
+
+    As funpack does, an image that was primary becomes primary again where the file starts with an empty primary HDU and
+    the image follows it. All other units stay as they are, and so do bytes after the last one.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If an image cannot be decoded.
+    """
+    hdus = parse_fits(data)
+    if not has_compressed(hdus):
+        return data
+    pieces: list[Sequence[bytes | memoryview]] = []
+    for number, hdu in enumerate(hdus):
+        if hdu.kind is not HduKind.COMPRESSED:
+            pieces.append((data[hdu.header_start : hdu.end],))
+            continue
+        primary = None
+        first = hdus[0]
+        table = bytes(data[hdu.header_start : hdu.data_start])
+        if number == 1 and first.kind is HduKind.EMPTY and b"ZSIMPLE" in {key for key, _ in iter_cards(table)}:
+            primary = bytes(data[first.header_start : first.data_start])
+            pieces.clear()
+        pieces.append(_take_apart(data, number, hdu, primary))
+    plain = bytearray()
+    for unit in pieces:
+        for piece in unit:
+            plain += piece
+    return memoryview(plain)
+
+
+def plain_like(restored: Iterable[_Unit], source: FitsSource) -> FitsBuffer:
+    """Give the bytes to compare a restored file with: the source, taken apart where the restored file is."""
+    if has_compressed(restored) or not has_compressed(parse_fits(source.data)):
+        return source.data
+    return take_apart(source.to_memory())
