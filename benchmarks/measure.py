@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, Rival
+from benchmarks.rivals.base import Rival
+from benchmarks.types import Array
 
 T = TypeVar("T")
 

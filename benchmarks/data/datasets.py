@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
-from benchmarks.rivals.base import Array
+from benchmarks.types import Array
 
 MIN_PIXELS = 64
 # Above this many levels a float image is not taken for scaled integers.

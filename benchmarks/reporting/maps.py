@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import images, sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import images, sigma
 from benchmarks.rivals.fpack import Fpack
 from benchmarks.rivals.jpeg2000 import MappedJpeg2000
 from benchmarks.rivals.lossy import Mapping
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rivals.sperr import MappedSperr
 from benchmarks.rivals.tiled_fits import TiledFits
+from benchmarks.types import F64, Array
 
 #: File, and the part that is shown: SIDE x SIDE pixels about the middle of the image.
 SHOWN = (
@@ -30,7 +29,6 @@ SHOWN = (
 SIDE = 112
 DIVISOR = 8.0
 SPAN = 0.5  # sigma: errors of this size are black or white
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +101,11 @@ def picture(values: F64, low: float, high: float, alt: str) -> str:
 def cell(image: str, title: str, told: str) -> str:
     """A picture with what it shows."""
     return f"<div class='map'>{image}<p><strong>{html.escape(title)}</strong><br>{html.escape(told)}</p></div>"
+
+
+def can_draw(folder: Path) -> bool:
+    """Tell whether the images and all codecs are there that the maps show."""
+    return importlib.util.find_spec("imagecodecs") is not None and all((folder / file).is_file() for file in SHOWN)
 
 
 def map_rows(folder: Path) -> list[str]:

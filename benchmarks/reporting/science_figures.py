@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import new_figure, save_figure
-from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.results import Results, grouped
 from benchmarks.science.scenes import AMPLITUDES
+from benchmarks.types import Row
 
 #: Colour and marker of the codecs that are drawn, in the order of the legend.
 STYLES = {

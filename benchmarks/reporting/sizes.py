@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.results import Results, grouped
 from benchmarks.reporting.tables import Table, from_files, least
+from benchmarks.types import Row
 
 LADDER = ("", "sigma/16", "sigma/8", "sigma/4", "sigma/2", "sigma/1")
 OURS = "radcodec"

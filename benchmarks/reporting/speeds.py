@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.reporting.charts import Axis, Series, chart
-from benchmarks.reporting.results import Results, Row, demand_of, grouped
-from benchmarks.reporting.sections import Section, kept
+from benchmarks.reporting.results import Results, demand_of, grouped
+from benchmarks.reporting.section import Section, kept
 from benchmarks.reporting.sizes import OURS
 from benchmarks.reporting.tables import Table, from_files
+from benchmarks.types import Row
 
 FLOAT_BITS = 32.0
 SCATTER_SIDE = 4096

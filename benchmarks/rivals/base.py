@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from benchmarks.types import Array
+
 Plane = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 

@@ -17,12 +17,10 @@ from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array, Unsupported, pack_specials, tall, unpack_specials
-
-F64 = npt.NDArray[np.float64]
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Unsupported, pack_specials, tall, unpack_specials
+from benchmarks.types import F64, Array
 
 
 class LossyRival(Protocol):

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, IntegerRival, Plane, Unsupported, tall
+from benchmarks.rivals.base import IntegerRival, Plane, Unsupported, tall
+from benchmarks.types import Array
 
 
 def table_bytes(file: bytes) -> bytes:

@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import zstandard
 
 from benchmarks import machine
-from benchmarks.datasets import has_files, images, sigma
+from benchmarks.data.datasets import has_files, images, sigma
 from benchmarks.rivals.fpack import fpack_version
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rivals.zstd import Zstd
-from benchmarks.rows import append_row, rows_done
+from benchmarks.rows import append_row, failure, rows_done
+from benchmarks.types import F64
 
 COLUMNS = (
     "machine", "commit", "track", "set", "file", "data_sha256", "dtype", "pixels", "codec", "codec_version", "setting",
@@ -35,7 +35,6 @@ COLUMNS = (
 )  # fmt: skip
 KEY = ("file", "codec")
 EQUAL = "radcodec at fpack's error"
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +171,7 @@ def cells_of(tool: Tool, source: Path, before: list[F64], noise: float) -> dict[
     try:
         measured = measure_tool(tool, source, before, noise)
     except Exception as err:  # whatever a foreign tool throws is its result
-        measured = {"status": f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")}
+        measured = {"status": failure(err)}
     return {"codec_version": version, "setting": tool.setting} | measured
 
 

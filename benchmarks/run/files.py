@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.datasets import Image, images, sigma
+from benchmarks.data.datasets import Image, images, sigma
 
 
 def scale_of(path: Path, hdu: int) -> float:

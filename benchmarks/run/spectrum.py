@@ -33,9 +33,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.rivals.base import Array
-
-F64 = npt.NDArray[np.float64]
+from benchmarks.data.datasets import sigma
+from benchmarks.types import F64, Array
 
 CELL = 64  # side of a cell of the noise map, pixels
 SOURCE_WINDOW = 2.0  # standard deviation of the Gaussian window in which the rms finds sources, pixels
@@ -134,14 +133,14 @@ def local_amplitude(values: F64, known: npt.NDArray[np.bool_]) -> F64:
 
 
 def noise_map(values: F64, known: npt.NDArray[np.bool_]) -> F64:
-    """1.4826 times the median absolute deviation in cells of about 64 pixels, interpolated linearly to [H, W].
+    """Return 1.4826 times the median absolute deviation in cells of about 64 pixels, interpolated linearly to [H, W].
 
     Cells with few finite pixels or without noise get the plane's value; a plane without noise, its rms.
     """
     from scipy.ndimage import map_coordinates
 
     height, width = values.shape
-    whole = _deviation(values[known]) or float(np.sqrt(np.mean(values[known] ** 2))) or 1.0
+    whole = sigma(values[known]) or float(np.sqrt(np.mean(values[known] ** 2))) or 1.0
     rows, columns = max(1, round(height / CELL)), max(1, round(width / CELL))
     cells = np.full((rows, columns), whole)
     for i in range(rows):
@@ -151,14 +150,10 @@ def noise_map(values: F64, known: npt.NDArray[np.bool_]) -> F64:
                 slice(j * width // columns, (j + 1) * width // columns),
             )
             if known[box].mean() > 0.25:
-                cells[i, j] = max(_deviation(values[box][known[box]]), 1e-3 * whole)
+                cells[i, j] = max(sigma(values[box][known[box]]), 1e-3 * whole)
     y = (np.arange(height) + 0.5) * rows / height - 0.5
     x = (np.arange(width) + 0.5) * columns / width - 0.5
     return np.asarray(map_coordinates(cells, np.meshgrid(y, x, indexing="ij"), order=1, mode="nearest"))
-
-
-def _deviation(values: F64) -> float:
-    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
 
 
 def dithered_floor(spectrum: LocalSpectrum, step: float) -> float:

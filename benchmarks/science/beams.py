@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
+from benchmarks.types import F64
+
 FWHM_PER_SIGMA = 2.3548200450309493
 
 

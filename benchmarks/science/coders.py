@@ -10,12 +10,13 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array, Rival, Unsupported
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Rival, Unsupported
 from benchmarks.rivals.lossy import LossyRival
 from benchmarks.rivals.ours import Radcodec, RadcodecBitRate
 from benchmarks.rivals.registry import all_rivals, lossy_rivals
 from benchmarks.science.fpack import FpackSteps
+from benchmarks.types import Array
 
 TOLERANCE = 0.03  # of a size, by which a stream may stay below it
 MAX_TRIES = 12

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array, Unsupported
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Unsupported
+from benchmarks.rows import failure
 from benchmarks.science.coders import Coded, Coder, at_size
+from benchmarks.types import Array
 
 DIVISORS = (1.0, 2.0, 4.0, 8.0, 16.0)
 SIZES = (0.1, 0.25, 0.5, 1.0)
@@ -73,7 +75,7 @@ def code_all(job: Job, images: Sequence[Array]) -> tuple[list[Coded], str]:
     except Unsupported as err:
         return [], f"none: {err}"[:100]
     except Exception as err:  # whatever a foreign codec throws is its result
-        return [], f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")
+        return [], failure(err)
 
 
 def place_cells(

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.datasets import Image, sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import Image, sigma
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 LINE = 3.0  # sigma; voxels of the original above it are the line
 MIN_CHANNELS = 3
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import sigma
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 FAINT = 5.0  # sigma; what is above is a source
 ANNULI = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)  # cycles a pixel
 

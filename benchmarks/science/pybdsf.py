@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rivals.base import Array
 from benchmarks.science.beams import Beam
 from benchmarks.science.sources import THRESHOLD, Catalogue
+from benchmarks.types import Array
 
 CELL_DEG = 1 / 3600
 

@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import Image, images, sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import Image, images, sigma
 from benchmarks.science.beams import Beam, stamp
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 AMPLITUDES = (0.1, 0.3, 1.0, 3.0)  # sigma, of the peak
 CELL = 64  # px
 MARGIN = 32  # px

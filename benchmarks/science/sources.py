@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import sigma
 from benchmarks.science.beams import Beam
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 THRESHOLD = 5.0  # sigma of the original
 MIN_PIXELS = 3
 SNR_BINS = ((5.0, 10.0), (10.0, 30.0), (30.0, np.inf))
-MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +132,11 @@ class Figure:
 
 
 def spread(values: F64) -> Figure:
-    """Median, and 1.4826 times the median absolute deviation."""
+    """Return the median, and 1.4826 times the median absolute deviation."""
     known = values[np.isfinite(values)]
     if not known.size:
         return Figure(float("nan"), float("nan"), 0)
-    middle = float(np.median(known))
-    return Figure(middle, MAD_TO_SIGMA * float(np.median(np.abs(known - middle))), known.size)
+    return Figure(float(np.median(known)), sigma(known), known.size)
 
 
 def share(hits: int, n: int) -> Figure:

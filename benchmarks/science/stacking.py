@@ -16,10 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.rivals.base import Array
 from benchmarks.science.scenes import AMPLITUDES, Scene
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 COUNTS = (64, 256, 1024, 4096)
 FALSE_ALARMS = 0.01  # of blank places, above which a source counts as found
 CORE = 1  # px; fits reach so far from the middle

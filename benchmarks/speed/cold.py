@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.datasets import images
+from benchmarks.data.datasets import images
 from benchmarks.rows import append_row, rows_done
 
 COLUMNS = (

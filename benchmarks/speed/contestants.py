@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, IntegerRival, Rival, Track, Unsupported, pack_specials, safe_error, tall
+from benchmarks.rivals.base import IntegerRival, Rival, Track, Unsupported, pack_specials, safe_error, tall
 from benchmarks.rivals.jpeg2000 import Jpeg2000
 from benchmarks.rivals.jpegxl import JpegXl
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rivals.registry import all_rivals
+from benchmarks.types import Array
 
 THREADED = ("radcodec", "jpeg2000", "jpegxl-e7", "jpegxl-e9")
 

@@ -1,6 +1,6 @@
 """Memory of one call of a codec: growth of the largest resident size of a fresh process over that after a warm-up.
 
-    python -m benchmarks.memory JOB    # JOB as JSON; gives the growth in bytes
+    python -m benchmarks.speed.memory JOB    # JOB as JSON; gives the growth in bytes
 
 The process imports, encodes and decodes a small image, and takes its resident size: that is the start. Then it loads
 what the codec is given and makes one call. What is loaded counts: encoding an array grows a process by at least the
@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.contestants import Contestant
-from benchmarks.rivals.base import Array, Track
+from benchmarks.paths import ROOT
+from benchmarks.rivals.base import Track
+from benchmarks.speed.contestants import Contestant
+from benchmarks.types import Array
 
-ROOT = Path(__file__).resolve().parents[1]
 STATUS = Path("/proc/self/status")
 WARM_SIDE = 256
 
@@ -68,7 +69,7 @@ def memory_growth(contestant: Contestant, given: Array, data: bytes | None, max_
             "verify": contestant.verify, "max_error": max_error, "array": str(array) if data is None else None,
             "stream": str(stream), "shape": given.shape, "dtype": str(given.dtype),
         }  # fmt: skip
-        command = [sys.executable, "-m", "benchmarks.memory", json.dumps(job)]
+        command = [sys.executable, "-m", "benchmarks.speed.memory", json.dumps(job)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)}: {done.stderr.strip()}")

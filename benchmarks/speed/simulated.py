@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import statistics
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benchmarks import machine
-from benchmarks.contestants import THREADED, Contestant
-from benchmarks.datasets import sigma
-from benchmarks.memory import memory_growth
-from benchmarks.rivals.base import Array, Track, Unsupported
-from benchmarks.rivals.registry import all_rivals
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Track, Unsupported
+from benchmarks.rivals.registry import all_rivals, installed
 from benchmarks.rows import append_row, rows_done
-from benchmarks.run import available
+from benchmarks.speed.contestants import THREADED, Contestant
+from benchmarks.speed.memory import memory_growth
+from benchmarks.speed.turns import Timed, speed_cells, take_turns
+from benchmarks.types import Array, Cells
 
 COLUMNS = (
     "machine", "commit", "run", "track", "bound", "set", "file", "data_sha256", "shape", "dtype", "pixels", "codec",
@@ -26,27 +26,36 @@ COLUMNS = (
     "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most",
 )  # fmt: skip
 KEY = ("track", "bound", "file", "codec", "threads", "verify")
-DEFAULT_CODECS = (
-    "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
-)  # fmt: skip
 SEED = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is timed and how: sides of the images in pixels, E = sigma / divisor, and whether memory is measured too."""
+
+    sides: Sequence[int]
+    threads: Sequence[int]
+    divisor: float
+    repeats: int
+    memory: bool
+
+    def bound_of(self, track: Track) -> str:
+        """Name the bound of a track as rows do."""
+        return f"sigma/{self.divisor:g}" if track is Track.BOUNDED else ""
+
+
 @dataclass(slots=True, kw_only=True)
-class Entry:
-    """A contestant that did its warm-up: what it is given, its stream, and the times of each repeat in seconds."""
+class Entry(Timed):
+    """A contestant after its warm-up: what it is given, its stream, and whether that met the demand."""
 
     contestant: Contestant
     given: Array
-    bound: str
     data: bytes
     holds: bool
-    encode_s: list[float] = field(default_factory=list)
-    decode_s: list[float] = field(default_factory=list)
 
 
-def contestants(codecs: list[str], threads: list[int]) -> Iterator[Contestant]:
-    """Every codec on both tracks, with each number of threads if it has some; radcodec verified and not."""
+def contestants(codecs: Sequence[str], threads: Sequence[int]) -> Iterator[Contestant]:
+    """Yield every codec on both tracks, with each number of threads if it has threads; radcodec verified and not."""
     for track in (Track.BOUNDED, Track.LOSSLESS):
         for codec in codecs:
             for n in threads if codec in THREADED else [1]:
@@ -54,50 +63,30 @@ def contestants(codecs: list[str], threads: list[int]) -> Iterator[Contestant]:
                     yield Contestant(codec=codec, track=track, threads=n, verify=verify)
 
 
-def bound_of(contestant: Contestant, divisor: float) -> str:
-    """What rows say of the bound."""
-    return f"sigma/{divisor:g}" if contestant.track is Track.BOUNDED else ""
-
-
-def warm_up(contestant: Contestant, samples: Array, max_error: float, divisor: float) -> Entry | None:
-    """The contestant after one call each way that is not timed; None where it has no such mode."""
+def warm_up(contestant: Contestant, samples: Array, max_error: float) -> Entry | None:
+    """Call a contestant once each way, without timing it; None for a codec that has no such mode."""
     try:
         given = contestant.given(samples, max_error)
         data = contestant.encode(given, max_error)
     except Unsupported:
         return None
-    holds = contestant.holds(contestant.decode(data, given), given, max_error)
-    return Entry(contestant=contestant, given=given, bound=bound_of(contestant, divisor), data=data, holds=holds)
+    return Entry(
+        contestant=contestant, given=given, data=data,
+        holds=contestant.holds(contestant.decode(data, given), given, max_error),
+        encode=partial(contestant.encode, given, max_error), decode=partial(contestant.decode, data, given),
+    )  # fmt: skip
 
 
-def take_turns(entries: list[Entry], max_error: float, repeats: int) -> None:
-    """Time every entry once in each repeat, so that a slow spell of the machine hits all of them."""
-    for _ in range(repeats):
-        for entry in entries:
-            start = time.perf_counter()
-            data = entry.contestant.encode(entry.given, max_error)
-            middle = time.perf_counter()
-            entry.contestant.decode(data, entry.given)
-            entry.decode_s.append(time.perf_counter() - middle)
-            entry.encode_s.append(middle - start)
-
-
-def speeds(name: str, pixels: int, seconds: list[float]) -> dict[str, object]:
-    """Median speed in Mpix/s, and the least and the most of all repeats."""
-    of = {name: statistics.median(seconds), f"{name}_least": max(seconds), f"{name}_most": min(seconds)}
-    return {column: f"{pixels / 1e6 / value:.4f}" for column, value in of.items()}
-
-
-def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> dict[str, object]:
-    """The measured cells of an entry's row; memory in units of the float samples."""
+def cells_of(entry: Entry, samples: Array, max_error: float, plan: Plan) -> Cells:
+    """Return the measured cells of an entry's row; memory is in units of the float samples."""
     contestant = entry.contestant
     grown: list[str] = []
     for data in (None, entry.data):
-        bytes_more = memory_growth(contestant, entry.given, data, max_error) if memory else None
+        bytes_more = memory_growth(contestant, entry.given, data, max_error) if plan.memory else None
         grown.append("" if bytes_more is None else f"{bytes_more / samples.nbytes:.3f}")
     return {
         "track": contestant.track.value,
-        "bound": entry.bound,
+        "bound": plan.bound_of(contestant.track),
         "codec": contestant.codec,
         "setting": contestant.setting,
         "threads": contestant.threads,
@@ -105,75 +94,57 @@ def cells_of(entry: Entry, samples: Array, max_error: float, memory: bool) -> di
         "status": "ok" if entry.holds else "demand not met",
         "bytes": len(entry.data),
         "bits_per_pixel": f"{8 * len(entry.data) / samples.size:.5f}",
-        **speeds("encode_mpix_s", samples.size, entry.encode_s),
-        **speeds("decode_mpix_s", samples.size, entry.decode_s),
+        **speed_cells(entry, samples.size),
         "encode_memory_arrays": grown[0],
         "decode_memory_arrays": grown[1],
         "repeats": len(entry.encode_s),
     }
 
 
-def run_speed(
-    codecs: list[str],
-    *,
-    sides: list[int],
-    threads: list[int],
-    divisor: float,
-    repeats: int,
-    memory: bool,
-    out: Path,
-    commit: str,
-) -> list[str]:
-    """Add a row for each codec, track, setting and size that ``out`` lacks; gives the new ones as lines of a table.
+def run_speed(codecs: Sequence[str], plan: Plan, *, out: Path, commit: str) -> list[str]:
+    """Add a row for each codec, track, setting and size that ``out`` lacks; return a line on each.
 
     Rows of one call share the cell ``run``: only those were measured side by side.
     """
-    versions, _ = available([all_rivals()[name] for name in codecs])
-    entrants = list(contestants([name for name in codecs if name in versions], threads))
+    versions, _ = installed([all_rivals()[name] for name in codecs])
+    entrants = list(contestants([name for name in codecs if name in versions], plan.threads))
     run = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
-    known: dict[str, object] = {"machine": machine.system(), "commit": commit, "set": "simulated", "run": run}
+    known: Cells = {"machine": machine.system(), "commit": commit, "set": "simulated", "run": run}
     lines = []
-    for side in sides:
-        lines += run_side(side, entrants, versions, known, divisor=divisor, repeats=repeats, memory=memory, out=out)
+    for side in plan.sides:
+        for cells in measured_side(side, entrants, plan, out):
+            append_row(out, COLUMNS, known | {"codec_version": versions[str(cells["codec"])]} | cells)
+            lines.append(line_of(side, cells))
     return lines
 
 
-def run_side(
-    side: int,
-    entrants: list[Contestant],
-    versions: dict[str, str],
-    known: dict[str, object],
-    *,
-    divisor: float,
-    repeats: int,
-    memory: bool,
-    out: Path,
-) -> list[str]:
-    """Add the rows of one image of side x side pixels; gives them as lines."""
+def measured_side(side: int, entrants: Sequence[Contestant], plan: Plan, out: Path) -> Iterator[Cells]:
+    """Time the contestants that ``out`` lacks on one image of side x side pixels, and yield the cells of each row."""
     from radcodec.simulate import simulate_image
 
     samples = simulate_image((side, side), seed=SEED)
-    max_error = sigma(samples) / divisor
+    max_error = sigma(samples) / plan.divisor
     file, done = f"simulate_image(({side}, {side}), seed={SEED})", rows_done(out, KEY)
     entries: list[Entry] = []
     for contestant in entrants:
-        name = (contestant.track.value, bound_of(contestant, divisor), file)
+        name = (contestant.track.value, plan.bound_of(contestant.track), file)
         key = (*name, contestant.codec, str(contestant.threads), str(contestant.verify))
-        entry = None if key in done else warm_up(contestant, samples, max_error, divisor)
+        entry = None if key in done else warm_up(contestant, samples, max_error)
         if entry is not None:
             entries.append(entry)
-    known = known | {
+    place: Cells = {
         "file": file, "data_sha256": hashlib.sha256(samples.tobytes()).hexdigest(), "shape": f"{side}x{side}",
         "dtype": str(samples.dtype), "pixels": samples.size,
     }  # fmt: skip
-    take_turns(entries, max_error, repeats)
-    lines = []
+    take_turns(entries, plan.repeats)
     for entry in entries:
-        cells = cells_of(entry, samples, max_error, memory)
-        append_row(out, COLUMNS, known | {"codec_version": versions[entry.contestant.codec]} | cells)
-        lines.append(
-            f"{side:>5} {cells['track']:9} {cells['codec']:10} {cells['setting']:44} {cells['bits_per_pixel']:>9} bits "
-            f"{cells['encode_mpix_s']:>9} / {cells['decode_mpix_s']:>9} Mpix/s, "
-            f"memory {cells['encode_memory_arrays'] or '-'} / {cells['decode_memory_arrays'] or '-'} arrays"
-        )
-    return lines
+        yield place | cells_of(entry, samples, max_error, plan)
+
+
+def line_of(side: int, cells: Cells) -> str:
+    """Describe a row in one line."""
+    return (
+        f"{side:>5} {cells['track']:9} {cells['codec']:10} {cells['setting']:44} {cells['bits_per_pixel']:>9} bits "
+        f"{cells['encode_mpix_s']:>9} / {cells['decode_mpix_s']:>9} Mpix/s, "
+        f"memory {cells['encode_memory_arrays'] or '-'} / {cells['decode_memory_arrays'] or '-'} arrays"
+    )

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.datasets import Image, images, sigma
+from benchmarks.data.datasets import Image, images, sigma
 from benchmarks.measure import measure
 from benchmarks.rivals.ours import Radcodec
-from benchmarks.rows import append_row, image_cells, rows_done, size_cells
-from benchmarks.variants import HookError, in_variant
+from benchmarks.rows import append_row, failure, image_cells, rows_done, size_cells
+from benchmarks.studies.variants import HookError, in_variant
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
@@ -43,7 +43,7 @@ def variant_cells(image: Image, max_error: float | None, repeats: int) -> dict[s
         measure(codec, image.samples, max_error=max_error)
         got = measure(codec, image.samples, max_error=max_error, repeats=repeats)
     except RadcodecError as err:
-        return {"status": f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")}
+        return {"status": failure(err)}
     size = image.samples.size
     return size_cells(got, size) | {
         "encode_mpix_s": f"{size / 1e6 / got.encode_s:.4f}",

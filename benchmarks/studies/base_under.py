@@ -29,12 +29,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.ablation import chosen_images
-from benchmarks.datasets import Image, sigma
-from benchmarks.prior import Row
+from benchmarks.data.datasets import Image, sigma
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rows import append_row, image_cells, rows_done
-from benchmarks.variants import alone
+from benchmarks.studies.ablation import chosen_images
+from benchmarks.studies.variants import alone
+from benchmarks.types import F64, Row
 
 COLUMNS = (
     "machine", "commit", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels", "codec_version", "bound",
@@ -53,7 +53,6 @@ N_BUSY, BUSY_SIDE, MOST_MOVE = 8, 5, 4  # classes, side of the square, steps of 
 ENOUGH_BITS = 9.0  # a pixel at sigma / FINE, from which on a bin there is far finer than errors of prediction
 BESIDE_BYTES = 94  # of a file with a preview of one tile, against one without: its model's name, scale, index entries
 MARGIN = 64
-F64 = npt.NDArray[np.float64]
 Samples = npt.NDArray[np.floating]
 
 

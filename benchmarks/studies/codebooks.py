@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from benchmarks import machine
 from benchmarks.figures import new_figure, save_figure
-from benchmarks.indices import MODELS, Ratio, Stage, image_stages, plane_stages, set_ratios
-from benchmarks.prior import Row, histogram
 from benchmarks.rows import append_row, rows_done
+from benchmarks.studies.indices import MODELS, Ratio, Stage, image_stages, plane_stages, set_ratios
+from benchmarks.studies.prior import histogram
+from benchmarks.types import Row
 
 COLUMNS = (
     "machine", "commit", "set", "images", "model", "stage", "kind", "entries", "indices", "perplexity", "idle",

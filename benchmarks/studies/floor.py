@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.datasets import Image, images, sigma
+from benchmarks.data.datasets import Image, images, sigma
 from benchmarks.measure import measure
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rows import append_row, image_cells, rows_done
-from benchmarks.spectrum import dithered_floor, local_spectrum, rate_distortion
+from benchmarks.run.spectrum import dithered_floor, local_spectrum, rate_distortion
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",

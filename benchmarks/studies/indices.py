@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.datasets import images
-from benchmarks.variants import called
+from benchmarks.data.datasets import images
+from benchmarks.studies.variants import called
 
 if TYPE_CHECKING:
     from radcodec.lapped.model import LappedModel

@@ -24,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import machine
-from benchmarks.embeddings import (
+from benchmarks.figures import new_figure, save_figure
+from benchmarks.rows import append_row
+from benchmarks.studies.embeddings import (
     POSES,
     Describe,
     Ratio,
@@ -35,9 +37,7 @@ from benchmarks.embeddings import (
     middle,
     plain_features,
 )
-from benchmarks.figures import new_figure, save_figure
-from benchmarks.prior import Row
-from benchmarks.rows import append_row
+from benchmarks.types import Row
 
 COLUMNS = (
     "machine", "commit", "set", "train", "test", "model", "embedding", "pose", "dimensions", "scaled", "components",

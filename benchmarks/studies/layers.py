@@ -14,18 +14,18 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.datasets import Image, images, sigma
-from benchmarks.files import absolute_error
+from benchmarks.data.datasets import Image, images, sigma
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rows import append_row, image_cells, rows_done
-from benchmarks.variants import called
+from benchmarks.run.files import absolute_error
+from benchmarks.studies.variants import called
+from benchmarks.types import Cells
 
 COLUMNS = (
     "machine", "commit", "track", "bound", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels",
     "codec_version", "part", "setting", "bits_per_pixel", "plain_bits_per_pixel", "rmse", "plain_rmse", "note",
 )  # fmt: skip
 KEY = ("bound", "file", "hdu", "part", "setting")
-Cells = dict[str, object]
 
 
 def dictionary_cells(path: Path, image: Image, max_error: float) -> list[Cells]:

@@ -33,17 +33,16 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import machine
-from benchmarks.datasets import MIRABEST, images, sigma
-from benchmarks.neural.coding import AeCoder, VaeCoder, ans_bytes, ans_decoder, pack_tables, unpack_tables
-from benchmarks.neural.networks import Vae, load_network
-from benchmarks.rivals.base import Array, Unsupported, pack, unpack
+from benchmarks.data.datasets import MIRABEST, images, sigma
+from benchmarks.rivals.base import Unsupported, pack, unpack
 from benchmarks.rivals.lossy import compand, expand
+from benchmarks.rivals.neural.coding import AeCoder, VaeCoder, ans_bytes, ans_decoder, pack_tables, unpack_tables
+from benchmarks.rivals.neural.networks import Vae, load_network
 from benchmarks.rivals.registry import all_rivals
 from benchmarks.rows import append_row, rows_done
+from benchmarks.types import F32, F64, Array
 
-F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
-F32 = npt.NDArray[np.float32]
 
 COLUMNS = (
     "machine", "commit", "set", "file", "data_sha256", "shape", "dtype", "dimensions", "codec", "codec_version", "rate",
@@ -72,7 +71,7 @@ class Base:
 
 def picture_base(name: str, rates: tuple[float, ...]) -> Base:
     """The VAE or the autoencoder."""
-    from benchmarks.rivals.neural import NeuralAe, NeuralVae
+    from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
 
     network = load_network(name)
     coder: VaeCoder | AeCoder = VaeCoder(network) if isinstance(network, Vae) else AeCoder(network)

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.datasets import images, sigma
+from benchmarks.data.datasets import images, sigma
 from benchmarks.figures import save_greys
-from benchmarks.prior import Row
-from benchmarks.rd import distortion
 from benchmarks.rows import append_row, image_cells, rows_done
+from benchmarks.run.distortion import distortion
+from benchmarks.types import F64, Row
 
 COLUMNS = (
     "machine", "commit", "set", "file", "hdu", "data_sha256", "shape", "dtype", "pixels", "plane", "model", "stages",
@@ -45,7 +45,6 @@ NEAR = 5.0
 SIDE = 300
 GAP = 6
 DIFFERENCE_RANGE = 6.0  # s from black to white
-F64 = npt.NDArray[np.float64]
 Places = npt.NDArray[np.float64]
 
 

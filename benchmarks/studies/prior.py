@@ -14,7 +14,6 @@ Lapped models have several alphabets a stage; each has a histogram of its own.
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import defaultdict
 from pathlib import Path
@@ -23,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import machine
-from benchmarks.indices import MODELS, Part, Stage, image_stages, set_ratios
 from benchmarks.rows import append_row, rows_done
+from benchmarks.studies.indices import MODELS, Part, Stage, image_stages, set_ratios
+from benchmarks.types import Row
 
 COLUMNS = (
     "machine", "commit", "set", "images", "pixels", "model", "step", "stage", "indices", "coded_bytes", "fixed_bits",
@@ -34,7 +34,6 @@ KEY = ("set", "model", "step", "stage")
 SETS = ("first/val", "first/test", "telescopes")
 STEPS = (0.35, 1.4)  # of lapped models: the default, about 2 bits a pixel on FIRST, and about a quarter of a bit
 Counts = npt.NDArray[np.int64]
-Row = dict[str, str]
 
 
 def histogram(part: Part) -> Counts:
@@ -133,9 +132,3 @@ def prior_lines(rows: list[Row]) -> list[str]:
             shares = " | ".join(f"{100 * (1 - coded / other):.1f} %" for other in others[:2])
             lines.append(f"| {title} | {stage} | {bits} | {shares} |")
     return lines
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Rows of a CSV file."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.codebooks import codebook_lines
-from benchmarks.indices import MODELS
-from benchmarks.latents import SETS, latent_lines
-from benchmarks.previews import preview_lines
-from benchmarks.prior import prior_lines
-from benchmarks.reporting.results import Results, Row
+from benchmarks.reporting.results import Results
+from benchmarks.studies.codebooks import codebook_lines
+from benchmarks.studies.indices import MODELS
+from benchmarks.studies.latents import SETS, latent_lines
+from benchmarks.studies.previews import preview_lines
+from benchmarks.studies.prior import prior_lines
+from benchmarks.types import Row
 
 Lines = Callable[[list[Row]], list[str]]
 CODES: dict[str, tuple[str, Lines, tuple[str, ...]]] = {
@@ -29,12 +30,17 @@ def section(results: Results, command: str, title: str, make: Lines, figures: tu
     return [f"**{title}**", "", *make(rows), "", origin, "", *pictures]
 
 
+def code_table(results: Results, command: str) -> list[str]:
+    """Return the table of one command of docs/codes.md."""
+    return section(results, command, *CODES[command])
+
+
 def codes_report(results: Results) -> str:
-    """The tables and figures of docs/codes.md."""
-    lines = [line for command, given in CODES.items() for line in section(results, command, *given)]
+    """Return the tables and figures of docs/codes.md."""
+    lines = [line for command in CODES for line in code_table(results, command)]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def previews_report(results: Results) -> str:
-    """The table and pictures of docs/previews.md."""
+    """Return the table and pictures of docs/previews.md."""
     return "\n".join(section(results, "previews", "Previews of 1 % of a file", preview_lines, ())).rstrip() + "\n"

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.neural.lossless import sum_up
-from benchmarks.rd import MEASURES, Curves, Row, curves_of, table
 from benchmarks.reporting.results import Results
+from benchmarks.run.curves import Curves, curves_of, table
+from benchmarks.run.distortion import MEASURES
+from benchmarks.studies.learned_base import sum_up
+from benchmarks.types import Row
 
 CODECS = ("radcodec", "vae", "ae")
 RATES = (0.1, 0.25, 0.5, 1.0, 2.0)

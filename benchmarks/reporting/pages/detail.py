@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-from benchmarks.base_under import base_lines
-from benchmarks.reporting.results import Results, Row, demand_of, grouped
+from benchmarks.reporting.results import Results, demand_of, grouped
+from benchmarks.reporting.tables import REPOSITORY_FOLDER
+from benchmarks.studies.base_under import base_lines
+from benchmarks.types import Row
 
 SIDE = 4096  # of the image whose speeds are told
 
@@ -98,14 +100,20 @@ def rows_of(results: Results, command: str) -> list[Row]:
 
 
 def detail_report(results: Results) -> str:
-    """The tables, each with the files that its numbers come from."""
+    """Return the tables of the page, each with the files that its numbers come from."""
     lines: list[str] = []
-    for command, (title, make) in TABLES.items():
-        rows = rows_of(results, command)
-        if not rows:
-            lines += [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
-            continue
-        told = ", ".join(f"`benchmarks/results/{source}`" for source in results.sources(rows))
-        systems = "; ".join(sorted({row["machine"] for row in rows}))
-        lines += [f"**{title}**", "", *make(rows), "", f"From {told}; {systems}.", ""]
+    for command, (title, _) in TABLES.items():
+        missing = [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
+        lines += detail_table(results, command) or missing
     return "\n".join(lines).rstrip() + "\n"
+
+
+def detail_table(results: Results, command: str) -> list[str]:
+    """Return the table of one command with its title and sources; nothing without rows."""
+    title, make = TABLES[command]
+    rows = rows_of(results, command)
+    if not rows:
+        return []
+    files = ", ".join(f"`{REPOSITORY_FOLDER}/{source}`" for source in results.sources(rows))
+    systems = "; ".join(sorted({row["machine"] for row in rows}))
+    return [f"**{title}**", "", *make(rows), "", f"From {files}; {systems}.", ""]

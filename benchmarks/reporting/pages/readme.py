@@ -5,10 +5,11 @@ from __future__ import annotations
 import string
 from collections.abc import Sequence
 
-from benchmarks import rd
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.sizes import OF_MANY, OURS, label, order_of, sizes
 from benchmarks.reporting.tables import REPOSITORY_FOLDER, Table
+from benchmarks.run import curves as rd
+from benchmarks.run.distortion import BOUND
 
 BOUNDS = ("", "sigma/8", "sigma/2")
 SETS = ("first/test", "telescopes")
@@ -74,7 +75,7 @@ def lossy_table(results: Results, model: str) -> Table | None:
     if (OURS, model) not in curves:
         return None
     letters, lines = Letters(), []
-    others = sorted({codec for codec, _ in curves} - {OURS, rd.BOUND})
+    others = sorted({codec for codec, _ in curves} - {OURS, BOUND})
     used = [row for row in rows if row["codec"] != OURS or row["variant"] == model]
     marks = {c: letters.of(results.sources([row for row in used if row["codec"] == c])) for c in (OURS, *others)}
     for rate in rd.RATES:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.results import Results, grouped
+from benchmarks.types import Row
 
 LEVELS = {"exact": "lossless", "bound": "E = sigma/{}", "size": "{} bit a pixel"}
 ANNULI = ("0.05-0.1", "0.15-0.2", "0.3-0.5")

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmarks.neural.networks import (
+from benchmarks.rivals.neural.networks import (
     HYPER_CELL,
     HYPER_CHANNELS,
     N_SCALES,
@@ -26,11 +26,10 @@ from benchmarks.neural.networks import (
     Vae,
     interpolate,
 )
+from benchmarks.types import F32, F64
 from radcodec.vqvae.network import one_thread
 from radcodec.vqvae.spec import CELL, LATENT_UNIT, OUTPUT_LIMIT, OUTPUT_UNIT
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 Box = tuple[slice, slice]
 

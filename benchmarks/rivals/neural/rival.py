@@ -1,4 +1,4 @@
-"""The neural rivals of the lossy mode: a variational and a plain autoencoder (``benchmarks/neural``), through torch.
+"""The neural rivals of the lossy mode: a variational and a plain autoencoder (``benchmarks/rivals/neural``), through torch.
 
 Both get the companded image; their streams are decoded from their bytes alone. ``MappedRival`` describes the head.
 """
@@ -9,8 +9,8 @@ import hashlib
 from functools import cached_property
 from typing import Any
 
-from benchmarks.rivals.base import Array
-from benchmarks.rivals.lossy import F64, MappedRival, Mapping, ladder
+from benchmarks.rivals.lossy import MappedRival, Mapping, ladder
+from benchmarks.types import F64, Array
 
 
 class _Neural(MappedRival):
@@ -25,7 +25,7 @@ class _Neural(MappedRival):
         import constriction  # noqa: F401
         import torch
 
-        from benchmarks.neural.networks import WEIGHTS
+        from benchmarks.rivals.neural.networks import WEIGHTS
 
         weights = hashlib.sha256((WEIGHTS / f"{self.name}.safetensors").read_bytes()).hexdigest()
         return f"weights sha256 {weights[:12]}, torch {torch.__version__}"
@@ -33,8 +33,8 @@ class _Neural(MappedRival):
     @cached_property
     def coder(self) -> Any:
         """The codec of pictures."""
-        from benchmarks.neural.coding import AeCoder, VaeCoder
-        from benchmarks.neural.networks import Vae, load_network
+        from benchmarks.rivals.neural.coding import AeCoder, VaeCoder
+        from benchmarks.rivals.neural.networks import Vae, load_network
 
         network = load_network(self.name)
         return VaeCoder(network) if isinstance(network, Vae) else AeCoder(network)

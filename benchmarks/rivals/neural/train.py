@@ -1,4 +1,4 @@
-"""``python -m benchmarks.neural.train vae|ae --out FOLDER``: trains a neural rival on what general-v0 was trained on.
+"""``python -m benchmarks.rivals.neural.train vae|ae --out FOLDER``: trains a neural rival on what general-v0 was trained on.
 
 Data, crops and, unless they are given, batch, learning rate and number of steps are read from
 models/general-v0/config.toml. The loss of a crop is its squared companded error, for the VAE times a random level's
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.neural.networks import LEVELS, LOWEST, Ae, Vae, level_lambda
+from benchmarks.rivals.neural.networks import LEVELS, LOWEST, Ae, Vae, level_lambda
 from radcodec.training.config import TrainConfig, read_config
 from radcodec.training.data import CropStream, Image, compand_ratio, validation_images
 from radcodec.training.log import append_row
