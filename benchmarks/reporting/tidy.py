@@ -15,6 +15,7 @@ from benchmarks.rows import columns_of, write_short
 from benchmarks.types import Row
 
 MAX_BYTES = 1_000_000
+JOB = ("set", "codec", "comparison", "level")  # of rows about whole sets
 
 
 def tidy(folder: Path, *, dry: bool = False) -> list[str]:
@@ -37,11 +38,19 @@ def tidy(folder: Path, *, dry: bool = False) -> list[str]:
 
 
 def kept_rows(results: Results, file: ResultFile) -> list[Row]:
-    """Return the rows of a file that no newer row replaces."""
+    """Return the rows of a file that no newer row replaces.
+
+    Of the rows about whole sets, one that says why there is no result goes if a later run had one.
+    """
     newest = results.newest(file.command)
     if file.command in OF_SETS:
         shown = {id(row) for row in results.rows(file.command)}
-        newest = [row for row in newest if id(row) in shown or row.get("status", "").startswith("missing")]
+        last = {tuple(row[name] for name in JOB): row["status"] for row in newest}
+        newest = [
+            row
+            for row in newest
+            if id(row) in shown and (row["status"] == "ok" or last[tuple(row[name] for name in JOB)] != "ok")
+        ]
     return [row for row in newest if row["source"] == file.path.name]
 
 
