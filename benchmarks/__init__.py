@@ -13,10 +13,12 @@ _PACKAGES = ("numpy", "astropy", "zstandard", "radcodec")
 if _absent := [name for name in _FOLDERS if not (_ROOT / name).is_dir()]:
     raise ImportError(
         f"the benchmarks need a checkout of the radcodec repository: {_ROOT} has no folder {', '.join(_absent)}. "
-        "Clone the repository and run `python -m benchmarks` in it"
+        "Clone the repository and run `python -m benchmarks` in it",
+        name=__name__,  # with a name, `python -m benchmarks` prints the message without a traceback
     )
 if _absent := [name for name in _PACKAGES if find_spec(name) is None]:
     raise ImportError(
         f"the benchmarks need radcodec and its dependencies, but not installed: {', '.join(_absent)}. "
-        "Run `pip install '.[bench]'` in the checkout"
+        "Run `pip install '.[bench]'` in the checkout",
+        name=__name__,
     )

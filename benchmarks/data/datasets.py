@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import zstandard
 
+from benchmarks.paths import ROOT
 from benchmarks.types import Array
 
 MIN_PIXELS = 64
@@ -67,7 +68,7 @@ class Image:
 
 def default_folder() -> Path:
     """RADCODEC_DATA, else ../shared/data beside the project."""
-    return Path(os.environ.get("RADCODEC_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+    return Path(os.environ.get("RADCODEC_DATA", ROOT.parent / "shared" / "data"))
 
 
 def images(folder: Path, chosen: str) -> Iterator[Image]:

@@ -1,4 +1,4 @@
-"""The neural rivals of the lossy mode: a variational and a plain autoencoder (``benchmarks/rivals/neural``), through torch.
+"""The neural rivals of the lossy mode, through torch: a variational and a plain autoencoder.
 
 Both get the companded image; their streams are decoded from their bytes alone. ``MappedRival`` describes the head.
 """

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.rivals.neural.train vae|ae --out FOLDER``: trains a neural rival on what general-v0 was trained on.
+"""Train a neural rival on the data of general-v0: ``python -m benchmarks.rivals.neural.train vae|ae --out FOLDER``.
 
 Data, crops and, unless they are given, batch, learning rate and number of steps are read from
 models/general-v0/config.toml. The loss of a crop is its squared companded error, for the VAE times a random level's
@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from benchmarks.paths import ROOT
 from benchmarks.rivals.neural.networks import LEVELS, LOWEST, Ae, Vae, level_lambda
 from radcodec.training.config import TrainConfig, read_config
 from radcodec.training.data import CropStream, Image, compand_ratio, validation_images
 from radcodec.training.log import append_row
 from radcodec.training.loop import WARM_UP_SHARE, cosine
 
-CONFIG = Path(__file__).resolve().parents[2] / "models" / "general-v0" / "config.toml"
+CONFIG = ROOT / "models" / "general-v0" / "config.toml"
 #: Share of the steps in which the VAE's decoder sees noise, and after which it sees rounded symbols.
 NOISE_ONLY_SHARE = 0.15
 #: What has far to go, above all where encoder and decoder were trained before, learns at three times the rate.
