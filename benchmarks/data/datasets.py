@@ -1,4 +1,4 @@
-"""Images of the shared data set and of those made on the spot, as the arrays that every codec is given."""
+"""The sets of images, as the arrays that every codec gets: FITS files, and images that are simulated."""
 
 from __future__ import annotations
 
@@ -67,13 +67,16 @@ class Image:
 
 
 def default_folder() -> Path:
-    """RADCODEC_DATA, else ../shared/data beside the project."""
+    """Return the folder of the sets: RADCODEC_DATA, or shared/data beside the checkout."""
     return Path(os.environ.get("RADCODEC_DATA", ROOT.parent / "shared" / "data"))
 
 
 def images(folder: Path, chosen: str) -> Iterator[Image]:
-    """Images of one set: ``simulated``, ``mirabest`` (8-bit), or every FITS file of a folder such as ``first/test``, in
-    order of name; or of one file."""
+    """Yield the images of one set.
+
+    A set is ``simulated``, ``mirabest`` (8-bit), a folder of FITS files such as ``first/test``, in order of name, or
+    one file.
+    """
     if chosen == SIMULATED:
         return simulated_images()
     if chosen == MIRABEST:
@@ -82,12 +85,12 @@ def images(folder: Path, chosen: str) -> Iterator[Image]:
 
 
 def has_files(chosen: str) -> bool:
-    """Whether a set is one of FITS files."""
+    """Tell whether a set is made of FITS files."""
     return chosen not in (SIMULATED, MIRABEST)
 
 
 def simulated_images() -> Iterator[Image]:
-    """Images that anyone can make: several uv coverages, beams, fields and sizes, with fixed seeds."""
+    """Yield images that anyone can make: several uv coverages, beams, fields and sizes, with fixed seeds."""
     from radcodec.simulate import simulate_image
 
     for name, (shape, options) in SIMULATIONS.items():
@@ -96,7 +99,7 @@ def simulated_images() -> Iterator[Image]:
 
 
 def mirabest_images(folder: Path) -> Iterator[Image]:
-    """The test batch of MiraBest, uint8 150 x 150, from its archive ``eightbit/mirabest-batches.tar.gz``."""
+    """Yield the test batch of MiraBest, uint8 150 x 150, from its archive ``eightbit/mirabest-batches.tar.gz``."""
     from radcodec.training.datasets.archives import unpack_archive
     from radcodec.training.datasets.batches import load_batches
     from radcodec.training.datasets.images import Split
@@ -113,13 +116,16 @@ def mirabest_images(folder: Path) -> Iterator[Image]:
 
 
 def _bare(file: str, samples: Array) -> Image:
-    """An image without a header; its hash is that of the samples."""
+    """Return an image without a header; its hash is that of the samples."""
     digest = hashlib.sha256(samples.tobytes()).hexdigest()
     return Image(file=file, hdu=0, sha256=digest, samples=samples, header_zstd_bytes=0)
 
 
 def fits_images(folder: Path, chosen: str) -> Iterator[Image]:
-    """Images of every FITS file of a folder below ``folder``, or of one file; SystemExit where neither is there."""
+    """Yield the images of one FITS file, or of every FITS file of a folder below ``folder``.
+
+    Raises SystemExit if neither exists.
+    """
     from astropy.io import fits
 
     place = folder / chosen
@@ -150,13 +156,13 @@ def fits_images(folder: Path, chosen: str) -> Iterator[Image]:
 
 
 def sigma(samples: Array) -> float:
-    """1.4826 times the median absolute deviation of the finite samples, in the stored unit."""
+    """Return 1.4826 times the median absolute deviation of the finite samples, in the stored unit."""
     finite = samples[np.isfinite(samples)].astype(np.float64)
     return 1.4826 * float(np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0
 
 
 def lattice_integers(samples: Array) -> Array | None:
-    """The integers of an integer image, or those behind floats that lie on an even lattice; None for other floats."""
+    """Return integer samples, or the integers behind floats on an even lattice; None for other floats."""
     if samples.dtype.kind != "f":
         return samples
     if not np.isfinite(samples).all():

@@ -2,8 +2,8 @@
 
     python -m benchmarks fetch --data DIR
 
-Addresses other than FIRST's and MiraBest's were looked up by name and size; the hash says whether a file is the one
-that results are about. FIRST's cut-outs are listed by the package (``radcodec.training.datasets``).
+Addresses other than FIRST's and MiraBest's were looked up by name and size; the hash tells whether a file is the one
+that was measured. FIRST's cut-outs are listed by the package (``radcodec.training.datasets``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PublicFile:
 
 
 def public_files(listed: Path = LIST) -> list[PublicFile]:
-    """Every file of the list, and FIRST's cut-outs behind the address it gives for them."""
+    """List every file, with FIRST's cut-outs behind the address that the list gives for them."""
     from radcodec.training.datasets.first import list_first
 
     given = tomllib.loads(listed.read_text(encoding="utf-8"))
@@ -48,7 +48,7 @@ def public_files(listed: Path = LIST) -> list[PublicFile]:
 
 
 def fetch(root: Path, sets: list[str], listed: Path = LIST) -> list[str]:
-    """What is still missing below ``root``, after downloading the files of some sets; empty if nothing is.
+    """Download the files of some sets, and return a line on each that is still missing below ``root``.
 
     A file that is there with the right hash is left alone, an interrupted download goes on where it stopped.
     """

@@ -19,7 +19,7 @@ from benchmarks.types import Row
 
 
 def distortion(results: Results) -> Section:
-    """Rate-distortion of the lossy mode."""
+    """Make the section on bits against error of the lossy mode."""
     rows = results.rows("rd")
     figures, tables = [], []
     for (chosen,), some in grouped(rows, "set").items():
@@ -46,7 +46,7 @@ def distortion(results: Results) -> Section:
 
 
 def needed_table(results: Results, rows: Sequence[Row], curves: rd.Curves, model: str, title: str) -> Table | None:
-    """The table of ``rd`` for one model."""
+    """Return the table of ``rd`` for one model."""
     cells = split_lines(rd.table(curves, model))
     if len(cells) < 3:
         return None
@@ -55,7 +55,7 @@ def needed_table(results: Results, rows: Sequence[Row], curves: rd.Curves, model
 
 
 def mean_curves(curves: rd.Curves, title: str) -> str:
-    """A chart: for each codec its best variant's mean error over all images at rates that all of them reach."""
+    """Draw each codec's best variant: its mean error over all images, at rates that all images reach."""
     found: dict[str, list[tuple[float, float]]] = {}
     n_images = max((len(by_image) for by_image in curves.values()), default=0)
     for (codec, _), by_image in curves.items():
@@ -81,15 +81,15 @@ def _area(points: Sequence[tuple[float, float]]) -> float:
 
 
 def science(results: Results) -> Section:
-    """Science at equal size and bound: what changes in fluxes, positions, noise."""
+    """Make the section on science at equal size and bound: what changes in fluxes, positions, noise."""
     tables = []
     rows = [row for row in results.rows("science") if row["status"] == "ok"]
     for (chosen, comparison), some in grouped(rows, "set", "comparison").items():
         for wanted in ("0.25", "2"):
             level = [row for row in some if row["level"] == wanted]
             if level and (comparison, wanted) in (("size", "0.25"), ("bound", "2")):
-                told = "at 0.25 bit a pixel" if comparison == "size" else "at E = sigma/2"
-                tables.append(pivot(results, level, f"{chosen}, {told}"))
+                demand = "at 0.25 bit a pixel" if comparison == "size" else "at E = sigma/2"
+                tables.append(pivot(results, level, f"{chosen}, {demand}"))
     return Section(
         name="science",
         title="Science at equal size and at equal bound",
@@ -101,7 +101,7 @@ def science(results: Results) -> Section:
 
 
 def pivot(results: Results, rows: Sequence[Row], title: str) -> Table:
-    """One line a measure, one column a codec."""
+    """Make a table with a line for each measure and a column for each codec."""
     codecs = list(dict.fromkeys(row["codec"] for row in rows))
     lines = []
     for (metric, part), some in grouped(rows, "metric", "bin").items():
@@ -112,7 +112,7 @@ def pivot(results: Results, rows: Sequence[Row], title: str) -> Table:
 
 
 def stacks(results: Results) -> Section:
-    """Bias of stacked fluxes."""
+    """Make the section on the bias of stacked fluxes."""
     rows = [row for row in results.rows("stack") if row["status"] == "ok" and row["change"]]
     figures, tables = [], []
     for (chosen, comparison, level), some in grouped(rows, "set", "comparison", "level").items():
@@ -120,8 +120,8 @@ def stacks(results: Results) -> Section:
             continue
         most = {key: max(int(row["n"]) for row in part) for key, part in grouped(some, "amplitude").items()}
         last = [row for row in some if int(row["n"]) == most[(row["amplitude"],)]]
-        told = f"{level} bit a pixel" if comparison == "size" else f"E = sigma/{level}"
-        title = f"Stacks of {max(most.values())} sources, {chosen}, {told}"
+        demand = f"{level} bit a pixel" if comparison == "size" else f"E = sigma/{level}"
+        title = f"Stacks of {max(most.values())} sources, {chosen}, {demand}"
         amplitudes = sorted({float(row["amplitude"]) for row in last})
         series = []
         for (codec,), of_codec in grouped(last, "codec").items():
@@ -143,7 +143,7 @@ def stacks(results: Results) -> Section:
 
 
 def stack_table(results: Results, rows: Sequence[Row], title: str) -> Table:
-    """One line a codec, one column an injected flux."""
+    """Make a table with a line for each codec and a column for each injected flux."""
     amplitudes = sorted({row["amplitude"] for row in rows}, key=float)
     lines = []
     for (codec,), some in grouped(rows, "codec").items():

@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts and without anything from elsewhere."""
+"""The HTML page: one file without scripts, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _files(results: Results) -> str:
 
 
 def fingerprint(results: Results) -> str:
-    """SHA-256 of the names and contents of all result files, by which a page tells what it was made from."""
+    """Return a hash of the names and contents of all result files; a page holds that of the files it was made from."""
     digest = hashlib.sha256()
     for file in results.files:
         digest.update(file.path.name.encode() + b"\0" + hashlib.sha256(file.path.read_bytes()).digest())

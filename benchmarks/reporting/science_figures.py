@@ -35,7 +35,7 @@ STYLES = {
 
 
 def stack_figures(results: Results, folder: Path, chosen: str = "simulated") -> list[Path]:
-    """Paths of the two figures of the stacks of a set: who biases, and stacks against the number of sources."""
+    """Draw two figures of the stacks of a set, bias and stacks by number of sources; return their paths."""
     rows = [row for row in results.rows("stack") if row["status"] == "ok" and row["set"] == chosen]
     if not rows:
         raise SystemExit(f"no rows of stacks of {chosen}; python -m benchmarks stack makes them")
@@ -46,7 +46,7 @@ def stack_figures(results: Results, folder: Path, chosen: str = "simulated") -> 
 
 
 def bias_figure(rows: Sequence[Row]) -> Any:
-    """Recovered share of the flux against bits a pixel at equal size (above) and against the bound (below)."""
+    """Draw the recovered share of the flux, against bits a pixel at equal size (above) and the bound (below)."""
     most = max(int(row["n"]) for row in rows)
     last = [row for row in rows if int(row["n"]) == most]
     figure, axes = new_figure(2, len(AMPLITUDES), (12.5, 7.2))
@@ -78,14 +78,14 @@ def bias_figure(rows: Sequence[Row]) -> Any:
 
 
 def draw(axis: Any, codec: str, x: Sequence[float], rows: Sequence[Row]) -> Any:
-    """The line of a codec, with errors of the difference to the uncoded stack."""
+    """Draw the line of a codec, with errors of the difference to the uncoded stack."""
     colour, marker = STYLES[codec]
     y, errors = ([float(row[name]) for row in rows] for name in ("recovered", "recovered_error"))
     return axis.errorbar(x, y, errors, color=colour, marker=marker, markersize=4, linewidth=1, capsize=2)
 
 
 def count_figure(rows: Sequence[Row]) -> Any:
-    """Mean stacks with their own standard errors against the number of sources, uncoded beside some codecs."""
+    """Draw mean stacks with their standard errors against the number of sources, uncoded beside some codecs."""
     shown = (
         ("radcodec lossless", "exact", "0"), ("radcodec", "bound", "2"), ("radcodec", "bound", "1"),
         ("radcodec dither", "bound", "1"), ("radcodec lossy", "size", "0.25"), ("jpeg2000 lossy", "size", "0.25"),
@@ -100,7 +100,7 @@ def count_figure(rows: Sequence[Row]) -> Any:
                 if (row["codec"], row["comparison"], row["level"]) == (codec, comparison, level)
                 and float(row["amplitude"]) == amplitude
             ]  # fmt: skip
-            told = {
+            labels = {
                 "exact": "uncoded (lossless)",
                 "bound": f"{codec}, E = sigma/{level}",
                 "size": f"{codec}, {level} bit",
@@ -108,7 +108,7 @@ def count_figure(rows: Sequence[Row]) -> Any:
             colour = "black" if comparison == "exact" else STYLES[codec][0]
             axis.errorbar(
                 [int(row["n"]) * 1.06 ** (place - 2.5) for row in some], [float(row["mean"]) for row in some],
-                [float(row["mean_error"]) for row in some], label=told[comparison], color=colour, capsize=2,
+                [float(row["mean_error"]) for row in some], label=labels[comparison], color=colour, capsize=2,
                 marker="s" if level == "1" else "o", markersize=4, linewidth=1,
             )  # fmt: skip
         axis.set_xscale("log")

@@ -14,7 +14,7 @@ MODELS = ROOT / "models" / "registry.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """``figures`` are HTML; ``command`` makes the rows, which a section without tables and figures says."""
+    """``figures`` are HTML; ``command`` makes the rows, as a section without tables and figures says."""
 
     name: str
     title: str
@@ -25,11 +25,11 @@ class Section:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was measured."""
+        """Whether there are no rows."""
         return not self.tables and not self.figures
 
     def markdown(self) -> list[str]:
-        """Lines: heading, text, tables."""
+        """Return the lines: heading, text, tables."""
         lines = [f"## {self.title}", "", self.text, ""]
         if self.empty:
             return [*lines, f"No rows yet; `{self.command}` makes them.", ""]
@@ -45,10 +45,10 @@ def default_model() -> str:
 
 
 def kept(tables: Sequence[Table | None]) -> list[Table]:
-    """The tables that there are."""
+    """Return the tables that are not None."""
     return [table for table in tables if table is not None]
 
 
 def split_lines(lines: Sequence[str]) -> list[list[str]]:
-    """Cells of the lines of a Markdown table; the second are its dashes."""
+    """Return the cells of the lines of a Markdown table; the second line are its dashes."""
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]

@@ -14,7 +14,7 @@ from benchmarks.reporting.tables import Table, from_files
 
 
 def detail(results: Results) -> Section:
-    """Tables of docs/detail.md."""
+    """Make the section with tables of docs/detail.md."""
     tables = []
     for command in ("floor", "ablation", "layers"):
         rows = results.last(command)

@@ -15,7 +15,7 @@ MAX_CURVES = 9
 
 
 def summary(results: Results) -> Section:
-    """What the README shows."""
+    """Make the section that the README shows too."""
     table = size_table(results)
     return Section(
         name="summary",
@@ -28,7 +28,7 @@ def summary(results: Results) -> Section:
 
 
 def beaten(results: Results) -> Section:
-    """Where radcodec is not the smallest."""
+    """Make the section on images of which another codec is smaller."""
     return Section(
         name="beaten",
         title="Where others are smaller",
@@ -40,7 +40,7 @@ def beaten(results: Results) -> Section:
 
 
 def tracks(results: Results) -> Section:
-    """Lossless and bounded sizes, and the ladder as a chart."""
+    """Make the section on lossless and bounded sizes, with the ladder of bounds as a chart."""
     places = ("first/test", "telescopes", "cubes", "simulated")
     tables = []
     for bound in sizes.LADDER:
@@ -58,12 +58,12 @@ def tracks(results: Results) -> Section:
         "Mean of first/test; the codecs that are smallest on average.",
     )  # fmt: skip
     absent = results.missing("run")
-    told = " Not installed when this was measured: " + ", ".join(sorted(absent)) + "." if absent else ""
+    not_installed = " Not installed when this was measured: " + ", ".join(sorted(absent)) + "." if absent else ""
     return Section(
         name="tracks",
         title="Equal largest error, and lossless",
         text="Every decode is checked; a codec without such a mode, or without a row for every image, has a dash. How "
-        f"each maps floats to its integers is said in `benchmarks/rivals`.{told}",
+        f"each maps floats to its integers is said in `benchmarks/rivals`.{not_installed}",
         command="python -m benchmarks run --track bounded --divisor 16 --divisor 8 --set first/test",
         tables=kept(tables),
         figures=[figure] if figure else [],
@@ -71,7 +71,7 @@ def tracks(results: Results) -> Section:
 
 
 def telescopes(results: Results) -> Section:
-    """A table for each telescope, cube and set."""
+    """Make the section with a table for each telescope, cube and set."""
     return Section(
         name="telescopes",
         title="Telescope by telescope",
@@ -82,7 +82,7 @@ def telescopes(results: Results) -> Section:
 
 
 def integers(results: Results) -> Section:
-    """Integer cubes and maps, and 8-bit pictures."""
+    """Make the section on integer cubes and maps, and on 8-bit pictures."""
     sky = sizes.size_table(results, "integers", "", "Integer samples, lossless", ("first/test", "telescopes", "cubes"))
     floats, whole = (
         sizes.size_table(results, track, "", f"FIRST images on a lattice, {what}", ("first/train", "first/test"))
@@ -100,7 +100,7 @@ def integers(results: Results) -> Section:
 
 
 def archives(results: Results) -> Section:
-    """Tools at their defaults."""
+    """Make the section on tools at their defaults."""
     return Section(
         name="defaults",
         title="Archive tools as they come",

@@ -16,7 +16,7 @@ SCATTER_SIDE = 4096
 
 
 def speeds(results: Results) -> Section:
-    """Tables and charts of ``speed`` and ``cold``."""
+    """Make the section with tables and charts of ``speed`` and ``cold``."""
     rows = [row for row in results.last("speed") if row["status"] == "ok"]
     cold_rows = results.last("cold")
     figures = []
@@ -39,14 +39,14 @@ def speeds(results: Results) -> Section:
 
 
 def name_of(row: Row) -> str:
-    """A codec with threads and, where it does not check itself, that."""
+    """Name a codec with its threads, and with "verified" if it checks itself."""
     verified = row["codec"] == OURS and row["verify"] == "True"
     threads = f", {row['threads']} threads" if row["threads"] != "1" else ""
     return row["codec"] + threads + (", verified" if verified else "")
 
 
 def scatter(rows: Sequence[Row], way: str, title: str) -> str:
-    """Ratio against speed on the image that is nearest to 4096 x 4096."""
+    """Draw ratio against speed, on the image that is nearest to 4096 x 4096."""
     if not rows:
         return ""
     pixels = min({int(row["pixels"]) for row in rows}, key=lambda n: abs(n - SCATTER_SIDE**2))
@@ -63,7 +63,7 @@ def scatter(rows: Sequence[Row], way: str, title: str) -> str:
 
 
 def scaling(rows: Sequence[Row], title: str) -> str:
-    """Speed against side of the image, where there are several."""
+    """Draw speed against the side of the image, for codecs that have several."""
     series = []
     for name, some in _by_name(rows).items():
         points = sorted((float(row["pixels"]) ** 0.5, float(row["encode_mpix_s"])) for row in some)
@@ -85,7 +85,7 @@ def _by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def speed_table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """One line a track, size and setting."""
+    """Make a table with a line for each track, size and setting."""
     if not rows:
         return None
     lines = []
@@ -110,7 +110,7 @@ def _speed(row: Row, way: str) -> str:
 
 
 def cold_table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """One line a command."""
+    """Make a table with a line for each command."""
     if not rows:
         return None
     lines = [

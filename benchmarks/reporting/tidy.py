@@ -1,6 +1,6 @@
 """The folder of results, kept small: only the newest rows of each command, in the short form, in files under 1 MB.
 
-What decides is what the report shows (``Results.newest``), so that no page changes but for names of files.
+The report shows the same rows afterwards (``Results.newest``); only names of files change on the pages.
 """
 
 from __future__ import annotations

@@ -74,8 +74,11 @@ class Fpack:
 
 
 def fpack_version() -> str:
-    """Versions of fpack and of the cfitsio it has; ImportError where it or funpack is not installed."""
+    """Return the versions of fpack and of its cfitsio.
+
+    Raises ImportError if fpack or funpack is not installed.
+    """
     if shutil.which("fpack") is None or shutil.which("funpack") is None:
         raise ImportError("fpack and funpack are not installed (Debian: libcfitsio-bin)")
-    told = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
-    return "fpack " + " ".join(told.split()).replace("CFITSIO version", "cfitsio")
+    printed = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
+    return "fpack " + " ".join(printed.split()).replace("CFITSIO version", "cfitsio")

@@ -16,7 +16,7 @@ from benchmarks.types import Array
 
 
 def table_bytes(file: bytes) -> bytes:
-    """Table and heap of the compressed image in a FITS file of two HDUs."""
+    """Return the table and heap of the compressed image in a FITS file of two HDUs."""
     from astropy.io import fits
 
     with fits.open(io.BytesIO(file), disable_image_compression=True) as hdus:

@@ -35,7 +35,7 @@ class Curve:
 
     @classmethod
     def of(cls, points: Iterable[tuple[float, float]]) -> Curve:
-        """Those (bits, error) that no other point beats in both."""
+        """Keep those (bits, error) that no other point beats in both."""
         kept: list[tuple[float, float]] = []
         for bits, error in sorted(points):
             if bits > 0 and (not kept or error < kept[-1][1]):
@@ -43,13 +43,13 @@ class Curve:
         return cls(np.array([b for b, _ in kept]), np.array([e for _, e in kept]))
 
     def error_at(self, bits: float) -> float | None:
-        """The error at a rate; None outside the measured rates."""
+        """Return the error at a rate; None outside the measured rates."""
         if not self.bits.size or not self.bits[0] <= bits <= self.bits[-1]:
             return None
         return float(np.interp(np.log(bits), np.log(self.bits), self.errors))
 
     def bits_at(self, error: float) -> float | None:
-        """The rate that an error takes: the lowest there is where that does better; None where none does as well."""
+        """Return the rate that an error takes; the lowest rate if that does better, None if no rate does as well."""
         if not self.bits.size or error < self.errors[-1]:
             return None
         return float(np.exp(np.interp(-error, -self.errors, np.log(self.bits))))
@@ -68,7 +68,7 @@ Curves = dict[tuple[str, str], dict[str, Curve]]
 
 
 def curves_of(rows: list[Row], measure: str) -> Curves:
-    """The curves of a set; all knobs of a variant are on one curve."""
+    """Make the curves of a set; all knobs of a variant are on one curve."""
     points: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         if row["status"] == "ok" and row[measure]:
@@ -78,13 +78,16 @@ def curves_of(rows: list[Row], measure: str) -> Curves:
 
 
 def bits_needed(curves: dict[str, Curve], errors: dict[str, float]) -> list[float]:
-    """Rates at which the curves have the errors, of the images for which there is one."""
+    """Return the rates at which the curves have the errors, for the images that have one."""
     found = (curves[image].bits_at(error) for image, error in errors.items() if image in curves)
     return [bits for bits in found if bits is not None]
 
 
 def cell(curves: Curves, codec: str, errors: dict[str, float], rate: float) -> str:
-    """Mean bits of a codec's best variant, of those with most images; ratio to radcodec's rate; images, if not all."""
+    """Write the mean bits of a codec's best variant, among those with most images.
+
+    In brackets: the ratio to radcodec's rate, the variant, and the number of images if not all.
+    """
     needed = {key[1]: bits_needed(by_image, errors) for key, by_image in curves.items() if key[0] == codec}
     variant, bits = min(needed.items(), key=lambda item: (-len(item[1]), np.mean(item[1]) if item[1] else 0.0))
     if not bits:
@@ -94,7 +97,7 @@ def cell(curves: Curves, codec: str, errors: dict[str, float], rate: float) -> s
 
 
 def table(curves: Curves, model: str) -> list[str]:
-    """One line a rate of radcodec's: its mean RMSE, and what the other codecs need for it, image by image."""
+    """Write a line for each rate of radcodec's: its mean RMSE, and what other codecs need for it, image by image."""
     others = sorted({codec for codec, _ in curves if codec != OURS}, key=lambda codec: (codec == BOUND, codec))
     lines = [
         "| " + " | ".join(["radcodec, bits a pixel", "mean RMSE", *others]) + " |",
@@ -111,7 +114,7 @@ def table(curves: Curves, model: str) -> list[str]:
 
 
 def single_images(curves: Curves, model: str) -> list[list[str]]:
-    """A line for each image and rate of radcodec's: the other codecs' least bits for its error, over its own."""
+    """Write a line for each image and rate of radcodec's: others' least bits for its error, over its own."""
     others = sorted({codec for codec, _ in curves if codec not in (OURS, BOUND)})
     lines = [["image", "radcodec, bits a pixel", *others]]
     for image, curve in sorted(curves[OURS, model].items()):
@@ -131,7 +134,7 @@ def single_images(curves: Curves, model: str) -> list[list[str]]:
 
 
 def read_out(paths: Iterable[Path]) -> list[str]:
-    """Markdown: for each set, model and error, the bits that each codec needs where radcodec takes ``RATES``."""
+    """Write Markdown for each set, model and error: the bits that each codec needs where radcodec takes ``RATES``."""
     by_set: dict[str, list[Row]] = defaultdict(list)
     for row in newest_rows(paths):
         by_set[row["set"]].append(row)

@@ -49,14 +49,14 @@ class Tool:
 
 
 def call(*arguments: str) -> Callable[[Path, Path], object]:
-    """A command that is given ``-O OUTPUT INPUT``."""
+    """Return a command that is given ``-O OUTPUT INPUT``."""
     return lambda source, target: subprocess.run(
         [*arguments, "-O", str(target), str(source)], check=True, capture_output=True
     )
 
 
 def astropy_pack(source: Path, target: Path) -> None:
-    """The file with its images in astropy's CompImageHDU."""
+    """Write the file with its images in astropy's CompImageHDU."""
     from astropy.io import fits
 
     with fits.open(source) as hdus:
@@ -67,33 +67,33 @@ def astropy_pack(source: Path, target: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """The same file: readers of it read packed images too."""
+    """Copy the file: readers of it read packed images too."""
     target.write_bytes(source.read_bytes())
 
 
 def astropy_version() -> str:
-    """Version of astropy."""
+    """Return the version of astropy."""
     import astropy
 
     return str(astropy.__version__)
 
 
 def radcodec_pack(max_error: float | None) -> Callable[[Path, Path], object]:
-    """radcodec's ``compress``, one thread."""
+    """Return radcodec's ``compress`` with one thread."""
     import radcodec
 
     return lambda source, target: radcodec.compress(source, target, max_error=max_error, threads=1)
 
 
 def radcodec_unpack(source: Path, target: Path) -> object:
-    """radcodec's ``decompress``, one thread."""
+    """Run radcodec's ``decompress`` with one thread."""
     import radcodec
 
     return radcodec.decompress(source, target, threads=1)
 
 
 def tools() -> list[Tool]:
-    """Every tool, installed or not."""
+    """List every tool, installed or not."""
     zstd, python_gzip = zstandard.ZstdCompressor(), "level 6"
     return [
         Tool(
@@ -128,7 +128,7 @@ def tools() -> list[Tool]:
 
 
 def pixels_of(path: Path) -> list[F64]:
-    """Physical values of every image HDU that has some."""
+    """Read the physical values of every image HDU that has some."""
     from astropy.io import fits
 
     with warnings.catch_warnings(), fits.open(path) as hdus:
@@ -137,7 +137,7 @@ def pixels_of(path: Path) -> list[F64]:
 
 
 def measure_tool(tool: Tool, source: Path, before: list[F64], noise: float) -> dict[str, object]:
-    """The measured cells of a row; of files with several images the largest error, and RMSE and noise of them all."""
+    """Measure the cells of a row; for several images the largest error, and RMSE and noise of them all."""
     with tempfile.TemporaryDirectory() as folder:
         packed, restored = Path(folder) / "packed.fits", Path(folder) / "restored.fits"
         start = time.perf_counter()
@@ -163,7 +163,7 @@ def measure_tool(tool: Tool, source: Path, before: list[F64], noise: float) -> d
 
 
 def cells_of(tool: Tool, source: Path, before: list[F64], noise: float) -> dict[str, object]:
-    """The cells of a row, also where the tool is missing or fails."""
+    """Return the cells of a row, also for a tool that is missing or fails."""
     try:
         version = tool.version()
     except ImportError as err:
@@ -176,7 +176,10 @@ def cells_of(tool: Tool, source: Path, before: list[F64], noise: float) -> dict[
 
 
 def run_defaults(*, data: Path, sets: list[str], out: Path, commit: str) -> int:
-    """Number of rows added to ``out``; files whose images are constant have none."""
+    """Measure every tool on every file; return the number of rows added.
+
+    Files whose images are constant have none.
+    """
     done, n_rows = rows_done(out, KEY), 0
     for chosen in filter(has_files, sets):
         files = {image.file: image for image in images(data, chosen)}

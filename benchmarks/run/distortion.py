@@ -49,7 +49,7 @@ class Distortion:
 
 
 def distortion(original: Array, decoded: Array) -> Distortion:
-    """Errors of an array whose noise is not zero."""
+    """Measure the errors of a decoded array whose noise is not zero."""
     known = np.isfinite(original)
     before, after = original[known].astype(np.float64), decoded[known].astype(np.float64)
     median, noise = float(np.median(before)), sigma(original)
@@ -66,14 +66,17 @@ def _rms(values: F64) -> float:
 
 
 def water_filling(spectrum: LocalSpectrum, level: float) -> tuple[float, float]:
-    """(RMSE, bits a finite sample) of a Gaussian field at one water level, a deviation: power below it is given up."""
+    """Return (RMSE, bits a finite sample) of a Gaussian field at one water level, a deviation.
+
+    Power below the level is given up.
+    """
     power = np.multiply.outer(spectrum.amplitude**2, spectrum.power)
     kept = np.maximum(power, level**2)
     return float(np.sqrt(np.minimum(power, level**2).mean())), 0.5 * float(np.log2(kept / level**2).mean())
 
 
 def bound_rows(image: Image) -> list[Cells]:
-    """Rows of the Gaussian R(D) of the companded image, with the spectrum and amplitudes that ``spectrum.py`` finds."""
+    """Return the rows of the Gaussian R(D) of the companded image, by the spectrum of ``spectrum.py``."""
     median = float(np.median(image.samples[np.isfinite(image.samples)]))
     spectrum = local_spectrum(compand(image.samples, median, sigma(image.samples)))
     rows: list[Cells] = []
@@ -89,7 +92,7 @@ def bound_rows(image: Image) -> list[Cells]:
 
 
 def coded_row(rival: LossyRival, samples: Array, quality: float) -> Cells | None:
-    """The measured cells of a row; None where the rival has no such mode."""
+    """Measure the cells of a row; None if the rival has no such mode."""
     try:
         coded = rival.encode(samples, quality)
         got = distortion(samples, rival.decode(coded, shape=samples.shape, dtype=samples.dtype))

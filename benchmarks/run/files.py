@@ -16,19 +16,22 @@ from benchmarks.data.datasets import Image, images, sigma
 
 
 def scale_of(path: Path, hdu: int) -> float:
-    """|BSCALE| of an image."""
+    """Return |BSCALE| of an image."""
     from astropy.io import fits
 
     return abs(float(fits.getheader(path, hdu).get("BSCALE", 1.0)))
 
 
 def absolute_error(path: Path, image: Image, divisor: float) -> float:
-    """sigma / divisor of the image in its physical unit."""
+    """Return sigma / divisor of the image in its physical unit."""
     return sigma(image.samples) / divisor * scale_of(path, image.hdu)
 
 
 def largest_error(path: Path, restored: Path) -> float:
-    """Largest difference of two files' images, in physical units; infinite where other than finite pixels differ."""
+    """Return the largest difference of two files' images, in physical units.
+
+    Infinite if other than finite pixels differ.
+    """
     largest = 0.0
     pairs = zip(images(path.parent, path.name), images(restored.parent, restored.name), strict=True)
     for before, after in pairs:
@@ -41,7 +44,7 @@ def largest_error(path: Path, restored: Path) -> float:
 
 
 def measure_file(path: Path, *, max_error: float | None) -> dict[str, object]:
-    """The measured cells of a row: one compression (its own verification included) and one decompression."""
+    """Measure the cells of a row: one compression, with its verification, and one decompression."""
     import radcodec
 
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +69,7 @@ def measure_file(path: Path, *, max_error: float | None) -> dict[str, object]:
 
 
 def gzip_file(path: Path, pixels: int) -> dict[str, object]:
-    """The measured cells of the file as .fits.gz."""
+    """Measure the cells of the file as .fits.gz."""
     content = path.read_bytes()
     start = time.perf_counter()
     packed = gzip.compress(content, 9, mtime=0)

@@ -61,7 +61,7 @@ class LocalSpectrum:
 
 
 def local_spectrum(samples: Array) -> LocalSpectrum | None:
-    """Model of an image [H, W] or a stack of planes [P, H, W]; None where no block has enough finite pixels."""
+    """Model an image [H, W] or a stack of planes [P, H, W]; None if no block has enough finite pixels."""
     planes = samples.reshape(-1, *samples.shape[-2:])
     side = block_side(planes.shape[1], planes.shape[2])
     logs, n_blocks, amplitudes = np.zeros((side, side)), 0, []
@@ -93,13 +93,13 @@ def local_spectrum(samples: Array) -> LocalSpectrum | None:
 
 
 def block_side(height: int, width: int) -> int:
-    """Side of the blocks: 128 pixels where at least nine fit with half of each overlapping, down to the image's."""
+    """Return the side of the blocks: 128 pixels if nine half-overlapping ones fit, smaller for small images."""
     shorter = min(height, width)
     return 128 if shorter >= 256 else min(64, shorter)
 
 
 def periodograms(values: F64, known: npt.NDArray[np.bool_], side: int) -> list[F64]:
-    """Periodograms [side, side] of half-overlapping blocks under a Hann-squared taper; their mean is S(f)."""
+    """Return periodograms [side, side] of half-overlapping blocks under a Hann-squared taper; their mean is S(f)."""
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * (np.arange(side) + 0.5) / side)
     taper = np.outer(hann**2, hann**2)
     found = []
@@ -116,13 +116,13 @@ def periodograms(values: F64, known: npt.NDArray[np.bool_], side: int) -> list[F
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """First pixels of half-overlapping blocks, evenly spread from edge to edge."""
+    """Return the first pixels of half-overlapping blocks, evenly spread from edge to edge."""
     n = -(-2 * (length - side) // side) + 1
     return [int(v) for v in np.linspace(0, length - side, n).round()]
 
 
 def local_amplitude(values: F64, known: npt.NDArray[np.bool_]) -> F64:
-    """a(p) > 0 of a plane [H, W] of median 0: noise, and what the rms around sources has beyond SOURCE_RMS times it."""
+    """Return a(p) > 0 of a plane [H, W] of median 0: noise, and the rms around sources beyond SOURCE_RMS times it."""
     from scipy.ndimage import gaussian_filter
 
     noise = noise_map(values, known)
@@ -157,7 +157,7 @@ def noise_map(values: F64, known: npt.NDArray[np.bool_]) -> F64:
 
 
 def dithered_floor(spectrum: LocalSpectrum, step: float) -> float:
-    """Entropy rate in bits a finite pixel of a dithered uniform quantiser with bins of ``step`` (the docstring above).
+    """Return the entropy rate in bits a finite pixel of a dithered uniform quantiser with bins of ``step``.
 
     The log-mean of N periodograms has a variance of about pi^2 / 6N, which raises ln(a^2 S + n) by half of it times
     r (1 - r), r = a^2 S / (a^2 S + n); that much is taken off.
@@ -174,7 +174,7 @@ def dithered_floor(spectrum: LocalSpectrum, step: float) -> float:
 
 
 def rate_distortion(spectrum: LocalSpectrum, step: float) -> float:
-    """Gaussian R(D) in bits a finite pixel at the mean square error step^2 / 12, by reverse water-filling."""
+    """Return the Gaussian R(D) in bits a finite pixel at the mean square error step^2 / 12, by water-filling."""
     power = np.multiply.outer(spectrum.amplitude**2, spectrum.power).ravel()
     wanted = step**2 / 12.0
     if float(power.mean()) <= wanted:

@@ -58,8 +58,10 @@ class Picture:
 
 
 def pictures(folder: Path, chosen: str) -> list[Picture]:
-    """The 2-D images of a set whose noise is not zero, of floats if it has such; ``simulated`` are fields of known
-    point sources."""
+    """Return the 2-D images of a set whose noise is not zero, of floats if it has such.
+
+    The set ``simulated`` are fields of known point sources.
+    """
     if chosen == SIMULATED:
         return [
             Picture(
@@ -78,14 +80,14 @@ def pictures(folder: Path, chosen: str) -> list[Picture]:
 
 
 def picture_check(found: Sequence[Picture], finders: Sequence[str]) -> Callable[[Sequence[Array]], Figures]:
-    """The check of photometry and noise for a set; what the originals give is measured once."""
+    """Return the check of photometry and noise for a set; what the originals give is measured once."""
     originals = {
         name: [FINDERS[name](one.samples, THRESHOLD * sigma(one.samples), one.beam) for one in found]
         for name in finders
     }
 
     def check(decoded: Sequence[Array]) -> Figures:
-        told: Figures = {}
+        found_figures: Figures = {}
         for name in finders:
             fates, truths = [], []
             for one, samples, before in zip(found, decoded, originals[name], strict=True):
@@ -94,21 +96,21 @@ def picture_check(found: Sequence[Picture], finders: Sequence[str]) -> Callable[
                 fates.append(fate(before, after, noise, one.beam))
                 if one.truth is not None:
                     truths.append(fate(one.truth, after, noise, one.beam))
-            told |= prefixed(name, joined(fates))
-            told |= prefixed(f"{name} truth", joined(truths)) if truths else {}
+            found_figures |= prefixed(name, joined(fates))
+            found_figures |= prefixed(f"{name} truth", joined(truths)) if truths else {}
         noises = [noise_figures(one.samples, samples) for one, samples in zip(found, decoded, strict=True)]
-        return told | averages(noises)
+        return found_figures | averages(noises)
 
     return check
 
 
-def prefixed(name: str, told: Fate) -> Figures:
-    """Figures of sources, their metric behind a name."""
-    return {(f"{name} {metric}", place): figure for (metric, place), figure in source_figures(told).items()}
+def prefixed(name: str, sources: Fate) -> Figures:
+    """Return the figures of sources, with a name before their metric."""
+    return {(f"{name} {metric}", place): figure for (metric, place), figure in source_figures(sources).items()}
 
 
 def averages(figures: Iterable[dict[tuple[str, str], float]]) -> Figures:
-    """Mean and standard deviation over images, which count alike."""
+    """Return mean and standard deviation over images, which count alike."""
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     for one in figures:
         for key, value in one.items():
@@ -117,18 +119,18 @@ def averages(figures: Iterable[dict[tuple[str, str], float]]) -> Figures:
 
 
 def cube_check(cube: Image, folder: Path) -> Callable[[Sequence[Array]], Figures]:
-    """The check of the moment maps of a cube; the bin is its name."""
+    """Return the check of the moment maps of a cube; the bin is its name."""
     original = physical(cube, folder, cube.samples)
 
     def check(decoded: Sequence[Array]) -> Figures:
-        told = moment_figures(original, physical(cube, folder, decoded[0]))
-        return {(metric, Path(cube.file).stem): Figure(value, float("nan"), 1) for (metric, _), value in told.items()}
+        found = moment_figures(original, physical(cube, folder, decoded[0]))
+        return {(metric, Path(cube.file).stem): Figure(value, float("nan"), 1) for (metric, _), value in found.items()}
 
     return check
 
 
 def cubes_of(folder: Path, chosen: str) -> list[Image]:
-    """The cubes of a set whose noise is not zero."""
+    """Return the cubes of a set whose noise is not zero."""
     return [image for image in images(folder, chosen) if image.samples.ndim == 3 and sigma(image.samples) > 0]
 
 
@@ -222,21 +224,21 @@ def scene_rows(scenes: list[Scene], plain: dict[float, stacking.Stack], decoded:
 
 
 def stack_rows(coded: dict[float, stacking.Stack], plain: dict[float, stacking.Stack]) -> list[Cells]:
-    """Measured cells for every amplitude and number of cut-outs; the median stack and what is found for all of them."""
+    """Measure the cells for every amplitude and number of cut-outs; median stack and found share for all of them."""
     rows: list[Cells] = []
     for amplitude in (0.0, *AMPLITUDES):
         total = len(coded[amplitude].fluxes)
         for n in sorted({min(n, total) for n in (*stacking.COUNTS, total)}):
-            told = stacking.mean_stack(coded[amplitude], plain[amplitude], n)
+            stack = stacking.mean_stack(coded[amplitude], plain[amplitude], n)
             row: Cells = {
-                "amplitude": f"{amplitude:g}", "n": n, "mean": f"{told.mean:.6f}",
-                "mean_error": f"{told.mean_error:.6f}", "change": f"{told.change:.7f}",
-                "change_error": f"{told.change_error:.7f}", "scatter": f"{told.scatter:.5f}",
-                "bias_in_errors": f"{told.change / told.change_error if told.change_error else 0.0:.3f}",
+                "amplitude": f"{amplitude:g}", "n": n, "mean": f"{stack.mean:.6f}",
+                "mean_error": f"{stack.mean_error:.6f}", "change": f"{stack.change:.7f}",
+                "change_error": f"{stack.change_error:.7f}", "scatter": f"{stack.scatter:.5f}",
+                "bias_in_errors": f"{stack.change / stack.change_error if stack.change_error else 0.0:.3f}",
             }  # fmt: skip
             if amplitude:
-                row["recovered"] = f"{1 + told.change / amplitude:.5f}"
-                row["recovered_error"] = f"{told.change_error / amplitude:.5f}"
+                row["recovered"] = f"{1 + stack.change / amplitude:.5f}"
+                row["recovered_error"] = f"{stack.change_error / amplitude:.5f}"
             if n == total:
                 flux, change, error = stacking.median_stack(coded[amplitude], plain[amplitude])
                 row |= {

@@ -1,8 +1,8 @@
-"""Whole commands from a cold start, as CSV rows: a new process each, from its start to its end, wall time.
+"""Whole commands from a cold start, as CSV rows: the wall time of a new process each, from its start to its end.
 
-Files are in the system's cache and compiled kernels on disk, as after one call that is not timed; the process is
-what is cold: the interpreter starts, modules are imported, kernels are loaded. Commands take turns, ``--repeat``
-rounds. Those marked *first use* are run once, without compiled kernels, as after installation.
+Files are in the system's cache and compiled kernels on disk, as after one call that is not timed. The process is cold:
+the interpreter starts, imports modules and loads kernels. Commands take turns in ``--repeat`` rounds. Those marked
+*first use* run once, without compiled kernels, as after installation.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Command:
         return f"first use: {shown}" if self.first_use else shown
 
     def call(self, folder: Path) -> float:
-        """Seconds from start to end."""
+        """Run the command, and return the seconds from start to end."""
         if self.makes:
             (folder / self.makes).unlink(missing_ok=True)
         with tempfile.TemporaryDirectory() as empty:
@@ -58,13 +58,13 @@ class Command:
             done = subprocess.run(self.arguments, cwd=folder, env=known, capture_output=True, check=False)
             seconds = time.perf_counter() - start
         if done.returncode:
-            told = done.stderr.decode(errors="replace").strip()[-100:]
-            self.status = f"failed: {told}".replace("\n", " ")
+            text = done.stderr.decode(errors="replace").strip()[-100:]
+            self.status = f"failed: {text}".replace("\n", " ")
         return seconds
 
 
 def commands() -> list[Command]:
-    """The command lines, in an order in which each finds what it works on."""
+    """List the command lines, in an order in which each finds what it works on."""
     ours = shutil.which("radcodec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
     radcodec = [ours or "radcodec"]
     bound = ["--max-error", BOUND]

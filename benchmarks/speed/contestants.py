@@ -1,4 +1,4 @@
-"""A codec with its settings on one track of the speed table, and what it is given and must give back."""
+"""A codec with its settings on one track of the speed table: what it gets, and what it must decode to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THREADED = ("radcodec", "jpeg2000", "jpegxl-e7", "jpegxl-e9")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
-    """``verify`` means something for radcodec only, ``threads`` for THREADED: the others use one and verify nothing."""
+    """A codec on a track; ``verify`` is for radcodec only, ``threads`` for THREADED, the others use one thread."""
 
     codec: str
     track: Track
@@ -45,7 +45,7 @@ class Contestant:
 
     @property
     def takes_integers(self) -> bool:
-        """Whether it is given ready-made integers: mapping floats to them is no work of an integer coder."""
+        """Whether the codec gets the quantised integers: mapping floats to them is not the work of an integer coder."""
         return self.track is Track.BOUNDED and isinstance(self.rival, IntegerRival)
 
     @property
@@ -54,7 +54,7 @@ class Contestant:
         return not (hasattr(self.rival, "_files") or hasattr(self.rival, "_file"))
 
     def given(self, samples: Array, max_error: float) -> Array:
-        """What the codec is given of the samples, outside the time that is measured."""
+        """Return what the codec gets for the samples; making it is not timed."""
         if not self.takes_integers:
             return samples
         levels = np.rint(tall(pack_specials(samples)[0]).astype(np.float64) / (2.0 * safe_error(samples, max_error)))
@@ -65,19 +65,19 @@ class Contestant:
         return self.rival.plane_of(levels)
 
     def encode(self, given: Array, max_error: float) -> bytes:
-        """The stream of what it is given."""
+        """Encode what the codec was given."""
         if self.takes_integers and isinstance(self.rival, IntegerRival):
             return self.rival.encode_plane(given)
         return self.rival.encode(given, max_error=max_error if self.track is Track.BOUNDED else None)
 
     def decode(self, data: bytes, given: Array) -> Array:
-        """What the stream decodes to; of ``given`` only shape and dtype count."""
+        """Decode a stream; of ``given`` only shape and dtype count."""
         if self.takes_integers and isinstance(self.rival, IntegerRival):
             return self.rival.decode_plane(data)
         return self.rival.decode(data, shape=given.shape, dtype=given.dtype)
 
     def holds(self, decoded: Array, given: Array, max_error: float) -> bool:
-        """Whether what came back meets the demand."""
+        """Tell whether the decoded array meets the demand."""
         if self.takes_integers:
             return np.array_equal(decoded, given)
         if self.track is Track.LOSSLESS:

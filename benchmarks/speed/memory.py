@@ -1,10 +1,10 @@
-"""Memory of one call of a codec: growth of the largest resident size of a fresh process over that after a warm-up.
+"""Memory of one call of a codec: growth of the largest resident size of a fresh process after a warm-up.
 
-    python -m benchmarks.speed.memory JOB    # JOB as JSON; gives the growth in bytes
+    python -m benchmarks.speed.memory JOB    # JOB as JSON; prints the growth in bytes
 
-The process imports, encodes and decodes a small image, and takes its resident size: that is the start. Then it loads
-what the codec is given and makes one call. What is loaded counts: encoding an array grows a process by at least the
-array and the stream, decoding it by the same.
+The process imports, encodes and decodes a small image, and then takes its resident size as the start. It loads what the
+codec is given, and makes one call. What it loads counts: encoding an array grows a process by at least the array and
+the stream, and so does decoding it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WARM_SIDE = 256
 
 
 def resident(field: str) -> int:
-    """Bytes of this process under VmRSS (resident) or VmHWM (the most that ever was)."""
+    """Return the bytes of this process under VmRSS (resident) or VmHWM (the most that ever was)."""
     for line in STATUS.read_text(encoding="ascii").splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) * 1024
@@ -52,7 +52,7 @@ def settle() -> None:
 
 
 def memory_growth(contestant: Contestant, given: Array, data: bytes | None, max_error: float) -> int | None:
-    """Growth in bytes of a fresh process that encodes ``given``, or decodes ``data`` where there is one.
+    """Return by how many bytes a fresh process grows that encodes ``given``, or decodes ``data`` if there is one.
 
     None where the system does not tell sizes (other than Linux), or the stream decodes only where it was made.
     """
@@ -77,7 +77,7 @@ def memory_growth(contestant: Contestant, given: Array, data: bytes | None, max_
 
 
 def main() -> None:
-    """Carry out the job of the command line."""
+    """Run the job of the command line."""
     from radcodec.simulate import simulate_image
 
     job = json.loads(sys.argv[1])

@@ -1,4 +1,4 @@
-"""What each part of the detail layer brings: bits and speed of its variants, as CSV rows (``variants.py``)."""
+"""What each part of the detail layer is worth: bits and speed of its variants, as CSV rows (``variants.py``)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FIRST_VAL = 6  # images of first/val when no sets are named
 
 
 def chosen_images(data: Path, sets: list[str]) -> Iterator[tuple[str, Image]]:
-    """(set, image) of the sets; if none is named, of six files of first/val, evenly chosen, and of telescopes."""
+    """Yield (set, image) of the sets; without sets, six files of first/val, evenly chosen, and telescopes."""
     if sets:
         for chosen in sets:
             yield from ((chosen, image) for image in images(data, chosen))
@@ -35,7 +35,7 @@ def chosen_images(data: Path, sets: list[str]) -> Iterator[tuple[str, Image]]:
 
 
 def variant_cells(image: Image, max_error: float | None, repeats: int) -> dict[str, object]:
-    """The measured cells of an image's row; after one call each way that is not timed, and without verification."""
+    """Measure the cells of an image's row, after one call each way that is not timed, without verification."""
     from radcodec.errors import RadcodecError
 
     codec = Radcodec(verify=False)
@@ -83,7 +83,7 @@ def run_ablation(
 
 
 def summary(name: str, rows: list[dict[str, object]]) -> list[str]:
-    """One line on a variant's rows, none where all failed."""
+    """Write a line on a variant's rows; none if all failed."""
     sound = [row for row in rows if row["status"] == "ok"]
     if not sound:
         return []

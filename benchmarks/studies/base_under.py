@@ -1,24 +1,22 @@
 """Does a base layer under the detail layer make exact or bounded images smaller? As CSV rows.
 
 ``base_bits`` is what a base layer adds to a file: its streams at the rate of a lossy one, and ``BESIDE_BYTES``.
-``bits_per_pixel`` is that plus the stream of what is left, ``plain_bits_per_pixel`` the stream of the image itself.
-Three ways to use the base:
+``bits_per_pixel`` is that plus the stream of the rest. ``plain_bits_per_pixel`` is the stream of the image itself.
+Three ways use the base:
 
-- ``difference``: the image less the base is coded;
-- ``difference, context``: the same, and how much the base changes around a pixel (on all sides of it, as the whole
-  base is known) moves the table that its symbol is coded with, by as many steps as is best for each of ``N_BUSY``
-  classes;
-- ``taps``: the base's pixels around and under a pixel are regressors of its predictor beside the pixels before it. The
-  fit (weighted as that of the detail layer is) gives taps c on the image and g on the base. That predictor on the image
-  is the predictor c on the image less the base filtered by g / (1 - c), so this difference is coded, and the detail
-  layer fits taps of its own to it. ``TAP_BITS`` a coefficient g are counted.
+- ``difference``: the image less the base is coded.
+- ``difference, context``: the same. How much the base changes around a pixel, on all sides of it, moves the table that
+  its symbol is coded with. For each of ``N_BUSY`` classes it moves by the best number of steps.
+- ``taps``: the base's pixels around and under a pixel are regressors of its predictor, beside the pixels before it. The
+  fit is weighted as that of the detail layer. It gives taps c on the image and g on the base. This predictor is the
+  predictor c on the image less the base filtered by g / (1 - c). So this difference is coded, and the detail layer fits
+  taps of its own to it. ``TAP_BITS`` for each coefficient g are counted.
 
-What is left goes through the whole detail layer in binary64, which itself stands alone here (the ablation has a line on
-what the library does). Rows of ``lossless`` (taps alone) are the lossless stream
-plus the change that the base makes at sigma / ``FINE``: bins far finer than the noise cost what the noise in them
-costs, whatever their width, and a difference of floats has no exact form that could be coded in place of the image.
-Smooth images, of which that does not hold, have no such rows: an error of prediction there is a small part of the
-noise, and of the base's error. Middles of ``SIDE`` pixels a side, finite float images alone.
+The rest goes through the whole detail layer in binary64, which stands alone here. (The ablation has a line on what the
+library does.) Rows of ``lossless`` (taps alone) are the lossless stream plus the change that the base makes at sigma /
+``FINE``. Bins far finer than the noise cost what the noise in them costs, whatever their width, and a difference of
+floats has no exact form to code in place of the image. Smooth images have no such rows: there an error of prediction is
+a small part of the noise, and of the base's error. Middles of ``SIDE`` pixels a side, finite float images only.
 """
 
 from __future__ import annotations
@@ -57,18 +55,18 @@ Samples = npt.NDArray[np.floating]
 
 
 def window_offsets(radius: int) -> list[tuple[int, int]]:
-    """(dy, dx) of the pixels before a pixel."""
+    """List (dy, dx) of the pixels before a pixel."""
     rows = [(-dy, dx) for dy in range(radius, 0, -1) for dx in range(-radius, radius + 1)]
     return rows + [(0, dx) for dx in range(-radius, 0)]
 
 
 def square_offsets(reach: int) -> list[tuple[int, int]]:
-    """(dy, dx) of the pixels around a pixel, and its own."""
+    """List (dy, dx) of the pixels around a pixel, and its own."""
     return [(dy, dx) for dy in range(-reach, reach + 1) for dx in range(-reach, reach + 1)]
 
 
 def joint_fit(image: F64, base: F64) -> tuple[F64, F64]:
-    """Taps c on the pixels before a pixel and g on the base around it that predict an image [H, W] best.
+    """Fit taps c on the pixels before a pixel, and g on the base around it, that predict an image [H, W] best.
 
     The mean logarithm of the error is made small by weights: the inverse square of the error nearby, turn by turn.
     """
@@ -96,7 +94,7 @@ def joint_fit(image: F64, base: F64) -> tuple[F64, F64]:
 
 
 def response(taps: F64, offsets: list[tuple[int, int]], shape: tuple[int, int]) -> npt.NDArray[np.complex128]:
-    """Transfer function [H, W] of taps that sum values at their offsets from a pixel."""
+    """Return the transfer function [H, W] of taps that sum values at their offsets from a pixel."""
     kernel = np.zeros(shape)
     for tap, (dy, dx) in zip(taps, offsets, strict=True):
         kernel[-dy % shape[0], -dx % shape[1]] += tap
@@ -104,7 +102,7 @@ def response(taps: F64, offsets: list[tuple[int, int]], shape: tuple[int, int]) 
 
 
 def base_part(base: F64, c: F64, g: F64) -> F64:
-    """The base [H, W] filtered by g / (1 - c)."""
+    """Return the base [H, W] filtered by g / (1 - c)."""
     padded = np.pad(base, MARGIN, mode="reflect")
     shape = (padded.shape[0], padded.shape[1])
     whole = response(g, square_offsets(REACH), shape) / (1.0 - response(c, window_offsets(RADIUS), shape))
@@ -113,19 +111,19 @@ def base_part(base: F64, c: F64, g: F64) -> F64:
 
 
 def bits(samples: Samples, max_error: float | None) -> float:
-    """Bits of the whole stream of an array; that it keeps the bound is verified."""
+    """Return the bits of the whole stream of an array, whose bound is verified."""
     return 8.0 * len(Radcodec().encode(samples, max_error=max_error))
 
 
 def left_over(image: F64, base: F64, noise: float) -> dict[str, tuple[F64, float]]:
-    """What each way leaves of an image to code, and the bits of what a reader must know for it."""
+    """Return what each way leaves of an image to code, and the bits that a reader needs beside it."""
     middle = float(np.median(image))
     part = base_part((base - middle) / noise, *joint_fit((image - middle) / noise, (base - middle) / noise))
     return {"difference": (image - base, 0.0), "taps": (image - noise * part, float(TAP_BITS * (2 * REACH + 1) ** 2))}
 
 
 def busy_classes(base: F64) -> npt.NDArray[np.int64]:
-    """Class of each pixel, [H, W], by the root mean square of the base's differences in a square around it."""
+    """Return the class of each pixel, [H, W], by the rms of the base's differences in a square around it."""
     from scipy.ndimage import uniform_filter
 
     power = sum(np.diff(base, axis=axis, prepend=np.take(base, [0], axis)) ** 2 for axis in (0, 1))
@@ -135,7 +133,7 @@ def busy_classes(base: F64) -> npt.NDArray[np.int64]:
 
 
 def context_gain(left: F64, base: F64, max_error: float) -> float:
-    """Bits that the base as context saves in coding what it leaves of an image, both [H, W]; moves are counted."""
+    """Return the bits that the base saves as a context in coding the rest of an image, both [H, W]; moves count."""
     from radcodec.detail import TileBound, fit_image, load_predictors
     from radcodec.detail.kernels import N_PHASES, N_SYMBOLS, N_TABLES
     from radcodec.detail.stream import model_tile
@@ -163,7 +161,7 @@ def context_gain(left: F64, base: F64, max_error: float) -> float:
 
 
 def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict[str, object]]:
-    """The measured cells of an image [H, W] with each of the (model, rate), all bounds and ways."""
+    """Measure the cells of an image [H, W] with each (model, rate), at all bounds and in all ways."""
     import radcodec
 
     image, noise, size = samples.astype(np.float64), sigma(samples), samples.size
@@ -200,7 +198,7 @@ def image_rows(samples: Samples, rates: set[tuple[str, float]]) -> Iterator[dict
 
 
 def middle_of(image: Image) -> Samples:
-    """The middle of the first plane of an image."""
+    """Return the middle of the first plane of an image."""
     plane = image.samples.reshape(-1, *image.samples.shape[-2:])[0]
     y, x = (max(0, n - SIDE) // 2 for n in plane.shape)
     return np.ascontiguousarray(plane[y : y + SIDE, x : x + SIDE])
@@ -227,7 +225,7 @@ def run_base(*, data: Path, sets: list[str], out: Path, commit: str) -> list[str
 
 
 def base_lines(rows: list[Row]) -> list[str]:
-    """Markdown: a line a bound, way and set, or image of telescopes; the change against no base for model and rate.
+    """Write a Markdown line for each bound, way and set, or image of telescopes: the change against no base.
 
     The last column is the change where each image takes the best of all these, or no base.
     """
@@ -255,5 +253,5 @@ def base_lines(rows: list[Row]) -> list[str]:
 
 
 def _change(these: dict[str, float], alone: dict[str, float]) -> str:
-    """The change of the sum of bits over some images, in percent."""
+    """Return the change of the sum of bits over some images, in percent."""
     return f"{100 * (sum(these.values()) / sum(alone[file] for file in these) - 1):+.1f} %"

@@ -1,10 +1,10 @@
-"""How the codebooks of both models are used: perplexity and dead entries as CSV rows, usage as figures.
+"""How the codebooks of both models are used: perplexity and idle entries as CSV rows, usage as figures.
 
-Perplexity is 2 to the entropy of an alphabet's histogram over all images of a set: how many entries there would be if
-all were used alike. An entry that no index names is idle.
+Perplexity is 2 to the power of the entropy of an alphabet's histogram over all images of a set. It is the number of
+entries that would do if all were used alike. No index names an idle entry.
 
-Rows of lapped models are of a plane (numbered as in the format: plane s has steps of about 2^(8-s) companded units) and
-an alphabet; ``table_rows`` says how many of its probability tables were used, of ``tables``.
+Rows of lapped models are about a plane and an alphabet. Planes are numbered as in the format: plane s has steps of
+about 2^(8-s) companded units. ``table_rows`` says how many of the alphabet's ``tables`` were used.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ Counts = npt.NDArray[np.int64]
 
 
 def perplexity(counts: Counts) -> float:
-    """2 to the entropy of a histogram; 0 for an empty one."""
+    """Return 2 to the power of the entropy of a histogram; 0 for an empty one."""
     used = counts[counts > 0] / max(1, int(counts.sum()))
     return float(np.exp2(-(used * np.log2(used)).sum())) if used.size else 0.0
 
 
 def usage_cells(counts: Counts, tables: Counts) -> dict[str, object]:
-    """The measured cells of an alphabet's histogram, and of how often each of its tables was used (empty: has none)."""
+    """Measure the cells of an alphabet's histogram, and of the use of its tables (empty: it has none)."""
     total = int(counts.sum())
     return {
         "entries": len(counts), "indices": total, "perplexity": f"{perplexity(counts):.3f}",
@@ -78,7 +78,7 @@ class Usage:
 
 
 def draw_convolutional(usages: dict[str, Usage], path: Path) -> Path:
-    """Figure: the share of every entry, most used first, of each stage."""
+    """Draw the share of every entry, most used first, of each stage."""
     stages = sorted({number for usage in usages.values() for number, _ in usage.codes})
     figure, axes = new_figure(2, -(-len(stages) // 2), (12, 5))
     for axis, number in zip(axes.ravel(), stages, strict=False):
@@ -95,7 +95,7 @@ def draw_convolutional(usages: dict[str, Usage], path: Path) -> Path:
 
 
 def draw_lapped(usages: dict[str, Usage], path: Path) -> Path:
-    """Figure, a row a set: indices of each plane by alphabet, their perplexity, and the tables that code ``zz``."""
+    """Draw a row for each set: indices of each plane by alphabet, their perplexity, the tables that code ``zz``."""
     figure, axes = new_figure(len(usages), 3, (12, 3.2 * len(usages)))
     for (chosen, usage), (amount, spread, rows) in zip(usages.items(), axes, strict=True):
         planes = np.array(sorted({number for number, _ in usage.codes}))
@@ -139,7 +139,7 @@ def run_codebooks(*, data: Path, figures: Path, out: Path, commit: str) -> list[
 
 
 def codebook_lines(rows: list[Row]) -> list[str]:
-    """Markdown: a line a stage or plane of each model, perplexity and idle entries for each set; alphabets in turn."""
+    """Write a Markdown line for each stage or plane of each model: perplexity and idle entries for each set."""
     lines = [
         f"| model | stage or plane | entries | {' | '.join(f'perplexity, {s} | idle' for s in SETS)} |",
         "|---|---:|---:|" + "---:|" * (2 * len(SETS)),

@@ -1,8 +1,8 @@
-"""Images as vectors: features of what a model's indices say of them, and plain features to compare with.
+"""Images as vectors: features from a model's indices, and plain features to compare with.
 
 An image is first brought into one of two ``POSES``:
 
-- ``four turns``: as it is; what describes it and its three turns by a right angle is averaged;
+- ``four turns``: as it is; the features of it and of its three turns by a right angle are averaged;
 - ``aligned``: moved, turned and scaled (linear interpolation) so that the centre of its light is in the middle, the
   long axis level and of one size, the longer tail of the light to the right and on top.
 """
@@ -35,13 +35,13 @@ POSES = ("four turns", "aligned")
 
 
 def middle(ratio: Ratio, side: int = SIDE) -> Ratio:
-    """The middle [side, side] of an image."""
+    """Cut out the middle [side, side] of an image."""
     y, x = (max(0, n - side) // 2 for n in ratio.shape)
     return ratio[y : y + side, x : x + side]
 
 
 def light_moments(ratio: Ratio) -> tuple[Vector, Vector]:
-    """Centre [2] and second moments [2, 2] of the companded light above the cut, (y, x) in pixels."""
+    """Return the centre [2] and second moments [2, 2] of the companded light above the cut, (y, x) in pixels."""
     light = np.where(ratio > CUT, compand(ratio, 0.0, 1.0), 0.0)
     if not light.any():
         return (np.array(ratio.shape) - 1) / 2.0, np.eye(2)
@@ -53,7 +53,7 @@ def light_moments(ratio: Ratio) -> tuple[Vector, Vector]:
 
 
 def align(ratio: Ratio) -> Ratio:
-    """The image with the centre of its light in the middle, its long axis level, of one size and handedness."""
+    """Move, turn and scale an image: light in the middle, long axis level, one size and handedness."""
     from scipy.ndimage import affine_transform
 
     centre, spread = light_moments(ratio)
@@ -72,13 +72,13 @@ def align(ratio: Ratio) -> Ratio:
 
 
 def poses(ratio: Ratio, pose: str) -> list[Ratio]:
-    """The images whose descriptions are averaged."""
+    """Return the images whose descriptions are averaged."""
     turned = [np.rot90(ratio, k) for k in range(4)] if pose == POSES[0] else [align(ratio)]
     return [np.ascontiguousarray(image) for image in turned]
 
 
 def embed(ratios: list[Ratio], describe: Describe, pose: str) -> dict[str, Vectors]:
-    """Vectors [N, D] of every embedding of images, each averaged over the poses."""
+    """Return vectors [N, D] of every embedding of images, each averaged over the poses."""
     found: dict[str, list[Vector]] = {}
     for ratio in ratios:
         parts = [describe(image) for image in poses(ratio, pose)]
@@ -88,14 +88,14 @@ def embed(ratios: list[Ratio], describe: Describe, pose: str) -> dict[str, Vecto
 
 
 def pooled(values: Vector, size: int) -> Vector:
-    """Means over squares of the last two axes, whose lengths are cut to multiples of ``size``."""
+    """Average over squares of the last two axes, whose lengths are cut to multiples of ``size``."""
     h, w = (n // size * size for n in values.shape[-2:])
     cut = values[..., :h, :w].reshape(*values.shape[:-2], h // size, size, w // size, size)
     return np.asarray(cut.mean(axis=(-3, -1)))
 
 
 def bands(coefficients: Vector, n_bands: int, n_sectors: int) -> Vector:
-    """Mean log2(1 + |c|) [.., n_bands * n_sectors] of [.., n, m] over rings, even in log frequency, and sectors."""
+    """Average log2(1 + |c|) [.., n, m] over rings, even in log frequency, and sectors."""
     n, m = coefficients.shape[-2:]
     fy, fx = np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(m) + 0.5) / m, indexing="ij")
     lowest = np.log(0.5 / n)
@@ -109,13 +109,13 @@ def bands(coefficients: Vector, n_bands: int, n_sectors: int) -> Vector:
 
 
 def moments(latent: Vector) -> Vector:
-    """Means [D] and the upper half of the covariance of latents [D, h, w] over their cells."""
+    """Return the means [D] and the upper half of the covariance of latents [D, h, w] over their cells."""
     flat = latent.reshape(len(latent), -1)
     return np.concatenate([flat.mean(axis=1), np.cov(flat)[np.triu_indices(len(flat))]])
 
 
 def convolutional_features(model: Any) -> Describe:
-    """What describes an image by the codes of a convolutional model."""
+    """Return what describes an image by the codes of a convolutional model."""
     from radcodec.vqvae.prior import latent_sum
 
     def describe(image: Ratio) -> dict[str, Vector]:
@@ -138,7 +138,7 @@ def convolutional_features(model: Any) -> Describe:
 
 
 def lapped_features(model: Any) -> Describe:
-    """What describes an image by the quantised coefficients of a lapped model, in blocks of one size for all images."""
+    """Return what describes an image by the coefficients of a lapped model, in blocks of one size."""
     from radcodec.lapped.model import LappedCodes
 
     def coefficients(image: Ratio, code: int) -> Vector:
@@ -161,7 +161,7 @@ def lapped_features(model: Any) -> Describe:
 
 
 def plain_features(image: Ratio) -> dict[str, Vector]:
-    """Descriptions of an image without any codec."""
+    """Describe an image without any codec."""
     from scipy.fft import dctn
 
     companded = compand(image, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Each image's distance to the spectral floor, as CSV rows (what the floor is, and is not: ``spectrum.py``)."""
+"""Each image's distance to the spectral floor, as CSV rows (``run/spectrum.py`` says what the floor is)."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ KEY = ("bound", "file", "hdu")
 
 
 def step_of(image: Image, max_error: float) -> float:
-    """Width of the widest bins that keep to the bound: 2E, for integers the whole number 2 floor(E) + 1."""
+    """Return the width of the widest bins that keep the bound: 2E, for integers 2 floor(E) + 1."""
     return 2.0 * max_error if image.samples.dtype.kind == "f" else 2.0 * math.floor(max_error) + 1.0
 
 
 def floor_cells(image: Image, divisor: float) -> dict[str, object] | None:
-    """The measured cells of an image's row, bits over all its pixels; None where it has no noise or no whole block."""
+    """Measure the cells of an image's row, bits over all its pixels; None without noise or a whole block."""
     max_error = sigma(image.samples) / divisor
     spectrum = local_spectrum(image.samples)
     if max_error == 0 or spectrum is None:

@@ -1,9 +1,9 @@
-"""The codebook indices that a model makes of an image, stage by stage, beside the bytes that its prior codes them in.
+"""The codebook indices of an image by a model, stage by stage, with the bytes in which its prior codes them.
 
 Convolutional models have one codebook a stage. The indices of lapped models are the codes of coefficient pairs
-(docs/format.md, 9.6): their alphabet depends on what is known of the pair, 9 codes of two zeros (``zz``), 6 beside one
-coefficient that is not zero (``zn``), 4 of two that are not (``nn``); whether a cell becomes active is one of two
-(``flags``). Which alphabet holds follows from earlier planes and costs nothing.
+(docs/format.md, 9.6): their alphabet depends on what is known of the pair. It has 9 codes for two zeros (``zz``), 6
+beside one coefficient that is not zero (``zn``), and 4 for two that are not (``nn``). Whether a cell becomes active is
+one of two (``flags``). The alphabet follows from earlier planes and costs nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Stage:
 
 
 def image_stages(model: Model, ratio: Ratio, step: float | None = None) -> list[Stage]:
-    """The stages of an image in units of its noise, coded as one tile; step is for models that take one."""
+    """Return the stages of an image in units of its noise, coded as one tile; step is for models that take one."""
     codes = model.encode_tile(ratio.astype(np.float64), 0.0, 1.0, step=step)
     if model.takes_step:
         return _lapped_stages(model, codes)
@@ -69,7 +69,7 @@ def image_stages(model: Model, ratio: Ratio, step: float | None = None) -> list[
 
 
 def by_plane(model: LappedModel) -> LappedModel:
-    """The same model with as many stages as the format has, so that (almost) every plane is a stage of its own."""
+    """Return the model with as many stages as the format has, so that (almost) every plane is a stage of its own."""
     from radcodec.lapped.model import LappedModel
     from radcodec.lapped.spec import MAX_STAGES
 
@@ -77,7 +77,7 @@ def by_plane(model: LappedModel) -> LappedModel:
 
 
 def plane_stages(model: LappedModel, ratio: Ratio, step: float | None = None) -> list[Stage]:
-    """The planes of an image, numbered as in the format: plane s has steps of about 2^(8-s) companded units."""
+    """Return the planes of an image, numbered as in the format: plane s has steps of about 2^(8-s)."""
     fine = by_plane(model)
     codes = fine.encode_tile(ratio.astype(np.float64), 0.0, 1.0, step=step)
     stages = _lapped_stages(fine, codes)
@@ -85,7 +85,7 @@ def plane_stages(model: LappedModel, ratio: Ratio, step: float | None = None) ->
 
 
 def _lapped_stages(model: Any, codes: Any) -> list[Stage]:
-    """Stages of a lapped model's codes; what its streams are made of is seen where it goes to the entropy coder."""
+    """Return the stages of a lapped model's codes, as they go to the entropy coder."""
     from radcodec.entropy.ans import encode_symbols
     from radcodec.lapped.planes import FLAG_ROWS, NN_ROWS, ZN_ROWS
 
@@ -112,7 +112,7 @@ def _lapped_stages(model: Any, codes: Any) -> list[Stage]:
 
 
 def set_ratios(data: Path, chosen: str) -> list[Ratio]:
-    """First planes of the images of a set, or simulated ones, in units of their noise."""
+    """Return the first planes of the images of a set, or simulated ones, in units of their noise."""
     from radcodec.training.data import normalise, simulate_ratio
 
     if chosen == "simulated":

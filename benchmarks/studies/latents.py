@@ -1,14 +1,14 @@
-"""Do the codec's indices say what a galaxy looks like? FR classes of MiraBest by nearest neighbours, and a UMAP.
+"""Do the codec's indices know what a galaxy looks like? FR classes by nearest neighbours, and a UMAP.
 
-Every embedding (``embeddings.py``) is centred, divided by its spreads or not, reduced by PCA and classified by the most
-frequent class among the k nearest neighbours. The training split alone decides on the scaling, the number of
-components, k and (``chosen``) the embedding of each source, by ``N_FOLDS``-fold cross-validation; ``knn_cv`` is
-therefore a little too good. ``knn_test`` is the accuracy on the published test split, which decides nothing, with
-the whole training split as neighbours. ``base_rate`` is what always naming the test split's majority class would give.
+Every embedding (``embeddings.py``) is centred, divided by its spreads or not, reduced by PCA, and classified by the
+most frequent class among the k nearest neighbours. The training split alone chooses the scaling, the number of
+components, k, and (``chosen``) the embedding of each source, by ``N_FOLDS``-fold cross-validation. So ``knn_cv`` is a
+little too good. ``knn_test`` is the accuracy on the published test split, which chooses nothing; the whole training
+split are its neighbours. ``base_rate`` is the accuracy of always naming the test split's more frequent class.
 
-Sets: ``mirabest`` (8 bits, what is below 3 sigma set to 0), and ``first``, floats with their noise: hybrids are left
-out, the middle 150 x 150 pixels taken, ``train`` and ``val`` are the training split. The models were trained on images
-of ``first/train`` (and so on galaxies that are in ``mirabest`` too), without their classes.
+Sets: ``mirabest`` has 8 bits, with everything below 3 sigma set to 0. ``first`` has floats with their noise, without
+hybrids, the middle 150 x 150 pixels; ``train`` and ``val`` are the training split. The models were trained on images of
+``first/train``, and so on galaxies that are in ``mirabest`` too, without their classes.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Score:
 
 
 def load_galaxies(data: Path, name: str) -> Galaxies:
-    """The galaxies of a set that are FRI or FRII; a few images of MiraBest are black, and left out."""
+    """Load the galaxies of a set that are FRI or FRII, without the few images of MiraBest that are black."""
     from radcodec.training.datasets import LabelledImages, load_dataset, select_images, training_images
 
     def two_classes(split: str) -> LabelledImages:
@@ -93,7 +93,7 @@ def load_galaxies(data: Path, name: str) -> Galaxies:
 
 
 def reduction(train: Vectors, vectors: Vectors, *, scaled: bool, components: int) -> Vectors:
-    """Vectors [N, components] along the principal components of the training ones."""
+    """Project vectors [N, components] on the principal components of the training ones."""
     from sklearn.decomposition import PCA
     from sklearn.preprocessing import StandardScaler
 
@@ -103,14 +103,14 @@ def reduction(train: Vectors, vectors: Vectors, *, scaled: bool, components: int
 
 
 def knn_accuracy(train: Vectors, labels: Labels, test: Vectors, truth: Labels, k: int) -> float:
-    """Share of the test vectors whose k nearest training ones name their class by majority."""
+    """Return the share of the test vectors whose k nearest training ones name their class by majority."""
     from sklearn.neighbors import KNeighborsClassifier
 
     return float(KNeighborsClassifier(k).fit(train, labels).score(test, truth))
 
 
 def cross_validated(vectors: Vectors, labels: Labels) -> dict[tuple[bool, int, int], float]:
-    """Accuracy over the folds for every (scaled, components, k); what is fitted is fitted to the other folds."""
+    """Return the accuracy over the folds for every (scaled, components, k), each fitted to the other folds."""
     from sklearn.model_selection import StratifiedKFold
 
     right: dict[tuple[bool, int, int], float] = defaultdict(float)
@@ -125,7 +125,7 @@ def cross_validated(vectors: Vectors, labels: Labels) -> dict[tuple[bool, int, i
 
 
 def score(vectors: Vectors, labels: Labels, n_train: int) -> Score:
-    """The scores of an embedding [N, D] whose first ``n_train`` vectors are for training."""
+    """Score an embedding [N, D] whose first ``n_train`` vectors are for training."""
     from sklearn.metrics import silhouette_score
 
     found = cross_validated(vectors[:n_train], labels[:n_train])
@@ -139,7 +139,7 @@ def score(vectors: Vectors, labels: Labels, n_train: int) -> Score:
 
 
 def umap_places(vectors: Vectors) -> Vectors:
-    """Places [N, 2] of vectors by UMAP, which is not told their classes."""
+    """Place vectors in a plane [N, 2] by UMAP, without their classes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from umap import UMAP
@@ -148,7 +148,7 @@ def umap_places(vectors: Vectors) -> Vectors:
 
 
 def sources() -> dict[str, Describe]:
-    """What makes embeddings, by name."""
+    """Return what makes embeddings, by name."""
     from radcodec.model_store import load_model
 
     return {
@@ -191,14 +191,14 @@ def run_latents(*, data: Path, figures: Path, out: Path, commit: str) -> list[st
 
 
 def silhouette(places: Vectors, labels: Labels) -> float:
-    """Mean silhouette of the classes: 1 for clusters far apart, 0 for classes that lie in each other."""
+    """Return the mean silhouette of the classes: 1 for clusters far apart, 0 for classes that lie in each other."""
     from sklearn.metrics import silhouette_score
 
     return float(silhouette_score(places, labels))
 
 
 def known_cells(name: str, galaxies: Galaxies, commit: str) -> dict[str, object]:
-    """The cells that all rows of a set have."""
+    """Return the cells that all rows of a set have."""
     shares = [np.bincount(part, minlength=2) / len(part) for part in np.split(galaxies.labels, [galaxies.n_train])]
     return {
         "machine": machine.system(), "commit": commit, "set": name, "train": galaxies.n_train,
@@ -208,7 +208,7 @@ def known_cells(name: str, galaxies: Galaxies, commit: str) -> dict[str, object]
 
 
 def score_cells(found: Score) -> dict[str, object]:
-    """The measured cells of a row."""
+    """Return the measured cells of a row."""
     return {
         "scaled": "yes" if found.scaled else "no", "components": found.components, "k": found.k,
         "knn_cv": f"{found.knn_cv:.4f}", "knn_test": f"{found.knn_test:.4f}", "silhouette": f"{found.silhouette:.4f}",
@@ -216,7 +216,7 @@ def score_cells(found: Score) -> dict[str, object]:
 
 
 def draw_umap(name: str, galaxies: Galaxies, drawn: Mapping[str, tuple[str, Score, Vectors]], path: Path) -> Path:
-    """The figure: a panel a source, its chosen embedding, dots for the training split and rings for the test one."""
+    """Draw a panel for each source with its chosen embedding: dots for training, rings for test images."""
     figure, axes = new_figure(1, len(drawn), (13, 4.4))
     train = np.arange(len(galaxies.labels)) < galaxies.n_train
     for axis, (source, (title, found, places)) in zip(axes[0], drawn.items(), strict=True):
@@ -231,7 +231,7 @@ def draw_umap(name: str, galaxies: Galaxies, drawn: Mapping[str, tuple[str, Scor
 
 
 def latent_lines(rows: list[Row]) -> list[str]:
-    """Markdown: a line an embedding; the chosen ones in bold."""
+    """Write a Markdown line for each embedding; the chosen ones in bold."""
     lines = [
         "| set | model | embedding | image | k | cross-validated | test | base rate | silhouette, UMAP |",
         "|---|---|---|---|---:|---:|---:|---:|---:|",

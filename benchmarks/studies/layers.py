@@ -1,8 +1,7 @@
-"""What lies around the predictor, on and off, as CSV rows.
+"""Two parts around the predictor, on and off, as CSV rows: the header dictionary, and values moved inside their bins.
 
-The header dictionary, and restored values moved inside their bins; the base layer has its own command, ``base``.
-
-``bits_per_pixel`` is with the part and ``plain_bits_per_pixel`` without; a part that loses is not in the library.
+The base layer has its own command, ``base``. ``bits_per_pixel`` is with the part and ``plain_bits_per_pixel`` without.
+A part that loses is not in the library.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ KEY = ("bound", "file", "hdu", "part", "setting")
 
 
 def dictionary_cells(path: Path, image: Image, max_error: float) -> list[Cells]:
-    """A whole FITS file, no preview, with the header dictionary and without."""
+    """Measure a whole FITS file without preview, with the header dictionary and without."""
     import radcodec
 
     def bits() -> float:
@@ -45,7 +44,7 @@ def dictionary_cells(path: Path, image: Image, max_error: float) -> list[Cells]:
 
 
 def inside_cells(image: Image, max_error: float) -> list[Cells]:
-    """Each restored value moved to the mean of the originals that share its table, phase and symbol in this image.
+    """Move each restored value to the mean of the originals that share its table, phase and symbol in this image.
 
     The means are the image's own, so no rule that knows less can do better. The note says how far a value may then be
     from its original, in units of the bound, and the bits that bins would cost which are smaller by as much.
@@ -80,7 +79,7 @@ def inside_cells(image: Image, max_error: float) -> list[Cells]:
 
 
 def row(part: str, setting: str, bits: float, plain: float) -> Cells:
-    """The cells that every part has."""
+    """Return the cells that every part has."""
     return {
         "part": part, "setting": setting, "bits_per_pixel": f"{bits:.5f}", "plain_bits_per_pixel": f"{plain:.5f}"
     }  # fmt: skip

@@ -1,17 +1,17 @@
 """Lossless bits per dimension with a learned base: the base's stream and the exact residual, both as coded bytes.
 
-Every base gets the same images in units of their noise, writes a stream, and what that stream decodes to is the
-prediction p of each sample. What is left is coded by the same means for all, and for no base at all (p constant):
+Every base gets the same images in units of their noise and writes a stream. What the stream decodes to is the
+prediction p of each sample. The residual is coded in the same way for all bases, and for no base at all (p constant):
 
-8 bits   All images of the MiraBest test batch as one tall image. An image's offset is 0 and its scale (f + 1/2) / 3,
-         f its faintest level above 0, a byte an image. The difference x - rint(p) modulo 256 goes through
-         ``radcodec.encode`` as int8 [N, H, W] and through lossless JPEG XL, x itself through tables, one for each of 16
-         bins of p; the smallest counts.
+8 bits   All images of the MiraBest test batch as one tall image. An image has offset 0 and scale (f + 1/2) / 3, with f
+         its faintest level above 0, a byte an image. The difference x - rint(p) modulo 256 goes through
+         ``radcodec.encode`` as int8 [N, H, W], and through lossless JPEG XL. x itself goes through tables, one for each
+         of 16 bins of p. The smallest of the three counts.
 floats   FIRST images one by one, offset and scale in four bytes each. q = rint((x - p) / d), d = s / 256, goes through
-         ``radcodec.encode`` as an integer image; then which of the floats of its bin x is, all taken for equally
-         likely, goes through constriction.
+         ``radcodec.encode`` as an integer image. Which of the floats of its bin x is goes through constriction; all
+         of them count as equally likely.
 
-Each residual is decoded, and x compared bit for bit.
+Each residual is decoded, and x is compared bit for bit.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Base:
 
 
 def picture_base(name: str, rates: tuple[float, ...]) -> Base:
-    """The VAE or the autoencoder."""
+    """Return the VAE or the autoencoder as a base."""
     from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
 
     network = load_network(name)
@@ -84,7 +84,7 @@ def picture_base(name: str, rates: tuple[float, ...]) -> Base:
 
 
 def model_base(name: str, rates: tuple[float, ...]) -> Base:
-    """A base-layer model of radcodec: rates are numbers of stages, or steps where it takes one."""
+    """Return a base-layer model of radcodec as a base: rates are numbers of stages, or steps."""
     from radcodec.model_store import load_model
 
     model = load_model(name)
@@ -100,12 +100,12 @@ def model_base(name: str, rates: tuple[float, ...]) -> Base:
 
 
 def nothing_base() -> Base:
-    """A base of no bytes."""
+    """Return a base of no bytes."""
     return Base(codec=NO_BASE, version="", rates=(0.0,), code=lambda ratio, _: (b"", np.zeros(ratio.shape)))
 
 
 def bases() -> list[Base]:
-    """All that are compared, at the rates that are tried."""
+    """List all bases, at the rates that are tried."""
     return [
         nothing_base(),
         model_base("general-v0", (1, 3, 4, 5, 8)),
@@ -116,7 +116,7 @@ def bases() -> list[Base]:
 
 
 def encode_bytes(samples: U8, prediction: F64) -> tuple[bytes, str]:
-    """The residual stream of 8-bit images [N, H, W] and the coder that won."""
+    """Return the residual stream of 8-bit images [N, H, W], and the coder that won."""
     import radcodec
 
     whole = np.clip(np.rint(prediction), 0, 255).astype(np.uint8)
@@ -132,7 +132,7 @@ def encode_bytes(samples: U8, prediction: F64) -> tuple[bytes, str]:
 
 
 def decode_bytes(stream: bytes, prediction: F64) -> U8:
-    """Inverse of ``encode_bytes``."""
+    """Undo ``encode_bytes``."""
     import radcodec
 
     whole = np.clip(np.rint(prediction), 0, 255).astype(np.uint8)
@@ -149,7 +149,7 @@ def decode_bytes(stream: bytes, prediction: F64) -> U8:
 
 
 def encode_jpegxl(samples: U8) -> bytes:
-    """A stack as one tall image through lossless JPEG XL, effort 9."""
+    """Encode a stack as one tall image by lossless JPEG XL, effort 9."""
     import imagecodecs
 
     tall = np.ascontiguousarray(samples.reshape(-1, samples.shape[-1]))
@@ -157,39 +157,39 @@ def encode_jpegxl(samples: U8) -> bytes:
 
 
 def decode_jpegxl(data: bytes) -> U8:
-    """Inverse of ``encode_jpegxl``, [H, W]."""
+    """Undo ``encode_jpegxl``, [H, W]."""
     import imagecodecs
 
     return np.asarray(imagecodecs.jpegxl_decode(data, numthreads=1), dtype=np.uint8)
 
 
 def contexts(whole: U8) -> npt.NDArray[np.int64]:
-    """The bin of each prediction: 0, 1, 2, 3, then ever wider ones."""
+    """Return the bin of each prediction: 0, 1, 2, 3, then ever wider ones."""
     edges = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192]
     return np.asarray(np.searchsorted(edges, whole.ravel(), side="right"), dtype=np.int64)
 
 
 def ordered(values: F32) -> npt.NDArray[np.int64]:
-    """Whole numbers in the order of finite floats, neighbours one apart; -0 is one below +0."""
+    """Map finite floats to whole numbers in their order, neighbours one apart; -0 is one below +0."""
     bits = values.view(np.int32).astype(np.int64)
     return np.where(bits < 0, -(bits & 0x7FFFFFFF) - 1, bits)
 
 
 def unordered(numbers: npt.NDArray[np.int64]) -> F32:
-    """Inverse of ``ordered``."""
+    """Undo ``ordered``."""
     bits = np.where(numbers < 0, (-(numbers + 1)) | 0x80000000, numbers)
     return np.asarray(bits.astype(np.uint32).view(np.float32))
 
 
 def bins(prediction: F64, which: npt.NDArray[np.int64], width: float) -> tuple[npt.NDArray[np.int64], Any]:
-    """First float of each bin, as a number of ``ordered``, and how many there are."""
+    """Return the first float of each bin, as a number of ``ordered``, and how many floats there are."""
     edges = [ordered((prediction + (which + half) * width).astype(np.float32)) for half in (-0.5, 0.5)]
     # A float of the neighbouring bin at either end: x may have been rounded to an edge.
     return edges[0] - 1, edges[1] - edges[0] + 3
 
 
 def encode_floats(samples: F32, prediction: F64, width: float) -> bytes:
-    """The residual stream of finite floats [H, W]."""
+    """Return the residual stream of finite floats [H, W]."""
     import constriction
 
     import radcodec
@@ -212,7 +212,7 @@ def encode_floats(samples: F32, prediction: F64, width: float) -> bytes:
 
 
 def decode_floats(stream: bytes, prediction: F64, width: float) -> F32:
-    """Inverse of ``encode_floats``."""
+    """Undo ``encode_floats``."""
     import constriction
 
     import radcodec
@@ -228,13 +228,13 @@ def decode_floats(stream: bytes, prediction: F64, width: float) -> F32:
 
 
 def _digits(count: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Bits of the low digit of numbers below ``count``, and how many values the high digit has (at least 2)."""
+    """Split numbers below ``count``: bits of the low digit, and how many values the high digit has, at least 2."""
     shift = np.maximum(np.frexp(count.astype(np.float64))[1] - DIGIT_BITS, 0).astype(np.int64)
     return shift, np.maximum(-(-count // (1 << shift)), 2).astype(np.int32)
 
 
 def eight_bit_cells(base: Base, samples: U8, rate: float) -> dict[str, object]:
-    """What a base makes of all images."""
+    """Measure a base on all 8-bit images."""
     faintest = np.array([image[image > 0].min() if image.any() else 1 for image in samples], np.uint8)
     scale = ((faintest + 0.5) / 3.0)[:, None, None]
     stream, decoded = base.code((samples / scale).reshape(-1, samples.shape[-1]), rate)
@@ -246,7 +246,7 @@ def eight_bit_cells(base: Base, samples: U8, rate: float) -> dict[str, object]:
 
 
 def float_cells(base: Base, samples: F32, rate: float) -> dict[str, object]:
-    """What a base makes of one image."""
+    """Measure a base on one image of floats."""
     head = struct.pack("<ff", np.median(samples), sigma(samples))
     median, noise = struct.unpack("<ff", head)
     stream, decoded = base.code((samples.astype(np.float64) - median) / noise, rate)
@@ -257,7 +257,7 @@ def float_cells(base: Base, samples: F32, rate: float) -> dict[str, object]:
 
 
 def size_cells(base: int, residual: int, coder: str, dimensions: int, *, exact: bool) -> dict[str, object]:
-    """The measured cells of a row."""
+    """Return the measured cells of a row."""
     return {
         "base_bytes": base, "residual_bytes": residual, "residual_coder": coder, "bytes": base + residual,
         "bits_per_dimension": f"{8 * (base + residual) / dimensions:.5f}",
@@ -266,7 +266,10 @@ def size_cells(base: int, residual: int, coder: str, dimensions: int, *, exact: 
 
 
 def whole_cells(codec: str, samples: Array) -> tuple[str, dict[str, object]]:
-    """Version and cells of a codec that takes the image as it is; 8-bit stacks as one tall image but for radcodec."""
+    """Return version and cells of a codec that takes the image as it is.
+
+    8-bit stacks are one tall image, but not for radcodec.
+    """
     if codec == "png":
         import imagecodecs
 
@@ -313,7 +316,7 @@ def run_lossless(*, data: Path, sets: Sequence[str], every: int, out: Path, comm
 
 
 def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple[str, str, str, Any]]:
-    """Set, file, SHA-256 and samples of everything that is coded at once; of FITS sets every so many images."""
+    """Yield set, file, SHA-256 and samples of all that is coded at once; of FITS sets every so many images."""
     for chosen in sets:
         found = images(data, chosen)
         if chosen == MIRABEST:
@@ -326,7 +329,7 @@ def chosen_images(data: Path, sets: Iterable[str], every: int) -> Iterator[tuple
 
 
 def sum_up(rows: Iterable[dict[str, str]]) -> list[str]:
-    """A table for each set: mean bits per dimension of each codec at its best rate, and at all rates."""
+    """Make a table for each set: mean bits per dimension of each codec at its best rate, and at all rates."""
     found: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )

@@ -1,13 +1,16 @@
-"""How good a picture the preview in a FITS file is: pictures side by side, and what is seen in them, as CSV rows.
+"""What the preview in a FITS file shows: pictures side by side, and sources seen in them, as CSV rows.
 
-Each file is compressed losslessly with the default preview (1 % of the file); ``preview_bytes`` is what the file is
-smaller without it. One plane of the preview is compared with the original: ``rmse_companded`` and ``rmse_faint`` are as
-in ``rd.py``. ``sources`` is what sep (Barbary 2016, doi:10.21105/joss.00058) finds 5 rms above the background of the
-original, ``seen`` how many of them have within ``NEAR`` pixels a detection in the preview above 5 rms of the original
-(``seen_low``: above 3), and ``false`` the detections above 5 in the preview that are near none of the original's.
+Each file is compressed losslessly with the default preview (1 % of the file). ``preview_bytes`` is by how much the file
+is smaller without it. One plane of the preview is compared with the original; ``rmse_companded`` and ``rmse_faint`` are
+as in ``rd``. Sources are found by sep (Barbary 2016, doi:10.21105/joss.00058):
 
-Pictures: original, preview, and preview less original (black to white 6 times the noise); asinh stretch, first row at
-the bottom, averaged down to 300 pixels. Float images without BSCALE.
+- ``sources``: those 5 rms above the background of the original;
+- ``seen``: those of them with a detection in the preview above 5 rms of the original, within ``NEAR`` pixels;
+- ``seen_low``: the same above 3 rms;
+- ``false``: detections above 5 rms in the preview that are near none of the original's.
+
+Pictures show original, preview, and preview less original (black to white 6 times the noise). They have an asinh
+stretch, the first row at the bottom, and are averaged down to 300 pixels. Float images without BSCALE only.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ class Background:
 
 
 def background(image: F64) -> Background:
-    """The background of an image by sep."""
+    """Return the background of an image by sep."""
     import sep
 
     found = sep.Background(np.ascontiguousarray(image))
@@ -65,7 +68,7 @@ def background(image: F64) -> Background:
 
 
 def detections(image: F64, behind: Background, threshold: float) -> Places:
-    """Places [n, 2] (x, y) of the sources that are so many rms above the background."""
+    """Find the sources that are so many rms above the background; return their places [n, 2] (x, y)."""
     import sep
 
     sep.set_extract_pixstack(max(300_000, image.size))
@@ -74,7 +77,7 @@ def detections(image: F64, behind: Background, threshold: float) -> Places:
 
 
 def near(places: Places, others: Places) -> npt.NDArray[np.bool_]:
-    """Which of the places [n, 2] have one of the others within ``NEAR`` pixels."""
+    """Tell which of the places [n, 2] have one of the others within ``NEAR`` pixels."""
     if not len(places) or not len(others):
         return np.zeros(len(places), np.bool_)
     distance = np.hypot(*(places[:, None] - others[None]).transpose(2, 0, 1))
@@ -82,7 +85,7 @@ def near(places: Places, others: Places) -> npt.NDArray[np.bool_]:
 
 
 def seen_cells(original: F64, preview: F64) -> dict[str, object]:
-    """Sources of an image, how many of them a preview shows, and what it shows beside them."""
+    """Count the sources of an image, those that a preview shows, and what it shows beside them."""
     behind = background(original)
     truth, high, low = (
         detections(image, behind, threshold)
@@ -95,7 +98,7 @@ def seen_cells(original: F64, preview: F64) -> dict[str, object]:
 
 
 def side_by_side(original: F64, preview: F64) -> npt.NDArray[np.uint8]:
-    """Grey levels of original, preview and difference beside each other, the first row at the bottom."""
+    """Return original, preview and difference side by side as grey levels, the first row at the bottom."""
     from radcodec.picture import average_down, stretch, stretch_limits
 
     before, after = average_down(original, SIDE), average_down(preview, SIDE)
@@ -107,7 +110,7 @@ def side_by_side(original: F64, preview: F64) -> npt.NDArray[np.uint8]:
 
 
 def preview_cells(path: Path, plane: int, samples: F64, figure: Path) -> dict[str, object]:
-    """The measured cells of a file, whose plane [H, W] is ``samples``; its picture is drawn."""
+    """Measure the cells of a file, whose plane [H, W] is ``samples``, and draw its picture."""
     import radcodec
 
     with tempfile.TemporaryDirectory() as folder:
@@ -150,7 +153,7 @@ def run_previews(*, data: Path, figures: Path, out: Path, commit: str) -> list[s
 
 
 def preview_lines(rows: list[Row]) -> list[str]:
-    """Markdown: a table with a line an image, then the pictures."""
+    """Write a Markdown table with a line for each image, then the pictures."""
     lines = [
         "| image | pixels | file, bits/px | preview, bytes | % of the file | bits/px | RMSE companded | RMSE faint "
         "| sources seen at 5, 3 | of | false |",

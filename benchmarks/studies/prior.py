@@ -1,15 +1,16 @@
 """What the learned priors save: real bytes of every stage against simpler codes of the same indices, as CSV rows.
 
-Beside ``coded_bytes``, the whole streams of a stage in whole bytes with all they hold, one tile an image:
+``coded_bytes`` are the whole streams of a stage in whole bytes, one tile an image. Beside them:
 
 - ``fixed_bits``: log2 of the alphabet for each index;
 - ``pooled_bits``: order 0, the empirical entropy of the stage's indices over all images of the set. The histogram is
-  known beforehand and costs nothing: what one static table could do at best that was made from these very images;
-- ``image_bits``: order 0, the empirical entropy in each image by itself, its histogram for free too: no code's;
+  known beforehand and costs nothing, so this is the best of one static table made from these very images;
+- ``image_bits``: order 0, the empirical entropy in each image by itself. Its histogram costs nothing either, so no code
+  reaches it;
 - ``adaptive_bits``: order 0, learned while coding each image (Krichevsky and Trofimov 1981,
-  doi:10.1109/TIT.1981.1056331): what coding without any table costs.
+  doi:10.1109/TIT.1981.1056331). This is the cost of coding without any table.
 
-Lapped models have several alphabets a stage; each has a histogram of its own.
+Lapped models have several alphabets a stage; each has its own histogram.
 """
 
 from __future__ import annotations
@@ -37,12 +38,12 @@ Counts = npt.NDArray[np.int64]
 
 
 def histogram(part: Part) -> Counts:
-    """How often each code of an alphabet was used."""
+    """Count how often each code of an alphabet was used."""
     return np.bincount(part.indices, minlength=part.alphabet)
 
 
 def adaptive_bits(counts: Counts) -> float:
-    """Bits of symbols with these counts when each is coded by (count so far + 1/2) / (symbols so far + K/2)."""
+    """Return the bits of symbols when each is coded by (count so far + 1/2) / (symbols so far + K/2)."""
     size, total = len(counts), int(counts.sum())
     nats = math.lgamma(total + size / 2) - math.lgamma(size / 2)
     nats -= sum(math.lgamma(int(n) + 0.5) - math.lgamma(0.5) for n in counts if n)
@@ -50,7 +51,7 @@ def adaptive_bits(counts: Counts) -> float:
 
 
 def stage_cells(stages: list[Stage]) -> dict[str, object]:
-    """The measured cells of one stage of all images, one Stage each."""
+    """Measure the cells of one stage of all images, one Stage each."""
     from radcodec.training.evaluate import entropy_bits
 
     pooled: dict[str, Counts] = {}
@@ -102,7 +103,7 @@ def run_prior(*, data: Path, sets: list[str], out: Path, commit: str) -> list[st
 
 
 def saved(rows: list[Row]) -> str:
-    """What the bytes of some rows save against each of the other codes, in percent."""
+    """Say what the bytes of some rows save against each of the other codes, in percent."""
     coded = 8 * sum(float(row["coded_bytes"]) for row in rows)
     shares = []
     for column, what in (("fixed", "fixed length"), ("pooled", "order 0"), ("adaptive", "adaptive order 0")):
@@ -112,7 +113,7 @@ def saved(rows: list[Row]) -> str:
 
 
 def prior_lines(rows: list[Row]) -> list[str]:
-    """Markdown: a line a stage of each set, model and step, and one for their sums; bits a pixel."""
+    """Write a Markdown line for each stage of each set, model and step, and one for their sums, in bits a pixel."""
     lines = [
         "| set | model | stage | coded | fixed | order 0, set | order 0, image | adaptive | saved | order 0 |",
         "|---|---|---|" + "---:|" * 7,

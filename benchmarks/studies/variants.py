@@ -1,6 +1,6 @@
-"""The variants of the detail layer that the ablation compares, and the hooks by which they are made.
+"""The variants of the detail layer that the ablation compares, and the hooks that make them.
 
-This is the one place of the benchmarks that knows the library's inside. A variant is a name and a function that gives
+Beside ``indices.py``, only this module reaches into the library. A variant is a name and a function that gives
 a context in which ``radcodec.encode`` and ``radcodec.decode`` work as that variant. A new one is a line in ``VARIANTS``
 where a constant or a compiled function is replaced::
 
@@ -33,7 +33,7 @@ class HookError(Exception):
 
 @contextmanager
 def called(*places: tuple[str, str], instead: Callable[..., Any]) -> Iterator[None]:
-    """``instead`` in place of the Python functions (module, name); HookError if none of them was ever called."""
+    """Put ``instead`` in place of Python functions (module, name); HookError if none of them was called."""
     used = False
 
     def counted(*arguments: Any, **options: Any) -> Any:
@@ -52,7 +52,7 @@ def called(*places: tuple[str, str], instead: Callable[..., Any]) -> Iterator[No
 
 
 def constant(module: str, name: str, value: object) -> Context:
-    """``value`` in place of a constant that plain Python code reads when it runs; HookError if there is none."""
+    """Put ``value`` in place of a constant that Python code reads when it runs; HookError if there is none."""
     if not hasattr(import_module(module), name):
         raise HookError(f"{module} has no {name}")
     return patch.object(import_module(module), name, value)
@@ -60,7 +60,7 @@ def constant(module: str, name: str, value: object) -> Context:
 
 @contextmanager
 def compiled(**instead: Any) -> Iterator[None]:
-    """Compiled functions, or constants of compiled code, replaced by name in all kernels of the detail layer.
+    """Replace compiled functions, or constants of compiled code, by name in all kernels of the detail layer.
 
     Kernels that use a replaced name, however indirectly, are built anew and compiled at their first call.
     HookError if no kernel uses one of the names.
@@ -81,7 +81,7 @@ def compiled(**instead: Any) -> Iterator[None]:
 
 
 def rebuilt(function: Any, instead: dict[str, Any], built: dict[Any, Any], used: set[str]) -> Any:
-    """``function`` itself, or a copy if it is compiled code that uses a name of ``instead``; those go into ``used``."""
+    """Return ``function``, or a copy if it is compiled code that uses a name of ``instead``; note those in ``used``."""
     from numba import njit
     from numba.core.dispatcher import Dispatcher
 
@@ -111,7 +111,7 @@ def rebuilt(function: Any, instead: dict[str, Any], built: dict[Any, Any], used:
             python.__defaults__,
             python.__closure__,
         )
-        # njit sets "nopython" itself, and warns where it is told to.
+        # njit sets "nopython" itself, and warns if it is given.
         options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
         built[function] = njit(**options)(copy)
     return built[function]
@@ -119,7 +119,7 @@ def rebuilt(function: Any, instead: dict[str, Any], built: dict[Any, Any], used:
 
 @contextmanager
 def max_radius(limit: int) -> Iterator[None]:
-    """Predictors of at most that radius; the fit still takes a smaller one where it pays."""
+    """Limit predictors to that radius; the fit still takes a smaller one if it pays."""
     from radcodec.detail import fit, stream
 
     real = stream.fit_image
@@ -135,7 +135,7 @@ def max_radius(limit: int) -> Iterator[None]:
 
 @contextmanager
 def parametric(*freedoms: float) -> Iterator[None]:
-    """Tables of Student-t errors (infinite: Gaussian) in place of the learned ones; a tile takes the best of them."""
+    """Use tables of Student-t errors (infinite: Gaussian) for the learned ones; a tile takes the best of them."""
     from radcodec.detail.tables import pack_tables, unpack_tables
     from radcodec.training.detail_tables import parametric_tables, to_counts
 
@@ -146,7 +146,7 @@ def parametric(*freedoms: float) -> Iterator[None]:
 
 
 def one_class() -> Context:
-    """No context: one scale for the whole tile, which still follows the running mean of its errors."""
+    """Use no context: one scale for the whole tile, which still follows the running mean of its errors."""
     from numba import njit
 
     from radcodec.detail.kernels import N_CLASSES
@@ -156,7 +156,7 @@ def one_class() -> Context:
 
 
 def no_adaptation() -> Context:
-    """Scales stay what their class says: none follows the errors that fall into it."""
+    """Keep scales at what their class says, whatever errors fall into it."""
     from radcodec.detail.kernels import RATES
 
     return compiled(RATES=np.zeros_like(RATES))
@@ -164,7 +164,7 @@ def no_adaptation() -> Context:
 
 @contextmanager
 def both(*contexts: Context) -> Iterator[None]:
-    """Several variants at once."""
+    """Apply several variants at once."""
     with ExitStack() as stack:
         for context in contexts:
             stack.enter_context(context)
@@ -172,12 +172,12 @@ def both(*contexts: Context) -> Iterator[None]:
 
 
 def alone() -> Context:
-    """Details of bounded images stand alone, also where a base layer under them would make a file smaller."""
+    """Keep details of bounded images alone, also if a base layer under them would make a file smaller."""
     return constant("radcodec.image_encoder", "find_base", lambda *_, **__: None)
 
 
 def smallest() -> Context:
-    """What ``smallest=True`` does, whoever encodes."""
+    """Do what ``smallest=True`` does, whoever encodes."""
     from radcodec import on_base
 
     return both(
@@ -209,5 +209,5 @@ VARIANTS: dict[str, Callable[[], Context]] = {
 
 
 def in_variant(name: str) -> Context:
-    """The context of a variant; all but ``ON_BASE`` stand alone."""
+    """Return the context of a variant; all but ``ON_BASE`` stand alone."""
     return VARIANTS[name]() if name == ON_BASE else both(alone(), VARIANTS[name]())

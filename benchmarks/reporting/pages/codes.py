@@ -21,7 +21,7 @@ CODES: dict[str, tuple[str, Lines, tuple[str, ...]]] = {
 
 
 def section(results: Results, command: str, title: str, make: Lines, figures: tuple[str, ...]) -> list[str]:
-    """A table with the file and command that it comes from, and the figures that the command draws."""
+    """Make a table with the file and command that it comes from, and the figures that the command draws."""
     rows = results.last(command)
     if not rows:
         return [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]

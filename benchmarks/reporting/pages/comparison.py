@@ -18,7 +18,7 @@ RATES = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 def error_lines(curves: Curves) -> list[str]:
-    """One line a codec: mean error at RATES over the images whose curve has them all."""
+    """Write a line for each codec: mean error at RATES over the images whose curve has them all."""
     titles = " | ".join(f"{rate:g}" for rate in RATES)
     lines = [f"| codec | {titles} |", "|---|" + "---:|" * len(RATES)]
     for (codec, variant), by_image in sorted(curves.items(), key=lambda item: CODECS.index(item[0][0])):
@@ -32,7 +32,7 @@ def error_lines(curves: Curves) -> list[str]:
 
 
 def rate_distortion(found: Sequence[Row]) -> list[str]:
-    """Tables of every set: error at equal bits, then bits at equal error."""
+    """Make the tables of every set: error at equal bits, then bits at equal error."""
     by_set: dict[str, list[Row]] = defaultdict(list)
     for row in found:
         by_set[row["set"]].append(row)
@@ -48,7 +48,7 @@ def rate_distortion(found: Sequence[Row]) -> list[str]:
 
 
 def comparison(results: Results) -> str:
-    """Everything between the page's markers, from the newest rows that are for these codecs."""
+    """Return all between the page's markers, from the newest rows of these codecs."""
     lossy = [row for row in results.rows("rd") if row["codec"] in CODECS]
     lines = ["### Lossy: rate and distortion", "", f"From {names(results.sources(lossy))}.", ""]
     lines += rate_distortion(lossy)
@@ -58,5 +58,5 @@ def comparison(results: Results) -> str:
 
 
 def names(sources: Sequence[str]) -> str:
-    """Names of files, as code."""
+    """Return the names of files, as code."""
     return ", ".join(f"`{source}`" for source in sources) or "no rows yet"

@@ -10,16 +10,16 @@ from benchmarks.reporting.tables import REPOSITORY_FOLDER
 from benchmarks.studies.base_under import base_lines
 from benchmarks.types import Row
 
-SIDE = 4096  # of the image whose speeds are told
+SIDE = 4096  # of the image whose speeds the page shows
 
 
 def mean(rows: list[Row], column: str) -> float:
-    """Mean of a column."""
+    """Return the mean of a column."""
     return statistics.mean(float(row[column]) for row in rows)
 
 
 def speed_lines(rows: list[Row]) -> list[str]:
-    """One line a codec and setting."""
+    """Write a line for each codec and setting."""
     lines = [
         "| track | codec, setting | bits/px | encode | decode | memory, encode | memory, decode |",
         "|" + "---|" * 7,
@@ -35,7 +35,7 @@ def speed_lines(rows: list[Row]) -> list[str]:
 
 
 def floor_lines(rows: list[Row]) -> list[str]:
-    """One line a telescope's image, one for the mean of a set of many."""
+    """Write a line for each telescope's image, and one for the mean of a set of many images."""
     lines = ["| bound | image | R(D) | floor | radcodec | ratio |", "|" + "---|" * 6]
     for (bound, chosen), some in grouped(rows, "bound", "set").items():
         parts = [[row] for row in some] if chosen == "telescopes" else [some]
@@ -48,7 +48,7 @@ def floor_lines(rows: list[Row]) -> list[str]:
 
 
 def ablation_lines(rows: list[Row]) -> list[str]:
-    """One line a variant: mean bits of each set and bound, the change against the default, and speed."""
+    """Write a line for each variant: mean bits of each set and bound, the change against the default, and speed."""
     groups = grouped([row for row in rows if row["status"] == "ok"], "variant")
     places = sorted({(row["bound"] or "lossless", row["set"]) for row in rows}, reverse=True)
     titles = " | ".join(f"{bound}, {chosen}" for bound, chosen in places)
@@ -72,7 +72,7 @@ def ablation_lines(rows: list[Row]) -> list[str]:
 
 
 def layers_lines(rows: list[Row]) -> list[str]:
-    """One line a part, setting, bound and set."""
+    """Write a line for each part, setting, bound and set."""
     lines = ["| bound | set | part | bits/px with it | without | RMSE with it / without |", "|" + "---|" * 6]
     for (bound, chosen, part, setting), some in grouped(rows, "bound", "set", "part", "setting").items():
         moved = [row for row in some if row["rmse"]]
@@ -93,7 +93,7 @@ TABLES = {
 
 
 def rows_of(results: Results, command: str) -> list[Row]:
-    """Rows that a table is made of: speeds of images of SIDE in the newest file, everything of other commands."""
+    """Return the rows of a table: speeds of images of SIDE in the newest file, all rows of other commands."""
     if command != "speed":
         return results.rows(command)
     return [row for row in results.last(command) if int(row["pixels"]) == SIDE**2]

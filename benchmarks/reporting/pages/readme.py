@@ -23,20 +23,20 @@ class Letters:
         self._found: dict[str, str] = {}
 
     def of(self, names: Sequence[str]) -> str:
-        """The letters of some files, as they stand behind a number."""
+        """Return the letters of some files, as they stand behind a number."""
         for name in names:
             self._found.setdefault(name, string.ascii_lowercase[len(self._found)])
         return f"<sup>{','.join(sorted(self._found[name] for name in names))}</sup>"
 
     def legend(self) -> str:
-        """What each letter stands for."""
+        """Say what each letter stands for."""
         return (
             "Sources: " + ", ".join(f"{mark} `{REPOSITORY_FOLDER}/{name}`" for name, mark in self._found.items()) + "."
         )
 
 
 def size_table(results: Results) -> Table:
-    """One line a set or image: radcodec and the smallest of all others, lossless and at two bounds."""
+    """Make a table with a line for each set or image: radcodec and the smallest other codec at three demands."""
     letters, found = (
         Letters(),
         {bound: sizes(results, "bounded" if bound else "lossless", bound, SETS) for bound in BOUNDS},
@@ -53,8 +53,8 @@ def size_table(results: Results) -> Table:
             rival = min(here, key=lambda codec: here[codec]) if here else None
             best.add((y, len(line) + (ours is None or (rival is not None and here[rival] < ours))))
             line.append("-" if ours is None else f"{ours:.2f}{letters.of(found[bound].source(OURS, place))}")
-            told = "-" if rival is None else f"{here[rival]:.2f} {label(rival)}"
-            line.append(told + ("" if rival is None else letters.of(found[bound].source(rival, place))))
+            text = "-" if rival is None else f"{here[rival]:.2f} {label(rival)}"
+            line.append(text + ("" if rival is None else letters.of(found[bound].source(rival, place))))
         lines.append(line)
     header = ["image"]
     for title in ("lossless", "E = sigma/8", "E = sigma/2"):
@@ -69,7 +69,10 @@ def size_table(results: Results) -> Table:
 
 
 def lossy_table(results: Results, model: str) -> Table | None:
-    """At four rates of the lossy mode: its error, and the bits that the other codecs take for it; None without rows."""
+    """Make the table of the lossy mode: its error at four rates, and the bits that other codecs take for it.
+
+    None without rows.
+    """
     rows = [row for row in results.rows("rd") if row["set"] == LOSSY_SET]
     curves = rd.curves_of(rows, LOSSY_MEASURE)
     if (OURS, model) not in curves:
@@ -84,8 +87,8 @@ def lossy_table(results: Results, model: str) -> Table | None:
             continue
         line = [f"{rate:g}", f"{sum(errors.values()) / len(errors):.3f}{marks[OURS]}"]
         for codec in others:
-            told = rd.cell(curves, codec, errors, rate)
-            line.append(told if told == "-" else told.split(" ")[0] + marks[codec])
+            text = rd.cell(curves, codec, errors, rate)
+            line.append(text if text == "-" else text.split(" ")[0] + marks[codec])
         lines.append(line)
     return Table(
         title=f"Lossy mode, {LOSSY_SET}: bits a pixel for equal error",
@@ -97,7 +100,7 @@ def lossy_table(results: Results, model: str) -> Table | None:
 
 
 def readme(results: Results, model: str) -> str:
-    """Markdown of the section between the README's markers."""
+    """Return the Markdown between the README's markers."""
     lines = size_table(results).markdown()
     lossy = lossy_table(results, model)
     if lossy is not None:

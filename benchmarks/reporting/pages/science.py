@@ -12,7 +12,7 @@ ANNULI = ("0.05-0.1", "0.15-0.2", "0.3-0.5")
 
 
 def science_report(results: Results) -> str:
-    """All tables, each with the files that its numbers come from."""
+    """Make all tables, each with the files that its numbers come from."""
     lines: list[str] = []
     stacks = [row for row in results.rows("stack") if row["status"] == "ok"]
     for (chosen,), of_set in grouped(stacks, "set").items():
@@ -40,13 +40,13 @@ def science_report(results: Results) -> str:
 
 
 def table(title: str, lines: Sequence[str], sources: Sequence[str]) -> list[str]:
-    """A table under its title."""
-    told = [f"From {', '.join(f'`benchmarks/results/{name}`' for name in sources)}.", ""] if sources else []
-    return [f"**{title}**", "", *lines, "", *told]
+    """Return a table under its title."""
+    origin = [f"From {', '.join(f'`benchmarks/results/{name}`' for name in sources)}.", ""] if sources else []
+    return [f"**{title}**", "", *lines, "", *origin]
 
 
 def ordered(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
-    """Rows by comparison, level and codec: the control, bounds from coarse to fine, sizes from small to large."""
+    """Group rows by comparison, level and codec: the control, coarse to fine bounds, small to large sizes."""
 
     def rank(row: Row) -> tuple[int, float]:
         return ("exact", "bound", "size").index(row["comparison"]), float(row["level"])
@@ -55,18 +55,18 @@ def ordered(rows: Sequence[Row]) -> dict[tuple[str, ...], list[Row]]:
 
 
 def head(*titles: str) -> list[str]:
-    """First lines of a table; all columns but two are numbers."""
+    """Return the first lines of a table; all columns but two are numbers."""
     return [f"| {' | '.join(titles)} |", "|---|---|" + "---:|" * (len(titles) - 2)]
 
 
 def first_cells(key: tuple[str, ...], row: Row) -> list[str]:
-    """What is compared, the codec, and the bits it took."""
+    """Return the cells on what is compared, the codec, and its bits."""
     comparison, level, codec = key
     return [LEVELS[comparison].format(level), codec, f"{float(row['bits_per_pixel']):.3f}"]
 
 
 def stack_lines(rows: Sequence[Row]) -> list[str]:
-    """One line a codec and level: mean stacks of each amplitude, a median stack, and blank places in sigma."""
+    """Write a line for each codec and level: mean stacks of each amplitude, a median stack, blank places."""
     lines = head(
         "compared at", "codec", "bits/px", "0.1 sigma", "0.3", "1", "3", "median stack, 1 sigma", "blank, sigma"
     )
@@ -82,13 +82,13 @@ def stack_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def percent(value: str, error: str, truth: float) -> str:
-    """A share in percent with its error; bold where it is more than three errors off the truth."""
+    """Write a share in percent with its error; bold if it is more than three errors off the truth."""
     text = f"{100 * float(value):.1f} ± {100 * float(error):.1f}"
     return f"**{text}**" if abs(float(value) - truth) > max(3 * float(error), 5e-4) else text
 
 
 def single_lines(rows: Sequence[Row]) -> list[str]:
-    """One line a codec and level: share of sources found one by one, and the scatter of their fluxes."""
+    """Write a line for each codec and level: share of sources found one by one, scatter of their fluxes."""
     lines = head("compared at", "codec", "bits/px", "0.3 sigma", "1", "3", "scatter of fluxes, sigma")
     for key, some in ordered(rows).items():
         by = {row["amplitude"]: row for row in some}
@@ -98,7 +98,7 @@ def single_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def source_lines(rows: Sequence[Row], finder: str) -> list[str]:
-    """One line a codec and level, bins of S/N in each cell; nothing where the finder has no rows."""
+    """Write a line for each codec and level, bins of S/N in each cell; nothing if the finder has no rows."""
     chosen = [
         row
         for row in rows
@@ -107,10 +107,9 @@ def source_lines(rows: Sequence[Row], finder: str) -> list[str]:
     if not chosen:
         return []
     bins = list(dict.fromkeys(row["bin"] for row in chosen))
-    told = ", ".join(bins)
     lines = head(
-        f"compared at (S/N {told})", "codec", "bits/px", "peak", "flux", "scatter of flux", "offset, px", "found again",
-        "spurious",
+        f"compared at (S/N {', '.join(bins)})", "codec", "bits/px", "peak", "flux", "scatter of flux", "offset, px",
+        "found again", "spurious",
     )  # fmt: skip
     for key, some in ordered(chosen).items():
         by = {(row["metric"].removeprefix(f"{finder} "), row["bin"]): row for row in some}
@@ -127,12 +126,12 @@ def source_lines(rows: Sequence[Row], finder: str) -> list[str]:
 
 
 def number(text: str, digits: int) -> str:
-    """A number, a dash for none."""
+    """Write a number; a dash for none."""
     return "-" if text in ("", "nan") else f"{float(text):.{digits}f}"
 
 
 def noise_lines(rows: Sequence[Row]) -> list[str]:
-    """One line a codec and level."""
+    """Write a line for each codec and level."""
     metrics = ("rms_ratio", "mad_ratio", "ks", "kurtosis", "gain", "residual_correlation")
     titles = ("rms", "MAD", "KS", "kurtosis", "gain", "residual with image")
     lines = head("compared at", "codec", "bits/px", *titles, *(f"power {annulus}" for annulus in ANNULI))
@@ -146,7 +145,7 @@ def noise_lines(rows: Sequence[Row]) -> list[str]:
 
 
 def moment_lines(rows: Sequence[Row]) -> list[str]:
-    """One line a cube, codec and level."""
+    """Write a line for each cube, codec and level."""
     lines = head(
         "compared at", "codec", "cube", "bits/px", "flux", "moment 0, rms / noise", "moment 1, rms, px", "largest",
     )  # fmt: skip

@@ -44,19 +44,19 @@ MAX_COUNT = 65535
 
 
 def deviations() -> F64:
-    """The table of deviations, in units of a symbol."""
+    """Return the table of deviations, in units of a symbol."""
     return np.asarray(np.geomspace(SCALES[0], SCALES[1], N_SCALES), dtype=np.float64)
 
 
 def tiles(shape: tuple[int, int]) -> Iterator[Box]:
-    """The tiles of a picture, row by row."""
+    """Yield the tiles of a picture, row by row."""
     for top in range(0, shape[0], TILE_PX):
         for left in range(0, shape[1], TILE_PX):
             yield slice(top, min(top + TILE_PX, shape[0])), slice(left, min(left + TILE_PX, shape[1]))
 
 
 def padded(tile: F64, multiple: int) -> torch.Tensor:
-    """A tile as float32 [1, 1, h, w], sides made multiples by repeating the last row and column."""
+    """Return a tile as float32 [1, 1, h, w], its sides made multiples by repeating the last row and column."""
     limit = OUTPUT_LIMIT / OUTPUT_UNIT
     margins = tuple((0, -length % multiple) for length in tile.shape)
     values = np.pad(np.clip(tile, -limit, limit).astype(np.float32), margins, mode="edge")
@@ -70,7 +70,7 @@ class VaeCoder:
         self.network = network.eval()
 
     def encode(self, picture: F64, level: float) -> bytes:
-        """The stream of a picture."""
+        """Encode a picture."""
         import constriction
 
         stored = round(level * LEVEL_UNIT)
@@ -90,7 +90,7 @@ class VaeCoder:
         return struct.pack("<bH", stored, reach) + ans_bytes(ans)
 
     def decode(self, data: bytes, shape: tuple[int, int]) -> F64:
-        """The picture of a stream."""
+        """Decode a stream to a picture."""
         stored, reach = struct.unpack_from("<bH", data)
         level, ans = stored / LEVEL_UNIT, ans_decoder(data[3:])
         boxes = list(tiles(shape))
@@ -118,7 +118,7 @@ class VaeCoder:
         return picture
 
     def ideal_bits(self, picture: F64, level: float) -> float:
-        """What the prior says the symbols of a picture cost, by the logarithms of its probabilities."""
+        """Return the bits of the symbols of a picture by the logarithms of the prior's probabilities."""
         total, stored = 0.0, round(level * LEVEL_UNIT) / LEVEL_UNIT
         with torch.inference_mode(), one_thread():
             gain = self._gains(stored)[2]
@@ -132,14 +132,14 @@ class VaeCoder:
         return total
 
     def _gains(self, level: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Gains, inverse gains and those of z at a level, [1, C, 1, 1] each."""
+        """Return the gains, inverse gains and those of z at a level, [1, C, 1, 1] each."""
         net, at = self.network, torch.tensor([level])
         tables = (net.log_gain, net.log_inverse, net.log_hyper_gain)
         gain, inverse, hyper = (torch.exp(interpolate(table, at))[:, :, None, None] for table in tables)
         return gain, inverse, hyper
 
     def _hyper_models(self, level: float) -> list[Any]:
-        """constriction's model of each channel of z."""
+        """Return constriction's model of each channel of z."""
         import constriction
 
         with torch.inference_mode():
@@ -153,7 +153,7 @@ class VaeCoder:
         ]
 
     def _analyse(self, tile: F64, level: float) -> tuple[I32, I32, npt.NDArray[np.int64]]:
-        """Symbols of z [8, h/16, w/16], symbols and scale indices [D, h/4, w/4] of a tile."""
+        """Return the symbols of z [8, h/16, w/16], the symbols and the scale indices [D, h/4, w/4] of a tile."""
         gain, _, hyper_gain = self._gains(level)
         latent = self.network.encoder(padded(tile, HYPER_CELL))
         hyper = torch.round(self.network.hyper(latent) * hyper_gain).clamp(-HYPER_LIMIT, HYPER_LIMIT)
@@ -163,7 +163,7 @@ class VaeCoder:
         return whole, symbols[0].numpy().astype(np.int32), scales
 
     def _synthesise(self, hyper: I32, level: float) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
-        """Means [1, D, h, w] in units of 1/32, and indices of deviations [D, h, w], of the symbols of z."""
+        """Return the means [1, D, h, w] in units of 1/32, and indices of deviations [D, h, w], of the symbols of z."""
         net, at = self.network, torch.tensor([level])
         units = torch.round(torch.from_numpy(hyper)[None].float() / self._gains(level)[2] * LATENT_UNIT)
         mean, log_scale = net.hyper_decoder(units)
@@ -174,7 +174,7 @@ class VaeCoder:
         return mean, index.clamp(0, N_SCALES - 1)[0].numpy().astype(np.int64)
 
     def _decode_tile(self, mean: torch.Tensor, symbols: I32, level: float) -> F32:
-        """Pixels of a padded tile."""
+        """Decode the pixels of a padded tile."""
         inverse = self._gains(level)[1]
         latent = torch.round(mean + torch.from_numpy(symbols)[None].float() * inverse * LATENT_UNIT)
         return np.asarray(self.network.decoder(latent)[0, 0].numpy())
@@ -187,7 +187,7 @@ class AeCoder:
         self.network = network.eval()
 
     def encode(self, picture: F64, step: float) -> bytes:
-        """The stream of a picture; ``step`` in units of a latent."""
+        """Encode a picture."""
         stored = struct.unpack("<f", struct.pack("<f", step))[0]
         with torch.inference_mode(), one_thread():
             parts = [
@@ -204,7 +204,7 @@ class AeCoder:
         return struct.pack("<f", stored) + min(candidates, key=len)
 
     def decode(self, data: bytes, shape: tuple[int, int]) -> F64:
-        """The picture of a stream."""
+        """Decode a stream to a picture."""
         (step,), kind, body = struct.unpack_from("<f", data), data[4], data[5:]
         boxes = list(tiles(shape))
         cells = [_cells(box, CELL) for box in boxes]
@@ -224,7 +224,7 @@ class AeCoder:
 
 
 def pack_tables(rows: I32) -> bytes:
-    """Rows of integers [C, n] under their own histograms: least, greatest and counts of each row, then the symbols."""
+    """Code rows of integers [C, n] under their own histograms: least, greatest and counts of each row, then symbols."""
     import constriction
 
     ans, heads = constriction.stream.stack.AnsCoder(), []
@@ -240,7 +240,7 @@ def pack_tables(rows: I32) -> bytes:
 
 
 def unpack_tables(data: bytes, n_rows: int, length: int) -> I32:
-    """Inverse of ``pack_tables``."""
+    """Undo ``pack_tables``."""
     (n_head,) = struct.unpack_from("<I", data)
     head, ans, at = zlib.decompress(data[4 : 4 + n_head]), ans_decoder(data[4 + n_head :]), 0
     rows = np.empty((n_rows, length), np.int32)
@@ -253,12 +253,12 @@ def unpack_tables(data: bytes, n_rows: int, length: int) -> I32:
 
 
 def ans_bytes(ans: Any) -> bytes:
-    """What a coder of constriction holds, little-endian words."""
+    """Return the content of a coder of constriction as little-endian words."""
     return bytes(np.asarray(ans.get_compressed()).astype("<u4").tobytes())
 
 
 def ans_decoder(data: bytes) -> Any:
-    """The inverse of ``ans_bytes``."""
+    """Undo ``ans_bytes``."""
     import constriction
 
     return constriction.stream.stack.AnsCoder(np.frombuffer(data, "<u4").astype(np.uint32))
@@ -277,7 +277,7 @@ def _histogram(counts: npt.NDArray[Any]) -> Any:
 
 
 def _cells(box: Box, side: int) -> tuple[int, int]:
-    """Rows and columns of cells that cover a tile; those of z for CELL too, as tiles are padded alike."""
+    """Count the rows and columns of cells that cover a tile; with CELL those of z, as tiles are padded alike."""
     return -(-(box[0].stop - box[0].start) // side), -(-(box[1].stop - box[1].start) // side)
 
 

@@ -45,7 +45,7 @@ LN2 = math.log(2.0)
 
 
 def rival_spec(name: str, latent_channels: int) -> ModelSpec:
-    """Sizes of encoder and decoder: those of general-v0 but for the number of latents."""
+    """Return the sizes of encoder and decoder: those of general-v0, except for the number of latents."""
     return ModelSpec(
         name=name, strides=(HYPER_CELL,), entries=(2,), latent_channels=latent_channels, channels=32, encoder_blocks=2,
         decoder_blocks=3, prior_channels=1, prior_tables=1, prior_classes=(1,),
@@ -53,20 +53,20 @@ def rival_spec(name: str, latent_channels: int) -> ModelSpec:
 
 
 def level_lambda(level: torch.Tensor) -> torch.Tensor:
-    """The weight of the squared error at levels LOWEST to LEVELS - 1, which need not be whole."""
+    """Return the weight of the squared error at levels LOWEST to LEVELS - 1, which need not be whole."""
     low, high = math.log(LAMBDAS[0]), math.log(LAMBDAS[1])
     return torch.exp(low + (high - low) * level / (LEVELS - 1))
 
 
 def interpolate(table: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-    """Rows [N, C] of a table [LEVELS, C] at levels [N] in between or below, linear."""
+    """Interpolate rows [N, C] of a table [LEVELS, C] linearly at levels [N] between or below its own."""
     below = level.floor().clamp(0, LEVELS - 2).long()
     share = (level - below)[:, None]
     return table[below] * (1 - share) + table[below + 1] * share
 
 
 def gaussian_bits(symbols: torch.Tensor, deviation: torch.Tensor) -> torch.Tensor:
-    """Bits of each symbol: a zero-mean Gaussian over bins of one, at whole numbers or between them."""
+    """Return the bits of each symbol: a zero-mean Gaussian over bins of one, at whole numbers or between them."""
     size, scale = symbols.abs(), math.sqrt(0.5) / deviation
     mass = 0.5 * (torch.erf((0.5 - size) * scale) + torch.erf((0.5 + size) * scale))
     # erf differences vanish far out, where the density at the near edge takes over.
@@ -84,7 +84,7 @@ class FactorisedPrior(nn.Module):
         self.logit = nn.Parameter(torch.zeros(channels, MIXTURE))
 
     def mass(self, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-        """Probability between bounds [N, C, ...]."""
+        """Return the probability between bounds [N, C, ...]."""
         tail = (1,) * (low.dim() - 2)
         total = torch.zeros_like(low)
         weight = torch.softmax(self.logit, dim=1)
@@ -112,11 +112,11 @@ class HyperDecoder(nn.Module):
         self.last.weight.data *= 0.2
 
     def layers(self) -> list[IntegerConv]:
-        """All of them."""
+        """Return all layers."""
         return [self.first, self.second, self.third, self.last]
 
     def forward(self, hyper: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means and log-scales, [N, D, 4h, 4w] each, of integers [N, 8, h, w]."""
+        """Return the means and log-scales, [N, D, 4h, 4w] each, of integers [N, 8, h, w]."""
         features = self.first(hyper.clamp(-LATENT_LIMIT, LATENT_LIMIT))
         features = functional.pixel_shuffle(self.second(features), 2)
         features = functional.pixel_shuffle(self.third(features), 2)
@@ -162,22 +162,22 @@ class Vae(nn.Module):
             layer.limit()
 
     def hyper(self, latent: torch.Tensor) -> torch.Tensor:
-        """z [N, 8, h/4, w/4] of latents in units of 1/32."""
+        """Return z [N, 8, h/4, w/4] of latents in units of 1/32."""
         result: torch.Tensor = self.hyper_encoder(latent / LATENT_UNIT)
         return result
 
     def hyper_bits(self, symbols: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """Bits of each symbol of z, for gains [N, 8, 1, 1]."""
+        """Return the bits of each symbol of z, for gains [N, 8, 1, 1]."""
         mass = self.prior.mass((symbols - 0.5) / gain, (symbols + 0.5) / gain)
         return -torch.log2(mass.clamp(min=1e-7))
 
     def deviation(self, log_scale: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
-        """Deviations in units of a symbol, within SCALES, of log-scales in units of 1/32."""
+        """Return the deviations in units of a symbol, within SCALES, of log-scales in units of 1/32."""
         shift = interpolate(self.log_gain + self.log_correction, level)[:, :, None, None]
         return torch.exp((log_scale / LATENT_UNIT + shift).clamp(math.log(SCALES[0]), math.log(SCALES[1])))
 
     def forward(self, companded: torch.Tensor, level: torch.Tensor, *, rounded: bool) -> Coded:
-        """Pictures and their bits at levels [N]; rates are those with uniform noise for the rounding.
+        """Return the pictures and their bits at levels [N]; rates are those with uniform noise for the rounding.
 
         With ``rounded`` pictures come from rounded symbols, else from the noisy ones.
         """
@@ -218,13 +218,13 @@ class Ae(nn.Module):
             layer.limit()
 
     def forward(self, companded: torch.Tensor) -> torch.Tensor:
-        """The pictures that come back."""
+        """Return the pictures that come back."""
         result: torch.Tensor = self.decoder(self.encoder(companded))
         return result
 
 
 def multiply_accumulates(network: Vae | Ae) -> dict[str, int]:
-    """Multiply-accumulates a pixel of each part."""
+    """Count multiply-accumulates a pixel of each part."""
 
     def count(layers: list[nn.Module], stride: float) -> float:
         return sum(layer.weight.numel() for layer in layers if isinstance(layer, (nn.Conv2d, IntegerConv))) / stride**2
@@ -242,7 +242,7 @@ def multiply_accumulates(network: Vae | Ae) -> dict[str, int]:
 
 
 def load_network(name: str, path: Path | None = None) -> Vae | Ae:
-    """The trained network "vae" or "ae", from the weights of this folder or those given."""
+    """Load the trained network "vae" or "ae", from the weights of this folder or those given."""
     from safetensors.torch import load_file
 
     network: Vae | Ae = Vae() if name == "vae" else Ae()

@@ -34,7 +34,7 @@ GAIN_SHIFT = 1.65
 
 
 def step_loss(network: Vae | Ae, batch: torch.Tensor, level: torch.Tensor, *, rounded: bool) -> torch.Tensor:
-    """The loss of one step, and what it is made of: scalars [loss, squared error, bits a pixel]."""
+    """Return the loss of one step, and what it is made of: scalars [loss, squared error, bits a pixel]."""
     if isinstance(network, Ae):
         error = (network(batch) - batch).square().mean()
         return torch.stack([error, error.detach(), torch.zeros(())])
@@ -46,7 +46,7 @@ def step_loss(network: Vae | Ae, batch: torch.Tensor, level: torch.Tensor, *, ro
 
 @torch.no_grad()
 def validate(network: Vae | Ae, crops: torch.Tensor) -> dict[str, str]:
-    """Root mean squared errors (and bits a pixel) of fixed crops, at every other level."""
+    """Return the root mean squared errors (and bits a pixel) of fixed crops, at every other level."""
     cells: dict[str, str] = {}
     for level in range(0, LEVELS, 2) if isinstance(network, Vae) else [0]:
         levels = torch.full((len(crops),), float(level))
@@ -62,7 +62,7 @@ def validate(network: Vae | Ae, crops: torch.Tensor) -> dict[str, str]:
 
 
 def validation_crops(config: TrainConfig, side: int = 288) -> torch.Tensor:
-    """The middles of the first eight validation images, [8, 1, side, side]."""
+    """Return the middles of the first eight validation images, [8, 1, side, side]."""
     found: list[Image] = []
     for image in validation_images(config.data, config.seed):
         if min(image.shape) >= side and len(found) < 8:
@@ -175,7 +175,7 @@ class Trainer:
 
 
 def main() -> None:
-    """Carry out the command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=["vae", "ae"])
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint, log and weights; resumes")
