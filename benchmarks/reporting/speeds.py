@@ -16,7 +16,7 @@ SCATTER_SIDE = 4096
 
 
 def speeds(results: Results) -> Section:
-    """Make the section with tables and charts of ``speed`` and ``cold``."""
+    """Make the section with tables and charts of ``speed``, ``base-speed`` and ``cold``."""
     rows = [row for row in results.last("speed") if row["status"] == "ok"]
     cold_rows = results.last("cold")
     figures = []
@@ -33,7 +33,7 @@ def speeds(results: Results) -> Section:
         "Mpix/s are millions of pixels a second. Memory is the growth of a fresh process, in units of the float32 "
         "image. Cold start: whole commands, each a new process.",
         command="python -m benchmarks speed --side 256 --side 1024 --side 4096; python -m benchmarks cold",
-        tables=kept([speed_table(results, rows), cold_table(results, cold_rows)]),
+        tables=kept([speed_table(results, rows), base_table(results), cold_table(results, cold_rows)]),
         figures=[figure for figure in figures if figure],
     )
 
@@ -107,6 +107,26 @@ def _speed(row: Row, way: str) -> str:
     text = f"{float(row[f'{way}_mpix_s']):.2f}"
     low, high = (row.get(f"{way}_mpix_s_{end}") for end in ("least", "most"))
     return f"{text} ({float(low):.2f} to {float(high):.2f})" if low and high else text
+
+
+def base_table(results: Results) -> Table | None:
+    """Make a table of the lossy mode beside OpenJPEG, with a line for each codec, setting and number of threads."""
+    rows = results.last("base-speed")
+    if not rows:
+        return None
+    lines = [
+        [
+            f"{row['codec']}, {row['variant']}", f"{row['knob']} {row['quality']}", row["threads"],
+            f"{float(row['bits_per_pixel']):.3f}", _speed(row, "encode"), _speed(row, "decode"),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    notes = [
+        f"One simulated image, {rows[0]['shape']}; {rows[0]['repeats']} repeats; not verified.",
+        from_files(results.sources(rows)),
+    ]
+    header = ["codec", "setting", "threads", "bits a pixel", "encode, Mpix/s", "decode, Mpix/s"]
+    return Table(title="Lossy mode beside OpenJPEG", header=header, rows=lines, notes=notes, text_columns=2)
 
 
 def cold_table(results: Results, rows: Sequence[Row]) -> Table | None:

@@ -18,6 +18,8 @@ from benchmarks.run.tracks import COLUMNS
 from benchmarks.science.run import SCIENCE_COLUMNS
 from benchmarks.types import Row
 
+SPREAD = {"": "4", "_least": "3", "_most": "5"}
+
 
 def write(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> Path:
     """Write full rows."""
@@ -164,6 +166,19 @@ def test_report_of_own_studies(
     text = shown(monkeypatch, capsys, "--only", str(path))
     assert "| sigma/2 | sky | taps | 2.000 |" in text
     assert "-25.0 %" in text
+
+
+def test_report_of_own_base_speeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Speeds of the lossy mode have a table with the spread of the repeats."""
+    row = {"codec": "radcodec", "variant": "a-model", "knob": "stages", "quality": "4", "threads": "1", "shape": "8x8"}
+    row |= {"bits_per_pixel": "0.5", "repeats": "3", "pixels": "64", "commit": "c"}
+    row |= {f"{way}_mpix_s{end}": value for way in ("encode", "decode") for end, value in SPREAD.items()}
+    path = write(tmp_path / "mine.csv", KINDS["base-speed"].columns, [row])
+    text = shown(monkeypatch, capsys, "--only", str(path))
+    speed = "4.00 (3.00 to 5.00)"
+    assert f"| radcodec, a-model | stages 4 | 1 | 0.500 | {speed} | {speed} |" in text
 
 
 @pytest.mark.parametrize(
