@@ -36,8 +36,6 @@ from benchmarks import machine
 from benchmarks.data.datasets import MIRABEST, images, sigma
 from benchmarks.rivals.base import Unsupported, pack, unpack
 from benchmarks.rivals.lossy import compand, expand
-from benchmarks.rivals.neural.coding import AeCoder, VaeCoder, ans_bytes, ans_decoder, pack_tables, unpack_tables
-from benchmarks.rivals.neural.networks import Vae, load_network
 from benchmarks.rivals.registry import all_rivals
 from benchmarks.rows import append_row, rows_done
 from benchmarks.types import F32, F64, Array
@@ -71,6 +69,8 @@ class Base:
 
 def picture_base(name: str, rates: tuple[float, ...]) -> Base:
     """Return the VAE or the autoencoder as a base."""
+    from benchmarks.rivals.neural.coding import AeCoder, VaeCoder
+    from benchmarks.rivals.neural.networks import Vae, load_network
     from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
 
     network = load_network(name)
@@ -118,6 +118,7 @@ def bases() -> list[Base]:
 def encode_bytes(samples: U8, prediction: F64) -> tuple[bytes, str]:
     """Return the residual stream of 8-bit images [N, H, W], and the coder that won."""
     import radcodec
+    from benchmarks.rivals.neural.coding import pack_tables
 
     whole = np.clip(np.rint(prediction), 0, 255).astype(np.uint8)
     difference = samples - whole
@@ -134,6 +135,7 @@ def encode_bytes(samples: U8, prediction: F64) -> tuple[bytes, str]:
 def decode_bytes(stream: bytes, prediction: F64) -> U8:
     """Undo ``encode_bytes``."""
     import radcodec
+    from benchmarks.rivals.neural.coding import unpack_tables
 
     whole = np.clip(np.rint(prediction), 0, 255).astype(np.uint8)
     if stream[0] == 0:
@@ -193,6 +195,7 @@ def encode_floats(samples: F32, prediction: F64, width: float) -> bytes:
     import constriction
 
     import radcodec
+    from benchmarks.rivals.neural.coding import ans_bytes
 
     which = np.rint((samples.astype(np.float64) - prediction) / width).astype(np.int64)
     if np.abs(which).max() >= 1 << 31:
@@ -216,6 +219,7 @@ def decode_floats(stream: bytes, prediction: F64, width: float) -> F32:
     import constriction
 
     import radcodec
+    from benchmarks.rivals.neural.coding import ans_decoder
 
     image, coded = unpack(stream)
     which = np.asarray(radcodec.decode(image, threads=1)).astype(np.int64)
