@@ -50,7 +50,7 @@ def public_files(listed: Path = LIST) -> list[PublicFile]:
 def fetch(root: Path, sets: list[str], listed: Path = LIST) -> list[str]:
     """Download the files of some sets, and return a line on each that is still missing below ``root``.
 
-    A file that is there with the right hash is left alone, an interrupted download goes on where it stopped.
+    A file with the right hash is left alone; an interrupted download continues where it stopped.
     """
     from radcodec.errors import InputError
     from radcodec.training.datasets.archives import fetch_file

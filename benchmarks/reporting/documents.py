@@ -16,6 +16,7 @@ from benchmarks.reporting.pages.science import science_report
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.section import default_model
 from benchmarks.reporting.sections import sections
+from benchmarks.reporting.tables import REPOSITORY_FOLDER
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
@@ -38,7 +39,10 @@ def own_report(results: Results) -> str:
     if not lines:
         names = ", ".join(f"{file.path.name} ({file.command})" for file in results.files)
         raise SystemExit(f"report: expected rows of which tables can be made, found none in {names}")
-    return "\n".join(lines).rstrip() + "\n"
+    text = "\n".join(lines).rstrip() + "\n"
+    for file in results.files:  # tables name files as those of the repository
+        text = text.replace(f"{REPOSITORY_FOLDER}/{file.path.name}", str(file.path))
+    return text
 
 
 #: Page, and what stands between its markers.

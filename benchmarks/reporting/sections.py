@@ -27,7 +27,7 @@ def detail(results: Results) -> Section:
         name="detail",
         title="The detail layer: its limit and its parts",
         text="How far radcodec is from what a Gaussian field of the image's spectrum would cost, and what each part of "
-        "the layer brings; what the words mean is in `docs/detail.md` and `benchmarks/studies/README.md`.",
+        "the layer is worth. `docs/detail.md` and `benchmarks/studies/README.md` explain the words.",
         command="python -m benchmarks floor",
         tables=tables,
     )

@@ -32,8 +32,8 @@ def beaten(results: Results) -> Section:
     return Section(
         name="beaten",
         title="Where others are smaller",
-        text="Of all lossless, bounded and integer rows, image by image. For the lossy mode see below: image by image, "
-        "bits of the others over radcodec's.",
+        text="All lossless, bounded and integer rows, image by image. A table further down has the lossy mode image by "
+        "image: bits of the others over radcodec's.",
         command="python -m benchmarks run",
         tables=kept([sizes.beaten_table(results)]),
     )
@@ -62,8 +62,8 @@ def tracks(results: Results) -> Section:
     return Section(
         name="tracks",
         title="Equal largest error, and lossless",
-        text="Every decode is checked; a codec without such a mode, or without a row for every image, has a dash. How "
-        f"each maps floats to its integers is said in `benchmarks/rivals`.{not_installed}",
+        text="Every decode is checked. A codec without such a mode, or without a row for every image, has a dash. "
+        f"`benchmarks/rivals` says how each maps floats to its integers.{not_installed}",
         command="python -m benchmarks run --track bounded --divisor 16 --divisor 8 --set first/test",
         tables=kept(tables),
         figures=[figure] if figure else [],
@@ -92,8 +92,8 @@ def integers(results: Results) -> Section:
     return Section(
         name="integers",
         title="Integers: cubes, maps, 8-bit pictures",
-        text="Stored integers, and the integers behind floats that lie on an even lattice. MiraBest's pictures had all "
-        "below 3 sigma set to 0, so that most of a file is what it says about itself.",
+        text="Stored integers, and the integers behind floats that lie on an even lattice. In MiraBest's pictures all "
+        "pixels below 3 sigma were set to 0, so most of a file is its envelope.",
         command="python -m benchmarks run --track integers --set cubes",
         tables=kept([sky, floats, whole, small]),
     )
@@ -106,9 +106,9 @@ def archives(results: Results) -> Section:
         title="Archive tools as they come",
         text="What `fpack`, astropy, gzip, Zstandard and radcodec do to a FITS file without any option. Bits are of "
         "whole files, header and padding included. Errors are in units of sigma = 1.4826 MAD of the file: the largest "
-        "of all files, and the mean RMSE. Nothing here is at an equal bound, but for the last line: radcodec asked for "
-        'the largest error that fpack made in the same file. Under "Whole FITS files" is what a `.rcz` has besides '
-        "pixels: header, index, checksums, preview.",
+        "of all files, and the mean RMSE. The tools choose different errors; only in the last line has radcodec the "
+        'largest error that fpack made in the same file as its bound. "Whole FITS files" shows what a `.rcz` has '
+        "besides pixels: header, index, checksums, preview.",
         command="python -m benchmarks run --track defaults --set first/test",
         tables=kept([*sizes.defaults_tables(results), sizes.files_table(results)]),
     )

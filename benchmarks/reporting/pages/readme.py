@@ -51,7 +51,8 @@ def size_table(results: Results) -> Table:
             ours = bits[bound].get(OURS, {}).get(place)
             here = {c: at[place] for c, at in bits[bound].items() if place in at and not c.startswith(OURS)}
             rival = min(here, key=lambda codec: here[codec]) if here else None
-            best.add((y, len(line) + (ours is None or (rival is not None and here[rival] < ours))))
+            if ours is not None or rival is not None:
+                best.add((y, len(line) + (ours is None or (rival is not None and here[rival] < ours))))
             line.append("-" if ours is None else f"{ours:.2f}{letters.of(found[bound].source(OURS, place))}")
             text = "-" if rival is None else f"{here[rival]:.2f} {label(rival)}"
             line.append(text + ("" if rival is None else letters.of(found[bound].source(rival, place))))

@@ -151,7 +151,8 @@ def test_report_of_own_rows_alone(
     path = write(tmp_path / "mine.csv", COLUMNS, [size_row("mine", "telescopes", "telescopes/a.fits", "7.25000")])
     text = shown(monkeypatch, capsys, "--only", str(path))
     assert "| mine | 7.250 |" in text
-    assert "mine.csv" in text
+    assert f"From `{path}`." in text
+    assert "**-**" not in text
     assert "radcodec |" not in text
     assert "No rows yet" not in text
 
