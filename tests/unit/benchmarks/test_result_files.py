@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks.paths import RESULTS
+from benchmarks.paths import RESULTS, ROOT
 from benchmarks.reporting.kinds import KINDS, command_of
 from benchmarks.reporting.results import ResultFile, Results
 from benchmarks.reporting.tidy import MAX_BYTES, part_name, tidy
@@ -18,6 +19,7 @@ from benchmarks.run.tracks import COLUMNS
 from benchmarks.science.run import SCIENCE_COLUMNS
 from benchmarks.types import Row
 
+PAGES = ("*.md", "docs/*.md", "docs/design/*.md", "benchmarks/**/*.md", "models/**/*.md")
 SPREAD = {"": "4", "_least": "3", "_most": "5"}
 
 
@@ -200,3 +202,16 @@ def test_report_refuses_what_it_cannot_show(
         (tmp_path / "mine.csv").write_text(content, encoding="utf-8")
     with pytest.raises(SystemExit, match=message):
         shown(monkeypatch, capsys, "--only", str(tmp_path / "mine.csv"), *words)
+
+
+NAMED = re.compile(r"`(?:benchmarks/results/)?((?:\d{4}-\d\d-\d\d|\.\.\.)_[\w.*-]+\.csv)`")
+
+
+@pytest.mark.parametrize(
+    "page", sorted(path.relative_to(ROOT).as_posix() for folder in PAGES for path in ROOT.glob(folder))
+)
+def test_pages_name_files_that_exist(page: str) -> None:
+    """A result file that a page names is in the folder, or the line says that it is in the history."""
+    for line in (ROOT / page).read_text(encoding="utf-8").splitlines():
+        for name in NAMED.findall(line):
+            assert "history" in line or list(RESULTS.glob(name.replace("...", "*", 1))), f"{page} names {name}"
