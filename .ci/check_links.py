@@ -1,4 +1,4 @@
-"""Check that every local link in the Markdown files of the repository leads to a file, and every anchor to a heading."""
+"""Check that local links in the Markdown files of the repository lead to files, and anchors to headings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print one of README's two commands, as it stands: ``python .ci/readme_command.py 1`` installs and runs the main job."""
+"""Print a command of README as it stands: ``python .ci/readme_command.py 1`` installs and runs the main job."""
 
 from __future__ import annotations
 
