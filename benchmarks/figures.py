@@ -1,4 +1,4 @@
-"""Figures of the docs: matplotlib where there are axes, plain grey pictures where there are images."""
+"""Figures of the docs: matplotlib for axes, plain grey pictures for images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GREYS = 32  # grey levels of a picture: noise in more of them is bytes that no e
 
 
 def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, npt.NDArray[Any]]:
-    """A figure of so many inches, and its axes, object [rows, columns]."""
+    """Return a figure of a size in inches, and its axes, object [rows, columns]."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -24,7 +24,7 @@ def new_figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any,
 
 
 def save_figure(figure: Any, path: Path) -> Path:
-    """The path that a figure was written to, as PNG without a date in it."""
+    """Write a figure as PNG without a date in it, and return its path."""
     from matplotlib import pyplot
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def save_figure(figure: Any, path: Path) -> Path:
 
 
 def save_greys(levels: npt.NDArray[np.uint8], path: Path) -> Path:
-    """The path that grey levels [H, W] were written to, as PNG, coarsened to GREYS of them."""
+    """Write grey levels [H, W] as PNG, coarsened to GREYS of them, and return the path."""
     from radcodec.picture import png_bytes
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def save_greys(levels: npt.NDArray[np.uint8], path: Path) -> Path:
 
 
 def checked(path: Path) -> Path:
-    """The path of a picture that is not too large for the docs."""
+    """Return the path of a picture; SystemExit if it is too large for the docs."""
     if path.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{path}: expected at most {MOST_BYTES} bytes, found {path.stat().st_size}")
     return path

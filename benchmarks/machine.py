@@ -12,28 +12,28 @@ NO_COMMIT, DIRTY = "nocommit", "-dirty"  # of trees that have no commit, or diff
 
 
 def processor() -> str:
-    """Model name of the processor."""
+    """Return the model name of the processor."""
     try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*:\s*(.+)$", told, re.MULTILINE)
+    found = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
     return found.group(1).strip() if found else platform.machine()
 
 
 def slug() -> str:
-    """The processor as it appears in file names."""
+    """Return the processor as it appears in file names."""
     plain = re.sub(r"\((r|tm)\)", "", processor().lower())
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def system() -> str:
-    """Processor, cores and Python in one cell."""
+    """Return the processor, cores and Python in one cell."""
     return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def commit() -> str:
-    """Short hash of HEAD, with ``-dirty`` where the tree differs; ``nocommit`` outside a repository."""
+    """Return the short hash of HEAD, with ``-dirty`` if the tree differs; ``nocommit`` outside a repository."""
     root = Path(__file__).resolve().parents[1]
 
     def git(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, Rival
+from benchmarks.rivals.base import Rival
+from benchmarks.types import Array
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class Measurement:
 
 
 def timed(call: Callable[[], T], repeats: int) -> tuple[T, float]:
-    """What the last call gave, and the median time in seconds."""
+    """Return what the last call gave, and the median time of all calls in seconds."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -39,7 +40,7 @@ def timed(call: Callable[[], T], repeats: int) -> tuple[T, float]:
 
 
 def measure(rival: Rival, samples: Array, *, max_error: float | None, repeats: int = 1) -> Measurement:
-    """Bytes, error and median times of one codec on one image."""
+    """Measure bytes, error and median times of one codec on one image."""
     coded, encode_s = timed(lambda: rival.encode(samples, max_error=max_error), repeats)
     decoded, decode_s = timed(lambda: rival.decode(coded, shape=samples.shape, dtype=samples.dtype), repeats)
     finite = np.isfinite(samples)

@@ -1,6 +1,6 @@
-"""The whole benchmark as a list of commands, and what carries them out one after the other.
+"""The standing benchmarks as a list of commands, and the loop that runs them one after the other.
 
-Studies of radcodec's own parts (``floor``, ``ablation``, ``layers``, ``base``, ``prior`` and the like) are not in it.
+They compare radcodec with other codecs, and are run again for a release. Studies of its parts are not among them.
 """
 
 from __future__ import annotations
@@ -33,23 +33,22 @@ STEPS = (
     f"run --track defaults {REAL}",
     "rd --set first/test --set telescopes",
     "rd --set first/test --set telescopes --rivals radcodec --model general-v0",
-    "lossless-neural --set mirabest --set first/test --every 8",
     "stack",
     "science",
     "science --set simulated --finder pybdsf --level 2 --level 8 --level 0.25 --level 0.5",
 )
 
 
-def run_all(carry_out: Callable[[list[str]], object], steps: Iterable[str] = STEPS) -> list[str]:
-    """Carry out every step, given its words; those that failed, with what is on standard error, are told.
+def run_all(run_step: Callable[[list[str]], object], steps: Iterable[str] = STEPS) -> list[str]:
+    """Run every step, given its words, and return the steps that failed.
 
-    A step goes on where it was stopped, as each command does.
+    A failed step stops no other one; its error goes to standard error. Each command continues where it was stopped.
     """
     failed = []
     for step in steps:
         print(f"== {step}", flush=True)
         try:
-            carry_out(step.split())
+            run_step(step.split())
         except SystemExit as err:
             if err.code:
                 print(f"{step}: {err.code}", file=sys.stderr, flush=True)

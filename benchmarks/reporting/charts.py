@@ -30,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """What an axis shows; ``ticks`` where they are not left to be found."""
+    """What an axis shows; without ``ticks`` they are chosen by the values."""
 
     title: str
     logarithmic: bool = False
@@ -38,7 +38,7 @@ class Axis:
     texts: Sequence[str] = ()
 
     def place(self, values: Sequence[float], low: float, high: float) -> Callable[[float], float]:
-        """From values to units of the picture; what is shown spans all values, and a little more."""
+        """Return the function from values to units of the picture; the axis spans all values and a little more."""
         given = [*values, *self.ticks]
         scaled = [math.log10(v) if self.logarithmic else v for v in given]
         first, last = min(scaled), max(scaled)
@@ -47,7 +47,7 @@ class Axis:
         return lambda v: low + (high - low) * (((math.log10(v) if self.logarithmic else v) - first) / (last - first))
 
     def marks(self, values: Sequence[float]) -> list[tuple[float, str]]:
-        """Ticks and their texts."""
+        """Return the ticks with their texts."""
         if self.ticks:
             texts = self.texts or [f"{tick:g}" for tick in self.ticks]
             return list(zip(self.ticks, texts, strict=True))
@@ -67,7 +67,7 @@ class Axis:
 
 
 def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, caption: str = "") -> str:
-    """An HTML figure: the chart, a legend that wraps, a caption."""
+    """Return an HTML figure: the chart, a legend that wraps, a caption."""
     if not any(one.points for one in series):
         return ""
     xs = [point[0] for one in series for point in one.points]
@@ -141,9 +141,9 @@ def _drawn(
         parts.append(f'<path class="line {colour}" d="M{px:.1f} {at_y(value - bar):.1f}V{at_y(value + bar):.1f}"/>')
     marks = one.marks or [""] * len(places)
     for (px, py), (vx, vy), mark in zip(places, one.points, marks, strict=True):
-        told = f"{one.name}{', ' + mark if mark else ''}: {x.title} {vx:.4g}, {y.title} {vy:.4g}"
+        tooltip = f"{one.name}{', ' + mark if mark else ''}: {x.title} {vx:.4g}, {y.title} {vy:.4g}"
         dot = f'<circle class="dot {colour}" cx="{px:.1f}" cy="{py:.1f}" r="{3.4 if one.joined else 5}">'
-        parts.append(f"{dot}<title>{html.escape(told)}</title></circle>")
+        parts.append(f"{dot}<title>{html.escape(tooltip)}</title></circle>")
     if places and not one.joined:
         px, py = places[0]
         right = px > (LEFT + RIGHT) / 2

@@ -1,32 +1,51 @@
-"""Documents that are filled from rows: which, with what, and whether they are current."""
+"""The pages that are filled from rows: which they are, what fills them, and whether they are current."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from benchmarks.detail_report import detail_report
-from benchmarks.model_report import codes_report, previews_report
-from benchmarks.neural.page import comparison
-from benchmarks.reporting.page import fingerprint, page
-from benchmarks.reporting.readme import readme
+from benchmarks.paths import HTML, RESULTS, ROOT
+from benchmarks.reporting.page import fingerprint, map_section, maps_of, page
+from benchmarks.reporting.pages.codes import CODES, code_table, codes_report, previews_report
+from benchmarks.reporting.pages.comparison import comparison
+from benchmarks.reporting.pages.detail import detail_report, detail_table
+from benchmarks.reporting.pages.readme import readme
+from benchmarks.reporting.pages.science import science_report
 from benchmarks.reporting.results import Results
-from benchmarks.reporting.sections import default_model, sections
-from benchmarks.science.page import science_report
+from benchmarks.reporting.section import default_model
+from benchmarks.reporting.sections import sections
+from benchmarks.reporting.tables import REPOSITORY_FOLDER
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
-HTML = "docs/benchmarks.html"
 
 
 def full_report(results: Results) -> str:
-    """Markdown of all sections."""
+    """Return the Markdown of all sections."""
     lines = [line for section in sections(results) for line in section.markdown()]
     return "\n".join(lines).rstrip() + "\n"
 
 
-#: Document, and what stands between its markers.
+def own_report(results: Results) -> str:
+    """Return the Markdown of all tables that have rows, those of the sections and those of single pages.
+
+    Raises SystemExit if no table can be made of the rows.
+    """
+    lines = [line for section in sections(results) if not section.empty for line in section.markdown()]
+    for command, make in ELSEWHERE.items():
+        if results.rows(command):
+            lines += make(results)
+    if not lines:
+        names = ", ".join(f"{file.path.name} ({file.command})" for file in results.files)
+        raise SystemExit(f"report: expected rows of which tables can be made, found none in {names}")
+    text = "\n".join(lines).rstrip() + "\n"
+    for file in results.files:  # tables name files as those of the repository
+        text = text.replace(f"{REPOSITORY_FOLDER}/{file.path.name}", str(file.path))
+    return text
+
+
+#: Page, and what stands between its markers.
 DOCUMENTS: dict[str, Callable[[Results], str]] = {
     "README.md": lambda results: readme(results, default_model()),
     "docs/benchmarks.md": full_report,
@@ -36,10 +55,22 @@ DOCUMENTS: dict[str, Callable[[Results], str]] = {
     "docs/comparison.md": comparison,
     "docs/previews.md": previews_report,
 }
+#: Commands whose rows no section shows, or not all of them, and what shows them.
+ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
+    "base": lambda results: detail_table(results, "base"),
+    "science": lambda results: science_report(results).splitlines(),
+    "stack": lambda results: [] if results.rows("science") else science_report(results).splitlines(),
+    **{name: partial(code_table, command=name) for name in CODES},
+    "previews": lambda results: previews_report(results).splitlines(),
+    "lossless-neural": lambda results: comparison(results).splitlines(),
+}
 
 
 def parts_of(document: Path) -> tuple[str, str, str]:
-    """What stands before, between and behind the markers of a document."""
+    """Return what stands before, between and behind the markers of a page.
+
+    Raises SystemExit for a page without them.
+    """
     content = document.read_text(encoding="utf-8")
     before, found_begin, rest = content.partition(BEGIN + "\n")
     inside, found_end, after = rest.partition(END)
@@ -49,13 +80,13 @@ def parts_of(document: Path) -> tuple[str, str, str]:
 
 
 def fill_page(document: Path, text: str) -> None:
-    """Put ``text`` between the markers of a document."""
+    """Put ``text`` between the markers of a page."""
     before, _, after = parts_of(document)
     document.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
 
 
 def fill_documents(root: Path = ROOT, folder: Path = RESULTS) -> list[str]:
-    """Fill all documents; gives the names of those that changed."""
+    """Fill all pages; return the names of those that changed."""
     results, changed = Results(folder), stale(root, folder, with_page=False)
     for name in changed:
         fill_page(root / name, DOCUMENTS[name](results))
@@ -63,20 +94,31 @@ def fill_documents(root: Path = ROOT, folder: Path = RESULTS) -> list[str]:
 
 
 def stale(root: Path = ROOT, folder: Path = RESULTS, *, with_page: bool = True) -> list[str]:
-    """Names of documents that are not what the rows give; the HTML page by the files it says it was made from."""
+    """Return the names of the pages that are not what the rows give.
+
+    The HTML page counts as current if it says that it was made from these very files.
+    """
     results = Results(folder)
     found = [name for name, make in DOCUMENTS.items() if parts_of(root / name)[1] != make(results)]
-    if with_page and f'content="{fingerprint(results)}"' not in (root / HTML).read_text(encoding="utf-8"):
-        found.append(HTML)
+    html = HTML.relative_to(ROOT).as_posix()
+    if with_page and f'content="{fingerprint(results)}"' not in (root / html).read_text(encoding="utf-8"):
+        found.append(html)
     return found
 
 
 def write_page(out: Path, data: Path, commit: str, folder: Path = RESULTS) -> int:
-    """Number of bytes of the HTML page written to ``out``, with error maps of the images that are below ``data``."""
-    from benchmarks.reporting.maps import map_rows
+    """Write the HTML page to ``out`` and return its size in bytes.
+
+    Error maps are drawn of the images below ``data``. Where they or imagecodecs are missing, the page in docs keeps the
+    maps that it has, with the commit that drew them.
+    """
+    from benchmarks.reporting.maps import can_draw, map_rows
 
     results = Results(folder)
-    note = f"Made with radcodec at commit {commit}."
-    text = page(results, sections(results), map_rows(data), note)
+    if can_draw(data) or not HTML.exists():
+        maps = map_section(map_rows(data), f"Made with radcodec at commit {commit}.")
+    else:
+        maps = maps_of(HTML.read_text(encoding="utf-8"))
+    text = page(results, sections(results), maps)
     out.write_text(text, encoding="utf-8")
     return len(text.encode())

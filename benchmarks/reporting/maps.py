@@ -10,16 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import images, sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import images, sigma
 from benchmarks.rivals.fpack import Fpack
 from benchmarks.rivals.jpeg2000 import MappedJpeg2000
 from benchmarks.rivals.lossy import Mapping
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rivals.sperr import MappedSperr
 from benchmarks.rivals.tiled_fits import TiledFits
+from benchmarks.types import F64, Array
 
 #: File, and the part that is shown: SIDE x SIDE pixels about the middle of the image.
 SHOWN = (
@@ -30,7 +29,6 @@ SHOWN = (
 SIDE = 112
 DIVISOR = 8.0
 SPAN = 0.5  # sigma: errors of this size are black or white
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +41,7 @@ class Decoded:
 
 
 def at_bits(encode: Callable[[float], bytes], target: int, low: float, high: float) -> bytes:
-    """The largest stream of at most ``target`` bytes, by bisection over the logarithm of a knob that shrinks it."""
+    """Find the largest stream of at most ``target`` bytes, by bisection over the logarithm of a knob."""
     best = encode(high)
     for _ in range(14):
         middle = float(np.sqrt(low * high))
@@ -56,7 +54,7 @@ def at_bits(encode: Callable[[float], bytes], target: int, low: float, high: flo
 
 
 def decoded(samples: Array) -> list[Decoded]:
-    """radcodec at sigma / 8, and others at no more bytes: each with the knob that comes nearest."""
+    """Decode radcodec's stream at sigma / 8, and others of no more bytes, each with the knob that comes nearest."""
     noise, shape, dtype = sigma(samples), samples.shape, samples.dtype
     ours = Radcodec()
     stream = ours.encode(samples, max_error=noise / DIVISOR)
@@ -92,7 +90,7 @@ def decoded(samples: Array) -> list[Decoded]:
 
 
 def picture(values: F64, low: float, high: float, alt: str) -> str:
-    """An image as inline PNG, first row at the bottom."""
+    """Return an image as inline PNG, first row at the bottom."""
     from radcodec.picture import png_bytes
 
     grey = np.clip((values - low) / (high - low), 0, 1) * 255 + 0.5
@@ -100,13 +98,18 @@ def picture(values: F64, low: float, high: float, alt: str) -> str:
     return f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}" width="{SIDE}" height="{SIDE}">'
 
 
-def cell(image: str, title: str, told: str) -> str:
-    """A picture with what it shows."""
-    return f"<div class='map'>{image}<p><strong>{html.escape(title)}</strong><br>{html.escape(told)}</p></div>"
+def cell(image: str, title: str, caption: str) -> str:
+    """Return a picture with what it shows."""
+    return f"<div class='map'>{image}<p><strong>{html.escape(title)}</strong><br>{html.escape(caption)}</p></div>"
+
+
+def can_draw(folder: Path) -> bool:
+    """Tell whether the images and all codecs are there that the maps show."""
+    return importlib.util.find_spec("imagecodecs") is not None and all((folder / file).is_file() for file in SHOWN)
 
 
 def map_rows(folder: Path) -> list[str]:
-    """A block of pictures for each image that is there."""
+    """Draw a block of pictures for each image that exists."""
     blocks = []
     for file in SHOWN:
         if not (folder / file).is_file():
@@ -116,18 +119,18 @@ def map_rows(folder: Path) -> list[str]:
         y, x = (max(0, length // 2 - SIDE // 2) for length in samples.shape[-2:])
         part = (slice(y, y + SIDE), slice(x, x + SIDE))
 
-        def sky(image: Array, title: str, told: str) -> str:
+        def sky(image: Array, title: str, caption: str) -> str:
             values = np.arcsinh((np.nan_to_num(image[part].astype(np.float64)) - middle) / noise)  # noqa: B023
-            return cell(picture(values, -1.5, 5.0, title), title, told)
+            return cell(picture(values, -1.5, 5.0, title), title, caption)
 
         cells = [sky(samples, "original", f"{samples.itemsize * 8} bits a pixel")]
         for one in decoded(samples):
             errors = (one.image.astype(np.float64) - samples) / noise
             finite = errors[np.isfinite(errors)]
-            told = f"{one.bits:.3f} bits; largest {np.abs(finite).max():.3f}, RMSE {np.sqrt(np.mean(finite**2)):.3f}"
+            caption = f"{one.bits:.3f} bits; largest {np.abs(finite).max():.3f}, RMSE {np.sqrt(np.mean(finite**2)):.3f}"
             if len(cells) == 1:
                 cells.append(sky(one.image, one.name, "decoded"))
             shown = picture(np.nan_to_num(errors[part]), -SPAN, SPAN, f"errors of {one.name}")
-            cells.append(cell(shown, f"errors: {one.name}", told))
+            cells.append(cell(shown, f"errors: {one.name}", caption))
         blocks.append(f"<h3>{html.escape(Path(file).stem)}</h3><div class='maps'>{''.join(cells)}</div>")
     return blocks

@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts and without anything from elsewhere."""
+"""The HTML page: one file without scripts, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.reporting.results import Results
-from benchmarks.reporting.sections import Section
+from benchmarks.reporting.section import Section
 from benchmarks.reporting.tables import REPOSITORY_FOLDER, code
 
 STYLE = Path(__file__).with_name("page.css")
 MAPS = "maps"
 
 
-def page(results: Results, sections: Sequence[Section], maps: Sequence[str], note: str) -> str:
-    """The whole page; ``note`` says what the maps were made with."""
+def page(results: Results, sections: Sequence[Section], maps: str) -> str:
+    """Return the whole page; ``maps`` is the section that ``map_section`` makes."""
     links = "".join(f'<li><a href="#{one.name}">{html.escape(one.title)}</a></li>' for one in sections)
     links += f'<li><a href="#{MAPS}">Error maps</a></li><li><a href="#files">Result files</a></li>'
     body = "".join(_section(one) for one in sections)
@@ -38,7 +38,7 @@ def page(results: Results, sections: Sequence[Section], maps: Sequence[str], not
 <code>{REPOSITORY_FOLDER}</code>; how it is measured is in <code>benchmarks/README.md</code>.
 <code>python -m benchmarks report --html</code> makes this page.</p>
 <nav aria-label="Sections"><ul>{links}</ul></nav></header>
-<main>{body}{_maps(maps, note)}{_files(results)}</main>
+<main>{body}{maps}{_files(results)}</main>
 </body>
 </html>
 """
@@ -60,7 +60,8 @@ def _section(one: Section) -> str:
     return "".join(parts) + "</section>"
 
 
-def _maps(maps: Sequence[str], note: str) -> str:
+def map_section(maps: Sequence[str], note: str) -> str:
+    """Return the section of error maps; ``note`` says what they were made with."""
     text = (
         "Middle of each image, arcsinh scale; errors are decoded less original, from -sigma/2 (black) to +sigma/2 "
         "(white). The others have no more bytes than radcodec at E = sigma/8. Errors are in units of sigma and of the "
@@ -68,6 +69,13 @@ def _maps(maps: Sequence[str], note: str) -> str:
     )
     shown = "".join(maps) or '<p class="missing">Missing: the images are not there, or imagecodecs is not.</p>'
     return f'<section id="{MAPS}"><h2>Error maps</h2><p>{text} {html.escape(note)}</p>{shown}</section>'
+
+
+def maps_of(page_text: str) -> str:
+    """Return the section of error maps of a page that was made before."""
+    start = page_text.index(f'<section id="{MAPS}">')
+    end = page_text.index("</section>", start) + len("</section>")
+    return page_text[start:end]
 
 
 def _files(results: Results) -> str:
@@ -87,7 +95,7 @@ def _files(results: Results) -> str:
 
 
 def fingerprint(results: Results) -> str:
-    """SHA-256 of the names and contents of all result files, by which a page tells what it was made from."""
+    """Return a hash of the names and contents of all result files; a page holds that of the files it was made from."""
     digest = hashlib.sha256()
     for file in results.files:
         digest.update(file.path.name.encode() + b"\0" + hashlib.sha256(file.path.read_bytes()).digest())

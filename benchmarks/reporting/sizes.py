@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.reporting.results import Results, Row, grouped
+from benchmarks.reporting.results import Results, grouped
 from benchmarks.reporting.tables import Table, from_files, least
+from benchmarks.types import Row
 
 LADDER = ("", "sigma/16", "sigma/8", "sigma/4", "sigma/2", "sigma/1")
 OURS = "radcodec"
@@ -21,12 +22,12 @@ OF_MANY = ("first/", "simulated", "mirabest")
 
 
 def label(codec: str) -> str:
-    """A codec's name, with the program that runs it where there are several."""
+    """Return a codec's name, with the program that runs it if there are several."""
     return PACKAGES.get(codec, codec)
 
 
 def place_of(row: Row) -> str:
-    """The column that a row belongs to: a set of many images, or an image."""
+    """Return the column that a row belongs to: a set of many images, or an image."""
     return row["set"] if row["set"].startswith(OF_MANY) else Path(row["file"]).stem
 
 
@@ -39,7 +40,7 @@ class Sizes:
     rows: list[Row]
 
     def bits(self) -> dict[str, dict[str, float]]:
-        """Mean bits by codec and place."""
+        """Return the mean bits by codec and place."""
         wanted: dict[str, set[str]] = defaultdict(set)
         found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for row in self.rows:
@@ -52,16 +53,16 @@ class Sizes:
         }
 
     def images(self, place: str) -> int:
-        """How many images a place has."""
+        """Count the images of a place."""
         return len({row["file"] + row["hdu"] for row in self.rows if place_of(row) == place})
 
     def source(self, codec: str, place: str) -> list[str]:
-        """The files that a number is from."""
+        """Return the files that a number is from."""
         return sorted({row["source"] for row in self.rows if row["codec"] == codec and place_of(row) == place})
 
 
 def sizes(results: Results, track: str, bound: str, sets: tuple[str, ...] = ("",)) -> Sizes:
-    """The sizes of one track at one bound, of the sets whose names start so."""
+    """Return the sizes of one track at one bound, of the sets whose names start with one of ``sets``."""
     rows = [
         row
         for row in results.rows("run")
@@ -71,12 +72,15 @@ def sizes(results: Results, track: str, bound: str, sets: tuple[str, ...] = ("",
 
 
 def order_of(places: Sequence[str]) -> list[str]:
-    """Sets of many first, then images by name."""
+    """Sort places: sets of many images first, then images by name."""
     return sorted(places, key=lambda place: (not place.startswith(OF_MANY), place))
 
 
 def size_table(results: Results, track: str, bound: str, title: str, sets: tuple[str, ...]) -> Table | None:
-    """One line a codec: radcodec, then those with results in most places, the smallest first; None without rows."""
+    """Make a table with a line for each codec; None without rows.
+
+    radcodec comes first, then codecs with results in most places, then the smallest.
+    """
     found = sizes(results, track, bound, sets)
     if not found.rows:
         return None
@@ -99,7 +103,7 @@ def size_table(results: Results, track: str, bound: str, title: str, sets: tuple
 
 
 def place_tables(results: Results, sets: tuple[str, ...]) -> list[Table]:
-    """For each place a table: one line a codec, one column a bound."""
+    """Make a table for each place, with a line for each codec and a column for each bound."""
     by_bound = {bound: sizes(results, "bounded" if bound else "lossless", bound, sets) for bound in LADDER}
     bits = {bound: found.bits() for bound, found in by_bound.items() if found.rows}
     places = order_of(sorted({place_of(row) for found in by_bound.values() for row in found.rows}))
@@ -125,13 +129,13 @@ def place_tables(results: Results, sets: tuple[str, ...]) -> list[Table]:
 
 
 def _rank(bits: dict[str, dict[str, dict[str, float]]], codec: str, place: str) -> tuple[bool, int, float]:
-    """radcodec first, then codecs with most bounds, of these the smaller ones."""
+    """Rank radcodec first, then codecs with most bounds, then the smaller ones."""
     values = [found[codec][place] for found in bits.values() if place in found.get(codec, {})]
     return codec != OURS, -len(values), sum(values)
 
 
 def beaten_table(results: Results) -> Table | None:
-    """One line for each track, bound and place with an image of which another codec's stream is smaller."""
+    """Make a line for each track, bound and place with an image of which another codec's stream is smaller."""
     demands = [("bounded" if bound else "lossless", bound) for bound in LADDER] + [("integers", ""), ("lattices", "")]
     lines: list[list[str]] = []
     used: list[Row] = []
@@ -169,7 +173,7 @@ def beaten_table(results: Results) -> Table | None:
 
 
 def defaults_tables(results: Results) -> list[Table]:
-    """What archive tools do when they are called without options: for each set, means over its files."""
+    """Make a table for each set of what archive tools do at their defaults: means over its files."""
     rows = [row for row in results.rows("defaults") if row["status"] == "ok"]
     absent = results.missing("defaults")
     notes = [f"Not installed: {', '.join(sorted(absent))}."] if absent else []
@@ -194,11 +198,11 @@ def defaults_tables(results: Results) -> list[Table]:
 
 
 def files_table(results: Results) -> Table | None:
-    """Whole FITS files, header and preview included: one line a place, radcodec beside gzip; None without rows."""
+    """Make a table of whole FITS files, header and preview included: radcodec beside gzip; None without rows."""
     columns = (("gzip", "", "bits_per_pixel", "gzip -9"), *(
-        (OURS, bound, cell, f"{OURS}, {SHOWN.get(bound, bound)}{told}")
+        (OURS, bound, cell, f"{OURS}, {SHOWN.get(bound, bound)}{which}")
         for bound in ("", "sigma/8")
-        for cell, told in (("bits_per_pixel", ""), ("payload_bits_per_pixel", ": its pixels alone"))
+        for cell, which in (("bits_per_pixel", ""), ("payload_bits_per_pixel", ": its pixels alone"))
     ))  # fmt: skip
     rows = [row for row in results.rows("run") if row["track"] == "files" and row["status"] == "ok"]
     by_place = {place: [row for row in rows if place_of(row) == place] for place in map(place_of, rows)}
@@ -217,7 +221,7 @@ def files_table(results: Results) -> Table | None:
 
 
 def ladder_curves(results: Results, place: str) -> dict[str, list[tuple[float, float]]]:
-    """By codec, (E / sigma, bits a pixel) for each bound."""
+    """Return (E / sigma, bits a pixel) for each bound, by codec."""
     curves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for bound in LADDER[1:]:
         for codec, places in sizes(results, "bounded", bound).bits().items():

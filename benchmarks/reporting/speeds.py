@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.reporting.charts import Axis, Series, chart
-from benchmarks.reporting.results import Results, Row, demand_of, grouped
-from benchmarks.reporting.sections import Section, kept
+from benchmarks.reporting.results import Results, demand_of, grouped
+from benchmarks.reporting.section import Section, kept
 from benchmarks.reporting.sizes import OURS
 from benchmarks.reporting.tables import Table, from_files
+from benchmarks.types import Row
 
 FLOAT_BITS = 32.0
 SCATTER_SIDE = 4096
 
 
 def speeds(results: Results) -> Section:
-    """Tables and charts of ``speed`` and ``cold``."""
+    """Make the section with tables and charts of ``speed``, ``base-speed`` and ``cold``."""
     rows = [row for row in results.last("speed") if row["status"] == "ok"]
     cold_rows = results.last("cold")
     figures = []
@@ -32,20 +33,20 @@ def speeds(results: Results) -> Section:
         "Mpix/s are millions of pixels a second. Memory is the growth of a fresh process, in units of the float32 "
         "image. Cold start: whole commands, each a new process.",
         command="python -m benchmarks speed --side 256 --side 1024 --side 4096; python -m benchmarks cold",
-        tables=kept([speed_table(results, rows), cold_table(results, cold_rows)]),
+        tables=kept([speed_table(results, rows), base_table(results), cold_table(results, cold_rows)]),
         figures=[figure for figure in figures if figure],
     )
 
 
 def name_of(row: Row) -> str:
-    """A codec with threads and, where it does not check itself, that."""
+    """Name a codec with its threads, and with "verified" if it checks itself."""
     verified = row["codec"] == OURS and row["verify"] == "True"
     threads = f", {row['threads']} threads" if row["threads"] != "1" else ""
     return row["codec"] + threads + (", verified" if verified else "")
 
 
 def scatter(rows: Sequence[Row], way: str, title: str) -> str:
-    """Ratio against speed on the image that is nearest to 4096 x 4096."""
+    """Draw ratio against speed, on the image that is nearest to 4096 x 4096."""
     if not rows:
         return ""
     pixels = min({int(row["pixels"]) for row in rows}, key=lambda n: abs(n - SCATTER_SIDE**2))
@@ -62,7 +63,7 @@ def scatter(rows: Sequence[Row], way: str, title: str) -> str:
 
 
 def scaling(rows: Sequence[Row], title: str) -> str:
-    """Speed against side of the image, where there are several."""
+    """Draw speed against the side of the image, for codecs that have several."""
     series = []
     for name, some in _by_name(rows).items():
         points = sorted((float(row["pixels"]) ** 0.5, float(row["encode_mpix_s"])) for row in some)
@@ -84,7 +85,7 @@ def _by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def speed_table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """One line a track, size and setting."""
+    """Make a table with a line for each track, size and setting."""
     if not rows:
         return None
     lines = []
@@ -108,8 +109,28 @@ def _speed(row: Row, way: str) -> str:
     return f"{text} ({float(low):.2f} to {float(high):.2f})" if low and high else text
 
 
+def base_table(results: Results) -> Table | None:
+    """Make a table of the lossy mode beside OpenJPEG, with a line for each codec, setting and number of threads."""
+    rows = results.last("base-speed")
+    if not rows:
+        return None
+    lines = [
+        [
+            f"{row['codec']}, {row['variant']}", f"{row['knob']} {row['quality']}", row["threads"],
+            f"{float(row['bits_per_pixel']):.3f}", _speed(row, "encode"), _speed(row, "decode"),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    notes = [
+        f"One simulated image, {rows[0]['shape']}; {rows[0]['repeats']} repeats; not verified.",
+        from_files(results.sources(rows)),
+    ]
+    header = ["codec", "setting", "threads", "bits a pixel", "encode, Mpix/s", "decode, Mpix/s"]
+    return Table(title="Lossy mode beside OpenJPEG", header=header, rows=lines, notes=notes, text_columns=2)
+
+
 def cold_table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """One line a command."""
+    """Make a table with a line for each command."""
     if not rows:
         return None
     lines = [

@@ -21,7 +21,7 @@ class Table:
     text_columns: int = 1
 
     def markdown(self) -> list[str]:
-        """Lines, the last one empty."""
+        """Return the lines, the last one empty."""
         align = "|---" * self.text_columns + "|---:" * (len(self.header) - self.text_columns) + "|"
         lines = [f"**{self.title}**", "", "| " + " | ".join(map(plain, self.header)) + " |", align]
         for y, row in enumerate(self.rows):
@@ -33,7 +33,7 @@ class Table:
         return lines
 
     def html(self) -> str:
-        """A table in a box of its own, which scrolls where the screen is narrow."""
+        """Return the table in a box of its own, which scrolls on a narrow screen."""
         kinds = [' class="text"' if x < self.text_columns else "" for x in range(len(self.header))]
         head = "".join(
             f'<th scope="col"{kind}>{html.escape(cell)}</th>' for cell, kind in zip(self.header, kinds, strict=True)
@@ -55,28 +55,28 @@ class Table:
 
 
 def plain(cell: str) -> str:
-    """A cell's text as Markdown takes it."""
+    """Return a cell's text as Markdown takes it."""
     return cell.replace("|", "\\|")
 
 
 def marked(cell: str) -> str:
-    """A cell's text for HTML; superscripts stay."""
+    """Return a cell's text as HTML; superscripts stay."""
     return html.escape(cell).replace("&lt;sup&gt;", "<sup>").replace("&lt;/sup&gt;", "</sup>")
 
 
 def code(text: str) -> str:
-    """Text with what stands between backticks as code, for HTML."""
+    """Return text as HTML, with parts between backticks as code."""
     parts = html.escape(text).split("`")
     return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
 
 
 def from_files(names: Sequence[str]) -> str:
-    """A sentence that names result files."""
+    """Write a sentence that names result files."""
     return "From " + ", ".join(f"`{REPOSITORY_FOLDER}/{name}`" for name in names) + "."
 
 
 def least(rows: Sequence[Sequence[str]], skip: int = 1) -> frozenset[tuple[int, int]]:
-    """Places of the smallest number of each column, from column ``skip`` on."""
+    """Find the smallest number of each column, from column ``skip`` on."""
     found = set()
     for x in range(skip, len(rows[0]) if rows else 0):
         numbers = {y: value for y, row in enumerate(rows) if (value := number(row[x])) is not None}
@@ -87,7 +87,7 @@ def least(rows: Sequence[Sequence[str]], skip: int = 1) -> frozenset[tuple[int, 
 
 
 def number(cell: str) -> float | None:
-    """The number that a cell starts with; None where there is none."""
+    """Return the number at the start of a cell; None if there is none."""
     try:
         return float(cell.split(" ")[0])
     except ValueError:

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from benchmarks.types import Array
+
 Plane = npt.NDArray[np.uint16] | npt.NDArray[np.uint8]
 
 
 class Track(Enum):
-    """What is asked of a rival."""
+    """The demand on a rival."""
 
     LOSSLESS = "lossless"
     """The stored samples come back bit for bit."""
@@ -30,7 +31,7 @@ class Track(Enum):
 class Rival(Protocol):
     """A codec of arrays of two or three axes.
 
-    ``decode`` is told shape and dtype: no rival pays for storing them. A rival whose library is missing raises
+    ``decode`` gets shape and dtype: no rival pays for storing them. A rival whose library is missing raises
     ImportError from ``version``, and one that cannot take an array raises Unsupported from ``encode``.
     """
 
@@ -49,12 +50,12 @@ class Unsupported(Exception):  # noqa: N818 - an answer, not an error
 
 
 def pack(*parts: bytes) -> bytes:
-    """The parts behind their lengths, four bytes each."""
+    """Join parts, each behind its length in four bytes."""
     return b"".join(struct.pack("<I", len(part)) + part for part in parts)
 
 
 def unpack(data: bytes) -> list[bytes]:
-    """Inverse of ``pack``."""
+    """Undo ``pack``."""
     parts, at = [], 0
     while at < len(data):
         (n,) = struct.unpack_from("<I", data, at)
@@ -64,7 +65,7 @@ def unpack(data: bytes) -> list[bytes]:
 
 
 def pack_specials(array: Array) -> tuple[Array, bytes]:
-    """``array`` with the median in place of non-finite samples, and what restores those (empty if none)."""
+    """Return ``array`` with the median for non-finite samples, and what restores those (empty if none)."""
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return array, b""
     special = ~np.isfinite(array)
@@ -74,7 +75,7 @@ def pack_specials(array: Array) -> tuple[Array, bytes]:
 
 
 def unpack_specials(filled: Array, stored: bytes) -> Array:
-    """Inverse of ``pack_specials``, in place."""
+    """Undo ``pack_specials``, in place."""
     if stored:
         raw, n_bitmap = zlib.decompress(stored), (filled.size + 7) // 8
         bitmap = np.frombuffer(raw, np.uint8, count=n_bitmap)
@@ -84,12 +85,12 @@ def unpack_specials(filled: Array, stored: bytes) -> Array:
 
 
 def tall(array: Array) -> Array:
-    """A stack of planes as one image, plane under plane: one call, so that 2-D coders pay for one header only."""
+    """Return a stack of planes as one image, plane under plane, so that 2-D coders pay for one header only."""
     return array.reshape(-1, array.shape[-1])
 
 
 def safe_error(array: Array, max_error: float) -> float:
-    """``max_error`` less half a unit in the last place of the largest sample, for what rounding to the dtype adds.
+    """Return ``max_error`` less half a unit in the last place of the largest sample, for rounding to the dtype.
 
     A result that overshoots even so is reported with its measured error; none is passed over.
     """
@@ -103,13 +104,13 @@ def safe_error(array: Array, max_error: float) -> float:
 
 
 class IntegerRival:
-    """A rival that codes images of at most 16 bits a pixel; the mapping of everything else to them.
+    """A rival that codes images of at most 16 bits a pixel, with the mapping of all other images to them.
 
     Floats under a bound E become ``rint(x / 2E)``; integers under a bound become ``rint(k / s)`` with s the largest
-    odd step up to 2E + 1. The smallest value is stored apart and subtracted. What then needs more than 16 bits is
+    odd step up to 2E + 1. The smallest value is stored apart and subtracted. Levels of more than 16 bits are
     coded as two images, high and low halves. Stacks of planes are coded as one tall image.
 
-    ``eight_bits``: the coder is given 8-bit images where they do; its contexts may depend on the depth.
+    ``eight_bits``: the coder gets 8-bit images if 8 bits are enough; its contexts may depend on the depth.
     """
 
     name: str
@@ -117,7 +118,7 @@ class IntegerRival:
     eight_bits = False
 
     def plane_of(self, levels: Array) -> Plane:
-        """What the coder is given of levels of at most 16 bits."""
+        """Return the plane that the coder gets for levels of at most 16 bits."""
         narrow = self.eight_bits and levels.max() < 1 << 8
         return np.ascontiguousarray(levels.astype(np.uint8 if narrow else np.uint16))
 
@@ -158,9 +159,9 @@ class IntegerRival:
 
 
 class FloatRival:
-    """A coder of floats with an absolute error of its own, through imagecodecs; what such coders share.
+    """A coder of floats with an absolute error of its own, through imagecodecs.
 
-    They get the bound as it is; arrays of two and three axes go in as they are, integers under a bound as float64.
+    It gets the bound as it is, arrays of two and three axes as they are, and integers under a bound as float64.
     Non-finite samples are stored apart.
     """
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, Unsupported, pack, pack_specials, safe_error, tall, unpack, unpack_specials
+from benchmarks.rivals.base import Unsupported, pack, pack_specials, safe_error, tall, unpack, unpack_specials
 from benchmarks.rivals.tiled_fits import table_bytes
+from benchmarks.types import Array
 
 
 class Fpack:
@@ -32,15 +33,21 @@ class Fpack:
     def version(self) -> str:
         return fpack_version()
 
+    def float_options(self, filled: Array, max_error: float | None) -> list[str]:
+        """Return the options that quantise finite floats; Unsupported for a mode that fpack does not have."""
+        if max_error is None:
+            if "-g2" not in self.flags:
+                raise Unsupported("lossless floats")
+            return ["-q", "0"]
+        return ["-q0", repr(-2 * safe_error(filled, max_error))]
+
     def encode(self, array: Array, *, max_error: float | None) -> bytes:
         from astropy.io import fits
 
         filled, specials = pack_specials(array)
         step, options = 1, list(self.flags)
         if array.dtype.kind == "f":
-            if max_error is None and "-g2" not in options:
-                raise Unsupported("lossless floats")
-            options += ["-q", "0"] if max_error is None else ["-q0", repr(-2 * safe_error(filled, max_error))]
+            options += self.float_options(filled, max_error)
         elif max_error is not None:
             step = 2 * int(max_error) + 1
             filled = np.rint(filled / step).astype(array.dtype)
@@ -67,8 +74,11 @@ class Fpack:
 
 
 def fpack_version() -> str:
-    """Versions of fpack and of the cfitsio it has; ImportError where it or funpack is not installed."""
+    """Return the versions of fpack and of its cfitsio.
+
+    Raises ImportError if fpack or funpack is not installed.
+    """
     if shutil.which("fpack") is None or shutil.which("funpack") is None:
         raise ImportError("fpack and funpack are not installed (Debian: libcfitsio-bin)")
-    told = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
-    return "fpack " + " ".join(told.split()).replace("CFITSIO version", "cfitsio")
+    printed = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
+    return "fpack " + " ".join(printed.split()).replace("CFITSIO version", "cfitsio")

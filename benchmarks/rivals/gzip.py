@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, Unsupported
+from benchmarks.rivals.base import Unsupported
+from benchmarks.types import Array
 
 
 class Gzip:

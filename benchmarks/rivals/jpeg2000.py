@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, IntegerRival, Plane, Unsupported, safe_error, tall
-from benchmarks.rivals.lossy import F64, MappedRival, from_unit, ladder, to_unit
+from benchmarks.rivals.base import IntegerRival, Plane, Unsupported, safe_error, tall
+from benchmarks.rivals.lossy import MappedRival, from_unit, ladder, to_unit
+from benchmarks.types import F64, Array
 
 
 class Jpeg2000(IntegerRival):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, IntegerRival, Plane
+from benchmarks.rivals.base import IntegerRival, Plane
+from benchmarks.types import Array
 
 
 class JpegLs(IntegerRival):

@@ -6,18 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import (
-    Array,
-    IntegerRival,
-    Plane,
-    Unsupported,
-    pack,
-    pack_specials,
-    tall,
-    unpack,
-    unpack_specials,
-)
-from benchmarks.rivals.lossy import F64, MappedRival, Mapping, from_unit, ladder, to_unit
+from benchmarks.rivals.base import IntegerRival, Plane, Unsupported, pack, pack_specials, tall, unpack, unpack_specials
+from benchmarks.rivals.lossy import MappedRival, Mapping, from_unit, ladder, to_unit
+from benchmarks.types import F64, Array
 
 
 class JpegXl(IntegerRival):

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, FloatRival, pack, pack_specials, tall, unpack, unpack_specials
+from benchmarks.rivals.base import FloatRival, pack, pack_specials, tall, unpack, unpack_specials
+from benchmarks.types import Array
 
 
 class Lerc(FloatRival):

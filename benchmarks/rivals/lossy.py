@@ -1,13 +1,13 @@
-"""What the rivals of the lossy mode share: coders of pictures and of floats whose quality is turned down.
+"""What the rivals of the lossy mode share: coders of pictures and of floats with a knob for quality.
 
-What all the rivals code is the image in units of its noise: with m the median of the finite samples and s 1.4826 times
-their median absolute deviation,
+All of them code the image in units of its noise. With m the median of the finite samples and s 1.4826 times their
+median absolute deviation, that is
 
     plain      y = (v - m) / s
     companded  y = 3 asinh((v - m) / 3s)      noise as it is, sources logarithmic
 
-In front of each coder's own stream, and counted, are m and s and what restores non-finite samples (the median stands in
-for them). Stacks of planes are coded as one tall image. One thread.
+m, s and what restores non-finite samples stand before each coder's own stream, and count. The median replaces
+non-finite samples. Stacks of planes are coded as one tall image. One thread.
 """
 
 from __future__ import annotations
@@ -17,19 +17,17 @@ from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array, Unsupported, pack_specials, tall, unpack_specials
-
-F64 = npt.NDArray[np.float64]
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Unsupported, pack_specials, tall, unpack_specials
+from benchmarks.types import F64, Array
 
 
 class LossyRival(Protocol):
     """A codec with a ladder of qualities.
 
     ``variant`` is what it is given of the image (for radcodec: the model); only a codec's best variant counts. ``knob``
-    says what a quality is. ``decode`` is told shape and dtype: no rival pays for storing them. A rival whose library is
+    says what a quality is. ``decode`` gets shape and dtype: no rival pays for storing them. A rival whose library is
     missing raises ImportError from ``version``, and one that cannot take an array or quality raises Unsupported from
     ``encode``.
     """
@@ -59,17 +57,17 @@ class Mapping(Enum):
 
 
 def compand(values: Array, median: float, noise: float) -> F64:
-    """3 asinh((v - m) / 3s)."""
+    """Return 3 asinh((v - m) / 3s)."""
     return 3.0 * np.arcsinh((values.astype(np.float64) - median) / (3.0 * noise))
 
 
 def expand(companded: Array, median: float, noise: float) -> F64:
-    """Inverse of ``compand``."""
+    """Undo ``compand``."""
     return median + 3.0 * noise * np.sinh(companded.astype(np.float64) / 3.0)
 
 
 def ladder(low: float, high: float, n: int) -> tuple[float, ...]:
-    """``n`` values of three digits from ``low`` to ``high``, evenly spaced in logarithm."""
+    """Return ``n`` values of three digits from ``low`` to ``high``, evenly spaced in logarithm."""
     return tuple(float(f"{value:.3g}") for value in np.geomspace(low, high, n))
 
 
@@ -90,11 +88,11 @@ class MappedRival:
         return str(getattr(imagecodecs, f"{self.name}_version")())
 
     def code(self, image: F64, quality: float) -> bytes:
-        """Stream of a mapped image [H, W]."""
+        """Encode a mapped image [H, W]."""
         raise NotImplementedError
 
     def restore(self, data: bytes, shape: tuple[int, ...]) -> Array:
-        """Mapped image [H, W] of a stream."""
+        """Decode a stream to a mapped image [H, W]."""
         raise NotImplementedError
 
     def encode(self, array: Array, quality: float) -> bytes:
@@ -122,13 +120,13 @@ class MappedRival:
 
 
 def to_unit(image: F64) -> tuple[bytes, F64]:
-    """Least and greatest value as 32-bit floats, and the image between them scaled to [0, 1]."""
+    """Return the least and greatest value as 32-bit floats, and the image between them scaled to [0, 1]."""
     head = struct.pack("<ff", image.min(), image.max())
     low, high = struct.unpack("<ff", head)
     return head, np.clip((image - low) / max(high - low, 1e-30), 0.0, 1.0)
 
 
 def from_unit(head: bytes, unit: Array) -> F64:
-    """Inverse of ``to_unit``."""
+    """Undo ``to_unit``."""
     low, high = struct.unpack("<ff", head)
     return np.asarray(low + (high - low) * unit.astype(np.float64))

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, Unsupported
+from benchmarks.rivals.base import Unsupported
+from benchmarks.types import Array
 
 
 class Radcodec:
@@ -76,7 +77,7 @@ class RadcodecLossy:
         return version("radcodec")
 
     def options(self, quality: float) -> dict[str, Any]:
-        """What ``radcodec.encode`` is asked for."""
+        """Return the options of ``radcodec.encode`` for a quality."""
         return {"lossy_stages": int(quality)}
 
     def encode(self, array: Array, quality: float) -> bytes:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, IntegerRival, Plane, Unsupported
+from benchmarks.rivals.base import IntegerRival, Plane, Unsupported
+from benchmarks.types import Array
 
 
 class Pcodec:

@@ -1,6 +1,9 @@
-"""Every rival there is."""
+"""The list of all rivals: a new one is a line here."""
 
 from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
 
 from benchmarks.rivals.base import Rival
 from benchmarks.rivals.blosc2 import Blosc2
@@ -12,7 +15,7 @@ from benchmarks.rivals.jpegls import JpegLs
 from benchmarks.rivals.jpegxl import JpegXl, MappedJpegXl
 from benchmarks.rivals.lerc import Lerc
 from benchmarks.rivals.lossy import LossyRival, Mapping
-from benchmarks.rivals.neural import NeuralAe, NeuralVae
+from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
 from benchmarks.rivals.ours import Radcodec, RadcodecBitRate, RadcodecLossy
 from benchmarks.rivals.pcodec import Pcodec, QuantisedPcodec
 from benchmarks.rivals.sperr import MappedSperr, Sperr
@@ -23,7 +26,7 @@ from benchmarks.rivals.zstd import QuantisedShuffleZstd, ShuffleZstd, Zstd
 
 
 def all_rivals() -> dict[str, Rival]:
-    """Every rival by name, installed or not."""
+    """Return every rival by name, installed or not."""
     rivals: list[Rival] = [
         Radcodec(),
         Gzip(),
@@ -55,8 +58,26 @@ def all_rivals() -> dict[str, Rival]:
 
 
 def lossy_rivals(model: str | None = None) -> list[LossyRival]:
-    """Every variant of every rival of the lossy mode, installed or not, and radcodec with one model."""
+    """Return every variant of every rival of the lossy mode, installed or not, and radcodec with one model."""
     found: list[LossyRival] = [RadcodecLossy(model), RadcodecBitRate(model), NeuralVae(), NeuralAe()]
     mapped = (MappedJpeg2000, MappedJpegXl, MappedSperr, MappedSz3, MappedZfp)
     found += [rival(mapping) for mapping in Mapping for rival in mapped]
     return [*found, MappedJpegXl(Mapping.COMPANDED, contrast=0.5)]
+
+
+def installed(rivals: Iterable[Rival | LossyRival]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the versions of the rivals that are installed, and why the others are not.
+
+    The others are also named on standard error.
+    """
+    versions: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    for rival in rivals:
+        if rival.name in versions or rival.name in missing:
+            continue
+        try:
+            versions[rival.name] = rival.version()
+        except ImportError as err:
+            missing[rival.name] = str(err)
+            print(f"missing: {rival.name} ({err})", file=sys.stderr)
+    return versions, missing

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, FloatRival, Unsupported
-from benchmarks.rivals.lossy import F64, MappedRival, ladder
+from benchmarks.rivals.base import FloatRival, Unsupported
+from benchmarks.rivals.lossy import MappedRival, ladder
+from benchmarks.types import F64, Array
 
 
 class Sperr(FloatRival):

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, IntegerRival, Plane, Unsupported, tall
+from benchmarks.rivals.base import IntegerRival, Plane, Unsupported, tall
+from benchmarks.types import Array
 
 
 def table_bytes(file: bytes) -> bytes:
-    """Table and heap of the compressed image in a FITS file of two HDUs."""
+    """Return the table and heap of the compressed image in a FITS file of two HDUs."""
     from astropy.io import fits
 
     with fits.open(io.BytesIO(file), disable_image_compression=True) as hdus:

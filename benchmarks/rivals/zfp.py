@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.rivals.base import Array, FloatRival, Unsupported, pack, pack_specials, unpack, unpack_specials
-from benchmarks.rivals.lossy import F64, MappedRival
+from benchmarks.rivals.base import FloatRival, Unsupported, pack, pack_specials, unpack, unpack_specials
+from benchmarks.rivals.lossy import MappedRival
+from benchmarks.types import F64, Array
 
 
 class Zfp(FloatRival):

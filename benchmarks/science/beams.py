@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
+from benchmarks.types import F64
+
 FWHM_PER_SIGMA = 2.3548200450309493
 
 
@@ -32,7 +33,7 @@ class Beam:
         return float(np.pi / (4 * np.log(2)) * self.major * self.minor)
 
     def profile(self, dy: F64, dx: F64) -> F64:
-        """Its value, 1 at the middle, at distances in pixels."""
+        """Return the beam's value, 1 at the middle, at distances in pixels."""
         angle = np.deg2rad(self.angle_deg)
         along, across = -dx * np.sin(angle) + dy * np.cos(angle), dx * np.cos(angle) + dy * np.sin(angle)
         squared = (along / self.major) ** 2 + (across / self.minor) ** 2
@@ -44,14 +45,14 @@ FALLBACK = Beam(major=3.0, minor=3.0)
 
 
 def stamp(y: float, x: float, beam: Beam, reach: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], F64]:
-    """Rows, columns and values [n, n] of a beam of peak 1 about a place; n = 2 ``reach`` + 1."""
+    """Return the rows, columns and values [n, n] of a beam of peak 1 about a place; n = 2 ``reach`` + 1."""
     rows = round(y) + np.arange(-reach, reach + 1)
     columns = round(x) + np.arange(-reach, reach + 1)
     return rows, columns, beam.profile(np.asarray(rows[:, None] - y, float), np.asarray(columns[None, :] - x, float))
 
 
 def beam_of(path: Path, hdu: int) -> Beam:
-    """The beam that a header gives, else FIRST's."""
+    """Read the beam from a header; FIRST's if it has none."""
     from astropy.io import fits
 
     with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:

@@ -10,12 +10,13 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array, Rival, Unsupported
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Rival, Unsupported
 from benchmarks.rivals.lossy import LossyRival
 from benchmarks.rivals.ours import Radcodec, RadcodecBitRate
 from benchmarks.rivals.registry import all_rivals, lossy_rivals
 from benchmarks.science.fpack import FpackSteps
+from benchmarks.types import Array
 
 TOLERANCE = 0.03  # of a size, by which a stream may stay below it
 MAX_TRIES = 12
@@ -56,13 +57,13 @@ class Coder:
     logarithmic: bool = True
 
     def code(self, samples: Array, quality: float) -> Coded:
-        """A round trip; Unsupported where the codec has no such mode."""
+        """Make a round trip; Unsupported if the codec has no such mode."""
         n_bytes, decoded = self.run(samples, quality)
         return Coded(n_bytes, decoded, quality)
 
 
 def bounded_coder(name: str, rival: Rival, *, sized: bool) -> Coder:
-    """A bounded rival; its knob in sigma of the image."""
+    """Return a bounded rival with its knob in sigma of the image."""
 
     def run(samples: Array, quality: float) -> tuple[int, Array]:
         data = rival.encode(samples, max_error=quality * sigma(samples))
@@ -75,7 +76,7 @@ def bounded_coder(name: str, rival: Rival, *, sized: bool) -> Coder:
 
 
 def lossless_coder() -> Coder:
-    """radcodec lossless, the control: nothing may change."""
+    """Return radcodec lossless, the control: nothing may change."""
     rival = Radcodec(verify=False)
 
     def run(samples: Array, quality: float) -> tuple[int, Array]:
@@ -89,7 +90,7 @@ def lossless_coder() -> Coder:
 
 
 def rated_coder(name: str, rival: LossyRival) -> Coder:
-    """A codec with a ladder of qualities; a rate asked of radcodec is kept to, others are searched."""
+    """Return a codec with a ladder of qualities; radcodec keeps to a rate by itself, others are searched."""
 
     def run(samples: Array, quality: float) -> tuple[int, Array]:
         data = rival.encode(samples, quality)
@@ -106,7 +107,7 @@ def rated_coder(name: str, rival: LossyRival) -> Coder:
 
 
 def dithered(inner: Coder) -> Coder:
-    """A coder around which a known uniform noise is added before coding and taken away after decoding."""
+    """Return a coder that adds a known uniform noise before coding and takes it away after decoding."""
 
     def run(samples: Array, quality: float) -> tuple[int, Array]:
         if samples.dtype.kind != "f":
@@ -124,7 +125,7 @@ def dithered(inner: Coder) -> Coder:
 
 
 def coder_makers() -> dict[str, Callable[[], Coder]]:
-    """What makes each coder, by name, the control first; what makes one raises where its codec is not installed."""
+    """Return what makes each coder, by name, the control first; a maker raises if its codec is not installed."""
     rivals = all_rivals()
     steps: dict[str, Rival] = {
         "radcodec": Radcodec(verify=False),
@@ -152,14 +153,14 @@ def coder_makers() -> dict[str, Callable[[], Coder]]:
 
 
 def model_coder(path: str) -> Coder:
-    """radcodec's lossy mode with the model in a folder."""
+    """Return radcodec's lossy mode with the model in a folder."""
     from radcodec.model_store import load_model
 
     return rated_coder(f"radcodec {load_model(path).name}", RadcodecBitRate(path))
 
 
 def make_coders(names: Iterable[str]) -> list[Coder]:
-    """The coders of those names that are installed; missing ones are named on stderr."""
+    """Make the coders of these names that are installed; name missing ones on standard error."""
     makers, found = coder_makers(), []
     for name in names:
         try:
@@ -170,7 +171,7 @@ def make_coders(names: Iterable[str]) -> list[Coder]:
 
 
 def best_variants(rivals: Iterable[LossyRival]) -> list[LossyRival]:
-    """Of each rival the companded variant, and of JPEG XL that of half contrast, which has less error at most rates."""
+    """Keep the companded variant of each rival, and JPEG XL's of half contrast, which has less error mostly."""
     kept: dict[str, LossyRival] = {}
     for rival in rivals:
         if rival.name != "radcodec" and (rival.name not in kept or rival.variant.startswith("companded")):
@@ -179,7 +180,7 @@ def best_variants(rivals: Iterable[LossyRival]) -> list[LossyRival]:
 
 
 def at_size(coder: Coder, samples: Array, bits: float, start: float | None = None) -> Coded | None:
-    """The largest stream found of at most ``bits`` a pixel; None where none is so small.
+    """Find the largest stream of at most ``bits`` a pixel; None if no stream is so small.
 
     ``start``: a knob to try first. The search ends within ``TOLERANCE`` of the size, or after ``MAX_TRIES``.
     """
@@ -197,7 +198,7 @@ def at_size(coder: Coder, samples: Array, bits: float, start: float | None = Non
 
 
 def _search(coder: Coder, samples: Array, target: float, start: float | None) -> Coded | None:
-    """As ``at_size``: the bytes on both sides of the target are closed in on."""
+    """Close in on the target from both sides, as ``at_size`` asks."""
     low, high = (math.log(limit) for limit in coder.limits) if coder.logarithmic else coder.limits
     x = 0.5 * (low + high) if start is None else math.log(start) if coder.logarithmic else start
     x = min(max(x, low), high)
@@ -223,7 +224,7 @@ def _search(coder: Coder, samples: Array, target: float, start: float | None) ->
 
 
 def _next(small: tuple[float, float] | None, large: tuple[float, float] | None, rising: bool) -> float:
-    """The next knob: where the line through both ends meets a point just below the target, kept off the ends."""
+    """Return the next knob: where the line through both ends meets a point below the target, kept off the ends."""
     aim = -TOLERANCE / 2
     if small and large:
         share = (aim - small[1]) / (large[1] - small[1])

@@ -2,55 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from benchmarks.rivals.base import Array, Unsupported, pack, pack_specials, tall, unpack, unpack_specials
-from benchmarks.rivals.tiled_fits import table_bytes
+from benchmarks.rivals.base import Unsupported
+from benchmarks.rivals.fpack import Fpack
+from benchmarks.types import Array
 
 
-class FpackSteps:
-    """``fpack -r``: floats in steps of 2E (negative q), dithered with -q (its default kind), plain with -q0; funpack
-    decodes. What counts are the bytes of table and heap."""
+class FpackSteps(Fpack):
+    """``fpack -r`` on floats in steps of exactly 2E (negative q).
+
+    ``dither``: with fpack's default kind of dither (-q), else without (-q0). The rival of the other tracks takes a
+    little off E, so that rounding to float32 keeps the bound; here both kinds have the same step.
+    """
 
     def __init__(self, *, dither: bool) -> None:
+        super().__init__("rice")
         self.name = "fpack-rice-dither" if dither else "fpack-rice"
         self.option = "-q" if dither else "-q0"
         self.setting = f"fpack -r {self.option} -2E"
-        self._file = b""
 
-    def version(self) -> str:
-        if shutil.which("fpack") is None or shutil.which("funpack") is None:
-            raise ImportError("fpack and funpack are not installed (Debian: libcfitsio-bin)")
-        told = subprocess.run(["fpack", "-V"], capture_output=True, text=True, check=False).stdout
-        return " ".join(told.split())[:60]
+    def float_options(self, filled: Array, max_error: float | None) -> list[str]:
+        if max_error is None:
+            raise Unsupported("bounded floats only")
+        return [self.option, repr(-2.0 * max_error)]
 
     def encode(self, array: Array, *, max_error: float | None) -> bytes:
-        from astropy.io import fits
-
-        if array.dtype.kind != "f" or max_error is None:
+        if array.dtype.kind != "f":
             raise Unsupported("bounded floats only")
-        filled, specials = pack_specials(array)
-        with tempfile.TemporaryDirectory() as folder:
-            source = Path(folder) / "image.fits"
-            fits.PrimaryHDU(tall(filled)).writeto(source)
-            command = ["fpack", "-r", self.option, repr(-2.0 * max_error), str(source)]
-            subprocess.run(command, check=True, capture_output=True)
-            self._file = source.with_name("image.fits.fz").read_bytes()
-        return pack(specials, table_bytes(self._file))
-
-    def decode(self, data: bytes, *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        from astropy.io import fits
-
-        specials, _ = unpack(data)
-        with tempfile.TemporaryDirectory() as folder:
-            packed, restored = Path(folder) / "image.fits.fz", Path(folder) / "image.fits"
-            packed.write_bytes(self._file)
-            subprocess.run(["funpack", "-O", str(restored), str(packed)], check=True, capture_output=True)
-            values = np.array(fits.getdata(restored), dtype)
-        return unpack_specials(values.reshape(shape), specials)
+        return super().encode(array, max_error=max_error)

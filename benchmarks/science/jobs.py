@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array, Unsupported
+from benchmarks.data.datasets import sigma
+from benchmarks.rivals.base import Unsupported
+from benchmarks.rows import failure
 from benchmarks.science.coders import Coded, Coder, at_size
+from benchmarks.types import Array
 
 DIVISORS = (1.0, 2.0, 4.0, 8.0, 16.0)
 SIZES = (0.1, 0.25, 0.5, 1.0)
@@ -36,11 +38,11 @@ class Job:
     starts: list[float] = field(default_factory=list)
 
     def key(self, chosen: str) -> tuple[str, ...]:
-        """The cells under ``KEY``."""
+        """Return the cells under ``KEY``."""
         return chosen, self.coder.name, self.comparison, f"{self.level:g}"
 
     def code(self, samples: Array) -> Coded:
-        """The samples through the coder; Unsupported where it cannot, or has no stream so small."""
+        """Code the samples; Unsupported if the coder cannot, or has no stream so small."""
         if self.comparison == EXACT:
             return self.coder.code(samples, 1.0)
         if self.comparison == BOUND:
@@ -55,7 +57,7 @@ class Job:
 def all_jobs(
     coders: Iterable[Coder], comparisons: Sequence[str] = COMPARISONS, levels: Sequence[float] = ()
 ) -> Iterator[Job]:
-    """The control, then every coder at every level that it has, of the comparisons and levels (none: all) wanted."""
+    """Yield the control, then every coder at each of its levels, of the wanted comparisons and levels (none: all)."""
     divisors, sizes = ([level for level in known if level in (levels or known)] for known in (DIVISORS, SIZES))
     for coder in coders:
         if not coder.knob and EXACT in comparisons:
@@ -67,19 +69,19 @@ def all_jobs(
 
 
 def code_all(job: Job, images: Sequence[Array]) -> tuple[list[Coded], str]:
-    """What the job makes of all images, and a status: with another than "ok" there is nothing."""
+    """Return what the job makes of all images, and a status; if that is not "ok", there is nothing."""
     try:
         return [job.code(samples) for samples in images], "ok"
     except Unsupported as err:
         return [], f"none: {err}"[:100]
     except Exception as err:  # whatever a foreign codec throws is its result
-        return [], f"failed: {type(err).__name__}: {err}"[:120].replace("\n", " ")
+        return [], failure(err)
 
 
 def place_cells(
     *, track: str, chosen: str, commit: str, hashes: Sequence[str], images: Sequence[Array]
 ) -> dict[str, object]:
-    """Cells that say what was measured, and where; the hash is that of the images' hashes, one a line."""
+    """Return the cells that say what was measured, and where; the hash is of the images' hashes, one a line."""
     return {
         "machine": machine.system(), "commit": commit, "track": track, "set": chosen, "files": len(images),
         "data_sha256": hashlib.sha256("\n".join(hashes).encode()).hexdigest(),
@@ -88,7 +90,7 @@ def place_cells(
 
 
 def job_cells(job: Job, coded: Sequence[Coded], images: Sequence[Array], status: str) -> dict[str, object]:
-    """Cells on the coder and on what its streams are: bits over all pixels, the median knob, the largest error."""
+    """Return the cells on the coder and its streams: bits over all pixels, the median knob, the largest error."""
     coder = job.coder
     cells: dict[str, object] = {
         "codec": coder.name, "codec_version": coder.version, "variant": coder.variant, "setting": coder.setting,

@@ -8,16 +8,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.datasets import Image, sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import Image, sigma
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 LINE = 3.0  # sigma; voxels of the original above it are the line
 MIN_CHANNELS = 3
 
 
 def physical(image: Image, folder: Path, samples: Array) -> F64:
-    """Stored samples [P, H, W] of a cube in its physical unit: BSCALE and BZERO applied, BLANK as NaN."""
+    """Return stored samples [P, H, W] of a cube in physical units: BSCALE and BZERO applied, BLANK as NaN."""
     from astropy.io import fits
 
     with warnings.catch_warnings(), fits.open(folder / image.file, do_not_scale_image_data=True, memmap=False) as hdus:
@@ -38,7 +37,7 @@ def moments(cube: F64, line: npt.NDArray[np.bool_]) -> tuple[F64, F64]:
 
 
 def moment_figures(original: F64, decoded: F64) -> dict[tuple[str, str], float]:
-    """By metric, over pixels with at least 3 voxels of line; the same voxels in both cubes.
+    """Return figures by metric, over pixels with at least 3 voxels of line; the same voxels in both cubes.
 
     ``moment0_rms``: of the difference, in units of what noise alone does to moment 0. ``moment0_ratio``: of total flux.
     ``moment1_rms`` and ``moment1_max``: of the difference of moment 1, channels.

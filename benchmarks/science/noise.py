@@ -5,18 +5,16 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import sigma
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 FAINT = 5.0  # sigma; what is above is a source
 ANNULI = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)  # cycles a pixel
 
 
 def ks_distance(before: F64, after: F64) -> float:
-    """Largest difference of two cumulative distributions (Kolmogorov-Smirnov)."""
+    """Return the largest difference of two cumulative distributions (Kolmogorov-Smirnov)."""
     left, right = np.sort(before), np.sort(after)
     everything = np.concatenate([left, right])
     shares = (np.searchsorted(values, everything, side="right") / len(values) for values in (left, right))
@@ -25,7 +23,7 @@ def ks_distance(before: F64, after: F64) -> float:
 
 
 def annulus_powers(image: F64) -> F64:
-    """Power of a windowed image [H, W] in each annulus of the uv plane."""
+    """Return the power of a windowed image [H, W] in each annulus of the uv plane."""
     window = np.hanning(image.shape[0] + 2)[1:-1, None] * np.hanning(image.shape[1] + 2)[1:-1]
     power = np.abs(np.fft.fft2(image * window)) ** 2
     radius = np.hypot(np.fft.fftfreq(image.shape[0])[:, None], np.fft.fftfreq(image.shape[1]))
@@ -35,7 +33,7 @@ def annulus_powers(image: F64) -> F64:
 
 
 def noise_figures(original: Array, decoded: Array) -> dict[tuple[str, str], float]:
-    """By metric and annulus, over finite samples under 5 sigma of the original.
+    """Return figures by metric and annulus, over finite samples under 5 sigma of the original.
 
     ``rms_ratio``: standard deviations. ``mad_ratio``: their robust kin. ``ks``: distance of the distributions.
     ``kurtosis``: that of the decoded less that of the original. ``gain``: slope of decoded against original, under 1
@@ -66,13 +64,13 @@ def noise_figures(original: Array, decoded: Array) -> dict[tuple[str, str], floa
 
 
 def _kurtosis(values: F64) -> float:
-    """Fourth moment over the squared second, less 3; 0 for a constant."""
+    """Return the fourth moment over the squared second, less 3; 0 for a constant."""
     centred = values - values.mean()
     variance = float((centred**2).mean())
     return float((centred**4).mean()) / variance**2 - 3.0 if variance > 0 else 0.0
 
 
 def _correlation(first: F64, second: F64) -> float:
-    """Pearson's; 0 where one does not vary."""
+    """Return Pearson's correlation; 0 if one does not vary."""
     product = float(first.std() * second.std())
     return float(((first - first.mean()) * (second - second.mean())).mean()) / product if product > 1e-12 else 0.0

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rivals.base import Array
 from benchmarks.science.beams import Beam
 from benchmarks.science.sources import THRESHOLD, Catalogue
+from benchmarks.types import Array
 
 CELL_DEG = 1 / 3600
 
 
 def find_pybdsf(image: Array, threshold: float, beam: Beam) -> Catalogue:
-    """Sources with a peak above an absolute threshold over the median: centroids, peaks and fluxes of the Gaussians
-    that make up a source (islands above 3/5 of the threshold, PyBDSF's default; rms not estimated, but given).
+    """Find the sources with a peak above an absolute threshold over the median.
 
-    There are none in an image that PyBDSF refuses, as it does where a coarse step left no noise.
+    Centroids, peaks and fluxes are those of the Gaussians that make up a source. Islands are above 3/5 of the
+    threshold, PyBDSF's default; the rms is given, not estimated. An image that PyBDSF refuses has no sources; it
+    refuses images in which a coarse step left no noise.
     """
     import bdsf
     from astropy.io import fits
@@ -43,7 +44,7 @@ def find_pybdsf(image: Array, threshold: float, beam: Beam) -> Catalogue:
                 rms_value=threshold / THRESHOLD, thresh="hard", thresh_pix=THRESHOLD,
                 beam=(beam.major * CELL_DEG, beam.minor * CELL_DEG, beam.angle_deg),
             )  # fmt: skip
-            told = [
+            gaussians = [
                 (*found.sky2pix(source.posn_sky_centroid), source.peak_flux_max, source.total_flux)
                 for source in found.sources
             ]
@@ -51,7 +52,7 @@ def find_pybdsf(image: Array, threshold: float, beam: Beam) -> Catalogue:
         except RuntimeError as err:
             if "unphysical rms" not in str(err):
                 raise
-            told = []
+            gaussians = []
         gc.collect()  # it leaves files open
-    x, y, peak, flux = np.array(told, np.float64).reshape(-1, 4).T
+    x, y, peak, flux = np.array(gaussians, np.float64).reshape(-1, 4).T
     return Catalogue(y, x, peak, flux)

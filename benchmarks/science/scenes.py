@@ -15,13 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.datasets import Image, images, sigma
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import Image, images, sigma
 from benchmarks.science.beams import Beam, stamp
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 AMPLITUDES = (0.1, 0.3, 1.0, 3.0)  # sigma, of the peak
 CELL = 64  # px
 MARGIN = 32  # px
@@ -50,7 +48,7 @@ class Scene:
 
 
 def place_sources(cells: Sequence[tuple[int, int]], rng: np.random.Generator) -> dict[float, F64]:
-    """Places of every amplitude, one a cell, for the upper left corners of the cells."""
+    """Place the sources of every amplitude, one a cell, for the upper left corners of the cells."""
     quarters = np.array([(16.0, 16.0), (16.0, 48.0), (48.0, 16.0), (48.0, 48.0)])
     found: dict[float, list[F64]] = {amplitude: [] for amplitude in (0.0, *AMPLITUDES)}
     for corner in cells:
@@ -62,7 +60,7 @@ def place_sources(cells: Sequence[tuple[int, int]], rng: np.random.Generator) ->
 
 
 def inject(samples: Array, places: F64, peaks: F64, beam: Beam) -> Array:
-    """The samples with beam-shaped sources added, in their dtype."""
+    """Add beam-shaped sources to samples, in their dtype."""
     total, reach = samples.astype(np.float64), max(REACH, math.ceil(2 * beam.major))
     for (y, x), peak in zip(places, peaks, strict=True):
         rows, columns, profile = stamp(y, x, beam, reach)
@@ -71,14 +69,14 @@ def inject(samples: Array, places: F64, peaks: F64, beam: Beam) -> Array:
 
 
 def with_sources(file: str, sha256: str, samples: Array, noise: float, beam: Beam, places: dict[float, F64]) -> Scene:
-    """The scene of an image."""
+    """Make the scene of an image."""
     for amplitude in AMPLITUDES:
         samples = inject(samples, places[amplitude], np.full(len(places[amplitude]), amplitude * noise), beam)
     return Scene(file=file, sha256=sha256, samples=samples, noise=noise, beam=beam, places=places)
 
 
 def simulated_scenes(n_fields: int = N_FIELDS, cells: int = FIELD_CELLS, chosen: str = "simulated") -> Iterator[Scene]:
-    """Fields of noise of rms 1e-4, ``cells`` squared cells each, of one of the sets of ``FIELDS``.
+    """Yield fields of noise of rms 1e-4, ``cells`` squared cells each, of one of the sets of ``FIELDS``.
 
     Their hash is that of the samples with sources.
     """
@@ -98,7 +96,7 @@ def simulated_scenes(n_fields: int = N_FIELDS, cells: int = FIELD_CELLS, chosen:
 
 
 def real_scenes(folder: Path, chosen: str, beam: Beam) -> Iterator[Scene]:
-    """Images of a set of floats with sources in those cells that have nothing above 5 sigma; amplitudes in sigma."""
+    """Yield images of a set of floats with sources in cells that have nothing above 5 sigma; amplitudes in sigma."""
     for number, image in enumerate(images(folder, chosen)):
         noise = sigma(image.samples)
         if image.samples.ndim != 2 or noise == 0 or image.samples.dtype.kind != "f":
@@ -110,7 +108,10 @@ def real_scenes(folder: Path, chosen: str, beam: Beam) -> Iterator[Scene]:
 
 
 def blank_cells(image: Image, noise: float) -> list[tuple[int, int]]:
-    """Upper left corners of the cells, packed in the middle of the image, without a sample above 5 sigma or missing."""
+    """Find the cells, packed in the middle of the image, that have no sample above 5 sigma or missing.
+
+    Return their upper left corners.
+    """
     samples = image.samples.astype(np.float64)
     limit = np.median(samples[np.isfinite(samples)]) + BLANK * noise
     counts = [max(0, (side - 16) // CELL) for side in samples.shape]
@@ -134,7 +135,7 @@ class Field:
 
 
 def source_fields(n_fields: int = 2, side: int = 1024, n_sources: int = 200) -> Iterator[Field]:
-    """Fields of noise of rms 1e-4 with point sources of 5 to 1000 sigma, N(>S) as 1/S, 24 pixels or more apart."""
+    """Yield fields of noise of rms 1e-4 with point sources of 5 to 1000 sigma, N(>S) as 1/S, 24 pixels apart."""
     from radcodec.simulate import simulate_image
 
     noise = 1e-4

@@ -1,4 +1,4 @@
-"""Sources that real finders see in an image, and what became of those of another image."""
+"""Sources that real finders see in an image, compared with those of another image."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.rivals.base import Array
+from benchmarks.data.datasets import sigma
 from benchmarks.science.beams import Beam
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 THRESHOLD = 5.0  # sigma of the original
 MIN_PIXELS = 3
 SNR_BINS = ((5.0, 10.0), (10.0, 30.0), (30.0, np.inf))
-MAD_TO_SIGMA = 1.4826
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +35,10 @@ Finder = Callable[[Array, float, Beam], Catalogue]
 
 
 def find_sep(image: Array, threshold: float, beam: Beam) -> Catalogue:
-    """Sources of SEP (Source Extractor) above an absolute threshold over the median; windowed places, and fluxes in
-    circles of radius 1.5 beam widths. No filter, so that neither side has its noise smoothed."""
+    """Find sources above an absolute threshold over the median by SEP (Source Extractor).
+
+    Places are windowed, fluxes are in circles of radius 1.5 beam widths. No filter smooths the noise.
+    """
     import sep
 
     finite = np.isfinite(image)
@@ -58,7 +59,10 @@ def find_sep(image: Array, threshold: float, beam: Beam) -> Catalogue:
 
 
 def find_photutils(image: Array, threshold: float, beam: Beam) -> Catalogue:
-    """Sources of photutils' segmentation above the same threshold: barycentres, largest samples, isophotal fluxes."""
+    """Find sources above the same threshold by photutils' segmentation.
+
+    They have barycentres, largest samples and isophotal fluxes.
+    """
     from photutils.segmentation import SourceCatalog, detect_sources
 
     finite = np.isfinite(image)
@@ -75,7 +79,7 @@ def find_photutils(image: Array, threshold: float, beam: Beam) -> Catalogue:
 
 
 def match(before: Catalogue, after: Catalogue, radius: float) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Indices of pairs that are each other's nearest and at most ``radius`` pixels apart."""
+    """Find the pairs that are each other's nearest and at most ``radius`` pixels apart; return their indices."""
     if not len(before) or not len(after):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     apart = np.hypot(before.y[:, None] - after.y[None, :], before.x[:, None] - after.x[None, :])
@@ -87,7 +91,7 @@ def match(before: Catalogue, after: Catalogue, radius: float) -> tuple[npt.NDArr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fate:
-    """What became of an image's sources; arrays over them, peaks in sigma.
+    """An image's sources in another catalogue; arrays over them, peaks in sigma.
 
     ``found``: whether there is one again within a beam; ratios and offsets (pixels) are NaN where not.
     ``spurious``: peaks of what is found in the decoded image only.
@@ -102,7 +106,7 @@ class Fate:
 
 
 def fate(before: Catalogue, after: Catalogue, noise: float, beam: Beam) -> Fate:
-    """Of the sources of an image in another catalogue."""
+    """Compare the sources of an image with another catalogue."""
     mine, there = match(before, after, max(beam.width, 1.0))
     found = np.zeros(len(before), bool)
     found[mine] = True
@@ -118,7 +122,7 @@ def fate(before: Catalogue, after: Catalogue, noise: float, beam: Beam) -> Fate:
 
 
 def joined(fates: list[Fate]) -> Fate:
-    """All sources of several images."""
+    """Join the sources of several images."""
     names = ("snr", "found", "peak_ratio", "flux_ratio", "offset", "spurious")
     return Fate(**{name: np.concatenate([getattr(one, name) for one in fates]) for name in names})
 
@@ -133,35 +137,34 @@ class Figure:
 
 
 def spread(values: F64) -> Figure:
-    """Median, and 1.4826 times the median absolute deviation."""
+    """Return the median, and 1.4826 times the median absolute deviation."""
     known = values[np.isfinite(values)]
     if not known.size:
         return Figure(float("nan"), float("nan"), 0)
-    middle = float(np.median(known))
-    return Figure(middle, MAD_TO_SIGMA * float(np.median(np.abs(known - middle))), known.size)
+    return Figure(float(np.median(known)), sigma(known), known.size)
 
 
 def share(hits: int, n: int) -> Figure:
-    """A share with its binomial error."""
+    """Return a share with its binomial error."""
     value = hits / n if n else float("nan")
     return Figure(value, float(np.sqrt(value * (1 - value) / n)) if n else float("nan"), n)
 
 
-def source_figures(told: Fate) -> dict[tuple[str, str], Figure]:
-    """By metric and bin of S/N: ratios, offsets, completeness, and spurious sources over sources of the original.
+def source_figures(fate_of: Fate) -> dict[tuple[str, str], Figure]:
+    """Return figures by metric and bin of S/N: ratios, offsets, completeness, share of spurious sources.
 
     Spurious ones are in the bin of their own peak; their scatter is Poisson's.
     """
     found = {}
     for low, high in SNR_BINS:
         name = f"{low:g}-{high:g}" if np.isfinite(high) else f">{low:g}"
-        here = (told.snr >= low) & (told.snr < high)
+        here = (fate_of.snr >= low) & (fate_of.snr < high)
         n = int(here.sum())
-        found["peak_ratio", name] = spread(told.peak_ratio[here])
-        found["flux_ratio", name] = spread(told.flux_ratio[here])
-        found["offset_px", name] = spread(told.offset[here])
-        found["completeness", name] = share(int(told.found[here].sum()), n)
-        new = int(((told.spurious >= low) & (told.spurious < high)).sum())
+        found["peak_ratio", name] = spread(fate_of.peak_ratio[here])
+        found["flux_ratio", name] = spread(fate_of.flux_ratio[here])
+        found["offset_px", name] = spread(fate_of.offset[here])
+        found["completeness", name] = share(int(fate_of.found[here].sum()), n)
+        new = int(((fate_of.spurious >= low) & (fate_of.spurious < high)).sum())
         found["spurious", name] = Figure(
             new / n if n else float("nan"), float(np.sqrt(new)) / n if n else float("nan"), n
         )

@@ -1,11 +1,12 @@
 """What is left of injected sources, one by one and stacked.
 
-The flux at a place is the least-squares fit of the beam to the 3 x 3 pixels there, at its known sub-pixel position, and
-of nothing else: a peak, as one reads it off a stack. Noise with the beam's own spectrum scatters a fit over more pixels
-more. No background is taken away (the rest of the 64 x 64 pixels of a cut-out would give it), so that a codec that
-shifts the mean shows as well. The mean over N places is the mean stack. The median stack is the median over the
-cut-outs, each moved by whole pixels, pixel by pixel, on which the mean beam is fitted. Both are given beside what the
-uncoded image gives: the noise is the same in both, so that the difference has a far smaller error than either.
+The flux at a place is the least-squares fit of the beam to the 3 x 3 pixels there, at its known sub-pixel position. It
+is a peak, as one reads it off a stack. A fit over more pixels would scatter more, because the noise has the beam's own
+spectrum. No background is taken away, so that a codec that shifts the mean shows as well.
+
+The mean over N places is the mean stack. The median stack is the median over the cut-outs, pixel by pixel, each moved
+by whole pixels; the mean beam is fitted to it. Both are given beside those of the uncoded image. The noise is the same
+in both, so their difference has a far smaller error than either.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.rivals.base import Array
 from benchmarks.science.scenes import AMPLITUDES, Scene
+from benchmarks.types import F64, Array
 
-F64 = npt.NDArray[np.float64]
 COUNTS = (64, 256, 1024, 4096)
 FALSE_ALARMS = 0.01  # of blank places, above which a source counts as found
 CORE = 1  # px; fits reach so far from the middle
@@ -48,7 +48,7 @@ class Recovered:
 
 
 def windows(samples: Array, places: F64, reach: int) -> F64:
-    """The pixels about each place, float64 [n, 2 reach + 1, 2 reach + 1]."""
+    """Cut out the pixels about each place, float64 [n, 2 reach + 1, 2 reach + 1]."""
     middles = np.rint(places).astype(np.int64)
     offsets = np.arange(-reach, reach + 1)
     rows = middles[:, 0, None, None] + offsets[None, :, None]
@@ -57,7 +57,7 @@ def windows(samples: Array, places: F64, reach: int) -> F64:
 
 
 def profiles(scene: Scene, places: F64, reach: int) -> F64:
-    """The beam about each place, as ``windows``."""
+    """Return the beam about each place, as ``windows``."""
     off = np.rint(places) - places
     offsets = np.arange(-reach, reach + 1)
     return scene.beam.profile(
@@ -66,12 +66,12 @@ def profiles(scene: Scene, places: F64, reach: int) -> F64:
 
 
 def fit(cut: F64, beams: F64) -> F64:
-    """Peaks of the beams that fit cut-outs best, over the last two axes."""
+    """Fit the peaks of beams to cut-outs, over the last two axes."""
     return np.asarray((cut * beams).sum(axis=(-2, -1)) / (beams**2).sum(axis=(-2, -1)))
 
 
 def stacks(scenes: Sequence[Scene], images: Sequence[Array]) -> dict[float, Stack]:
-    """By amplitude (0 for blank places) what ``images``, one for each scene, have at the places."""
+    """Measure ``images``, one for each scene, at the places, by amplitude (0 for blank places)."""
     found = {}
     for amplitude in (0.0, *AMPLITUDES):
         cores, beams = [], []
@@ -85,7 +85,7 @@ def stacks(scenes: Sequence[Scene], images: Sequence[Array]) -> dict[float, Stac
 
 
 def mean_stack(coded: Stack, plain: Stack, n: int) -> Recovered:
-    """Of the first n places."""
+    """Average the first n places."""
     after, before = coded.fluxes[:n], plain.fluxes[:n]
     change, root = after - before, np.sqrt(len(after))
     return Recovered(
@@ -95,7 +95,7 @@ def mean_stack(coded: Stack, plain: Stack, n: int) -> Recovered:
 
 
 def median_stack(coded: Stack, plain: Stack) -> tuple[float, float, float]:
-    """Flux of the median stack in sigma, its change against the uncoded one, and the change's bootstrap error."""
+    """Return the flux of the median stack in sigma, its change by coding, and the change's bootstrap error."""
 
     def flux(stack: Stack, chosen: npt.NDArray[np.int64] | slice) -> float:
         return float(fit(np.median(stack.cores[chosen], axis=0), stack.beams[chosen].mean(axis=0)))
@@ -110,5 +110,5 @@ def median_stack(coded: Stack, plain: Stack) -> tuple[float, float, float]:
 
 
 def found_share(source: Stack, blank: Stack) -> float:
-    """Share of sources with a flux above that of all but one in a hundred blank places of the same images."""
+    """Return the share of sources brighter than all but one in a hundred blank places of the same images."""
     return float((source.fluxes > np.quantile(blank.fluxes, 1 - FALSE_ALARMS)).mean())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.base_speed import BIT_RATES, STAGES, run_base_speed
+from benchmarks.speed.base import BIT_RATES, STAGES, run_base_speed
 
 pytest.importorskip("imagecodecs")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import base_under
-from benchmarks.base_under import (
+from benchmarks.studies import base_under
+from benchmarks.studies.base_under import (
     base_lines,
     base_part,
     context_gain,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.datasets import Image, lattice_integers, sigma
+from benchmarks.data.datasets import Image, lattice_integers, sigma
 from benchmarks.measure import measure
 from benchmarks.rivals.base import IntegerRival, Track, Unsupported, pack, pack_specials, unpack, unpack_specials
 from benchmarks.rivals.registry import all_rivals
-from benchmarks.run import job_of
+from benchmarks.run.tracks import Demand
 
 RIVALS = {name: rival for name, rival in all_rivals().items() if name != "radcodec"}
 
@@ -63,7 +63,7 @@ def test_track_of_lattices_takes_floats_on_a_lattice_alone() -> None:
     floats = (levels * 3.7e-5 - 2e-3).astype(np.float32)
     for samples, expected in ((floats, floats), (image(), None), (levels, None)):
         one = Image(file="f", hdu=0, samples=samples, sha256="", header_zstd_bytes=0)
-        job = job_of(one, Track.LATTICES, 1.0)
+        job = Demand(Track.LATTICES).job_of(one)
         assert (None if job is None else job[0]) is expected
         assert job is None or job[1] is None
 

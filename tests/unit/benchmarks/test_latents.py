@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.embeddings import align, bands, embed, light_moments, middle, moments, plain_features, pooled
-from benchmarks.latents import latent_lines
+from benchmarks.studies.embeddings import align, bands, embed, light_moments, middle, moments, plain_features, pooled
+from benchmarks.studies.latents import latent_lines
 
 SIZE = 120
 
@@ -27,7 +27,7 @@ def blob(centre: tuple[float, float], along: float, across: float, degrees: floa
 def test_separable_classes_are_all_right() -> None:
     """Two clusters ten spreads apart: every neighbour is of the class, in cross-validation and on the test split."""
     pytest.importorskip("sklearn")
-    from benchmarks.latents import score
+    from benchmarks.studies.latents import score
 
     labels = classes()
     vectors = np.random.default_rng(1).normal(size=(SIZE, 12))
@@ -40,7 +40,7 @@ def test_separable_classes_are_all_right() -> None:
 def test_shuffled_classes_are_near_the_base_rate() -> None:
     """Classes that vectors know nothing of: the test split is right in half of the cases, within three deviations."""
     pytest.importorskip("sklearn")
-    from benchmarks.latents import score
+    from benchmarks.studies.latents import score
 
     rng = np.random.default_rng(2)
     labels = rng.permutation(classes(400))
@@ -52,7 +52,7 @@ def test_shuffled_classes_are_near_the_base_rate() -> None:
 def test_test_split_is_not_fitted_to() -> None:
     """A component that only the test vectors spread along is not among the principal ones of the training vectors."""
     pytest.importorskip("sklearn")
-    from benchmarks.latents import reduction
+    from benchmarks.studies.latents import reduction
 
     train = np.zeros((20, 3))
     train[:, 0] = np.arange(20) - 9.5

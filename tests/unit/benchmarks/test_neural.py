@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 
-from benchmarks.neural import coding, lossless, train
-from benchmarks.neural.networks import Ae, Vae, gaussian_bits, level_lambda, load_network, multiply_accumulates
-from benchmarks.rivals.neural import NeuralAe, NeuralVae
+from benchmarks.rivals.neural import coding, train
+from benchmarks.rivals.neural.networks import Ae, Vae, gaussian_bits, level_lambda, load_network, multiply_accumulates
+from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
+from benchmarks.studies import learned_base
 from radcodec.model_store import load_model
 
 RIVALS = [NeuralVae(), NeuralAe()]
@@ -105,27 +109,27 @@ def test_eight_bit_residuals_are_exact(off: float) -> None:
     rng = np.random.default_rng(4)
     samples = rng.integers(0, 256, (2, 16, 20), dtype=np.uint8)
     prediction = samples + off + rng.normal(0, 3, samples.shape)
-    stream, _ = lossless.encode_bytes(samples, prediction)
-    assert np.array_equal(lossless.decode_bytes(stream, prediction), samples)
+    stream, _ = learned_base.encode_bytes(samples, prediction)
+    assert np.array_equal(learned_base.decode_bytes(stream, prediction), samples)
 
 
 def test_eight_bit_tables_know_the_prediction() -> None:
     """Noise-free bins of the prediction say the sample: little more than the tables is left of it."""
     prediction = np.repeat(np.array([0, 5, 100, 250]), 900).reshape(1, 60, 60).astype(np.float64)
     samples = (prediction / 2).astype(np.uint8)
-    stream, _ = lossless.encode_bytes(samples, prediction)
-    assert np.array_equal(lossless.decode_bytes(stream, prediction), samples)
+    stream, _ = learned_base.encode_bytes(samples, prediction)
+    assert np.array_equal(learned_base.decode_bytes(stream, prediction), samples)
     assert 8 * len(stream) < samples.size
 
 
 def test_order_of_floats() -> None:
     """Neighbouring floats are one apart, -0 just below 0, and every number comes back."""
     values = np.array([-np.float32(3e38), -1.5, -1e-45, -0.0, 0.0, 1e-45, 1.5, 3e38], np.float32)
-    numbers = lossless.ordered(values)
+    numbers = learned_base.ordered(values)
     assert (np.diff(numbers) > 0).all()
     assert numbers[4] - numbers[3] == 1
-    assert lossless.ordered(np.nextafter(values[6:7], np.float32(2)))[0] - numbers[6] == 1
-    assert np.array_equal(lossless.unordered(numbers).view(np.uint32), values.view(np.uint32))
+    assert learned_base.ordered(np.nextafter(values[6:7], np.float32(2)))[0] - numbers[6] == 1
+    assert np.array_equal(learned_base.unordered(numbers).view(np.uint32), values.view(np.uint32))
 
 
 def test_float_residuals_are_exact() -> None:
@@ -134,15 +138,15 @@ def test_float_residuals_are_exact() -> None:
     samples = (rng.normal(size=(24, 24)) * 10.0 ** rng.integers(-30, 2, (24, 24))).astype(np.float32)
     samples[0, :2] = 0.0, -0.0
     prediction = rng.normal(size=samples.shape)
-    stream = lossless.encode_floats(samples, prediction, 1 / 256)
-    back = lossless.decode_floats(stream, prediction, 1 / 256)
+    stream = learned_base.encode_floats(samples, prediction, 1 / 256)
+    back = learned_base.decode_floats(stream, prediction, 1 / 256)
     assert np.array_equal(back.view(np.uint32), samples.view(np.uint32))
 
 
 def test_float_residual_costs_what_theory_says() -> None:
     """Floats in [1, 2) lie 2^-23 apart: a Gaussian of deviation d takes log2(d sqrt(2 pi e)) + 23 bits, + envelope."""
     samples = np.random.default_rng(7).normal(1.5, 0.04, (128, 128)).astype(np.float32)
-    stream = lossless.encode_floats(samples, np.full(samples.shape, 1.5), 0.04 / 256)
+    stream = learned_base.encode_floats(samples, np.full(samples.shape, 1.5), 0.04 / 256)
     theory = np.log2(0.04 * np.sqrt(2 * np.pi * np.e)) + 23
     assert theory - 0.05 <= 8 * len(stream) / samples.size < theory + 0.25
 

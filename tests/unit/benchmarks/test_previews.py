@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import figures, previews
-from benchmarks.previews import near, preview_lines, side_by_side
+from benchmarks import figures
+from benchmarks.studies import previews
+from benchmarks.studies.previews import near, preview_lines, side_by_side
 from radcodec.picture import png_bytes
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.codebooks import codebook_lines, perplexity, usage_cells
-from benchmarks.indices import MODELS, Part, Stage, image_stages, plane_stages
-from benchmarks.prior import adaptive_bits, prior_lines, saved, stage_cells
+from benchmarks.studies.codebooks import codebook_lines, perplexity, usage_cells
+from benchmarks.studies.indices import MODELS, Part, Stage, image_stages, plane_stages
+from benchmarks.studies.prior import adaptive_bits, prior_lines, saved, stage_cells
 from radcodec.model_store import load_model
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.datasets import images
+from benchmarks import commands, machine
+from benchmarks.data.datasets import images
 from benchmarks.protocol import STEPS, run_all
 from benchmarks.science.coders import coder_makers
 from benchmarks.science.jobs import DIVISORS, SIZES
@@ -29,7 +30,7 @@ def test_every_command_is_one(step: str) -> None:
     """Those of the protocol and those of the README are understood, their codecs and levels known."""
     options = command.parser().parse_args(shlex.split(step, comments=True))
     if options.command == "run" and options.rivals:
-        command.chosen_names(options.rivals, list(command.all_rivals()), "codec")
+        commands.chosen_names(options.rivals, list(command.all_rivals()), "codec")
     if options.command == "science":
         assert set(options.level or []) <= {*DIVISORS, *SIZES}
         assert set((options.rivals or "radcodec").split(",")) <= set(coder_makers())
@@ -65,7 +66,7 @@ def test_a_failed_step_stops_no_other(capsys: pytest.CaptureFixture[str]) -> Non
 def test_all_hands_the_data_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every step that has a folder of sets gets the one that was given."""
     given = []
-    monkeypatch.setattr(command, "carry_out", lambda options: given.append(getattr(options, "data", None)))
+    monkeypatch.setattr(command, "run_one", lambda options: given.append(getattr(options, "data", None)))
     monkeypatch.setattr("sys.argv", ["benchmarks", "all", "--data", str(tmp_path)])
     command.main()
     assert len(given) == len(STEPS)
@@ -73,28 +74,25 @@ def test_all_hands_the_data_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert given.count(None) == sum(step.split()[0] in ("speed", "base-speed") for step in STEPS)
 
 
-def test_a_file_of_the_same_commit_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also on another day; that of another command or commit is not."""
-    monkeypatch.setattr(command, "RESULTS", tmp_path)
-    slug = command.machine.slug()
-    for name in (f"2020-01-01_{slug}_abc_speed.csv", f"2020-01-02_{slug}_abc.csv", f"2020-01-03_{slug}_abd.csv"):
-        (tmp_path / name).touch()
+def test_a_file_of_the_same_commit_is_continued(tmp_path: Path) -> None:
+    """Also on another day, and where ``tidy`` left only its parts; that of another command or commit is not."""
+    slug = machine.slug()
+    for name in ("01_{}_abc_speed", "02_{}_abc_run_first-test", "03_{}_abd_run", "04_{}_abc_run-other"):
+        (tmp_path / f"2020-01-{name.format(slug)}.csv").touch()
     speed = command.parser().parse_args(["speed"])
-    assert command.default_out(speed, "abc").name == f"2020-01-01_{slug}_abc_speed.csv"
+    assert commands.default_out(speed, "abc", tmp_path).name == f"2020-01-01_{slug}_abc_speed.csv"
     run = command.parser().parse_args(["run", "--track", "lossless", "--set", "simulated"])
-    assert command.default_out(run, "abc").name == f"2020-01-02_{slug}_abc.csv"
-    assert command.default_out(speed, "abd").name.endswith(f"_{slug}_abd_speed.csv")
-    assert not command.default_out(speed, "abd").exists()
+    assert commands.default_out(run, "abc", tmp_path).name == f"2020-01-02_{slug}_abc_run.csv"
+    new = commands.default_out(speed, "abd", tmp_path)
+    assert new.name.endswith(f"_{slug}_abd_speed.csv")
+    assert not new.exists()
 
 
 @pytest.mark.parametrize("commit", ["nocommit", "abc-dirty"])
-def test_a_tree_without_a_commit_is_another_on_another_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: str
-) -> None:
+def test_a_tree_without_a_commit_is_another_on_another_day(tmp_path: Path, commit: str) -> None:
     """Its name does not say what it was."""
-    monkeypatch.setattr(command, "RESULTS", tmp_path)
-    (tmp_path / f"2020-01-01_{command.machine.slug()}_{commit}_speed.csv").touch()
-    assert not command.default_out(command.parser().parse_args(["speed"]), commit).exists()
+    (tmp_path / f"2020-01-01_{machine.slug()}_{commit}_speed.csv").touch()
+    assert not commands.default_out(command.parser().parse_args(["speed"]), commit, tmp_path).exists()
 
 
 @pytest.mark.parametrize("chosen", ["first/test", "mirabest"])

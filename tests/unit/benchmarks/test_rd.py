@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks.datasets import Image
-from benchmarks.rd import COLUMNS, Curve, bound_rows, curves_of, distortion, read_out, run_rd, water_filling
+from benchmarks.data.datasets import Image
 from benchmarks.rivals.base import Unsupported
 from benchmarks.rivals.lossy import LossyRival, MappedRival, Mapping, compand, expand, ladder
 from benchmarks.rivals.registry import lossy_rivals
-from benchmarks.spectrum import LocalSpectrum, local_spectrum
+from benchmarks.run.curves import Curve, curves_of, read_out
+from benchmarks.run.distortion import COLUMNS, bound_rows, distortion, run_rd, water_filling
+from benchmarks.run.spectrum import LocalSpectrum, local_spectrum
 from radcodec.simulate import simulate_fits
 
 RIVALS = {f"{rival.name}, {rival.variant}": rival for rival in lossy_rivals() if rival.name != "radcodec"}

@@ -16,16 +16,20 @@ import numpy as np
 import pytest
 from headless import Browser, find_browser
 
-from benchmarks import defaults, rd, run, speed
 from benchmarks.reporting import documents, maps
 from benchmarks.reporting.charts import Axis, Series, chart
-from benchmarks.reporting.page import page
-from benchmarks.reporting.readme import readme
+from benchmarks.reporting.page import map_section, page
+from benchmarks.reporting.pages.readme import readme
 from benchmarks.reporting.results import ResultFile, Results
-from benchmarks.reporting.sections import default_model, sections
+from benchmarks.reporting.section import default_model
+from benchmarks.reporting.sections import sections
 from benchmarks.reporting.sizes import beaten_table, files_table, size_table, sizes
 from benchmarks.reporting.tables import Table, least
+from benchmarks.run import defaults
+from benchmarks.run import distortion as rd
+from benchmarks.run import tracks as run
 from benchmarks.science.run import SCIENCE_COLUMNS, STACK_COLUMNS
+from benchmarks.speed import simulated as speed
 
 ROOT = Path(__file__).resolve().parents[3]
 Cells = dict[str, str]
@@ -339,7 +343,7 @@ def made_page(folder: Path) -> Path:
     block = f"<h3>{'long' * 20}</h3><div class='maps'>{maps.cell(pixels, 'original', '32 bits a pixel') * 6}</div>"
     path = folder / "page.html"
     results = Results(folder)
-    path.write_text(page(results, sections(results), [block], "note"), encoding="utf-8")
+    path.write_text(page(results, sections(results), map_section([block], "note")), encoding="utf-8")
     return path
 
 
@@ -390,7 +394,7 @@ def test_page_in_a_browser(browser: Browser, made_page: Path, width: int, dark: 
 
 def test_committed_page_in_a_browser(browser: Browser) -> None:
     """The page in docs loads like that too."""
-    browser.open(ROOT / documents.HTML, width=390)
+    browser.open(documents.HTML, width=390)
     assert browser.errors() == []
     assert len(browser.requests()) == 1
     assert browser.value("document.querySelectorAll('section').length") >= 12

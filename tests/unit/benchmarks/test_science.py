@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from benchmarks.datasets import images
-from benchmarks.rivals.base import Array, Unsupported
+from benchmarks.data.datasets import images
+from benchmarks.rivals.base import Unsupported
 from benchmarks.science import stacking
 from benchmarks.science.beams import FALLBACK, Beam, beam_of, stamp
 from benchmarks.science.coders import Coder, at_size
@@ -24,9 +24,10 @@ from benchmarks.science.fpack import FpackSteps
 from benchmarks.science.jobs import all_jobs
 from benchmarks.science.moments import moment_figures, physical
 from benchmarks.science.noise import ANNULI, ks_distance, noise_figures
-from benchmarks.science.run import FINDERS, pictures, run_science, run_stack, stack_rows
+from benchmarks.science.run import FINDERS, Choice, pictures, run_science, run_stack, stack_rows
 from benchmarks.science.scenes import AMPLITUDES, CELL, Scene, blank_cells, inject, place_sources, simulated_scenes
 from benchmarks.science.sources import Catalogue, fate, joined, match, share, source_figures, spread
+from benchmarks.types import Array
 from radcodec.simulate import simulate_fits
 
 BEAM = Beam(major=4.0, minor=3.0, angle_deg=30.0)
@@ -397,11 +398,11 @@ def test_finders_are_measured_apart(tmp_path: Path) -> None:
     pytest.importorskip("photutils")
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "a.fits").write_bytes(simulate_fits((160, 160), seed=3))
-    options: dict[str, Any] = {"data": tmp_path, "sets": ["some"], "limit": None, "commit": "c"}
+    options: dict[str, Any] = {"data": tmp_path, "sets": ["some"], "commit": "c"}
     coders, out = [fake(knob="", sized=False)], tmp_path / "science.csv"
-    assert run_science(coders, out=out, finders=["sep"], **options) > 0
-    assert run_science(coders, out=out, finders=["sep"], **options) == 0
-    assert run_science(coders, out=out, finders=["photutils"], **options) > 0
+    assert run_science(coders, Choice(), out=out, finders=["sep"], **options) > 0
+    assert run_science(coders, Choice(), out=out, finders=["sep"], **options) == 0
+    assert run_science(coders, Choice(), out=out, finders=["photutils"], **options) > 0
 
 
 def test_integer_images_are_left_out_beside_floats(tmp_path: Path) -> None:
@@ -421,7 +422,7 @@ def test_each_cube_is_a_set(tmp_path: Path) -> None:
         cube[1:4, 10:20, 10:20] += 20
         fits.PrimaryHDU(cube).writeto(tmp_path / "cubes" / f"{name}.fits")
     out = tmp_path / "science.csv"
-    run_science([fake(knob="", sized=False)], data=tmp_path, sets=["cubes"], limit=None, out=out, commit="c")
+    run_science([fake(knob="", sized=False)], Choice(), data=tmp_path, sets=["cubes"], out=out, commit="c")
     with out.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert {(row["set"], row["bin"], row["files"]) for row in rows} == {
@@ -454,13 +455,13 @@ def test_rows_are_measured_once(tmp_path: Path) -> None:
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "a.fits").write_bytes(simulate_fits((160, 160), seed=3))
     coders = [fake(knob="", sized=False), fake(run=refuse, name="none", bounded=True, sized=False)]
-    options: dict[str, Any] = {"data": tmp_path, "sets": ["some"], "limit": None, "commit": "c"}
+    options: dict[str, Any] = {"data": tmp_path, "sets": ["some"], "commit": "c"}
     for run, out in ((run_science, tmp_path / "science.csv"), (run_stack, tmp_path / "stack.csv")):
-        n_rows = run(coders, out=out, **options)
+        n_rows = run(coders, Choice(), out=out, **options)
         with out.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == n_rows
-        assert run(coders, out=out, **options) == 0
+        assert run(coders, Choice(), out=out, **options) == 0
         perfect = [row for row in rows if row["codec"] == "fake"]
         assert perfect
         assert {row["status"] for row in perfect} == {"ok"}

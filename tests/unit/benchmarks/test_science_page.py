@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.reporting.pages.science import number, percent, science_report
 from benchmarks.reporting.results import Results
-from benchmarks.science.figures import stack_figures
-from benchmarks.science.page import number, percent, science_report
+from benchmarks.reporting.science_figures import stack_figures
 from benchmarks.science.run import SCIENCE_COLUMNS, STACK_COLUMNS
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets import Image
-from benchmarks.floor import step_of
+from benchmarks.data.datasets import Image
 from benchmarks.rows import append_row, rows_done
-from benchmarks.spectrum import LocalSpectrum, dithered_floor, local_spectrum, noise_map, rate_distortion
+from benchmarks.run.spectrum import LocalSpectrum, dithered_floor, local_spectrum, noise_map, rate_distortion
+from benchmarks.studies.floor import step_of
 
 SIDE = 256
 STEP = 0.25

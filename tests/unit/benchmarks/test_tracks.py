@@ -16,15 +16,16 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as command_line
-from benchmarks import defaults
-from benchmarks.cold import Command, run_cold
-from benchmarks.datasets import SIMULATIONS, images, sigma, simulated_images
-from benchmarks.downloads import fetch, public_files
+from benchmarks.data.datasets import SIMULATIONS, images, sigma, simulated_images
+from benchmarks.data.downloads import fetch, public_files
 from benchmarks.measure import measure
-from benchmarks.rivals.base import Array, IntegerRival, Track, Unsupported
+from benchmarks.rivals.base import IntegerRival, Track, Unsupported
 from benchmarks.rivals.fpack import Fpack
-from benchmarks.run import run
-from benchmarks.speed import speeds
+from benchmarks.run import defaults
+from benchmarks.run.tracks import Demand, run_track
+from benchmarks.speed.cold import Command, run_cold
+from benchmarks.speed.turns import Timed, speed_cells
+from benchmarks.types import Array
 from radcodec.simulate import simulate_fits
 
 
@@ -57,9 +58,9 @@ def test_missing_rival_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[st
     """A rival that is not installed is named on standard error and in one row of the results, not skipped."""
     out = tmp_path / "out.csv"
     for _ in range(2):
-        run(
+        run_track(
             [Absent()],  # type: ignore[list-item]
-            data=tmp_path, sets=[], track=Track.BOUNDED, divisor=4.0, out=out, repeats=1, commit="c",
+            Demand(Track.BOUNDED, 4.0), data=tmp_path, sets=[], out=out, repeats=1, commit="c",
         )  # fmt: skip
     found = rows(out)
     assert len(found) == 1
@@ -68,13 +69,10 @@ def test_missing_rival_is_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "missing: absent" in capsys.readouterr().err
 
 
-def test_list_names_the_codecs_of_both_modes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_list_names_the_codecs_of_both_modes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each codec has a line with its version, or with what it misses."""
     monkeypatch.setattr(command_line, "all_rivals", lambda: {"absent": Absent(), "fpack": Fpack("rice")})
-    command_line.list_codecs()
-    told = capsys.readouterr().out
+    told = "\n".join(command_line.list_codecs())
     assert "missing: no module named absent" in told
     for name in ("fpack-rice", "vae, companded, level", "ae, companded, step", "jpegxl, companded, distance"):
         assert f"  {name} " in told
@@ -149,7 +147,7 @@ def test_cold_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ["no-such-tool-here"],
     ]
     monkeypatch.setattr(
-        "benchmarks.cold.commands",
+        "benchmarks.speed.cold.commands",
         lambda: [Command(arguments=part, makes="made" if part is given[0] else None) for part in given],
     )
     run_cold(data=tmp_path, chosen="sky", repeats=3, out=tmp_path / "out.csv", commit="c")
@@ -172,8 +170,9 @@ def test_first_use_finds_no_compiled_kernels(tmp_path: Path) -> None:
 
 def test_spread_of_speeds() -> None:
     """Of 2, 1 and 4 seconds for 8 million pixels: median 4, least 2, most 8 Mpix/s."""
-    cells = speeds("encode_mpix_s", 8_000_000, [2.0, 1.0, 4.0])
-    assert [float(str(value)) for value in cells.values()] == [4.0, 2.0, 8.0]
+    entry = Timed(encode=list, decode=list, encode_s=[2.0, 1.0, 4.0], decode_s=[1.0, 1.0, 1.0])
+    cells = speed_cells(entry, 8_000_000)
+    assert [float(str(cells[f"encode_mpix_s{end}"])) for end in ("", "_least", "_most")] == [4.0, 2.0, 8.0]
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import sys
 import types
 from pathlib import Path
@@ -12,13 +13,13 @@ import pytest
 from numba import njit
 
 from benchmarks import __main__ as command_line
-from benchmarks import variants
-from benchmarks.ablation import run_ablation
-from benchmarks.contestants import Contestant
-from benchmarks.memory import STATUS, memory_growth
 from benchmarks.rivals.base import Track
-from benchmarks.speed import run_speed
-from benchmarks.variants import HookError, called, compiled, constant, rebuilt
+from benchmarks.speed.contestants import Contestant
+from benchmarks.speed.memory import STATUS, memory_growth
+from benchmarks.speed.simulated import Plan, run_speed
+from benchmarks.studies import variants
+from benchmarks.studies.ablation import run_ablation
+from benchmarks.studies.variants import HookError, called, compiled, constant, rebuilt
 from radcodec.simulate import simulate_fits
 
 SHIFT = 10
@@ -139,9 +140,8 @@ def test_floor_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_speed_rows(tmp_path: Path) -> None:
     """radcodec has a row for each track, with verification and without, gzip a lossless one; none is made twice."""
     out = tmp_path / "rows.csv"
-    common = {"sides": [256], "threads": [1], "repeats": 1, "memory": False, "out": out, "commit": "c"}
-    options = {**common, "divisor": 8.0}
-    run_speed(["radcodec", "gzip"], **options)  # type: ignore[arg-type]
+    plan = Plan(sides=[256], threads=[1], divisor=8.0, repeats=1, memory=False)
+    run_speed(["radcodec", "gzip"], plan, out=out, commit="c")
     rows = rows_of(out)
     assert [(row["codec"], row["track"], row["verify"]) for row in rows] == [
         ("radcodec", "bounded", "True"),
@@ -152,9 +152,9 @@ def test_speed_rows(tmp_path: Path) -> None:
     ]
     assert {row["status"] for row in rows} == {"ok"}
     assert all(float(row["encode_mpix_s"]) > 0 and float(row["decode_mpix_s"]) > 0 for row in rows)
-    assert run_speed(["radcodec", "gzip"], **options) == []  # type: ignore[arg-type]
+    assert run_speed(["radcodec", "gzip"], plan, out=out, commit="c") == []
     assert rows_of(out) == rows
-    run_speed(["radcodec", "gzip"], **{**common, "divisor": 2.0})  # type: ignore[arg-type]
+    run_speed(["radcodec", "gzip"], dataclasses.replace(plan, divisor=2.0), out=out, commit="c")
     assert [row["bound"] for row in rows_of(out)[len(rows) :]] == ["sigma/2", "sigma/2"]
 
 

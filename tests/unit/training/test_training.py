@@ -26,7 +26,7 @@ from radcodec.training.quantiser import Codebook
 from radcodec.training.run import register_model, train
 from radcodec.training.study import read_study
 
-CONFIGS = Path(__file__).resolve().parents[3] / "benchmarks" / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "benchmarks" / "studies" / "configs"
 CONFIG = """
 [model]
 name = "smoke"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 
 from radcodec.errors import ModelMismatchError

@@ -7,9 +7,12 @@ import math
 import numpy as np
 import numpy.typing as npt
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+pytest.importorskip("torch")
+
+import torch
 
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
 from radcodec.vqvae.model import BaseModel, check_known_answer, compand, expand, known_answer

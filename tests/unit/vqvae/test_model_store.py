@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from radcodec import model_store as store
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 from radcodec.model_store import find_model, list_models, load_model

@@ -1,0 +1,57 @@
+"""What is known of the results files of each command: columns, and the columns that tell its rows apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.run import defaults, distortion, tracks
+from benchmarks.science import run as science
+from benchmarks.speed import base as base_speed
+from benchmarks.speed import cold, simulated
+from benchmarks.studies import (
+    ablation,
+    base_under,
+    codebooks,
+    floor,
+    latents,
+    layers,
+    learned_base,
+    previews,
+    prior,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Columns of a command's rows, and its key: of rows with the same cells there, the newest counts."""
+
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+
+KINDS: dict[str, Kind] = {
+    "run": Kind(tracks.COLUMNS, tracks.KEY),
+    "defaults": Kind(defaults.COLUMNS, defaults.KEY),
+    "speed": Kind(simulated.COLUMNS, simulated.KEY),
+    "base-speed": Kind(base_speed.COLUMNS, base_speed.KEY),
+    "cold": Kind(cold.COLUMNS, cold.KEY),
+    "rd": Kind(distortion.COLUMNS, ("set", *distortion.KEY)),
+    "science": Kind(science.SCIENCE_COLUMNS, ("set", "codec", "comparison", "level", "metric", "bin")),
+    "stack": Kind(science.STACK_COLUMNS, ("set", "codec", "comparison", "level", "amplitude", "n")),
+    "floor": Kind(floor.COLUMNS, floor.KEY),
+    "ablation": Kind(ablation.COLUMNS, ablation.KEY),
+    "layers": Kind(layers.COLUMNS, layers.KEY),
+    "lossless-neural": Kind(learned_base.COLUMNS, learned_base.KEY),
+    "latents": Kind(latents.COLUMNS, latents.KEY),
+    "codebooks": Kind(codebooks.COLUMNS, codebooks.KEY),
+    "prior": Kind(prior.COLUMNS, prior.KEY),
+    "previews": Kind(previews.COLUMNS, previews.KEY),
+    "base": Kind(base_under.COLUMNS, (*base_under.KEY, "bound", "way")),
+}
+OF_SETS = ("science", "stack")  # commands whose rows are about all images of a set together
+
+
+def command_of(columns: Sequence[str]) -> str:
+    """Return the command whose rows have these columns; empty if there is none."""
+    return next((command for command, kind in KINDS.items() if kind.columns == tuple(columns)), "")

@@ -1,0 +1,62 @@
+"""The tables of docs/comparison.md: learned codecs beside each other, from rows of ``rd`` and ``lossless-neural``."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.reporting.results import Results
+from benchmarks.run.curves import Curves, curves_of, table
+from benchmarks.run.distortion import MEASURES
+from benchmarks.studies.learned_base import sum_up
+from benchmarks.types import Row
+
+CODECS = ("radcodec", "vae", "ae")
+RATES = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+def error_lines(curves: Curves) -> list[str]:
+    """Write a line for each codec: mean error at RATES over the images whose curve has them all."""
+    titles = " | ".join(f"{rate:g}" for rate in RATES)
+    lines = [f"| codec | {titles} |", "|---|" + "---:|" * len(RATES)]
+    for (codec, variant), by_image in sorted(curves.items(), key=lambda item: CODECS.index(item[0][0])):
+        cells = []
+        for rate in RATES:
+            found = [error for curve in by_image.values() if (error := curve.error_at(rate)) is not None]
+            short = "" if len(found) == len(by_image) else f" ({len(found)} of {len(by_image)})"
+            cells.append(f"{np.mean(found):.3f}{short}" if found else "-")
+        lines.append(f"| {variant if codec == 'radcodec' else codec} | {' | '.join(cells)} |")
+    return lines
+
+
+def rate_distortion(found: Sequence[Row]) -> list[str]:
+    """Make the tables of every set: error at equal bits, then bits at equal error."""
+    by_set: dict[str, list[Row]] = defaultdict(list)
+    for row in found:
+        by_set[row["set"]].append(row)
+    lines: list[str] = []
+    for chosen, rows in sorted(by_set.items()):
+        for measure in MEASURES:
+            curves = curves_of(rows, measure)
+            lines += [f"**{chosen}: {measure} at equal bits a pixel, mean over images**", "", *error_lines(curves), ""]
+            for model in sorted(variant for codec, variant in curves if codec == "radcodec"):
+                lines += [f"**{chosen}: bits a pixel at the {measure} of {model} (ratio to its bits)**", ""]
+                lines += [*table(curves, model), ""]
+    return lines
+
+
+def comparison(results: Results) -> str:
+    """Return all between the page's markers, from the newest rows of these codecs."""
+    lossy = [row for row in results.rows("rd") if row["codec"] in CODECS]
+    lines = ["### Lossy: rate and distortion", "", f"From {names(results.sources(lossy))}.", ""]
+    lines += rate_distortion(lossy)
+    coded = results.rows("lossless-neural")
+    lines += ["### Lossless bits per dimension", "", f"From {names(results.sources(coded))}.", "", *sum_up(coded)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def names(sources: Sequence[str]) -> str:
+    """Return the names of files, as code."""
+    return ", ".join(f"`{source}`" for source in sources) or "no rows yet"

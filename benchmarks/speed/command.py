@@ -1,0 +1,65 @@
+"""The commands ``speed``, ``base-speed`` and ``cold``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.commands import add_data, add_output, add_repeat, chosen_names
+
+if TYPE_CHECKING:
+    from benchmarks.commands import Commands
+
+COMMANDS = ("speed", "base-speed", "cold")
+DEFAULT_CODECS = (
+    "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
+)  # fmt: skip
+THREADS = (1, 2)
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands to the command line."""
+    speeds = commands.add_parser("speed", help="speed and memory side by side on simulated images")
+    speeds.add_argument(
+        "--side", type=int, action="append", help="of the image, pixels; may be repeated (default: 4096)"
+    )
+    speeds.add_argument("--divisor", type=float, default=8.0, help="bounded: E = sigma / DIVISOR (default: 8)")
+    speeds.add_argument("--rivals", default=",".join(DEFAULT_CODECS), help="default: %(default)s")
+    speeds.add_argument("--no-memory", action="store_true", help="do not measure memory, which takes many processes")
+    bases = commands.add_parser("base-speed", help="speed of the base layer beside OpenJPEG on a simulated image")
+    bases.add_argument("--side", type=int, default=2048, help="of the image, pixels (default: %(default)s)")
+    bases.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
+    for command in (speeds, bases):
+        command.add_argument(
+            "--threads", type=int, action="append", help="of codecs that have threads; may be repeated (default: 1, 2)"
+        )
+    colds = commands.add_parser("cold", help="whole commands from a cold start, on the first image of a set")
+    add_data(colds)
+    colds.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
+    for command in (speeds, bases, colds):
+        add_repeat(command, 5)
+        add_output(command)
+
+
+def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
+    """Run one of the commands and return a line on each row."""
+    if options.command == "cold":
+        from benchmarks.speed.cold import run_cold
+
+        return run_cold(data=options.data, chosen=options.chosen, repeats=options.repeat, out=out, commit=commit)
+    threads = options.threads or list(THREADS)
+    if options.command == "base-speed":
+        from benchmarks.speed.base import run_base_speed
+
+        return run_base_speed(
+            side=options.side, threads=threads, repeats=options.repeat, model=options.model, out=out, commit=commit
+        )
+    from benchmarks.rivals.registry import all_rivals
+    from benchmarks.speed.simulated import Plan, run_speed
+
+    plan = Plan(
+        sides=options.side or [4096], threads=threads, divisor=options.divisor, repeats=options.repeat,
+        memory=not options.no_memory,
+    )  # fmt: skip
+    return run_speed(chosen_names(options.rivals, list(all_rivals()), "codec"), plan, out=out, commit=commit)

@@ -1,0 +1,97 @@
+"""The commands of the studies; README.md says what each found."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chosen_names
+from benchmarks.paths import FIGURES
+
+if TYPE_CHECKING:
+    from benchmarks.commands import Commands
+
+DRAWING = {
+    "latents": "study: FR classes by neighbours in the models' latents, with UMAPs",
+    "codebooks": "study: how the codebooks are used, with figures",
+    "previews": "study: what the previews in FITS files show, with pictures",
+}
+MEASURING = {
+    "floor": "study: distance to the spectral floor",
+    "ablation": "study: parts of the detail layer, on and off",
+    "layers": "study: header dictionary, and values inside their bins",
+    "prior": "study: what the learned priors save, stage by stage",
+    "base": "study: a base layer under the detail layer",
+    "lossless-neural": "study: a learned base and its exact residual; without --set only the tables",
+}
+COMMANDS = (*MEASURING, *DRAWING)
+AT_A_BOUND = ("floor", "ablation", "layers")
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands to the command line."""
+    made = {name: commands.add_parser(name, help=text) for name, text in (MEASURING | DRAWING).items()}
+    for name in AT_A_BOUND:
+        more = "; 0: lossless" if name == "ablation" else ""
+        made[name].add_argument("--divisor", type=float, default=8.0, help=f"E = sigma / DIVISOR (default: 8{more})")
+    made["ablation"].add_argument("--variants", help="names with commas between them (default: all); see `list`")
+    add_repeat(made["ablation"], 3)
+    made["lossless-neural"].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
+    for name, command in made.items():
+        if name in DRAWING:
+            add_data(command)
+            command.add_argument("--figures", type=Path, default=FIGURES, help="folder (default: docs/figures)")
+        else:
+            add_sets(command)
+        add_output(command)
+
+
+def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
+    """Run one of the studies and return lines that sum up its rows."""
+    if options.command in DRAWING:
+        return drawing_study(options, out, commit)
+    data, sets = options.data, options.sets or []
+    if options.command in AT_A_BOUND:
+        return bounded_study(options, out, commit)
+    if options.command == "lossless-neural":
+        from benchmarks.studies.learned_base import run_lossless
+
+        return run_lossless(data=data, sets=sets, every=options.every, out=out, commit=commit)
+    if options.command == "prior":
+        from benchmarks.studies.prior import run_prior
+
+        return run_prior(data=data, sets=sets, out=out, commit=commit)
+    from benchmarks.studies.base_under import run_base
+
+    return run_base(data=data, sets=sets, out=out, commit=commit)
+
+
+def bounded_study(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
+    """Run one of the studies that code images within a bound."""
+    data, sets, divisor = options.data, options.sets, options.divisor
+    if options.command == "ablation":
+        from benchmarks.studies.ablation import run_ablation
+        from benchmarks.studies.variants import VARIANTS
+
+        names = chosen_names(options.variants, list(VARIANTS), "variant")
+        return run_ablation(
+            names, data=data, sets=sets or [], divisor=divisor, out=out, repeats=options.repeat, commit=commit
+        )
+    if options.command == "floor":
+        from benchmarks.studies.floor import run_floor
+
+        return run_floor(data=data, sets=sets or ["first/test", "telescopes"], divisor=divisor, out=out, commit=commit)
+    from benchmarks.studies.layers import run_layers
+
+    return run_layers(data=data, sets=sets or ["first/val", "telescopes"], divisor=divisor, out=out, commit=commit)
+
+
+def drawing_study(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
+    """Run one of the studies that draw figures."""
+    from benchmarks.studies.codebooks import run_codebooks
+    from benchmarks.studies.latents import run_latents
+    from benchmarks.studies.previews import run_previews
+
+    run = {"codebooks": run_codebooks, "latents": run_latents, "previews": run_previews}[options.command]
+    return run(data=options.data, figures=options.figures, out=out, commit=commit)
