@@ -127,9 +127,10 @@ def encode(
     unit = getattr(array, "unit", None)
     # Only units of astropy, and what is like them: other libraries name other things so.
     text = str(unit) if hasattr(unit, "to_string") else ""
-    data = encode_array(_without_mask(array), options, text).to_bytes()
+    encoded = encode_array(_without_mask(array), options, text)
+    data = encoded.to_bytes()
     if options.verify:
-        check_written(Reader(data, count_tiles=count_tiles), options.threads)
+        check_written(Reader(data, count_tiles=count_tiles), options.threads, encoded.model)
     return data
 
 
@@ -282,7 +283,7 @@ def compress(
             with ExitStack() as stack:
                 reader = open_reader(out, stack)
                 if options.verify:
-                    check_written(reader, options.threads)
+                    check_written(reader, options.threads, encoded.model)
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
                 source.check_unchanged()

@@ -89,8 +89,11 @@ class StoredImage:
         return self.coding.grid.n_tiles
 
 
-def open_image(reader: Reader, number: int) -> StoredImage:
-    """Image ``number`` of a file, ready to decode tiles of; raises CorruptError where PARAMS is unsound."""
+def open_image(reader: Reader, number: int, model: Model | None = None) -> StoredImage:
+    """Image ``number`` of a file, ready to decode tiles of; raises CorruptError where PARAMS is unsound.
+
+    ``model`` is that of the base layer where the caller has it; it is looked for by its hash otherwise.
+    """
     record, blocks = reader.meta.images[number], reader.params[number]
     n_planes = plane_shape(record.shape)[0]
     if not record.n_stages and blocks.base:
@@ -102,7 +105,7 @@ def open_image(reader: Reader, number: int) -> StoredImage:
         record=record,
         grid=grid,
         bounds=unpack_bounds(blocks.bounds, record),
-        lazy=Lazy(blocks.predictors, reader.meta.model),
+        lazy=Lazy(blocks.predictors, model or reader.meta.model),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
         is_copy=reader.is_base_only,
     )
@@ -328,7 +331,7 @@ def decode_array(reader: Reader, threads: int) -> Pixels:
     return samples
 
 
-def check_array(reader: Reader, threads: int) -> None:
+def check_array(reader: Reader, threads: int, model: Model | None = None) -> None:
     """Decode the one image of a file of kind array, a few tiles at a time, and check its SHA-256 (3.3).
 
     Raises
@@ -337,7 +340,7 @@ def check_array(reader: Reader, threads: int) -> None:
         If the SHA-256 differs; other errors as `decode_tile`.
     """
     digest = hashlib.sha256()
-    image = open_image(reader, 0)
+    image = open_image(reader, 0, model)
     for _, slab in iter_slabs(image, threads):
         digest.update(sample_bytes(slab, "<"))
     _check_unused_base(image)
@@ -360,16 +363,16 @@ def _check_digest(reader: Reader, found: bytes) -> None:
         )
 
 
-def iter_fits_bytes(reader: Reader, threads: int) -> Iterator[bytes | memoryview]:
+def iter_fits_bytes(reader: Reader, threads: int, model: Model | None = None) -> Iterator[bytes | memoryview]:
     """The restored FITS file in pieces, in order; raises CorruptError at the end where its SHA-256 differs."""
     digest = hashlib.sha256()
-    for piece in _fits_pieces(reader, threads):
+    for piece in _fits_pieces(reader, threads, model):
         digest.update(piece)
         yield piece
     _check_digest(reader, digest.digest())
 
 
-def _fits_pieces(reader: Reader, threads: int) -> Iterator[bytes | memoryview]:
+def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[bytes | memoryview]:
     extra = memoryview(reader.read_extra())
     text = memoryview(reader.meta.text)
     position = extra_position = number = 0
@@ -377,7 +380,7 @@ def _fits_pieces(reader: Reader, threads: int) -> Iterator[bytes | memoryview]:
         yield text[position : position + hdu.header_bytes]
         position += hdu.header_bytes
         if hdu.kind is HduKind.IMAGE:
-            image = open_image(reader, number)
+            image = open_image(reader, number, model)
             for _, slab in iter_slabs(image, threads):
                 yield memoryview(sample_bytes(slab, ">"))
             _check_unused_base(image)

@@ -41,10 +41,12 @@ Packager = Callable[[Sequence[FinishedImage], "Model | None"], FileContents]
 class Encoded:
     """A file ready to be written and what there is to say about it.
 
-    ``noise``, physical units, was measured beside an absolute bound, in the image with the largest one.
+    ``model`` is that of its base layer, None where it has none. ``noise``, physical units, was measured beside an
+    absolute bound, in the image with the largest one.
     """
 
     contents: FileContents = field(repr=False)
+    model: Model | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = ()
     noise: float | None = None
 
@@ -254,7 +256,9 @@ def _set_exact_apart(
     return lossy, package_all
 
 
-def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager) -> Encoded:
+def _encode_lossy(
+    coded: Sequence[CodedImage], find_model: Callable[[], Model | None], options: EncodeOptions, package: Packager
+) -> FileContents:
     """Images from the base layer alone, with all stages, the first few, or as many as a bit-rate allows.
 
     Raises
@@ -265,8 +269,8 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
     n_pixels = sum(image.original.size for image in coded)
     coded, package = _set_exact_apart(coded, options, package)
     if not any(image.masks for image in coded):
-        return Encoded(contents=package(_finish(coded, [], 0, options), None))
-    model = load_named_model(options.model)
+        return package(_finish(coded, [], 0, options), None)
+    model = find_model() or load_named_model(options.model)  # the latter says why there is none
     n_stages = model.n_stages if options.n_stages is None else options.n_stages
     if not 1 <= n_stages <= model.n_stages:
         raise BoundError(f"expected 1 to {model.n_stages} stages, as the model {model.name} has, found {n_stages}")
@@ -279,7 +283,7 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
         contents = _lossy_contents(coded, n_stages, None, options, package, model)
         if contents is None:
             raise BoundError("expected a base layer for every tile, found none")
-        return Encoded(contents=contents)
+        return contents
     target = math.floor(options.bpp * n_pixels / 8)
     smallest = _lossy_contents(coded, 1, 1 << 62, options, package, model)
     if smallest is None or (reached := _size_of(smallest)) > target:
@@ -287,12 +291,12 @@ def _encode_lossy(coded: Sequence[CodedImage], options: EncodeOptions, package: 
         raise BoundError(
             f"expected at least {bpp} bits a pixel, which one stage of the base layer takes, found {options.bpp}"
         )
-    return Encoded(contents=_fill(coded, n_stages, target, smallest, options, package, model))
+    return _fill(coded, n_stages, target, smallest, options, package, model)
 
 
 def _encode_to_rate(
     coded: Sequence[CodedImage], model: Model, options: EncodeOptions, package: Packager, n_pixels: int
-) -> Encoded:
+) -> FileContents:
     """Images whose base layer has the finest step with which the file of ``n_pixels`` keeps to a bit-rate.
 
     Raises
@@ -319,12 +323,12 @@ def _encode_to_rate(
         better = _whole(found, model, options, package)
         excess = _size_of(better) - target
         if excess <= 0:
-            return Encoded(contents=better)
+            return better
         budget -= excess
-    return Encoded(contents=contents)
+    return contents
 
 
-def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager, n_pixels: int) -> Encoded:
+def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Packager, n_pixels: int) -> FileContents:
     """The file, of ``n_pixels``, of images of which the base layer makes nothing: all of it is exact.
 
     Raises
@@ -337,7 +341,7 @@ def _exact(coded: Sequence[CodedImage], options: EncodeOptions, package: Package
     if options.bpp is not None and (reached := _size_of(contents)) > math.floor(options.bpp * n_pixels / 8):
         bpp = math.ceil(80000 * reached / n_pixels) / 10000
         raise BoundError(f"expected at least {bpp} bits a pixel, which images without noise take, found {options.bpp}")
-    return Encoded(contents=contents)
+    return contents
 
 
 def _whole(images: Sequence[CodedImage], model: Model, options: EncodeOptions, package: Packager) -> FileContents:
@@ -454,7 +458,13 @@ def encode_images(
         warnings += [prefix + warning for warning in image.warnings]
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
-            return _encode_lossy(coded, options, package)
-    contents = _encode_with_details(coded, find_model, options, package, extra_bytes)
+            contents = _encode_lossy(coded, find_model, options, package)
+    else:
+        contents = _encode_with_details(coded, find_model, options, package, extra_bytes)
     widest = max(coded, key=lambda image: image.record.bound or 0.0, default=None)
-    return Encoded(contents=contents, warnings=tuple(warnings), noise=None if widest is None else widest.noise)
+    return Encoded(
+        contents=contents,
+        model=None if contents.meta.model is None else find_model(),
+        warnings=tuple(warnings),
+        noise=None if widest is None else widest.noise,
+    )
