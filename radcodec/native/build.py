@@ -1,8 +1,8 @@
 """Compile the native core while the package is built (a build hook of Hatchling).
 
 A C compiler of the machine is used where there is one, with the user's CFLAGS before ours. Else the build requires
-``ziglang`` from the package index, which compiles C on every platform. Every variant is compiled with the flags that keep
-each sum as it is written.
+``ziglang`` from the package index, which compiles C on every platform. Every variant is compiled with the flags that
+keep each sum as it is written.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def compile_core(out: Path, compiler: list[str], machine: str, flags: tuple[str,
     if sys.platform != "win32":
         common.append("-fPIC")
     with tempfile.TemporaryDirectory() as folder:
-        jobs = [("cpu.c", "cpu", ())]
+        jobs: list[tuple[str, str, tuple[str, ...]]] = [("cpu.c", "cpu", ())]
         jobs += [
             (source, f"{Path(source).stem}_{name}", (*extra, f"-DRCZ_VARIANT={name}"))
             for name, extra in variants.items()
@@ -103,7 +103,7 @@ def compile_core(out: Path, compiler: list[str], machine: str, flags: tuple[str,
         subprocess.run([*compiler, *link, *([] if sys.platform == "win32" else ["-lm"])], check=True)
 
 
-class NativeBuildHook(BuildHookInterface[Any]):
+class NativeBuildHook(BuildHookInterface[Any]):  # type: ignore[misc]  # there while building alone
     """Put the compiled core into the wheel, or beside its sources for an editable installation."""
 
     PLUGIN_NAME = "custom"
