@@ -4,7 +4,7 @@
 >>> image = np.arange(12, dtype=np.float32).reshape(3, 4)
 >>> assert (radcodec.decode(radcodec.encode(image)) == image).all()
 
-The names below are loaded when they are first used; importing this package imports no numpy, astropy, numba or torch.
+The names below are loaded when they are first used; importing this package imports no numpy, astropy or torch.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ _WORDS = frozenset(("DQ", "DQA", "DQF", "DQI", "DQM", "FLAG", "FLAGS", "QUALITY"
 _WORDS |= frozenset(("MASK", "MASKS", "SEG", "SEGM", "SEGMAP", "SEGMENT", "SEGMENTS", "SEGMENTATION"))
 _ENDINGS = ("MASK", "FLAG", "FLAGS", "DQ", "SEGMAP")
 _SPLIT = re.compile(r"[^A-Z]+")
+# Tables of a distortion that are images (drafts of FITS WCS paper IV): an error in them moves every source.
+_DISTORTIONS = frozenset(("WCSDVARR", "D2IMARR", "WCSCORR"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +85,10 @@ def _label(number: int, names: Sequence[HduName]) -> str:
 
 
 def _is_mask(number: int, hdus: Sequence[Hdu], names: Sequence[HduName]) -> bool:
-    """Say whether an image is a mask: integers with the name of one, or without unit and scale beside floats."""
+    """Say whether an image is a mask or a distortion table, by its name, or integers without unit and scale."""
     info = hdus[number].image
+    if names[number][0].upper() in _DISTORTIONS:
+        return True
     if info is None or info.sample_type.is_float:
         return False
     floats = any(hdu.image is not None and hdu.image.sample_type.is_float for hdu in hdus)

@@ -1,8 +1,8 @@
 """Whole commands from a cold start, as CSV rows: the wall time of a new process each, from its start to its end.
 
-Files are in the system's cache and compiled kernels on disk, as after one call that is not timed. The process is cold:
-the interpreter starts, imports modules and loads kernels. Commands take turns in ``--repeat`` rounds. Those marked
-*first use* run once, without compiled kernels, as after installation.
+Files are in the system's cache, as after one call that is not timed. The process is cold: the interpreter starts and
+imports modules. Commands take turns in ``--repeat`` rounds. Those marked *first use* run once, without compiled modules
+of Python, as after installation.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BOUND = "0.125sigma"
 class Command:
     """A command line; what it makes is removed before each call, files that it works on are there.
 
-    ``first_use``: it finds no compiled kernels.
+    ``first_use``: it finds no compiled modules of Python.
     """
 
     arguments: list[str]
@@ -53,7 +53,7 @@ class Command:
         if self.makes:
             (folder / self.makes).unlink(missing_ok=True)
         with tempfile.TemporaryDirectory() as empty:
-            known = os.environ | ({"NUMBA_CACHE_DIR": empty} if self.first_use else {})
+            known = os.environ | ({"PYTHONPYCACHEPREFIX": empty} if self.first_use else {})
             start = time.perf_counter()
             done = subprocess.run(self.arguments, cwd=folder, env=known, capture_output=True, check=False)
             seconds = time.perf_counter() - start

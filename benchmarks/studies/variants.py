@@ -2,10 +2,11 @@
 
 Beside ``indices.py``, only this module reaches into the library. A variant is a name and a function that gives
 a context in which ``radcodec.encode`` and ``radcodec.decode`` work as that variant. A new one is a line in ``VARIANTS``
-where a constant or a compiled function is replaced::
+where a constant or a Python function is replaced::
 
     "borders off": lambda: constant("radcodec.detail.stream", "MAX_BORDER", 0),
-    "no adaptation": lambda: compiled(RATES=np.zeros_like(RATES)),
+
+Rows of "one class" and "no adaptation" were made when the passes over a tile were compiled from Python.
 
 A hook whose target is gone raises HookError, so that no variant silently measures the default.
 Everything is decoded in the same context: a variant's streams are not files of the format.
@@ -13,8 +14,6 @@ Everything is decoded in the same context: a variant's streams are not files of 
 
 from __future__ import annotations
 
-import sys
-import types
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -59,65 +58,6 @@ def constant(module: str, name: str, value: object) -> Context:
 
 
 @contextmanager
-def compiled(**instead: Any) -> Iterator[None]:
-    """Replace compiled functions, or constants of compiled code, by name in all kernels of the detail layer.
-
-    Kernels that use a replaced name, however indirectly, are built anew and compiled at their first call.
-    HookError if no kernel uses one of the names.
-    """
-    import_module("radcodec.detail.stream")
-    modules = [m for name, m in sorted(sys.modules.items()) if name.startswith("radcodec.detail.")]
-    used: set[str] = set()
-    built: dict[Any, Any] = {}
-    with ExitStack() as stack:
-        for module in modules:
-            for name, value in list(vars(module).items()):
-                new = rebuilt(value, instead, built, used)
-                if new is not value:
-                    stack.enter_context(patch.object(module, name, new))
-        if set(instead) - used:
-            raise HookError(f"no kernel of radcodec.detail uses {', '.join(sorted(set(instead) - used))}")
-        yield
-
-
-def rebuilt(function: Any, instead: dict[str, Any], built: dict[Any, Any], used: set[str]) -> Any:
-    """Return ``function``, or a copy if it is compiled code that uses a name of ``instead``; note those in ``used``."""
-    from numba import njit
-    from numba.core.dispatcher import Dispatcher
-
-    if not isinstance(function, Dispatcher):
-        return function
-    if function in built:
-        return built[function]
-    python = function.py_func
-    changes = {}
-    for name in python.__code__.co_names:
-        if name not in python.__globals__:
-            continue
-        if name in instead:
-            changes[name] = instead[name]
-            used.add(name)
-            continue
-        value = python.__globals__[name]
-        new = rebuilt(value, instead, built, used)
-        if new is not value:
-            changes[name] = new
-    built[function] = function
-    if changes:
-        copy = types.FunctionType(
-            python.__code__,
-            {**python.__globals__, **changes},
-            python.__name__,
-            python.__defaults__,
-            python.__closure__,
-        )
-        # njit sets "nopython" itself, and warns if it is given.
-        options = {name: value for name, value in function.targetoptions.items() if name != "nopython"}
-        built[function] = njit(**options)(copy)
-    return built[function]
-
-
-@contextmanager
 def max_radius(limit: int) -> Iterator[None]:
     """Limit predictors to that radius; the fit still takes a smaller one if it pays."""
     from radcodec.detail import fit, stream
@@ -143,23 +83,6 @@ def parametric(*freedoms: float) -> Iterator[None]:
     places = (("radcodec.detail.tables", "default_tables"), ("radcodec.detail.stream", "default_tables"))
     with called(*places, instead=lambda: tables):
         yield
-
-
-def one_class() -> Context:
-    """Use no context: one scale for the whole tile, which still follows the running mean of its errors."""
-    from numba import njit
-
-    from radcodec.detail.kernels import N_CLASSES
-
-    middle = N_CLASSES // 2
-    return compiled(class_of=njit(lambda expected, level: middle))
-
-
-def no_adaptation() -> Context:
-    """Keep scales at what their class says, whatever errors fall into it."""
-    from radcodec.detail.kernels import RATES
-
-    return compiled(RATES=np.zeros_like(RATES))
 
 
 @contextmanager
@@ -196,9 +119,6 @@ VARIANTS: dict[str, Callable[[], Context]] = {
     **{f"max radius {limit}": partial(max_radius, limit) for limit in (1, 2, 4, 8, 12, 16)},
     "parametric tables": partial(parametric, *FREEDOMS),
     "Gaussian tables": partial(parametric, np.inf),
-    "one class": one_class,
-    "one class, Gaussian tables": lambda: both(one_class(), parametric(np.inf)),
-    "no adaptation": no_adaptation,
     "reweighting off": lambda: constant("radcodec.detail.fit", "MAX_TURNS", 1),
     "closed loop off": lambda: both(
         constant("radcodec.detail.learned", "LOOP_LEVEL", -(10**6)), constant("radcodec.detail.fit", "COARSE", 0.0001)

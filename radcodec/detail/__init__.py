@@ -1,6 +1,6 @@
 """The detail layer: learned residual coding to the exact image or one within a bound (docs/format.md, section 8).
 
-Names are loaded when they are first used, because their modules load numba.
+Names are loaded when they are first used, because their modules load the native core.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from radcodec.compiled import kernel, part
-from radcodec.detail.kernels import predict_above
+from radcodec.runtime.native import core, pointer
 
 F64 = npt.NDArray[np.float64]
 
@@ -19,7 +18,6 @@ EDGES = 8  # radii that an image must span for the pixels at its edges to be lef
 BLOCK = 64  # side of a fitting block in pixels
 MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
 SMALL_IMAGE = 1 << 18  # pixels of which all are looked at: the time is short, and each coefficient counts for more
-ERROR_REACH = 4  # pixels to each side that a local error is averaged over
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,47 +90,35 @@ def total_weight(blocks: list[Block]) -> float:
     return sum(float(b.weight.sum()) for b in blocks)
 
 
-@part
-def _predict_row(padded: F64, y: int, radius: int, coefs: F64, out: F64) -> None:
-    """Fill out [w] with the predictions of row y of a block whose pixels are all known."""
-    predict_above(padded, y, radius, coefs, out)
-    first = radius * (2 * radius + 1)
-    for x in range(out.shape[0]):
-        for k in range(radius):
-            out[x] += coefs[first + k] * padded[y + radius, x + k]
-
-
-@kernel
 def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
-    """Sum of weight * squared prediction error over a block."""
+    """Sum of weight * squared prediction error over a block whose pixels are all known."""
     height, width = weight.shape
-    predicted = np.empty(width)
-    total = 0.0
-    for y in range(height):
-        _predict_row(padded, y, radius, coefs, predicted)
-        for x in range(width):
-            total += weight[y, x] * (padded[y + radius, x + radius] - predicted[x]) ** 2
-    return total
+    return float(
+        core().weighted_error(
+            pointer(padded, np.float64, (radius + height) * (width + 2 * radius)),
+            radius,
+            pointer(coefs, np.float64, 2 * radius * (radius + 1)),
+            pointer(weight, np.float64),
+            height,
+            width,
+            pointer(np.empty(width), np.float64),
+        )
+    )
 
 
-@kernel
 def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool_]) -> F64:
     """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
     height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
-    error = np.empty((height, width))
-    predicted = np.empty(width)
-    for y in range(height):
-        _predict_row(padded, y, radius, coefs, predicted)
-        for x in range(width):
-            error[y, x] = abs(padded[y + radius, x + radius] - predicted[x]) if known[y, x] else 0.0
-    out = np.empty((height, width))
-    for y in range(height):
-        for x in range(width):
-            t, n = 0.0, 1e-30
-            for yy in range(max(0, y - ERROR_REACH), min(height, y + ERROR_REACH + 1)):
-                for xx in range(max(0, x - ERROR_REACH), min(width, x + ERROR_REACH + 1)):
-                    if known[yy, xx]:
-                        t += error[yy, xx]
-                        n += 1.0
-            out[y, x] = t / n
+    error, out = np.empty((height, width)), np.empty((height, width))
+    core().local_error(
+        pointer(padded, np.float64),
+        radius,
+        pointer(coefs, np.float64, 2 * radius * (radius + 1)),
+        pointer(np.ascontiguousarray(known), np.bool_, height * width),
+        height,
+        width,
+        pointer(np.empty(width), np.float64),
+        pointer(error, np.float64),
+        pointer(out, np.float64),
+    )
     return out

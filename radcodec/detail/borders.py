@@ -12,14 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.compiled import kernel, part
+from radcodec.runtime.native import OK, UNFIT, core, pointer
 
 F64 = npt.NDArray[np.float64]
 
 MAX_BORDER = 8
 GRID_ROWS = 64
-GRID_REACH = 64
-RIDGE = 2.0**-30
+GRID_COLUMNS = 129
+F8 = np.float64
 
 
 class Taps(NamedTuple):
@@ -43,93 +43,37 @@ class Taps(NamedTuple):
     right: F64
 
 
-@kernel
 def impulse_response(coefs: F64, radius: int) -> F64:
     """Response [64, 129] of the process to an impulse at (0, 64)."""
-    wide = np.zeros((GRID_ROWS + radius, 2 * GRID_REACH + 1 + 2 * radius))
-    for y in range(GRID_ROWS):
-        for x in range(2 * GRID_REACH + 1):
-            if y == 0 and x <= GRID_REACH:
-                wide[radius, x + radius] = 1.0 if x == GRID_REACH else 0.0
-                continue
-            p = 0.0
-            i = 0
-            for dy in range(radius, 0, -1):
-                for j in range(2 * radius + 1):
-                    p += coefs[i] * wide[y + radius - dy, x + j]
-                    i += 1
-            for j in range(radius):
-                p += coefs[i] * wide[y + radius, x + j]
-                i += 1
-            wide[y + radius, x + radius] = p
-    return wide[radius:, radius : radius + 2 * GRID_REACH + 1].copy()
+    wide, response = np.empty((GRID_ROWS + radius, GRID_COLUMNS + 2 * radius)), np.empty((GRID_ROWS, GRID_COLUMNS))
+    n_taps = 2 * radius * (radius + 1)
+    core().impulse_response(pointer(coefs, np.float64, n_taps), radius, pointer(wide, F8), pointer(response, F8))
+    return response
 
 
-@kernel
-def covariance(g: F64, border: int) -> F64:
-    """Covariance [b + 1, 4b + 1] at lags (0..b, -2b..2b) of a process with impulse response g."""
-    height, width = g.shape
-    r = np.zeros((border + 1, 4 * border + 1))
-    for i in range(border + 1):
-        for j in range(-2 * border, 2 * border + 1):
-            total = 0.0
-            for y in range(height - i):
-                for x in range(max(0, -j), min(width, width - j)):
-                    total += g[y, x] * g[y + i, x + j]
-            r[i, j + 2 * border] = total
-    return r
+def covariance(response: F64, border: int) -> F64:
+    """Covariance [b + 1, 4b + 1] at lags (0..b, -2b..2b) of a process with an impulse response [64, 129]."""
+    out = np.zeros((border + 1, 4 * border + 1))
+    core().covariance(pointer(response, F8, GRID_ROWS * GRID_COLUMNS), border, pointer(out, F8))
+    return out
 
 
-@part
-def _lag(r: F64, dy: int, dx: int) -> float:
-    """Covariance of two pixels dy rows and dx columns apart."""
-    if dy < 0:
-        dy, dx = -dy, -dx
-    if dy == 0:
-        dx = abs(dx)
-    return float(r[dy, dx + r.shape[1] // 2])
-
-
-@part
-def substitute(lower: F64, z: F64) -> None:
-    """Turn z [n] into the solution of L L^T x = z, L the lower triangle of ``lower`` [n, n]; ascending sums."""
-    n = z.shape[0]
-    for m in range(n):
-        t = z[m]
-        for h in range(m):
-            t -= lower[m, h] * z[h]
-        z[m] = t / lower[m, m]
-    for m in range(n - 1, -1, -1):
-        t = z[m]
-        for h in range(m + 1, n):
-            t -= lower[h, m] * z[h]
-        z[m] = t / lower[m, m]
-
-
-@kernel
 def best_coefficients(r: F64, dys: npt.NDArray[np.int64], dxs: npt.NDArray[np.int64]) -> tuple[bool, F64]:
     """(whether they exist, coefficients [n]) that predict a pixel best from the taps (dys, dxs) [n]."""
-    n = dys.shape[0]
-    a = np.empty((n, n))
-    z = np.empty(n)
-    for m in range(n):
-        for k in range(m + 1):
-            a[m, k] = _lag(r, dys[m] - dys[k], dxs[k] - dxs[m])
-        a[m, m] *= 1.0 + RIDGE
-        z[m] = _lag(r, dys[m], -dxs[m])
-    for k in range(n):
-        if not 0.0 < a[k, k] < np.inf:
-            return False, z
-        root = np.sqrt(a[k, k])
-        a[k, k] = root
-        for m in range(k + 1, n):
-            a[m, k] /= root
-        for m in range(k + 1, n):
-            factor = a[m, k]
-            for h in range(k + 1, m + 1):
-                a[m, h] -= factor * a[h, k]
-    substitute(a, z)
-    return bool(np.isfinite(z).all()), z
+    border, n = len(r) - 1, dys.size
+    square, out = np.empty((n, n)), np.zeros(n)
+    status = core().best_coefficients(
+        pointer(r, F8, (border + 1) * (4 * border + 1)),
+        border,
+        pointer(dys, np.int64),
+        pointer(dxs, np.int64, n),
+        n,
+        pointer(square, F8),
+        pointer(out, F8),
+    )
+    if status not in (OK, UNFIT):
+        raise ValueError(f"native core: taps beyond a border of {border}")
+    return status == OK, out
 
 
 def tap_offsets(radius: int) -> list[tuple[int, int]]:
@@ -145,8 +89,7 @@ def derive_taps(coefs: F64, radius: int, border: int, reach: int) -> Taps | None
     sides = {False: np.zeros((0, 0)), True: np.zeros((0, 0))}
     if border:
         dys, dxs = np.array(tap_offsets(border), np.int64).T.copy()
-        with np.errstate(over="ignore", invalid="ignore"):
-            r = covariance(impulse_response(coefs, radius), border)
+        r = covariance(impulse_response(coefs, radius), border)
         if not np.isfinite(r).all():
             return None
         solved: list[F64] = []

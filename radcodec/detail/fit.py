@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.compiled import kernel
 from radcodec.detail.blocks import (
     EDGES,
     Block,
@@ -29,9 +28,10 @@ from radcodec.detail.blocks import (
     total_weight,
     weighted_error,
 )
-from radcodec.detail.borders import substitute, tap_offsets
+from radcodec.detail.borders import tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
 from radcodec.parallel import one_blas_thread, ordered_map
+from radcodec.runtime.native import core, pointer
 
 F64 = npt.NDArray[np.float64]
 
@@ -41,7 +41,6 @@ WEIGHT_RADIUS = 12  # most of the turns that only find weights; half of it where
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
 LEAST_SIZE = 1e-30  # of values, in errors below which precision is worth nothing, under which there is none to predict
-LOST = 4e-16  # of a diagonal element: what rounding leaves of a pivot that should be zero
 MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which binary32 does
 MAX_ROUGH_WEIGHT = 1e30  # up to which sums of weighted products stay in its range
 SHRINK_TURNS = 2
@@ -226,32 +225,9 @@ def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
     if not diagonal > 0:
         return np.zeros(n)
     lower = np.ascontiguousarray(gram + ridge * diagonal * np.eye(n))
-    solution: F64 = _cholesky_solve(lower, right.copy())
+    solution = right.copy()
+    core().cholesky_solve(pointer(lower, np.float64, n * n), pointer(solution, np.float64, n), n)
     return solution
-
-
-@kernel
-def _cholesky_solve(a: F64, b: F64) -> F64:
-    """Solution of a x = b for a positive definite a [n, n] (overwritten); a pivot that is lost drops its unknown."""
-    n = a.shape[0]
-    for j in range(n):
-        pivot = a[j, j]
-        for k in range(j):
-            pivot -= a[j, k] * a[j, k]
-        dropped = not pivot > LOST * a[j, j]
-        root = 1.0 if dropped else np.sqrt(pivot)
-        a[j, j] = root
-        for i in range(j + 1, n):
-            t = a[i, j]
-            for k in range(j):
-                t -= a[i, k] * a[j, k]
-            a[i, j] = 0.0 if dropped else t / root
-        if dropped:
-            b[j] = 0.0
-            for k in range(j):
-                a[j, k] = 0.0
-    substitute(a, b)
-    return b
 
 
 def _fit(

@@ -23,13 +23,21 @@ from radcodec.detail.maps import (
     sound_lattice,
     step_map,
 )
-from radcodec.detail.model import model_float, model_int
+from radcodec.detail.passes import (
+    Setting,
+    SymbolBuffers,
+    TilePass,
+    TileStreams,
+    decode_float,
+    decode_int,
+    encode_float,
+    encode_int,
+)
 from radcodec.detail.plain import BEST_LEVEL, LEARNED, Mask, Tile, little
 from radcodec.detail.predictors import Predictors
 from radcodec.detail.prepare import Work
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import TableSet
-from radcodec.detail.unmodel import decode_float, decode_int
 from radcodec.entropy.ans import count_symbols, encode_symbols
 from radcodec.errors import CorruptError
 from radcodec.leb import pack_leb, unpack_leb
@@ -38,7 +46,6 @@ from radcodec.zstd import unpack_frame
 
 NO_TARGETS: npt.NDArray[np.float64] = np.empty((0, 0, 0))
 LOOP_LEVEL = -3  # quarter-octave index of the error, in steps, under which a loop is better
-NO_SPECIAL: npt.NDArray[np.bool_] = np.empty((0, 0, 0), np.bool_)
 TAIL = struct.Struct("<Bhh")  # shape, level, clamp exponent
 FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
 FLOAT_LATTICE_MAP = struct.Struct("<dd")  # a, b
@@ -97,24 +104,24 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled 
     if how.kind != MapKind.FLOAT and (clamp > 52 or abs(fill) > 2.0**52):
         return None
     level = _level(work, special, predictor, fill) if work.level is None else work.level
-    tables, symbols = np.empty(values.size, np.uint16), np.empty(values.size, np.uint8)
-    size = how.sample_type.size_bytes
-    raw = np.zeros(values.size * size + kernels.RAW_SPARE, np.uint8)
-    mask = NO_SPECIAL if special is None else special
-    setting = np.array([level, clamp, how.z, how.mantissa], np.int64)
     taps = predictor.taps
     if taps is None:
         return None
+    size = values.size * how.sample_type.size_bytes + kernels.RAW_SPARE
+    out = SymbolBuffers(
+        tables=np.empty(values.size, np.uint16), symbols=np.empty(values.size, np.uint8), raw=np.zeros(size, np.uint8)
+    )
+    setting = Setting(level=level, clamp=clamp, z=how.z, mantissa=how.mantissa, fill=fill)
+    tile = TilePass(values.shape, special, taps, setting)
     if how.kind == MapKind.FLOAT:
-        status, n, bits = model_float(values, mask, taps, setting, fill, tables, symbols, raw)
+        status, n, bits = encode_float(tile, values, out)
     else:
         targets = NO_TARGETS if work.targets is None else work.targets
-        status, n, bits = model_int(
-            values, targets, mask, how.gain, how.dither, taps, setting, fill, tables, symbols, raw
-        )
+        status, n, bits = encode_int(tile, values, targets, how.gain, how.dither, out)
     if status != kernels.OK:
         return None
-    return Modelled(tables=tables[:n], symbols=symbols[:n], raw=raw[: (bits + 7) // 8], level=level, clamp=clamp)
+    raw = out.raw[: (bits + 7) // 8]
+    return Modelled(tables=out.tables[:n], symbols=out.symbols[:n], raw=raw, level=level, clamp=clamp)
 
 
 def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelled) -> bytes:
@@ -199,34 +206,26 @@ def decode_learned(
     fill = f.how.fill(predictors.fill)
     if not np.isfinite(fill) or (f.how.kind != MapKind.FLOAT and (f.clamp > 52 or abs(fill) > 2.0**52)):
         raise CorruptError("detail stream: fill or clamp is out of range")
-    mask = NO_SPECIAL if special is None else special
-    setting = np.array([f.level, f.clamp, f.how.z, f.how.mantissa], np.int64)
-    cumulative, starts = predictors.tables.cumulative[f.shape], predictors.tables.starts[f.shape]
     taps = f.predictor.taps
     if taps is None:
         raise CorruptError("predictor block: a tile uses a predictor that gives no border sets and declares some")
-    n_bits = 8 * f.n_raw
+    setting = Setting(level=f.level, clamp=f.clamp, z=f.how.z, mantissa=f.how.mantissa, fill=fill)
+    tile = TilePass(shape, special, taps, setting)
+    tables = predictors.tables
+    streams = TileStreams(
+        cumulative=tables.cumulative[f.shape],
+        starts=tables.starts[f.shape],
+        words=f.words,
+        raw=f.raw,
+        n_bits=8 * f.n_raw,
+    )
     if f.how.kind == MapKind.FLOAT:
         real = np.empty(shape)
-        status = decode_float(real, mask, taps, setting, fill, cumulative, starts, f.words, f.raw, n_bits)
+        status = decode_float(tile, streams, real)
         values: Tile = real
     else:
         values = np.empty(shape, np.int64)
-        status = decode_int(
-            values,
-            mask,
-            f.how.gain,
-            f.how.dither,
-            taps,
-            setting,
-            fill,
-            f.how.kind == MapKind.LOOP,
-            cumulative,
-            starts,
-            f.words,
-            f.raw,
-            n_bits,
-        )
+        status = decode_int(tile, streams, f.how.gain, f.how.dither, f.how.kind == MapKind.LOOP, values)
     if status != kernels.OK:
         raise CorruptError("detail stream: its symbols or raw bits do not end where they should")
     out = restore(values, f.how)

@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.compiled import kernel
 from radcodec.detail.borders import Taps, derive_taps, tap_offsets
+from radcodec.runtime.native import core, pointer
 
 F64 = npt.NDArray[np.float64]
 
@@ -50,19 +50,9 @@ def coding_order(radius: int) -> list[int]:
     return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
 
 
-@kernel
 def rice_bits(integers: npt.NDArray[np.int64]) -> int:
     """Bits of the Rice code of integers [n] in coding order."""
-    mean, total = FIRST_MEAN, 0
-    for c in integers:
-        z = 2 * c if c >= 0 else -2 * c - 1
-        k, m = 0, mean >> 5
-        while m > 0:
-            m >>= 1
-            k += 1
-        total += (z >> k) + 1 + k if z >> k < RICE_LIMIT else RICE_LIMIT + RICE_ESCAPE_BITS
-        mean += (16 * z - mean) >> 2
-    return total
+    return int(core().rice_bits(pointer(integers, np.int64), integers.size))
 
 
 def quantise_predictor(coefs: F64, radius: int, gram: F64, error: float, n_pixels: int) -> tuple[Predictor, float]:
@@ -101,20 +91,13 @@ def _lower(gram: F64) -> F64 | None:
     return None
 
 
-@kernel
 def round_to_plane(x: F64, lower: F64) -> tuple[F64, float]:
     """Integers [n] near x [n] with a small d^T L L^T d for their difference d to x, and that number.
 
     Babai's nearest plane method (Combinatorica 6, 1986): each rounding is made good by the unknowns still to come.
     """
-    n = x.shape[0]
-    out, left = np.empty(n), np.zeros(n)
-    added = 0.0
-    for j in range(n - 1, -1, -1):
-        wanted = x[j] + left[j] / lower[j, j]
-        out[j] = np.rint(wanted)
-        d = out[j] - x[j]
-        added += ((out[j] - wanted) * lower[j, j]) ** 2
-        for k in range(j):
-            left[k] -= lower[j, k] * d
-    return out, added
+    n = x.size
+    out, left = np.empty(n), np.empty(n)
+    factor = pointer(np.ascontiguousarray(lower), np.float64, n * n)
+    buffers = (pointer(left, np.float64), pointer(out, np.float64))
+    return out, float(core().round_to_plane(pointer(x, np.float64), factor, n, *buffers))

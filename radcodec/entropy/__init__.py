@@ -1,1 +1,1 @@
-"""Entropy coding: the compiled ANS coder."""
+"""Entropy coding: the ANS coder."""

@@ -23,7 +23,7 @@ from radcodec.entropy.ans import encode_symbols
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
 from radcodec.lapped import contexts, emphasis, planes, search, transform
 from radcodec.lapped.spec import KNEE, LEVELS, LappedArrays, LappedSpec
-from radcodec.lapped.walk import NO_PRICES, Walk, make_coder
+from radcodec.lapped.walk import Walk
 from radcodec.lapped.weights import unpack_model
 
 HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
@@ -77,10 +77,11 @@ class LappedModel:
         self.spec, self.arrays, self.sha256 = spec, arrays, sha256
         self.name, self.n_stages = spec.name, spec.stages
         layers = [arrays.layers[f"layer{k}"] for k in range(3)]
-        parts: list[object] = [np.ascontiguousarray(arrays.log_table.astype(np.int32))]
-        for layer in layers:
-            parts += [np.ascontiguousarray(layer.weight.astype(np.int32)), layer.bias.astype(np.int32), layer.shift]
-        self._network = planes.Network(*parts)  # type: ignore[arg-type]
+        parts = [arrays.log_table, *(part for layer in layers for part in (layer.weight, layer.bias))]
+        self._network = planes.Network(
+            tuple(np.ascontiguousarray(part, np.int32) for part in parts),
+            (layers[0].shift, layers[1].shift, layers[2].shift),
+        )
         self._cumulative = _cumulative(arrays)
         self._price_tables = _price_tables(arrays)
 
@@ -160,14 +161,11 @@ class LappedModel:
         steps = transform.analyse(companded, g, like.step) * (1.0 / like.step)
         weight = search.rate_weight(like.step)
         sizes = search.quantise(steps, weight)
-        walk = Walk(self._network, make_coder(self._cumulative), g)
+        walk = Walk(self._network, planes.Coder(self._cumulative), g)
         lower = np.maximum(sizes - 1, 0)
         ours, theirs = np.zeros(sizes.shape, np.float32), np.zeros(sizes.shape, np.float32)
         zero, one, refine = self._price_tables
-        pairs = (-1, 2)
-        prices = planes.Prices(
-            zero, one, refine, lower.reshape(pairs), ours.reshape(pairs), theirs.reshape(pairs)
-        )  # fmt: skip
+        prices = planes.Prices(zero=zero, one=one, refine=refine, lower=lower, ours=ours, theirs=theirs)
         count = int(sizes.max(initial=0)).bit_length()
         sign = np.zeros(sizes.shape, np.int8)
         for after in range(count - 1, -1, -1):
@@ -185,19 +183,19 @@ class LappedModel:
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
         count = codes.n_planes
-        coder = make_coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
+        coder = planes.Coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
         walk = Walk(self._network, coder, g)
         head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
         streams, done = [], 0
         for stage, n_planes in enumerate(_planes_of_stages(count, self.n_stages)[:n_stages]):
-            coder.n[0] = 0
+            coder.start()
             for _ in range(n_planes):
                 after = count - 1 - done
                 walk.plane(
-                    planes.CODE, NO_PRICES, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
+                    planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
                 )
                 done += 1
-            n = int(coder.n[0])
+            n = coder.n
             words = np.empty(n + 2, np.uint32)
             used = encode_symbols(coder.symbols[:n], coder.rows[:n], self._cumulative, words) if n else 0
             body = words[:used].astype("<u4").tobytes().rstrip(b"\0")
@@ -218,7 +216,7 @@ class LappedModel:
             raise InputError(f"base layer: expected at most {self.n_stages} streams of a tile, found {len(streams)}")
         code, last, gain, count, *offsets = _read_header(streams[0] if streams else b"")
         g = transform.geometry_of(shape, code)
-        walk = Walk(self._network, make_coder(self._cumulative), g)
+        walk = Walk(self._network, planes.Coder(self._cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign = np.zeros(sizes.shape, np.int8)
         done = 0
@@ -228,7 +226,7 @@ class LappedModel:
             for _ in range(n_planes):
                 after = count - 1 - done
                 before, sizes = sizes, np.zeros_like(sizes)
-                walk.plane(planes.DECODE, NO_PRICES, last - after, after, before, sizes, sign)
+                walk.plane(planes.DECODE, None, last - after, after, before, sizes, sign)
                 done += 1
             walk.close(body, stage)
         signed = sizes * sign

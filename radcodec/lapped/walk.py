@@ -1,4 +1,4 @@
-"""The planes of one tile in order: what the compiled loops of ``planes`` are given, and streams as they are opened."""
+"""The planes of one tile in order, and streams as they are opened."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy.typing as npt
 
 from radcodec.errors import CorruptError
 from radcodec.lapped import contexts, planes, transform
-from radcodec.lapped.spec import LEVELS
+from radcodec.runtime import native
+from radcodec.runtime.native import core, pointer
+
+I32 = npt.NDArray[np.int32]
 
 
 class Walk:
@@ -17,13 +20,15 @@ class Walk:
 
     def __init__(self, network: planes.Network, coder: planes.Coder, g: transform.Geometry) -> None:
         self._network, self._coder, self._columns = network, coder, g.columns
-        self._shape = (g.rows * g.columns, g.height, g.width // 2, 2)
-        self._counts = _known_counts(g.height, g.width // 2)
+        blocks, n, m = g.rows * g.columns, g.height, g.width // 2
+        self._shape = (blocks, n, m)
+        self._counts = _known_counts(n, m)
         self._active = np.zeros((contexts.CELLS + 2, contexts.CELLS + 2), np.int32)
         self._before = np.zeros_like(self._active)
         self._exists = np.zeros((contexts.CELLS, contexts.CELLS), np.int32)
-        rows, columns = (contexts.CELLS * np.arange(n) // n for n in (g.height, g.width // 2))
+        rows, columns = (contexts.CELLS * np.arange(size) // size for size in (n, m))
         self._exists[np.ix_(rows, columns)] = 1
+        self._scratch = np.empty(core().plane_bytes(blocks, n, m), np.uint8)
 
     def open(self, body: bytes, stage: int, n_planes: int) -> None:
         """Start to read a stage's ANS stream."""
@@ -33,59 +38,50 @@ class Walk:
             raise CorruptError(f"base layer, stage {stage}: expected at most {longest} bytes, found {len(body)}")
         if body and body[-1] == 0:
             raise CorruptError(f"base layer, stage {stage}: expected no zero byte at the end, found {len(body)} bytes")
-        words = np.frombuffer(body + bytes(-len(body) % 4), "<u4").astype(np.uint32)
-        coder = self._coder._replace(words=words)
-        coder.n[0] = 0
-        state, left = 0, words.size
-        for _ in range(min(left, 2)):
-            left -= 1
-            state = (state << 32) | int(words[left])
-        coder.state[0], coder.at[0] = state, left
-        self._coder = coder
+        self._coder.open(np.frombuffer(body + bytes(-len(body) % 4), "<u4").astype(np.uint32))
 
     def close(self, body: bytes, stage: int) -> None:
         """Check that a stage's stream ends with its last symbol."""
-        coder = self._coder
-        if coder.state[0] != 0 or coder.at[0] != 0 or len(body) > 3 * int(coder.n[0]) + 8:
+        if not self._coder.is_at_end or len(body) > 3 * self._coder.n + 8:
             raise CorruptError(
-                f"base layer, stage {stage}: the stream does not end where its {int(coder.n[0])} symbols do; "
+                f"base layer, stage {stage}: the stream does not end where its {self._coder.n} symbols do; "
                 "the file is damaged, fetch it again"
             )
 
     def plane(
         self,
         mode: int,
-        prices: planes.Prices,
+        prices: planes.Prices | None,
         s: int,
         after: int,
-        before: npt.NDArray[np.int32],
-        sizes: npt.NDArray[np.int32],
+        before: I32,
+        sizes: I32,
         sign: npt.NDArray[np.int8],
     ) -> None:
-        """Plane s, which ``after`` more planes follow; magnitudes before and in it, [A, B, n, m]."""
-        planes.walk_plane(
-            mode, self._coder, prices, self._network, self._counts, s, int(after == 0), after, self._columns,
-            before.reshape(self._shape), sizes.reshape(self._shape), sign.reshape(self._shape), self._active,
-            self._before, self._exists,
-        )  # fmt: skip
-
-
-_NOTHING = np.zeros((0, 2), np.float32)
-NO_PRICES = planes.Prices(
-    np.zeros((2, 48), np.float32), np.zeros((2, 48), np.float32), np.zeros((2, LEVELS, 2), np.float32),
-    np.zeros((0, 2), np.int32), _NOTHING, _NOTHING,
-)  # fmt: skip
+        """Carry out plane s, which ``after`` more planes follow; magnitudes before and in it, [A, B, n, m]."""
+        size = 2 * self._shape[0] * self._shape[1] * self._shape[2]
+        plane = native.Plane(
+            self._shape[0],
+            self._columns,
+            self._shape[1],
+            self._shape[2],
+            pointer(self._counts, np.uint8, 9 * size // self._shape[0]),
+            s,
+            int(after == 0),
+            after,
+            pointer(before, np.int32, size),
+            pointer(sizes, np.int32, size),
+            pointer(sign, np.int8, size),
+            pointer(self._active, np.int32),
+            pointer(self._before, np.int32),
+            pointer(self._exists, np.int32),
+            pointer(self._scratch, np.uint8),
+            self._scratch.size,
+        )
+        planes.walk_plane(mode, plane, self._network, self._coder, prices)
 
 
 @lru_cache(maxsize=8)
 def _known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
     """``contexts.known_counts``, which every tile of a shape has in common."""
     return contexts.known_counts(n, m)
-
-
-def make_coder(cumulative: npt.NDArray[np.uint32], room: int = 0) -> planes.Coder:
-    """A coder with room for symbols."""
-    return planes.Coder(
-        cumulative, np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(0, np.uint32),
-        np.empty(room, np.uint8), np.empty(room, np.uint16), np.zeros(1, np.int64),
-    )  # fmt: skip

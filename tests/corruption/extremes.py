@@ -1,6 +1,7 @@
-"""Decode streams at the ends of every range: ``NUMBA_BOUNDSCHECK=1 python tests/corruption/extremes.py``.
+"""Decode streams at the ends of every range: ``python tests/corruption/extremes.py``.
 
-Prints how many streams were read. A stream may be rejected; an index out of bounds or made from a NaN is an error.
+Prints how many streams were read. A stream may be rejected. An index out of bounds or made from a NaN is an error,
+which a core that is compiled with sanitizers finds.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ def maps() -> list[tuple[SampleType, bytes, TileBound | None, int]]:
 
 def main() -> None:
     """Read all streams, some with random words and bits."""
-    warnings.simplefilter("ignore")  # an interpreted kernel warns of overflows that compiled ones pass over
+    warnings.simplefilter("ignore")
     rng, count = random.Random(1), 0
     # What is out of range is refused before it is used; it is here because it once was not.
     fills = (0.0, 2.0**900, -(2.0**900), 1.7976931348623157e308, -1.7976931348623157e308)

@@ -7,23 +7,20 @@ the loops as plain Python, where every product and every sum is rounded.
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
-from radcodec.detail import borders, kernels, model, unmodel
+from radcodec.detail import borders, kernels, passes
+from radcodec.runtime import native
 
-# As written by this file run as a program without compilation.
+# Made by the same loops as plain Python, before they were C.
 KNOWN = {
-    "predict_above": "de1c11198cacd0ea",
-    "error_above": "a019821bd8c0287b",
     "derive_taps": "753ca9a483b1fa1c",
-    "predict_rows": "c2a4f92691c49f05",
     "decode_float": "9d30d7b39c1f26c1",
     "decode_int": "5dfa3a4751d276a7",
     "decode_loop": "1f2db67706e63a1a",
@@ -78,55 +75,34 @@ def some_taps() -> borders.Taps:
     return taps
 
 
-def row_digests() -> dict[str, str]:
-    """Digest of what the loops over rows give, and of the coefficients of borders."""
-    found = {}
-    window = reals((RADIUS + HEIGHT) * (WIDTH + 2 * RADIUS), 1).reshape(RADIUS + HEIGHT, -1)
-    acc, rows = np.empty(WIDTH), []
-    for y in range(HEIGHT):
-        kernels.predict_above(window, y, RADIUS, reals(2 * RADIUS * (RADIUS + 1), 2), acc)
-        rows.append(acc.copy())
-    found["predict_above"] = digest(*rows)
-    errors, rows = np.abs(reals(kernels.ROWS * (WIDTH + 8), 3)).reshape(kernels.ROWS, -1), []
-    for y in range(kernels.ROWS):
-        kernels.error_above(errors, y, acc)
-        rows.append(acc.copy())
-    found["error_above"] = digest(*rows)
-    taps = some_taps()
-    found["derive_taps"] = digest(taps.above, taps.own, taps.left, taps.right)
-    sets, both = np.empty(WIDTH, np.int64), []
-    for y in range(HEIGHT):
-        kernels.predict_rows(window, y, taps, acc, sets)
-        both += [acc.copy(), sets.copy()]
-    found["predict_rows"] = digest(*both)
-    return found
-
-
 def decoder_digests() -> dict[str, str]:
-    """Digest of what the decoder's loops make of any words; that they do not end where they should is told last."""
+    """Digest of what the decoder's passes make of any words, which do not end where they should."""
     found = {}
     cumulative, starts = narrow_tables()
     words = (numbers(HEIGHT * WIDTH, 4) >> np.uint64(32)).astype(np.uint32)
     raw = (numbers(16384, 5) >> np.uint64(56)).astype(np.uint8)
     raw[-kernels.RAW_SPARE :] = 0
-    streams = (cumulative, starts, words, raw, 8 * (raw.size - kernels.RAW_SPARE))
-    taps = some_taps()
-    real = np.full((1, HEIGHT, WIDTH), np.nan)
-    status = unmodel.decode_float(real, SPECIAL, taps, np.array([-8, 20, -60, 52], np.int64), 0.1, *streams)
+    n_bits = 8 * (raw.size - kernels.RAW_SPARE)
+    streams = passes.TileStreams(cumulative=cumulative, starts=starts, words=words, raw=raw, n_bits=n_bits)
+    shape, taps = (1, HEIGHT, WIDTH), some_taps()
+    real = np.full(shape, np.nan)
+    setting = passes.Setting(level=-8, clamp=20, z=-60, mantissa=52, fill=0.1)
+    status = passes.decode_float(passes.TilePass(shape, SPECIAL, taps, setting), streams, real)
     assert (status, np.isnan(real).any()) == (kernels.BAD_STREAM, False)
     found["decode_float"] = digest(real)
-    gain, dither = 1.0 + reals(real.size, 8).reshape(real.shape) / 8, reals(real.size, 9).reshape(real.shape) / 2
+    gain, dither = 1.0 + reals(real.size, 8).reshape(shape) / 8, reals(real.size, 9).reshape(shape) / 2
     for name, moved, loop in (("decode_int", dither, False), ("decode_loop", np.empty((0, 0, 0)), True)):
-        whole = np.full(real.shape, -1, np.int64)
-        setting = np.array([-6 if loop else 12, 30, 0, 0], np.int64)
-        status = unmodel.decode_int(whole, SPECIAL, gain, moved, taps, setting, 0.1, loop, *streams)
+        whole = np.full(shape, -1, np.int64)
+        setting = passes.Setting(level=-6 if loop else 12, clamp=30, z=0, mantissa=0, fill=0.1)
+        tile = passes.TilePass(shape, SPECIAL, taps, setting)
+        status = passes.decode_int(tile, streams, gain, moved, loop, whole)
         assert (status, (whole == -1).all()) == (kernels.BAD_STREAM, False)
         found[name] = digest(whole)
     return found
 
 
 def encoder_digests() -> dict[str, str]:
-    """Digest of the symbols, tables and raw bits that the encoder's loops give."""
+    """Digest of the symbols, tables and raw bits that the encoder's passes give."""
     found = {}
     shape = (1, HEIGHT, WIDTH)
     taps, size = some_taps(), HEIGHT * WIDTH
@@ -135,60 +111,49 @@ def encoder_digests() -> dict[str, str]:
     whole = np.floor(real * 300.0).astype(np.int64)
     nothing = np.empty((0, 0, 0))
     for name in ("model_float", "model_int", "model_loop"):
-        tables, symbols = np.zeros(size, np.uint16), np.zeros(size, np.uint8)
-        out = (tables, symbols, np.zeros(8 * size + kernels.RAW_SPARE, np.uint8))
+        raw = np.zeros(8 * size + kernels.RAW_SPARE, np.uint8)
+        out = passes.SymbolBuffers(tables=np.zeros(size, np.uint16), symbols=np.zeros(size, np.uint8), raw=raw)
         values: Any = real if name == "model_float" else np.zeros(shape, np.int64) if name == "model_loop" else whole
         if name == "model_float":
-            status, n, bits = model.model_float(values, SPECIAL, taps, np.array([-3, 1, -52, 52], np.int64), 0.1, *out)
+            setting = passes.Setting(level=-3, clamp=1, z=-52, mantissa=52, fill=0.1)
+            tile = passes.TilePass(shape, SPECIAL, taps, setting)
+            status, n, bits = passes.encode_float(tile, values, out)
         else:
             loop = name == "model_loop"
-            rest: Any = (real * 40.0, SPECIAL, gain, nothing) if loop else (nothing, SPECIAL, gain, dither)
-            setting = np.array([-4 if loop else 28, 10, 0, 0], np.int64)
-            status, n, bits = model.model_int(values, *rest, taps, setting, 0.1, *out)
+            setting = passes.Setting(level=-4 if loop else 28, clamp=10, z=0, mantissa=0, fill=0.1)
+            tile = passes.TilePass(shape, SPECIAL, taps, setting)
+            targets, moved = (real * 40.0, nothing) if loop else (nothing, dither)
+            status, n, bits = passes.encode_int(tile, values, targets, gain, moved, out)
         assert (status, n) == (kernels.OK, size - SPECIAL.sum())
-        found[name] = digest(values, *out, np.array([n, bits]))
+        found[name] = digest(values, out.tables, out.symbols, out.raw, np.array([n, bits]))
     return found
 
 
-def kernel_digests() -> dict[str, str]:
-    """Digest of what each loop gives for its input."""
-    return row_digests() | decoder_digests() | encoder_digests()
+@pytest.fixture(params=native.VARIANTS)
+def variant(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Each variant of the core that this processor can run, in the place of the best one."""
+    try:
+        forced = native.load(request.param)
+    except ImportError as err:
+        pytest.skip(f"not on this processor: {err}")
+    monkeypatch.setattr(native, "load", lambda: forced)
+    native.core.cache_clear()
+    yield request.param
+    native.core.cache_clear()
 
 
-def test_known_answers() -> None:
-    """The compiled loops give, bit by bit, what is written down here."""
-    assert kernel_digests() == KNOWN
+def test_known_answers(variant: str) -> None:
+    """Every variant gives, bit by bit, what plain Python gave, in which nothing can be fused or reordered."""
+    assert native.core().variant == variant
+    taps = some_taps()
+    found = {"derive_taps": digest(taps.above, taps.own, taps.left, taps.right)}
+    assert found | decoder_digests() | encoder_digests() == KNOWN
 
 
-def test_known_answers_without_compiler() -> None:
-    """The same loops as plain Python, in which nothing can be fused, give the same."""
-    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-    command = [sys.executable, "-W", "ignore", __file__]
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=250)
-    assert result.stdout.strip() == repr(KNOWN)
-
-
-def rounded(value: Fraction) -> float:
-    """The float64 nearest to an exact number."""
-    return value.numerator / value.denominator
-
-
-def test_products_are_not_fused() -> None:
-    """A product and a sum round twice; the inputs are ones where a fused operation gives something else."""
-    window = reals((1 + 1) * (WIDTH + 2), 10).reshape(2, WIDTH + 2)
-    coefs = reals(4, 11)
-    acc, fused = np.empty(WIDTH), 0
-    kernels.predict_above(window, 0, 1, coefs, acc)
-    for x in range(WIDTH):
-        twice = once = 0.0
-        for tap in range(3):
-            product = float(coefs[tap]) * float(window[0, x + tap])
-            twice += product
-            once = rounded(Fraction(once) + Fraction(float(coefs[tap])) * Fraction(float(window[0, x + tap])))
-        assert acc[x] == twice
-        fused += once != twice
-    assert fused > WIDTH // 4
-
-
-if __name__ == "__main__":
-    print(repr(kernel_digests()))
+def test_fused_products_are_noticed() -> None:
+    """The self-check tells a sum of a rounded product from a fused one, and this build rounds."""
+    core = native.core()
+    a, c = 1.0 + 2.0**-30, -1.0 - 2.0**-29
+    assert float(Fraction(a) * Fraction(a) + Fraction(c)) == 2.0**-60  # what a fused operation gives
+    assert a * a + c == 0.0
+    assert core.self_check(a, a, c) == native.OK

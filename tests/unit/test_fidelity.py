@@ -171,3 +171,13 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     for wrong, message in ((["--exact-hdu", "FLAT"], "1 SCI; 2 ERR; 3 DQ"), (["--fill", "x"], "finite number")):
         assert run([*command, *wrong]) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["WCSDVARR", "D2IMARR"])
+@pytest.mark.parametrize("options", [{"max_error": "0.5sigma"}, {"lossy": True}])
+def test_distortion_tables_stay_exact(name: str, options: dict[str, Any]) -> None:
+    """The images that distort positions are not rounded with the image of the sky."""
+    table = RNG.normal(0, 1, (16, 16)).astype(np.float32)
+    report, restored = _round_trip(_file(_image(SCI, "SCI"), _image(table, name)), **options)
+    assert (restored[name].data == table).all()
+    assert _fidelities(report)[1] == "lossless"

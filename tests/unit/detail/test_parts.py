@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from radcodec.detail.bits import BitReader, BitWriter
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.fit import solve_ridge
-from radcodec.detail.kernels import class_of, float_quantum, table_of
+from radcodec.detail.kernels import float_quantum
 from radcodec.detail.maps import dither_values
 from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
 from radcodec.detail.rounding import Predictor
@@ -68,19 +68,6 @@ def test_solver_drops_lost_unknowns() -> None:
     """Two equal columns do not break the solution: one of them is dropped."""
     gram = np.array([[2.0, 2.0], [2.0, 2.0]])
     assert np.allclose(solve_ridge(gram, np.array([2.0, 2.0]), 0.0), [1.0, 0.0])
-
-
-def test_classes_and_tables_by_hand() -> None:
-    """quarter(1.0) is 0, one octave is four classes; a scale of one bin is table 64, an octave is eight tables."""
-    assert class_of(1.0, 0) == 40
-    assert class_of(2.0, 0) == 44
-    assert class_of(1.25, 0) == 41
-    assert class_of(1e300, 0) == 79
-    assert table_of(1.0, 0) == 64
-    assert table_of(1.125, 0) == 65
-    assert table_of(4.0, 0) == table_of(32.0, 3) == 80
-    assert table_of(1 / 256, 0) == table_of(1e-9, 0) == 0
-    assert table_of(1e9, 0) == 87
 
 
 def test_quantum_by_hand() -> None:

@@ -17,7 +17,7 @@ from radcodec.lapped import model as module
 from radcodec.lapped import planes, transform
 from radcodec.lapped.model import LappedCodes, LappedModel, known_answer, load_bytes
 from radcodec.lapped.transform import WAVELET
-from radcodec.lapped.walk import NO_PRICES, Walk, make_coder
+from radcodec.lapped.walk import Walk
 from radcodec.lapped.weights import is_lapped, pack_model, unpack_model
 
 SHAPES = [(1, 1), (1, 5), (17, 300), (33, 64), (130, 130)]
@@ -72,12 +72,12 @@ def test_walk_against_whole_arrays(model: LappedModel, shape: tuple[int, int], c
     signed[:, :, g.height // 2 :] = 0
     sizes, sign = np.abs(signed), np.sign(signed).astype(np.int8)
     count = int(sizes.max()).bit_length()
-    coder = make_coder(model._cumulative, room=(sizes.size // 2 + 256) * count)
+    coder = planes.Coder(model._cumulative, room=(sizes.size // 2 + 256) * count)
     walk = Walk(model._network, coder, g)
     for after in range(count - 1, -1, -1):
-        walk.plane(planes.CODE, NO_PRICES, 8 - after, after, sizes >> (after + 1), sizes >> after, sign)
+        walk.plane(planes.CODE, None, 8 - after, after, sizes >> (after + 1), sizes >> after, sign)
     found = np.zeros((planes.N_ROWS, 9), np.int64)
-    n = int(coder.n[0])
+    n = coder.n
     np.add.at(found, (coder.rows[:n], coder.symbols[:n]), 1)
     expected = np.zeros_like(found)
     start = {"zz": 0, "zn": planes.ZN_ROWS, "nn": planes.NN_ROWS, "flags": planes.FLAG_ROWS}

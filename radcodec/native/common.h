@@ -1,0 +1,60 @@
+/* Scalars that several files share. */
+#ifndef RCZ_COMMON_H
+#define RCZ_COMMON_H
+
+#include <float.h>
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "core.h"
+
+#if defined(__FAST_MATH__)
+#error "the native core must not be compiled with -ffast-math: its sums have one order"
+#endif
+#if !defined(FLT_EVAL_METHOD) || FLT_EVAL_METHOD != 0
+#error "the native core needs arithmetic in the precision of its types (FLT_EVAL_METHOD 0), not that of x87"
+#endif
+#if DBL_MANT_DIG != 53 || DBL_MAX_EXP != 1024
+#error "the native core needs IEEE 754 binary64"
+#endif
+
+#define TINY 0x1p-1000
+
+static inline int64_t bits_of(double v) {
+    int64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+static inline double from_bits(int64_t bits) {
+    double v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+/* 2^e for -1022 <= e <= 1023. */
+static inline double pow2(int64_t e) { return from_bits((int64_t)((uint64_t)(e + 1023) << 52)); }
+
+/* floor(log2 v) of a positive normal number. */
+static inline int64_t exponent_of(double v) { return (bits_of(v) >> 52) - 1023; }
+
+static inline int64_t min_i(int64_t a, int64_t b) { return a < b ? a : b; }
+static inline int64_t max_i(int64_t a, int64_t b) { return a > b ? a : b; }
+static inline int64_t clamp_i(int64_t v, int64_t low, int64_t high) { return v < low ? low : v > high ? high : v; }
+static inline double max_d(double a, double b) { return b > a ? b : a; }
+
+/* Quotient of integers, rounded down. */
+static inline int64_t floor_div(int64_t a, int64_t b) {
+    int64_t q = a / b;
+    return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
+}
+
+/* Piece of scratch memory, 64 bytes aligned to its start. */
+static inline void *carve(unsigned char **at, int64_t bytes) {
+    void *piece = *at;
+    *at += (bytes + 63) / 64 * 64;
+    return piece;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* The native core: the sequential loops of radcodec, as docs/format.md defines them.
+ *
+ * Rules. No allocation, no global state, no dependency but libm's floor, sqrt and rint. The caller hands buffers with their
+ * lengths; a length that is too small gives RCZ_BAD_ARGUMENT. Every index that follows from a stream is checked before it
+ * is used. Sums run in the order given: no fast-math, no fused multiply-add. The SIMD lanes are pixels, so that all
+ * variants give the same bits.
+ *
+ * Each function exists once a variant, with the suffix _base, _avx2 or _avx512 (_base alone where there are no others).
+ */
+#ifndef RCZ_CORE_H
+#define RCZ_CORE_H
+
+#include <stdint.h>
+
+#define RCZ_ABI 1
+
+#if defined(_WIN32)
+#define RCZ_API __declspec(dllexport)
+#else
+#define RCZ_API __attribute__((visibility("default")))
+#endif
+
+#ifndef RCZ_VARIANT
+#define RCZ_VARIANT base
+#endif
+#define RCZ_JOIN2(name, variant) rcz_##name##_##variant
+#define RCZ_JOIN(name, variant) RCZ_JOIN2(name, variant)
+#define RCZ(name) RCZ_JOIN(name, RCZ_VARIANT)
+
+enum {
+    RCZ_OK = 0,
+    RCZ_NO_SPACE = 1,     /* encoder: the raw bits outgrow their buffer */
+    RCZ_BAD_STREAM = 2,   /* decoder: the stream cannot be right */
+    RCZ_UNFIT = 3,        /* encoder: a value is out of the model's range; a system has no solution */
+    RCZ_BAD_ARGUMENT = 4, /* a buffer is too small, or a number out of the range that the format allows */
+};
+
+/* Coefficients of a predictor and its border sets (8.3). Sets are numbered 0 (the predictor), 1 + n (top, n rows above),
+ * 2 + b + n (left) and 3 + 2b + n (right), n = 0..b; without borders there is set 0 alone. */
+typedef struct {
+    int64_t radius, border, reach;
+    const double *above; /* [2 + b or 1][R(2R + 1)] */
+    const double *own;   /* [4 + 3b or 1][R] */
+    const double *left;  /* [b(2b + 1)][B] */
+    const double *right; /* [b(2b + 1)][B] */
+} rcz_taps;
+
+/* What both passes over a tile share: its samples [planes][height][width] and how they are predicted. */
+typedef struct {
+    int64_t planes, height, width;
+    const uint8_t *special; /* 1 where a sample is not coded; NULL if none is */
+    rcz_taps taps;
+    int64_t level, clamp, quantum, mantissa; /* 8.4: l, c, z, t */
+    double fill;
+    void *scratch; /* at least rcz_pass_bytes(radius, width) */
+    int64_t scratch_bytes;
+} rcz_pass;
+
+/* What the encoder's pass fills: the table and the symbol of each sample that is coded, and raw bits. */
+typedef struct {
+    uint16_t *tables; /* table * 9 + phase */
+    uint8_t *symbols;
+    int64_t capacity; /* of both */
+    uint8_t *raw;     /* zeros; the last RCZ_RAW_SPARE bytes stay free */
+    int64_t raw_bytes;
+    int64_t n_symbols, n_bits;
+} rcz_symbols;
+
+/* The streams that the decoder's pass reads. */
+typedef struct {
+    const uint32_t *cumulative; /* [rows][129] */
+    const uint8_t *starts;      /* [rows][64]: first symbol to look at for the top 6 of 24 bits */
+    int64_t rows;
+    const uint32_t *words;
+    int64_t n_words;
+    const uint8_t *raw; /* RCZ_RAW_SPARE zeros behind the last bit */
+    int64_t raw_bytes, n_bits;
+} rcz_streams;
+
+#define RCZ_RAW_SPARE 512
+
+/* Bytes of scratch that a pass over a tile needs; -1 for sides out of range. */
+RCZ_API int64_t RCZ(pass_bytes)(int64_t radius, int64_t width);
+/* 8.5: symbols of a float tile. */
+RCZ_API int32_t RCZ(encode_float)(const rcz_pass *pass, const double *values, rcz_symbols *out);
+/* 8.5: symbols of integers. gain, dither and targets are NULL or like values, which a loop (targets) fills. */
+RCZ_API int32_t RCZ(encode_int)(const rcz_pass *pass, int64_t *values, const double *targets, const double *gain,
+                                const double *dither, rcz_symbols *out);
+RCZ_API int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, double *out);
+RCZ_API int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const double *gain,
+                                const double *dither, int32_t loop, int64_t *out);
+
+/* 8.6: words of symbols [n] coded with rows of cumulative [rows][columns]; gives their number, negative: a status. */
+RCZ_API int64_t RCZ(ans_encode)(const uint8_t *symbols, const uint16_t *tables, int64_t n, const uint32_t *cumulative,
+                                int64_t rows, int64_t columns, uint32_t *words, int64_t capacity);
+/* Add up in counts [rows][columns] how often each symbol is coded with each table. */
+RCZ_API int32_t RCZ(count_symbols)(const uint8_t *symbols, const uint16_t *tables, int64_t n, int64_t *counts,
+                                   int64_t rows, int64_t columns);
+
+/* 8.3, borders. response [64][129] of the process; wide [64 + radius][129 + 2 radius] is scratch. */
+RCZ_API int32_t RCZ(impulse_response)(const double *coefs, int64_t radius, double *wide, double *response);
+RCZ_API int32_t RCZ(covariance)(const double *response, int64_t border, double *out);
+/* Best coefficients [n] for taps; square [n][n] is scratch. RCZ_UNFIT where there are none. */
+RCZ_API int32_t RCZ(best_coefficients)(const double *covariance, int64_t border, const int64_t *dys, const int64_t *dxs,
+                                       int64_t n, double *square, double *out);
+
+/* The fit. */
+RCZ_API int32_t RCZ(cholesky_solve)(double *matrix, double *right, int64_t n);
+RCZ_API int64_t RCZ(rice_bits)(const int64_t *integers, int64_t n);
+/* Babai rounding of x [n] with the factor lower [n][n]; left [n] is scratch. */
+RCZ_API double RCZ(round_to_plane)(const double *x, const double *lower, int64_t n, double *left, double *out);
+/* padded is [radius + height][width + 2 radius]; row [width] is scratch. */
+RCZ_API double RCZ(weighted_error)(const double *padded, int64_t radius, const double *coefs, const double *weight,
+                                   int64_t height, int64_t width, double *row);
+RCZ_API int32_t RCZ(local_error)(const double *padded, int64_t radius, const double *coefs, const uint8_t *known,
+                                 int64_t height, int64_t width, double *row, double *error, double *out);
+RCZ_API int32_t RCZ(float_quantum)(const double *values, int64_t n, int64_t *z, int64_t *mantissa);
+
+/* 9.6 and 9.7: one plane of a tile of a lapped model. */
+typedef struct {
+    const int32_t *log_table; /* [4096] */
+    const int32_t *weight0, *bias0, *weight1, *bias1, *weight2, *bias2; /* [16][21], [16], [16][16], [16], [16], [1] */
+    int32_t shift0, shift1, shift2;
+} rcz_network;
+
+typedef struct {
+    const uint32_t *cumulative; /* [rows][10] */
+    int64_t rows;
+    uint64_t state; /* of a stream that is read */
+    const uint32_t *words;
+    int64_t n_words;    /* that are left */
+    uint8_t *symbols;   /* written when coding */
+    uint16_t *tables;
+    int64_t capacity, n; /* of both, and how many symbols there were */
+} rcz_coder;
+
+typedef struct {
+    const float *zero, *one; /* [2][48]: bits of a coefficient that stays zero or does not, beside a zero or another */
+    const float *refine;     /* [2][5][2]: bits of the halves */
+    const int32_t *lower;    /* like magnitudes: the other choice */
+    float *ours, *theirs;    /* like magnitudes: bits of both are added */
+} rcz_prices;
+
+typedef struct {
+    int64_t blocks, columns, n, m; /* blocks of n rows by m pairs, columns of them in a row of blocks */
+    const uint8_t *counts;         /* [2][3][3][n][m] */
+    int64_t s, final, shift;
+    const int32_t *p; /* [blocks][n][m][2] magnitudes before the plane */
+    int32_t *q;       /* and in it */
+    int8_t *sign;
+    int32_t *act, *before;  /* [18][18] cells in a margin of zeros */
+    const int32_t *exists; /* [16][16] */
+    void *scratch;
+    int64_t scratch_bytes; /* at least rcz_plane_bytes */
+} rcz_plane;
+
+enum { RCZ_CODE = 0, RCZ_DECODE = 1, RCZ_COST = 2 };
+
+RCZ_API int64_t RCZ(plane_bytes)(int64_t blocks, int64_t n, int64_t m);
+RCZ_API int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *plane, const rcz_network *network, rcz_coder *coder,
+                                const rcz_prices *prices);
+
+/* 0 where products and sums are rounded one by one, as they must be; else this build must not be used. */
+RCZ_API int32_t RCZ(self_check)(double a, double b, double c);
+
+#endif

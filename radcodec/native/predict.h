@@ -1,0 +1,293 @@
+/* Prediction, expected errors and classes (docs/format.md, 8.3 and 8.5): what both passes over a tile share.
+ *
+ * Encoder and decoder share every scalar step, so that they cannot drift apart. The loop over a row's samples is the SIMD
+ * loop: taps of the rows above are added for the whole row at once, each sample in the order of the taps. Only the taps of
+ * the sample's own row wait for its neighbours.
+ */
+#ifndef RCZ_PREDICT_H
+#define RCZ_PREDICT_H
+
+#include "common.h"
+
+#define N_CLASSES 80
+#define N_TABLES 88
+#define FIRST_TABLE 64 /* of a scale of one bin */
+#define PHASES 8       /* of a bin */
+#define CENTRED 8      /* phase of a bin whose middle is the prediction */
+#define N_PHASES 9
+#define LOOP_BIN 16.0 /* working units of the loop map in a step */
+#define N_SYMBOLS 128
+#define MAX_COUNT 254
+#define REACH 4 /* columns that the error context reaches left and right */
+#define ROWS 5  /* error rows kept: the one being coded and four above */
+#define INT_LIMIT 0x1p54
+#define INT_BOUND ((int64_t)1 << 54)
+#define MAX_INT_STEP 52 /* exponent of a bin of integers */
+#define ERROR_FLOOR 0x1p-8
+#define INV_WEIGHT (1.0 / 720.0)
+#define MAX_RADIUS 24
+#define MAX_BORDER 8
+#define MAX_WIDTH ((int64_t)1 << 32)
+
+/* Memory of a pass: a ring of the last rows of the window, errors and what is known of the row. */
+typedef struct {
+    double *window; /* [R + 1][width + 2R] */
+    double *errors; /* [ROWS][width + 2 REACH] */
+    double *mus;    /* [width] */
+    double *context;
+    int64_t *sets;
+    int64_t *steps;
+    double means[N_CLASSES];
+    double rates[MAX_COUNT + 1];
+    int64_t counts[N_CLASSES];
+} state;
+
+static inline int64_t pass_bytes(int64_t radius, int64_t width) {
+    if (radius < 1 || radius > MAX_RADIUS || width < 1 || width > MAX_WIDTH) return -1;
+    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 4 * width;
+    return 8 * doubles + 6 * 64 + 64;
+}
+
+static inline double *window_row(const rcz_pass *pass, const state *st, int64_t y) {
+    int64_t radius = pass->taps.radius;
+    return st->window + (y + radius) % (radius + 1) * (pass->width + 2 * radius);
+}
+
+static inline double *error_row(const rcz_pass *pass, const state *st, int64_t y) {
+    return st->errors + (y + ROWS) % ROWS * (pass->width + 2 * REACH);
+}
+
+/* Check a pass and lay out its memory. */
+static inline int32_t begin_pass(const rcz_pass *pass, state *st) {
+    const rcz_taps *taps = &pass->taps;
+    int64_t needed = pass_bytes(taps->radius, pass->width);
+    if (needed < 0 || pass->scratch == NULL || pass->scratch_bytes < needed) return RCZ_BAD_ARGUMENT;
+    if (pass->planes < 0 || pass->height < 1) return RCZ_BAD_ARGUMENT;
+    if (taps->border < 0 || taps->border > min_i(taps->radius, MAX_BORDER)) return RCZ_BAD_ARGUMENT;
+    if (taps->reach < taps->border || taps->reach > taps->radius) return RCZ_BAD_ARGUMENT;
+    if (pass->level < -4000 || pass->level > 4000 || pass->clamp < -1000 || pass->clamp > 1000) return RCZ_BAD_ARGUMENT;
+    if (pass->quantum < -1022 || pass->quantum > 1000 || pass->mantissa < 0 || pass->mantissa > 52) return RCZ_BAD_ARGUMENT;
+    unsigned char *at = (unsigned char *)pass->scratch + (64 - (uintptr_t)pass->scratch % 64) % 64;
+    int64_t width = pass->width;
+    st->window = carve(&at, 8 * (taps->radius + 1) * (width + 2 * taps->radius));
+    st->errors = carve(&at, 8 * ROWS * (width + 2 * REACH));
+    st->mus = carve(&at, 8 * width);
+    st->context = carve(&at, 8 * width);
+    st->sets = carve(&at, 8 * width);
+    st->steps = carve(&at, 8 * width);
+    for (int64_t i = 0; i < N_CLASSES; i++) {
+        int64_t j = i - N_CLASSES / 2 + pass->level;
+        st->means[i] = pow2(j >> 2) * (1.0 + (double)(j & 3) * 0.25);
+        st->counts[i] = 0;
+    }
+    for (int64_t i = 0; i <= MAX_COUNT; i++) st->rates[i] = 1.0 / ((double)i + 1.5);
+    return RCZ_OK;
+}
+
+static inline void begin_plane(const rcz_pass *pass, state *st) {
+    int64_t cells = (pass->taps.radius + 1) * (pass->width + 2 * pass->taps.radius);
+    for (int64_t i = 0; i < cells; i++) st->window[i] = 0.0;
+    double first = pow2(pass->level >> 2) * (1.0 + (double)(pass->level & 3) * 0.25);
+    for (int64_t i = 0; i < ROWS * (pass->width + 2 * REACH); i++) st->errors[i] = first;
+}
+
+/* Fill acc [n] with what the rows above give; rows[dy] is the row dy above, its first tap's column first. */
+static inline void predict_above(const double *const *rows, int64_t radius, const double *coefs, int64_t n,
+                          double *restrict acc) {
+    int64_t width = 2 * radius + 1, i = 0;
+    for (int64_t x = 0; x < n; x++) acc[x] = 0.0;
+    for (int64_t dy = radius; dy > 0; dy--) {
+        const double *row = rows[dy];
+        int64_t j = 0;
+        for (; j + 4 <= width; j += 4, i += 4) {
+            double c0 = coefs[i], c1 = coefs[i + 1], c2 = coefs[i + 2], c3 = coefs[i + 3];
+            const double *restrict r = row + j;
+            for (int64_t x = 0; x < n; x++)
+                acc[x] = (((acc[x] + c0 * r[x]) + c1 * r[x + 1]) + c2 * r[x + 2]) + c3 * r[x + 3];
+        }
+        for (; j < width; j++, i++) {
+            double c0 = coefs[i];
+            const double *restrict r = row + j;
+            for (int64_t x = 0; x < n; x++) acc[x] = acc[x] + c0 * r[x];
+        }
+    }
+}
+
+/* Fill the first and last B elements of acc [n], n >= 2B, as predict_above, for the sets of a row's ends. */
+static inline void predict_edges(const double *const *rows, const rcz_taps *taps, int64_t n, double *restrict acc) {
+    int64_t radius = taps->radius, border = taps->border, reach = taps->reach, end = n - reach, i = 0;
+    for (int64_t x = 0; x < reach; x++) acc[x] = acc[end + x] = 0.0;
+    for (int64_t dy = border; dy > 0; dy--) {
+        for (int64_t j = radius - border; j <= radius + border; j++, i++) {
+            const double *left = taps->left + i * reach, *right = taps->right + i * reach, *row = rows[dy] + j;
+            for (int64_t x = 0; x < reach; x++) {
+                acc[x] += left[x] * row[x];
+                acc[end + x] += right[x] * row[end + x];
+            }
+        }
+    }
+}
+
+/* Fill sets [n] for a row that has all rows above it. */
+static inline void choose_sets(const rcz_taps *taps, int64_t n, int64_t *sets) {
+    int64_t border = taps->border, reach = taps->reach;
+    for (int64_t x = 0; x < n; x++) sets[x] = 0;
+    if (border > 0 && n >= 2 * reach) {
+        for (int64_t x = 0; x < reach; x++) {
+            sets[x] = 2 + border + min_i(x, border);
+            sets[n - 1 - x] = 3 + 2 * border + min_i(x, border);
+        }
+    }
+}
+
+/* Fill mus with what the rows above give to row y of a plane, and sets with each sample's set of taps. */
+static inline void predict_rows(const rcz_pass *pass, state *st, int64_t y) {
+    const rcz_taps *taps = &pass->taps;
+    const double *rows[MAX_RADIUS + 1];
+    int64_t n = pass->width, radius = taps->radius, n_above = radius * (2 * radius + 1);
+    for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = window_row(pass, st, y - dy);
+    if (y >= taps->reach) {
+        predict_above(rows, radius, taps->above, n, st->mus);
+        if (taps->border > 0 && n >= 2 * taps->reach) predict_edges(rows, taps, n, st->mus);
+        if (y == taps->reach) choose_sets(taps, n, st->sets);
+    } else {
+        int64_t i = 1 + min_i(y, taps->border);
+        predict_above(rows, radius, taps->above + i * n_above, n, st->mus);
+        for (int64_t x = 0; x < n; x++) st->sets[x] = i;
+    }
+}
+
+/* Prediction of the rows above completed by the taps of the sample's own row, and clamped. */
+static inline double predict_own(const double *row, int64_t x, int64_t radius, const double *own, double p, double limit) {
+    for (int64_t k = 0; k < radius; k++) p += own[k] * row[x + k];
+    if (!(fabs(p) <= limit)) p = p > limit ? limit : -limit;
+    return p;
+}
+
+/* Complete mus as predict_own does, for a row whose values are all in the window. */
+static inline void complete_row(const rcz_pass *pass, state *st, int64_t y) {
+    const rcz_taps *taps = &pass->taps;
+    const int64_t *sets = st->sets;
+    const double *row = window_row(pass, st, y);
+    int64_t n = pass->width, radius = taps->radius, side = sets[0] != sets[n / 2] ? taps->reach : 0;
+    const double *own = taps->own + sets[n / 2] * radius;
+    double *restrict acc = st->mus, limit = pow2(pass->clamp);
+    for (int64_t k = 0; k < radius; k++) {
+        double c = own[k];
+        const double *restrict part = row + k;
+        for (int64_t x = side; x < n - side; x++) acc[x] += c * part[x];
+    }
+    for (int64_t i = 0; i < 2 * side; i++) {
+        int64_t x = i < side ? i : n - 2 * side + i;
+        const double *mine = taps->own + sets[x] * radius;
+        double p = acc[x];
+        for (int64_t k = 0; k < radius; k++) p += mine[k] * row[x + k];
+        acc[x] = p;
+    }
+    for (int64_t x = 0; x < n; x++) {
+        double p = acc[x];
+        p = p >= -limit ? p : -limit;
+        acc[x] = p <= limit ? p : limit;
+    }
+}
+
+/* Fill context with what the rows above add to the expected error, times 720. */
+static inline void error_above(const rcz_pass *pass, state *st, int64_t y) {
+    int64_t n = pass->width;
+    const double *restrict a = error_row(pass, st, y - 1), *restrict b = error_row(pass, st, y - 2);
+    const double *restrict c = error_row(pass, st, y - 3), *restrict d = error_row(pass, st, y - 4);
+    double *restrict acc = st->context;
+    for (int64_t x = 0; x < n; x++) {
+        double t = 16.0 * a[x];
+        t += 20.0 * a[x + 1];
+        t += 28.0 * a[x + 2];
+        t += 44.0 * a[x + 3];
+        t += 63.0 * a[x + 4];
+        t += 44.0 * a[x + 5];
+        t += 28.0 * a[x + 6];
+        t += 20.0 * a[x + 7];
+        t += 16.0 * a[x + 8];
+        t += 18.0 * b[x + 1];
+        t += 22.0 * b[x + 2];
+        t += 28.0 * b[x + 3];
+        t += 31.0 * b[x + 4];
+        t += 28.0 * b[x + 5];
+        t += 22.0 * b[x + 6];
+        t += 18.0 * b[x + 7];
+        t += 18.0 * c[x + 2];
+        t += 20.0 * c[x + 3];
+        t += 21.0 * c[x + 4];
+        t += 20.0 * c[x + 5];
+        t += 18.0 * c[x + 6];
+        t += 15.0 * d[x + 3];
+        t += 16.0 * d[x + 4];
+        t += 15.0 * d[x + 5];
+        acc[x] = t;
+    }
+}
+
+/* Expected error of a sample: what the rows above add, completed by its own row, which has REACH columns in front. */
+static inline double expected_error(const double *row, int64_t x, double t, double least) {
+    t += 16.0 * row[x];
+    t += 21.0 * row[x + 1];
+    t += 31.0 * row[x + 2];
+    t += 63.0 * row[x + 3];
+    t *= INV_WEIGHT;
+    return max_d(t, least);
+}
+
+/* Complete context as expected_error does, for a row whose errors are all known. */
+static inline void complete_errors(const rcz_pass *pass, state *st, const double *restrict row, double least) {
+    double *restrict acc = st->context;
+    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least);
+}
+
+static inline int64_t class_of(double t, int64_t level) {
+    return clamp_i((bits_of(t) >> 50) - 4092 - level + N_CLASSES / 2, 0, N_CLASSES - 1);
+}
+
+/* Table of a scale s in bins of 2^d. */
+static inline int64_t table_of(double s, int64_t d) {
+    return clamp_i((bits_of(s) >> 49) - 8184 - 8 * d + FIRST_TABLE, 0, N_TABLES - 1);
+}
+
+/* Phase of a position above its bin's start; just under a bin's end the difference may round up to 1. */
+static inline int64_t phase_of(double rho, double base) { return min_i((int64_t)((rho - base) * PHASES), PHASES - 1); }
+
+/* Exponent of the spacing of floats around mu, at least z. */
+static inline int64_t unit_exponent(double mu, int64_t z, int64_t mantissa) {
+    double a = fabs(mu);
+    return a < TINY ? z : max_i(z, exponent_of(a) - mantissa);
+}
+
+/* Predicted value in units of the sample's own step, kept within the integers that are exact. */
+static inline double unit_mean(double mu, double g, double u) {
+    if (g != 1.0) mu = mu / g;
+    mu = mu - u;
+    mu = mu > -INT_LIMIT ? mu : -INT_LIMIT; /* also where it is not a number */
+    return mu < INT_LIMIT ? mu : INT_LIMIT;
+}
+
+/* Fill the left margin of row y's errors from the row above. */
+static inline void begin_row(const rcz_pass *pass, state *st, int64_t y) {
+    double *row = error_row(pass, st, y);
+    const double *above = error_row(pass, st, y - 1);
+    for (int64_t k = 0; k < REACH; k++) row[k] = above[REACH];
+}
+
+/* Fill both margins of row y's errors from its own ends. */
+static inline void end_row(const rcz_pass *pass, state *st, int64_t y) {
+    double *row = error_row(pass, st, y);
+    for (int64_t k = 0; k < REACH; k++) {
+        row[k] = row[REACH];
+        row[REACH + pass->width + k] = row[REACH + pass->width - 1];
+    }
+}
+
+/* Move a class's mean error towards an error. */
+static inline void learn(state *st, int64_t c, double s, double error) {
+    st->means[c] = s + (error - s) * st->rates[st->counts[c]];
+    st->counts[c] = min_i(st->counts[c] + 1, MAX_COUNT);
+}
+
+#endif

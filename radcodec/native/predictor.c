@@ -1,0 +1,234 @@
+/* Predictors: border sets (docs/format.md, 8.3), precision of coefficients (8.2), and the sums of the fit. */
+#include "predict.h"
+
+#define GRID_ROWS 64
+#define GRID_REACH 64
+#define GRID_COLUMNS (2 * GRID_REACH + 1)
+#define RIDGE 0x1p-30
+#define LOST 4e-16 /* of a diagonal element: what rounding leaves of a pivot that should be zero */
+#define RICE_LIMIT 24
+#define RICE_ESCAPE_BITS 48
+#define FIRST_MEAN 16
+#define ERROR_REACH 4 /* pixels to each side that a local error is averaged over */
+
+int32_t RCZ(impulse_response)(const double *coefs, int64_t radius, double *wide, double *response) {
+    if (radius < 1 || radius > MAX_RADIUS) return RCZ_BAD_ARGUMENT;
+    int64_t stride = GRID_COLUMNS + 2 * radius;
+    for (int64_t i = 0; i < (GRID_ROWS + radius) * stride; i++) wide[i] = 0.0;
+    for (int64_t y = 0; y < GRID_ROWS; y++) {
+        double *own = wide + (y + radius) * stride;
+        for (int64_t x = 0; x < GRID_COLUMNS; x++) {
+            double p = 0.0;
+            if (y == 0 && x <= GRID_REACH) {
+                p = x == GRID_REACH ? 1.0 : 0.0;
+            } else {
+                int64_t i = 0;
+                for (int64_t dy = radius; dy > 0; dy--) {
+                    const double *row = own - dy * stride + x;
+                    for (int64_t j = 0; j <= 2 * radius; j++, i++) p += coefs[i] * row[j];
+                }
+                for (int64_t j = 0; j < radius; j++, i++) p += coefs[i] * own[x + j];
+            }
+            own[x + radius] = p;
+            response[y * GRID_COLUMNS + x] = p;
+        }
+    }
+    return RCZ_OK;
+}
+
+int32_t RCZ(covariance)(const double *g, int64_t border, double *out) {
+    if (border < 0 || border > MAX_BORDER) return RCZ_BAD_ARGUMENT;
+    for (int64_t i = 0; i <= border; i++) {
+        for (int64_t j = -2 * border; j <= 2 * border; j++) {
+            double total = 0.0;
+            int64_t first = max_i(0, -j), last = min_i(GRID_COLUMNS, GRID_COLUMNS - j);
+            for (int64_t y = 0; y < GRID_ROWS - i; y++) {
+                const double *a = g + y * GRID_COLUMNS, *b = g + (y + i) * GRID_COLUMNS + j;
+                for (int64_t x = first; x < last; x++) total += a[x] * b[x];
+            }
+            out[i * (4 * border + 1) + j + 2 * border] = total;
+        }
+    }
+    return RCZ_OK;
+}
+
+/* Covariance of two pixels dy rows and dx columns apart. */
+static double lag(const double *r, int64_t border, int64_t dy, int64_t dx) {
+    if (dy < 0) {
+        dy = -dy;
+        dx = -dx;
+    }
+    if (dy == 0 && dx < 0) dx = -dx;
+    return r[dy * (4 * border + 1) + dx + 2 * border];
+}
+
+/* Turn z [n] into the solution of L L^T x = z, L the lower triangle of lower [n][n]; ascending sums. */
+static void substitute(const double *lower, int64_t n, double *z) {
+    for (int64_t m = 0; m < n; m++) {
+        double t = z[m];
+        for (int64_t h = 0; h < m; h++) t -= lower[m * n + h] * z[h];
+        z[m] = t / lower[m * n + m];
+    }
+    for (int64_t m = n - 1; m >= 0; m--) {
+        double t = z[m];
+        for (int64_t h = m + 1; h < n; h++) t -= lower[h * n + m] * z[h];
+        z[m] = t / lower[m * n + m];
+    }
+}
+
+int32_t RCZ(best_coefficients)(const double *r, int64_t border, const int64_t *dys, const int64_t *dxs, int64_t n,
+                               double *a, double *z) {
+    if (border < 1 || border > MAX_BORDER || n < 0 || n > 2 * border * (border + 1)) return RCZ_BAD_ARGUMENT;
+    for (int64_t m = 0; m < n; m++) {
+        if (dys[m] < 0 || dys[m] > border || dxs[m] < -2 * border || dxs[m] > 2 * border) return RCZ_BAD_ARGUMENT;
+        for (int64_t k = 0; k < m; k++) /* as far as covariances go */
+            if (dxs[k] - dxs[m] > 2 * border || dxs[m] - dxs[k] > 2 * border) return RCZ_BAD_ARGUMENT;
+    }
+    for (int64_t m = 0; m < n; m++) {
+        for (int64_t k = 0; k <= m; k++) a[m * n + k] = lag(r, border, dys[m] - dys[k], dxs[k] - dxs[m]);
+        a[m * n + m] *= 1.0 + RIDGE;
+        z[m] = lag(r, border, dys[m], -dxs[m]);
+    }
+    for (int64_t k = 0; k < n; k++) {
+        if (!(0.0 < a[k * n + k] && a[k * n + k] < INFINITY)) return RCZ_UNFIT;
+        double root = sqrt(a[k * n + k]);
+        a[k * n + k] = root;
+        for (int64_t m = k + 1; m < n; m++) a[m * n + k] /= root;
+        for (int64_t m = k + 1; m < n; m++) {
+            double factor = a[m * n + k];
+            for (int64_t h = k + 1; h <= m; h++) a[m * n + h] -= factor * a[h * n + k];
+        }
+    }
+    substitute(a, n, z);
+    for (int64_t m = 0; m < n; m++)
+        if (!(fabs(z[m]) < INFINITY)) return RCZ_UNFIT;
+    return RCZ_OK;
+}
+
+/* Solution of a x = b for a positive definite a [n][n] (overwritten); a pivot that is lost drops its unknown. */
+int32_t RCZ(cholesky_solve)(double *a, double *b, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        double *row = a + j * n, pivot = row[j];
+        for (int64_t k = 0; k < j; k++) pivot -= row[k] * row[k];
+        int dropped = !(pivot > LOST * row[j]);
+        double root = dropped ? 1.0 : sqrt(pivot);
+        row[j] = root;
+        for (int64_t i = j + 1; i < n; i++) {
+            double *other = a + i * n, t = other[j];
+            for (int64_t k = 0; k < j; k++) t -= other[k] * row[k];
+            other[j] = dropped ? 0.0 : t / root;
+        }
+        if (dropped) {
+            b[j] = 0.0;
+            for (int64_t k = 0; k < j; k++) row[k] = 0.0;
+        }
+    }
+    substitute(a, n, b);
+    return RCZ_OK;
+}
+
+int64_t RCZ(rice_bits)(const int64_t *integers, int64_t n) {
+    int64_t mean = FIRST_MEAN, total = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t c = integers[i], z = c >= 0 ? 2 * c : -2 * c - 1, k = 0;
+        for (int64_t m = mean >> 5; m > 0; m >>= 1) k++;
+        total += z >> k < RICE_LIMIT ? (z >> k) + 1 + k : RICE_LIMIT + RICE_ESCAPE_BITS;
+        mean += (16 * z - mean) >> 2;
+    }
+    return total;
+}
+
+double RCZ(round_to_plane)(const double *x, const double *lower, int64_t n, double *left, double *out) {
+    double added = 0.0;
+    for (int64_t j = 0; j < n; j++) left[j] = 0.0;
+    for (int64_t j = n - 1; j >= 0; j--) {
+        const double *row = lower + j * n;
+        double wanted = x[j] + left[j] / row[j];
+        out[j] = rint(wanted);
+        double d = out[j] - x[j], miss = (out[j] - wanted) * row[j];
+        added += miss * miss;
+        for (int64_t k = 0; k < j; k++) left[k] -= row[k] * d;
+    }
+    return added;
+}
+
+/* Fill out [width] with the predictions of row y of a block whose pixels are all known. */
+static void predict_row(const double *padded, int64_t y, int64_t radius, const double *coefs, int64_t width,
+                        double *out) {
+    const double *rows[MAX_RADIUS + 1];
+    int64_t stride = width + 2 * radius, first = radius * (2 * radius + 1);
+    for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = padded + (y + radius - dy) * stride;
+    predict_above(rows, radius, coefs, width, out);
+    for (int64_t k = 0; k < radius; k++) {
+        double c = coefs[first + k];
+        const double *restrict part = rows[0] + k;
+        for (int64_t x = 0; x < width; x++) out[x] += c * part[x];
+    }
+}
+
+double RCZ(weighted_error)(const double *padded, int64_t radius, const double *coefs, const double *weight,
+                           int64_t height, int64_t width, double *row) {
+    double total = 0.0;
+    if (radius < 1 || radius > MAX_RADIUS) return (double)NAN;
+    for (int64_t y = 0; y < height; y++) {
+        const double *values = padded + (y + radius) * (width + 2 * radius) + radius;
+        predict_row(padded, y, radius, coefs, width, row);
+        for (int64_t x = 0; x < width; x++) {
+            double miss = values[x] - row[x];
+            total += weight[y * width + x] * (miss * miss);
+        }
+    }
+    return total;
+}
+
+int32_t RCZ(local_error)(const double *padded, int64_t radius, const double *coefs, const uint8_t *known,
+                         int64_t height, int64_t width, double *row, double *error, double *out) {
+    if (radius < 1 || radius > MAX_RADIUS) return RCZ_BAD_ARGUMENT;
+    for (int64_t y = 0; y < height; y++) {
+        const double *values = padded + (y + radius) * (width + 2 * radius) + radius;
+        predict_row(padded, y, radius, coefs, width, row);
+        for (int64_t x = 0; x < width; x++) error[y * width + x] = known[y * width + x] ? fabs(values[x] - row[x]) : 0.0;
+    }
+    for (int64_t y = 0; y < height; y++) {
+        for (int64_t x = 0; x < width; x++) {
+            double t = 0.0, n = 1e-30;
+            for (int64_t yy = max_i(0, y - ERROR_REACH); yy < min_i(height, y + ERROR_REACH + 1); yy++) {
+                for (int64_t xx = max_i(0, x - ERROR_REACH); xx < min_i(width, x + ERROR_REACH + 1); xx++) {
+                    if (known[yy * width + xx]) {
+                        t += error[yy * width + xx];
+                        n += 1.0;
+                    }
+                }
+            }
+            out[y * width + x] = t / n;
+        }
+    }
+    return RCZ_OK;
+}
+
+/* Largest z for which 2^z divides each of the finite normal values, and the fraction bits that any needs; 0 and 0 if all
+ * are zero. */
+int32_t RCZ(float_quantum)(const double *values, int64_t n, int64_t *z, int64_t *mantissa) {
+    int64_t low = 1100, most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (values[i] == 0.0) continue;
+        int64_t bits = bits_of(values[i]), zeros = 0;
+        uint64_t b = ((uint64_t)bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
+        while ((b & 1) == 0) {
+            b >>= 1;
+            zeros++;
+        }
+        low = min_i(low, ((bits >> 52) & 2047) - 1075 + zeros);
+        most = max_i(most, 52 - zeros);
+    }
+    *z = low == 1100 ? 0 : low;
+    *mantissa = most;
+    return RCZ_OK;
+}
+
+int32_t RCZ(self_check)(double a, double b, double c) {
+    /* The caller gives numbers for which a fused multiply-add gives another sum than a product that is rounded first. */
+    double product = a * b, sum = a * b + c;
+    volatile double rounded = product;
+    return sum == rounded + c ? RCZ_OK : RCZ_UNFIT;
+}

@@ -1,0 +1,1 @@
+"""Compiled kernels, threads, output files and package data."""

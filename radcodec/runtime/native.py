@@ -1,0 +1,284 @@
+"""The native core loaded: one library, the variant that the processor can run, checked once.
+
+The C sources in ``radcodec/native`` say what each function does. Here types, contiguity and sizes are checked, and
+numbers are handed over. Calls release the GIL.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from ctypes import (
+    POINTER,
+    Structure,
+    c_double,
+    c_float,
+    c_int8,
+    c_int32,
+    c_int64,
+    c_uint8,
+    c_uint16,
+    c_uint32,
+    c_uint64,
+)
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+ABI = 1
+LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_core.so")
+VARIANTS = ("base", "avx2", "avx512")
+
+OK, NO_SPACE, BAD_STREAM, UNFIT, BAD_ARGUMENT = range(5)
+CODE, DECODE, COST = range(3)
+
+
+class Taps(Structure):
+    """``rcz_taps``: coefficients of a predictor and its border sets."""
+
+    _fields_ = [
+        ("radius", c_int64),
+        ("border", c_int64),
+        ("reach", c_int64),
+        ("above", POINTER(c_double)),
+        ("own", POINTER(c_double)),
+        ("left", POINTER(c_double)),
+        ("right", POINTER(c_double)),
+    ]
+
+
+class Pass(Structure):
+    """``rcz_pass``: a tile and how it is predicted."""
+
+    _fields_ = [
+        ("planes", c_int64),
+        ("height", c_int64),
+        ("width", c_int64),
+        ("special", POINTER(c_uint8)),
+        ("taps", Taps),
+        ("level", c_int64),
+        ("clamp", c_int64),
+        ("quantum", c_int64),
+        ("mantissa", c_int64),
+        ("fill", c_double),
+        ("scratch", POINTER(c_uint8)),
+        ("scratch_bytes", c_int64),
+    ]
+
+
+class Symbols(Structure):
+    """``rcz_symbols``: what the encoder's pass fills."""
+
+    _fields_ = [
+        ("tables", POINTER(c_uint16)),
+        ("symbols", POINTER(c_uint8)),
+        ("capacity", c_int64),
+        ("raw", POINTER(c_uint8)),
+        ("raw_bytes", c_int64),
+        ("n_symbols", c_int64),
+        ("n_bits", c_int64),
+    ]
+
+
+class Streams(Structure):
+    """``rcz_streams``: what the decoder's pass reads."""
+
+    _fields_ = [
+        ("cumulative", POINTER(c_uint32)),
+        ("starts", POINTER(c_uint8)),
+        ("rows", c_int64),
+        ("words", POINTER(c_uint32)),
+        ("n_words", c_int64),
+        ("raw", POINTER(c_uint8)),
+        ("raw_bytes", c_int64),
+        ("n_bits", c_int64),
+    ]
+
+
+class Network(Structure):
+    """``rcz_network``: the integer network of a lapped model."""
+
+    _fields_ = [
+        ("log_table", POINTER(c_int32)),
+        ("weight0", POINTER(c_int32)),
+        ("bias0", POINTER(c_int32)),
+        ("weight1", POINTER(c_int32)),
+        ("bias1", POINTER(c_int32)),
+        ("weight2", POINTER(c_int32)),
+        ("bias2", POINTER(c_int32)),
+        ("shift0", c_int32),
+        ("shift1", c_int32),
+        ("shift2", c_int32),
+    ]
+
+
+class Coder(Structure):
+    """``rcz_coder``: where the symbols of a plane go or come from."""
+
+    _fields_ = [
+        ("cumulative", POINTER(c_uint32)),
+        ("rows", c_int64),
+        ("state", c_uint64),
+        ("words", POINTER(c_uint32)),
+        ("n_words", c_int64),
+        ("symbols", POINTER(c_uint8)),
+        ("tables", POINTER(c_uint16)),
+        ("capacity", c_int64),
+        ("n", c_int64),
+    ]
+
+
+class Prices(Structure):
+    """``rcz_prices``: what the encoder's search gives and asks."""
+
+    _fields_ = [
+        ("zero", POINTER(c_float)),
+        ("one", POINTER(c_float)),
+        ("refine", POINTER(c_float)),
+        ("lower", POINTER(c_int32)),
+        ("ours", POINTER(c_float)),
+        ("theirs", POINTER(c_float)),
+    ]
+
+
+class Plane(Structure):
+    """``rcz_plane``: one plane of a tile of a lapped model."""
+
+    _fields_ = [
+        ("blocks", c_int64),
+        ("columns", c_int64),
+        ("n", c_int64),
+        ("m", c_int64),
+        ("counts", POINTER(c_uint8)),
+        ("s", c_int64),
+        ("final", c_int64),
+        ("shift", c_int64),
+        ("p", POINTER(c_int32)),
+        ("q", POINTER(c_int32)),
+        ("sign", POINTER(c_int8)),
+        ("act", POINTER(c_int32)),
+        ("before", POINTER(c_int32)),
+        ("exists", POINTER(c_int32)),
+        ("scratch", POINTER(c_uint8)),
+        ("scratch_bytes", c_int64),
+    ]
+
+
+_F64, _I64, _I32 = POINTER(c_double), POINTER(c_int64), POINTER(c_int32)
+_U8, _U16, _U32 = POINTER(c_uint8), POINTER(c_uint16), POINTER(c_uint32)
+_TYPES: dict[np.dtype[Any], Any] = {
+    np.dtype(np.float64): _F64,
+    np.dtype(np.float32): POINTER(c_float),
+    np.dtype(np.int64): _I64,
+    np.dtype(np.int32): _I32,
+    np.dtype(np.int8): POINTER(c_int8),
+    np.dtype(np.uint8): _U8,
+    np.dtype(np.bool_): _U8,
+    np.dtype(np.uint16): _U16,
+    np.dtype(np.uint32): _U32,
+}
+# Result and arguments of every function that has variants.
+_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "pass_bytes": (c_int64, [c_int64, c_int64]),
+    "encode_float": (c_int32, [POINTER(Pass), _F64, POINTER(Symbols)]),
+    "encode_int": (c_int32, [POINTER(Pass), _I64, _F64, _F64, _F64, POINTER(Symbols)]),
+    "decode_float": (c_int32, [POINTER(Pass), POINTER(Streams), _F64]),
+    "decode_int": (c_int32, [POINTER(Pass), POINTER(Streams), _F64, _F64, c_int32, _I64]),
+    "ans_encode": (c_int64, [_U8, _U16, c_int64, _U32, c_int64, c_int64, _U32, c_int64]),
+    "count_symbols": (c_int32, [_U8, _U16, c_int64, _I64, c_int64, c_int64]),
+    "impulse_response": (c_int32, [_F64, c_int64, _F64, _F64]),
+    "covariance": (c_int32, [_F64, c_int64, _F64]),
+    "best_coefficients": (c_int32, [_F64, c_int64, _I64, _I64, c_int64, _F64, _F64]),
+    "cholesky_solve": (c_int32, [_F64, _F64, c_int64]),
+    "rice_bits": (c_int64, [_I64, c_int64]),
+    "round_to_plane": (c_double, [_F64, _F64, c_int64, _F64, _F64]),
+    "weighted_error": (c_double, [_F64, c_int64, _F64, _F64, c_int64, c_int64, _F64]),
+    "local_error": (c_int32, [_F64, c_int64, _F64, _U8, c_int64, c_int64, _F64, _F64, _F64]),
+    "float_quantum": (c_int32, [_F64, c_int64, _I64, _I64]),
+    "plane_bytes": (c_int64, [c_int64, c_int64, c_int64]),
+    "walk_plane": (c_int32, [c_int32, POINTER(Plane), POINTER(Network), POINTER(Coder), POINTER(Prices)]),
+    "self_check": (c_int32, [c_double, c_double, c_double]),
+}
+
+
+def pointer(array: npt.NDArray[Any] | None, dtype: npt.DTypeLike, size: int | None = None) -> Any:
+    """The address of an array's samples, None for None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the array is of another type, not contiguous, or has another number of samples than ``size``.
+    """
+    if array is None:
+        return None
+    if array.dtype != np.dtype(dtype):
+        raise TypeError(f"native core: expected samples of type {np.dtype(dtype)}, found {array.dtype}")
+    if not array.flags.c_contiguous or (size is not None and array.size != size):
+        raise ValueError(f"native core: expected {size} contiguous samples, found shape {array.shape}")
+    return ctypes.cast(array.ctypes.data, _TYPES[array.dtype])
+
+
+class Core:
+    """The functions of one variant of the library, as attributes without prefix and suffix."""
+
+    def __init__(self, library: ctypes.CDLL, variant: str) -> None:
+        self.variant = variant
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(library, f"rcz_{name}_{variant}")
+            function.restype, function.argtypes = result, arguments
+            setattr(self, name, function)
+
+    def __getattr__(self, name: str) -> Any:  # what the loop above sets; says so to type checkers
+        raise AttributeError(name)
+
+
+def library_path() -> Path:
+    """Where the build puts the library."""
+    return Path(__file__).resolve().parents[1] / "native" / LIBRARY
+
+
+def load(variant: str | None = None) -> Core:
+    """Load the library and check it.
+
+    Parameters
+    ----------
+    variant
+        One of VARIANTS; the best that this processor can run for None.
+
+    Raises
+    ------
+    ImportError
+        If the library is missing, of another version, or does not compute as it must.
+    """
+    path = library_path()
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as err:
+        raise ImportError(
+            f"the native core of radcodec does not load ({err}): install radcodec again; in a checkout run "
+            "pip install -e ."
+        ) from err
+    if library.rcz_abi() != ABI:
+        raise ImportError(f"expected version {ABI} of the native core, found {library.rcz_abi()}: install again")
+    best = min(library.rcz_cpu_level(), len(VARIANTS) - 1)
+    there = [name for name in VARIANTS[: best + 1] if hasattr(library, f"rcz_self_check_{name}")]
+    chosen = variant or there[-1]
+    if chosen not in there:
+        raise ImportError(f"expected one of the variants {there} of the native core, found {chosen!r}")
+    core = Core(library, chosen)
+    # (1 + 2^-30)^2 - 1 - 2^-29 is 2^-60 where the product is not rounded before the sum, and 0 where it is.
+    if core.self_check(1.0 + 2.0**-30, 1.0 + 2.0**-30, -1.0 - 2.0**-29) != OK:
+        raise ImportError(
+            f"the native core in {path} was compiled with fused multiply-adds and would decode to other values: "
+            "build it with -ffp-contract=off"
+        )
+    return core
+
+
+@cache
+def core() -> Core:
+    """The library, loaded when it is first used."""
+    return load()
