@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import radcodec
 from radcodec.bounds import ImageBounds
@@ -24,13 +27,27 @@ def _smooth_noise(side: int) -> np.ndarray:
     return white / white.std()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("units", "least"), [(2, 1.6), (3.7, 1.7), (16, 4.5)])
+@pytest.mark.parametrize(
+    ("dtype", "units", "least"),
+    [(np.float32, 2, 1.6), (np.float32, 3.7, 1.7), (np.float32, 16, 4.5), (np.float64, 16, 4.5)],
+)
 def test_floats_gain(dtype: type, units: float, least: float) -> None:
     """Of log2(2 E / spacing) = 2, 2.9 and 5 bits a pixel, at most 1.2 are lost to roundings, of any E."""
     image = _smooth_noise(100).astype(dtype)
     spacing = float(np.spacing(np.median(np.abs(image))))
     assert _bits(image, None) - _bits(image, units * spacing) > least
+
+
+@pytest.mark.parametrize("units", [2, 3.7])
+def test_steps_that_are_too_many_are_said(units: float) -> None:
+    """Steps of a few units of float64 are numbered beyond 2^52: the image is exact, and a warning says so."""
+    image = _smooth_noise(100)
+    file, packed = io.BytesIO(), io.BytesIO()
+    fits.PrimaryHDU(image).writeto(file)
+    bound = units * float(np.spacing(np.median(np.abs(image))))
+    report = radcodec.compress(io.BytesIO(file.getvalue()), packed, max_error=bound, threads=1)
+    assert any("bound" in warning and "exact" in warning for warning in report.warnings), report.warnings
+    assert report.max_error is None
 
 
 def test_integers_gain() -> None:
