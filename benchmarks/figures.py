@@ -35,7 +35,7 @@ def save_figure(figure: Any, path: Path) -> Path:
 
 def save_greys(levels: npt.NDArray[np.uint8], path: Path) -> Path:
     """Write grey levels [H, W] as PNG, coarsened to GREYS of them, and return the path."""
-    from radcodec.picture import png_bytes
+    from radcodec.decoding.picture import png_bytes
 
     path.parent.mkdir(parents=True, exist_ok=True)
     step = 255 / (GREYS - 1)

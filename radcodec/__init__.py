@@ -16,6 +16,8 @@ from radcodec.version import VERSION
 
 if TYPE_CHECKING:
     from radcodec.api import compress, cutout, decode, decompress, encode, estimate, open, preview, verify
+    from radcodec.container.report import Report
+    from radcodec.decoding.rcz_file import RczFile
     from radcodec.errors import (
         BoundError,
         CorruptError,
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
         UnsupportedDataError,
         UnsupportedVersionError,
     )
-    from radcodec.rcz_file import RczFile
-    from radcodec.report import Report
 
 __version__ = VERSION
 
@@ -66,7 +66,7 @@ __all__ = [
     "verify",
 ]
 
-_PLACES = {"RczFile": "radcodec.rcz_file", "Report": "radcodec.report"}
+_PLACES = {"RczFile": "radcodec.decoding.rcz_file", "Report": "radcodec.container.report"}
 
 
 def __getattr__(name: str) -> Any:

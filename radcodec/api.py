@@ -9,20 +9,27 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from radcodec.container.report import Report, describe
+from radcodec.decoding.rcz_file import RczFile, Source, open_reader
 from radcodec.errors import InputError
 from radcodec.limits import DEFAULT_TILE
-from radcodec.parallel import usable_threads
-from radcodec.paths import check_fits_name, check_output, compressed_name, file_times, output_file, restored_name
-from radcodec.rcz_file import RczFile, Source, open_reader
-from radcodec.report import Report, describe
+from radcodec.runtime.parallel import usable_threads
+from radcodec.runtime.paths import (
+    check_fits_name,
+    check_output,
+    compressed_name,
+    file_times,
+    output_file,
+    restored_name,
+)
 from radcodec.types import Kind
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from radcodec.decoding.regions import Region
     from radcodec.fits.select import HduChoice
-    from radcodec.regions import Region
 
 Path = str | os.PathLike[str]
 # A number, a text such as "0.125sigma", or a quantity of astropy.units.
@@ -102,10 +109,10 @@ def encode(
         If the result does not decode to what it should.
     """
     from radcodec.container.reader import Reader
-    from radcodec.encoder import encode_array
-    from radcodec.options import make_options
-    from radcodec.tiles import count_tiles
-    from radcodec.verifier import check_written
+    from radcodec.decoding.verify import check_written
+    from radcodec.encoding.fits_file import encode_array
+    from radcodec.encoding.options import make_options
+    from radcodec.pixels.tiles import count_tiles
 
     options = make_options(
         max_error=max_error,
@@ -169,7 +176,7 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     ModelError
         If it needs a model that is not there.
     """
-    from radcodec.decoder import decode_array, decode_image, image_info
+    from radcodec.decoding.image import decode_array, decode_image, image_info
     from radcodec.fits.arrays import to_physical
 
     with RczFile(data, threads=threads) as file:
@@ -240,11 +247,11 @@ def compress(
     RadcodecError
         As `encode`; UnsupportedDataError also where ``src`` is no FITS file, InputError where an HDU is not there.
     """
-    from radcodec.encoder import encode_fits
+    from radcodec.decoding.verify import check_written
+    from radcodec.encoding.fits_file import encode_fits
+    from radcodec.encoding.options import make_options
     from radcodec.fits.source import open_fits_source
     from radcodec.fits.tile_compressed import take_apart
-    from radcodec.options import make_options
-    from radcodec.verifier import check_written
 
     start = time.perf_counter()
     options = make_options(
@@ -311,7 +318,7 @@ def decompress(
     FormatError, ModelError
         If ``src`` is no sound ``.rcz`` file or needs a model that is not there. Nothing is written then.
     """
-    from radcodec.decoder import decode_array, decode_fits_to
+    from radcodec.decoding.image import decode_array, decode_fits_to
     from radcodec.fits.arrays import array_to_fits_bytes
 
     start = time.perf_counter()
@@ -357,9 +364,9 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
     FormatError, ModelError
         If the file is damaged or needs a model that is not there.
     """
+    from radcodec.decoding.verify import check_against, check_file
     from radcodec.fits.source import open_fits_source
     from radcodec.fits.tile_compressed import plain_like
-    from radcodec.verifier import check_against, check_file
 
     n_threads = usable_threads(threads)
     with ExitStack() as stack:
@@ -424,7 +431,7 @@ def cutout(
     FormatError, ModelError, OSError
         As `decompress`.
     """
-    from radcodec.cutouts import Part, cutout_pieces
+    from radcodec.decoding.cutouts import Part, cutout_pieces
 
     check_output(dst, src, overwrite)
     check_fits_name(dst)
@@ -477,7 +484,7 @@ def preview(
     FormatError, ModelError, OSError
         As `decompress`.
     """
-    from radcodec.picture import picture_writer
+    from radcodec.decoding.picture import picture_writer
 
     write = None if dst is None else picture_writer(dst, size)
     if dst is not None:
@@ -513,6 +520,6 @@ def estimate(
     UnsupportedDataError
         If there is no image, or the array has no pixels or a type that is not supported.
     """
-    from radcodec.estimator import estimate_ladder
+    from radcodec.encoding.estimate import estimate_ladder
 
     return estimate_ladder(src, model=None if model is None else os.fspath(model), threads=usable_threads(threads))

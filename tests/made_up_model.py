@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from radcodec.lapped.spec import LAYER_SHAPES, TABLE_SHAPES, LappedArrays, LappedSpec, Layer, check_arrays
+from radcodec.base.lapped.spec import LAYER_SHAPES, TABLE_SHAPES, LappedArrays, LappedSpec, Layer, check_arrays
 
 
 def made_up(seed: int = 0, stages: int = 6) -> tuple[LappedSpec, LappedArrays]:

@@ -91,7 +91,7 @@ def decoded(samples: Array) -> list[Decoded]:
 
 def picture(values: F64, low: float, high: float, alt: str) -> str:
     """Return an image as inline PNG, first row at the bottom."""
-    from radcodec.picture import png_bytes
+    from radcodec.decoding.picture import png_bytes
 
     grey = np.clip((values - low) / (high - low), 0, 1) * 255 + 0.5
     data = base64.b64encode(png_bytes(np.ascontiguousarray(grey.astype(np.uint8)[::-1]))).decode()

@@ -58,7 +58,7 @@ class RadcodecLossy:
 
     @cached_property
     def _known(self) -> tuple[str, str]:
-        from radcodec.model_store import load_model
+        from radcodec.base.store import load_model
 
         found = load_model(self.model)
         return found.name, found.sha256

@@ -154,7 +154,7 @@ def coder_makers() -> dict[str, Callable[[], Coder]]:
 
 def model_coder(path: str) -> Coder:
     """Return radcodec's lossy mode with the model in a folder."""
-    from radcodec.model_store import load_model
+    from radcodec.base.store import load_model
 
     return rated_coder(f"radcodec {load_model(path).name}", RadcodecBitRate(path))
 

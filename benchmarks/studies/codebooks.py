@@ -55,9 +55,9 @@ class Usage:
     """Histograms of the indices and of the tables of one model over one set, by stage and alphabet."""
 
     def __init__(self, name: str, ratios: list[Ratio]) -> None:
-        from radcodec.lapped.model import LappedModel
-        from radcodec.lapped.spec import TABLE_SHAPES
-        from radcodec.model_store import load_model
+        from radcodec.base.lapped.model import LappedModel
+        from radcodec.base.lapped.spec import TABLE_SHAPES
+        from radcodec.base.store import load_model
 
         model = load_model(name)
         self.name, self.lapped, self.n_images = name, isinstance(model, LappedModel), len(ratios)

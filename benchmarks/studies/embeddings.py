@@ -116,7 +116,7 @@ def moments(latent: Vector) -> Vector:
 
 def convolutional_features(model: Any) -> Describe:
     """Return what describes an image by the codes of a convolutional model."""
-    from radcodec.vqvae.prior import latent_sum
+    from radcodec.base.convolutional.prior import latent_sum
 
     def describe(image: Ratio) -> dict[str, Vector]:
         indices = [stage.astype(np.int64) for stage in model.encode_tile(image.astype(np.float64), 0.0, 1.0).indices]
@@ -139,7 +139,7 @@ def convolutional_features(model: Any) -> Describe:
 
 def lapped_features(model: Any) -> Describe:
     """Return what describes an image by the coefficients of a lapped model, in blocks of one size."""
-    from radcodec.lapped.model import LappedCodes
+    from radcodec.base.lapped.model import LappedCodes
 
     def coefficients(image: Ratio, code: int) -> Vector:
         blocks = LappedCodes(

@@ -19,8 +19,8 @@ from benchmarks.data.datasets import images
 from benchmarks.studies.variants import called
 
 if TYPE_CHECKING:
-    from radcodec.lapped.model import LappedModel
-    from radcodec.model_store import Model
+    from radcodec.base.lapped.model import LappedModel
+    from radcodec.base.store import Model
 
 Symbols = npt.NDArray[np.int64]
 Ratio = npt.NDArray[np.float32]
@@ -70,8 +70,8 @@ def image_stages(model: Model, ratio: Ratio, step: float | None = None) -> list[
 
 def by_plane(model: LappedModel) -> LappedModel:
     """Return the model with as many stages as the format has, so that (almost) every plane is a stage of its own."""
-    from radcodec.lapped.model import LappedModel
-    from radcodec.lapped.spec import MAX_STAGES
+    from radcodec.base.lapped.model import LappedModel
+    from radcodec.base.lapped.spec import MAX_STAGES
 
     return LappedModel(replace(model.spec, stages=MAX_STAGES), model.arrays, model.sha256)
 
@@ -86,8 +86,8 @@ def plane_stages(model: LappedModel, ratio: Ratio, step: float | None = None) ->
 
 def _lapped_stages(model: Any, codes: Any) -> list[Stage]:
     """Return the stages of a lapped model's codes, as they go to the entropy coder."""
-    from radcodec.entropy.ans import encode_symbols
-    from radcodec.lapped.planes import FLAG_ROWS, NN_ROWS, ZN_ROWS
+    from radcodec.base.lapped.planes import FLAG_ROWS, NN_ROWS, ZN_ROWS
+    from radcodec.coding.ans import encode_symbols
 
     seen: list[tuple[Symbols, Symbols]] = []
 
@@ -95,7 +95,7 @@ def _lapped_stages(model: Any, codes: Any) -> list[Stage]:
         seen.append((symbols.astype(np.int64), rows.astype(np.int64)))
         return int(encode_symbols(symbols, rows, cumulative, words))
 
-    with called(("radcodec.lapped.model", "encode_symbols"), instead=watched):
+    with called(("radcodec.base.lapped.model", "encode_symbols"), instead=watched):
         streams = model.stage_streams(codes)
     # A stage with planes has no bytes where all its codes were likely; one without planes never reaches the coder.
     if any(streams[len(seen) :]):

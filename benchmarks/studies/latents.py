@@ -149,7 +149,7 @@ def umap_places(vectors: Vectors) -> Vectors:
 
 def sources() -> dict[str, Describe]:
     """Return what makes embeddings, by name."""
-    from radcodec.model_store import load_model
+    from radcodec.base.store import load_model
 
     return {
         "general-v0": convolutional_features(load_model("general-v0")),

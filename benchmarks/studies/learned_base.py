@@ -85,7 +85,7 @@ def picture_base(name: str, rates: tuple[float, ...]) -> Base:
 
 def model_base(name: str, rates: tuple[float, ...]) -> Base:
     """Return a base-layer model of radcodec as a base: rates are numbers of stages, or steps."""
-    from radcodec.model_store import load_model
+    from radcodec.base.store import load_model
 
     model = load_model(name)
 

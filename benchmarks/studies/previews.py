@@ -99,7 +99,7 @@ def seen_cells(original: F64, preview: F64) -> dict[str, object]:
 
 def side_by_side(original: F64, preview: F64) -> npt.NDArray[np.uint8]:
     """Return original, preview and difference side by side as grey levels, the first row at the bottom."""
-    from radcodec.picture import average_down, stretch, stretch_limits
+    from radcodec.decoding.picture import average_down, stretch, stretch_limits
 
     before, after = average_down(original, SIDE), average_down(preview, SIDE)
     limits = stretch_limits(before)

@@ -75,7 +75,7 @@ def stage_cells(stages: list[Stage]) -> dict[str, object]:
 
 def run_prior(*, data: Path, sets: list[str], out: Path, commit: str) -> list[str]:
     """Add the rows that ``out`` lacks; gives a line on each set and model."""
-    from radcodec.model_store import load_model
+    from radcodec.base.store import load_model
 
     done, lines = rows_done(out, KEY), []
     for chosen in sets or SETS:

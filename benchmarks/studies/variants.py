@@ -96,16 +96,16 @@ def both(*contexts: Context) -> Iterator[None]:
 
 def alone() -> Context:
     """Keep details of bounded images alone, also if a base layer under them would make a file smaller."""
-    return constant("radcodec.image_encoder", "find_base", lambda *_, **__: None)
+    return constant("radcodec.encoding.coded_image", "find_base", lambda *_, **__: None)
 
 
 def smallest() -> Context:
     """Do what ``smallest=True`` does, whoever encodes."""
-    from radcodec import on_base
+    from radcodec.encoding import on_base
 
     return both(
-        constant("radcodec.on_base", "LEAST_BOUND", on_base.LEAST_PAYING),
-        constant("radcodec.on_base", "LEAST_GAINS", (0.0, 0.0)),
+        constant("radcodec.encoding.on_base", "LEAST_BOUND", on_base.LEAST_PAYING),
+        constant("radcodec.encoding.on_base", "LEAST_GAINS", (0.0, 0.0)),
     )
 
 

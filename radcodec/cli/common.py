@@ -16,7 +16,7 @@ import click
 
 from radcodec.cli.errors import DONE, EXPECTED, error_line, exit_code
 from radcodec.cli.streams import say, show, standard_input, standard_output, tell
-from radcodec.spool import spooled
+from radcodec.runtime.spool import spooled
 
 STDIO = "-"
 # Shorter work needs no bar.

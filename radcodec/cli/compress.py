@@ -36,9 +36,9 @@ from radcodec.cli.many import (
     with_own_outputs,
 )
 from radcodec.cli.streams import tell
+from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_TILE
-from radcodec.paths import FITS_SUFFIXES, compressed_name, find_fits
-from radcodec.report import Report
+from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
 from radcodec.types import DetailsOnBase
 
 

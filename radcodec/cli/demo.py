@@ -13,9 +13,9 @@ import click
 from radcodec import api
 from radcodec.cli.common import threads_option, told_of
 from radcodec.cli.streams import say, tell
+from radcodec.container.report import Report
 from radcodec.errors import GuaranteeError, ModelError
-from radcodec.paths import atomic_file, check_output
-from radcodec.report import Report
+from radcodec.runtime.paths import atomic_file, check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,7 +80,7 @@ def _picture(panels: list[npt.NDArray[np.float64]]) -> bytes:
     """PNG of the panels side by side: all but the last with the stretch of the first, the last with its own."""
     import numpy as np
 
-    from radcodec.picture import png_bytes, stretch, stretch_limits
+    from radcodec.decoding.picture import png_bytes, stretch, stretch_limits
 
     shared = stretch_limits(panels[0])
     shown = [stretch(panel, shared) for panel in panels[:-1]] + [stretch(panels[-1])]

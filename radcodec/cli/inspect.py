@@ -18,7 +18,7 @@ from radcodec.cli.common import (
 )
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import show
-from radcodec.report import Report
+from radcodec.container.report import Report
 
 
 def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
@@ -99,7 +99,7 @@ def estimate(source: str, model: str | None, threads: int | None, as_json: bool)
 @json_option
 def models(as_json: bool) -> int:
     """List the models of the base layer, their hashes and cards."""
-    from radcodec.model_store import list_models
+    from radcodec.base.store import list_models
 
     records = list_models()
     if as_json:

@@ -13,9 +13,9 @@ import click
 from radcodec.cli.common import STDIO, print_json
 from radcodec.cli.errors import DONE, EXPECTED, error_line, exit_code
 from radcodec.cli.streams import say, tell
+from radcodec.container.report import Report
 from radcodec.errors import InputError, UnsupportedDataError
-from radcodec.paths import check_folder
-from radcodec.report import Report
+from radcodec.runtime.paths import check_folder
 
 out_dir_option = click.option("--out-dir", metavar="DIR", help="Where to put the outputs of many files or folders.")
 

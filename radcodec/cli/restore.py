@@ -39,9 +39,9 @@ from radcodec.cli.many import (
     with_own_outputs,
 )
 from radcodec.cli.streams import say, tell
-from radcodec.paths import check_output as check_target
-from radcodec.paths import find_original, find_rcz, is_rcz_name, restored_name
-from radcodec.report import Report
+from radcodec.container.report import Report
+from radcodec.runtime.paths import check_output as check_target
+from radcodec.runtime.paths import find_original, find_rcz, is_rcz_name, restored_name
 
 
 def _restore_one(source: str, output: str, *, threads: int | None, overwrite: bool, quiet: bool) -> Report:

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import TypeVar
 
 from radcodec import limits
+from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.errors import (
     CorruptError,
     LimitError,
@@ -22,7 +23,6 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
-from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import Kind, Mode
 from radcodec.version import VERSION
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from radcodec import limits
+from radcodec.coding.leb import pack_leb
 from radcodec.container.layout import (
     SHA256_BYTES,
     Cursor,
@@ -17,7 +18,6 @@ from radcodec.container.layout import (
     pack_u8,
 )
 from radcodec.errors import CorruptError, LimitError
-from radcodec.leb import pack_leb
 from radcodec.types import HduKind, Kind, SampleType
 
 _BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA, _ON_BASE = (1 << bit for bit in range(7))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from radcodec.coding.leb import pack_leb
+from radcodec.coding.zstd import pack_frame, unpack_frame
 from radcodec.container.layout import SHA256_BYTES, Cursor
 from radcodec.errors import CorruptError, LimitError, ModelNotFoundError
-from radcodec.leb import pack_leb
 from radcodec.limits import MAX_META_BYTES, PACKED_RATIO, PACKED_ROOM_BYTES
-from radcodec.zstd import pack_frame, unpack_frame
 
 _PLAIN, _ZSTD, _ZSTD_DICTIONARY = 0, 1, 2
 

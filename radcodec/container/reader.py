@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import BinaryIO
 
+from radcodec.coding.zstd import unpack_frame
 from radcodec.container.checksum import crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
@@ -31,7 +32,6 @@ from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.errors import CorruptError, TruncatedError
 from radcodec.limits import MAX_HDUS
 from radcodec.types import HduKind, Kind, Mode
-from radcodec.zstd import unpack_frame
 
 _CHUNK_BYTES = 1 << 20
 _MASK, _DETAIL, _CRC, _PIXEL_CRC, _STAGES = 0, 1, 2, 3, 4

@@ -30,8 +30,8 @@ from radcodec.detail.blocks import (
 )
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
-from radcodec.parallel import one_blas_thread, ordered_map
 from radcodec.runtime.native import core, pointer
+from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
 F64 = npt.NDArray[np.float64]
 

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from radcodec.coding.ans import count_symbols, encode_symbols
+from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.coding.zstd import unpack_frame
 from radcodec.detail import kernels
 from radcodec.detail.blocks import local_error
 from radcodec.detail.lattices import MOST
@@ -38,11 +41,8 @@ from radcodec.detail.predictors import Predictors
 from radcodec.detail.prepare import Work
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import TableSet
-from radcodec.entropy.ans import count_symbols, encode_symbols
 from radcodec.errors import CorruptError
-from radcodec.leb import pack_leb, unpack_leb
 from radcodec.types import SampleType
-from radcodec.zstd import unpack_frame
 
 NO_TARGETS: npt.NDArray[np.float64] = np.empty((0, 0, 0))
 LOOP_LEVEL = -3  # quarter-octave index of the error, in steps, under which a loop is better

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from radcodec.coding.zstd import unpack_frame
 from radcodec.errors import CorruptError
-from radcodec.zstd import unpack_frame
 
 RAW, SHUFFLED, LEARNED, PACKED, PARTS = 0, 1, 2, 3, 4
 QUICK_LEVEL, BEST_LEVEL = 1, 19

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.bits import BitReader, BitWriter
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.kernels import FILL_LIMIT
@@ -21,7 +22,6 @@ from radcodec.detail.rounding import (
 )
 from radcodec.detail.tables import TableSet, find_tables
 from radcodec.errors import CorruptError
-from radcodec.leb import pack_leb, unpack_leb
 
 HEAD = struct.Struct("<8sd")
 MAX_PREDICTORS = 8

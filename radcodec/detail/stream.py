@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.fit import fit_predictors
 from radcodec.detail.lattices import Lattices
@@ -32,8 +33,7 @@ from radcodec.detail.rounding import Predictor
 from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
-from radcodec.leb import pack_leb, unpack_leb
-from radcodec.parallel import ordered_map
+from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
 RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from radcodec import resources
 from radcodec.detail.kernels import N_PHASES, N_SYMBOLS, N_TABLES
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
+from radcodec.runtime import resources
 
 FILE_NAME = "detail.tables"
 TOTAL = 1 << 24

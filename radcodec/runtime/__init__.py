@@ -1,1 +1,1 @@
-"""Compiled kernels, threads, output files and package data."""
+"""The native core, threads, output files and package data."""

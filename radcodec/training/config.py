@@ -9,8 +9,8 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from radcodec.base.convolutional.spec import CELL, ModelSpec
 from radcodec.errors import InputError
-from radcodec.vqvae.spec import CELL, ModelSpec
 
 T = TypeVar("T")
 

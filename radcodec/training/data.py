@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from radcodec.base.convolutional.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.errors import InputError
 from radcodec.simulate import Coverage, ImageKind, simulate_image
 from radcodec.training.config import DataConfig, LappedDataConfig
 from radcodec.training.datasets import Image, load_planes, measure_noise, normalise
 from radcodec.training.sources import load_held_out, load_images
-from radcodec.vqvae.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 
 __all__ = [
     "CropStream",

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.model_store import load_model
+from radcodec.base.convolutional.model import BaseModel, TileCodes
+from radcodec.base.convolutional.spec import CELL, OUTPUT_UNIT, ModelSpec
+from radcodec.base.store import load_model
 from radcodec.training.data import Image, compand_ratio
 from radcodec.training.sources import load_images
-from radcodec.vqvae.model import BaseModel, TileCodes
-from radcodec.vqvae.spec import CELL, OUTPUT_UNIT, ModelSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

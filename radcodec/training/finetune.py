@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from radcodec.base.store import WEIGHTS_FILE, Model, load_model
 from radcodec.errors import InputError
-from radcodec.model_store import WEIGHTS_FILE, Model, load_model
 from radcodec.training.checkpoint import discard_run
 from radcodec.training.config import read_toml
 from radcodec.training.finetune_plan import HELD_OUT_EVERY, item_pixels, plan_finetune

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from radcodec.base.lapped.model import LappedModel
+from radcodec.base.store import Model, models_folder
 from radcodec.errors import InputError
-from radcodec.lapped.model import LappedModel
-from radcodec.model_store import Model, models_folder
 from radcodec.training.config import TrainConfig, read_config, read_toml
 from radcodec.training.data import compand_ratio
 from radcodec.training.lapped import code_image, fit_network, gather_samples, make_network

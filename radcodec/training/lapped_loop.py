@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from radcodec.base.convolutional.spec import expansion_table
+from radcodec.base.lapped.model import LappedModel
+from radcodec.base.lapped.spec import LappedArrays, LappedSpec, Layer, check_arrays
 from radcodec.errors import InputError
-from radcodec.lapped.model import LappedModel
-from radcodec.lapped.spec import LappedArrays, LappedSpec, Layer, check_arrays
 from radcodec.training import lapped_contexts as contexts
 from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import LappedConfig, LappedDataConfig
@@ -33,7 +34,6 @@ from radcodec.training.log import Console, RunLog, Value, Watch, duration
 from radcodec.training.rate import bits_at_errors, mean_bits
 from radcodec.training.sources import load_images, thin_pixels
 from radcodec.training.start import start_lapped
-from radcodec.vqvae.spec import expansion_table
 
 #: Pixels of the validation images that the figures in the log are taken on.
 LOG_PX = 500_000

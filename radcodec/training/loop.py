@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from radcodec.base.convolutional.model import BaseModel
 from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
@@ -27,7 +28,6 @@ from radcodec.training.prior import StageCodes, prior_bits, recount_tables, stag
 from radcodec.training.rate import mean_bits, share_bits, stage_points, zero_point
 from radcodec.training.sources import thin_pixels
 from radcodec.training.start import start_network
-from radcodec.vqvae.model import BaseModel
 
 #: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (Rate in
 #: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from radcodec.vqvae.spec import CELL
+from radcodec.base.convolutional.spec import CELL
 
 #: Errors far below the noise (0.1 sigma rms) are not worth fighting for, companded units squared.
 RECONSTRUCTION_FLOOR = 0.01

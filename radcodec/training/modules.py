@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from radcodec.vqvae.network import encode_latent
-from radcodec.vqvae.spec import (
+from radcodec.base.convolutional.network import encode_latent
+from radcodec.base.convolutional.spec import (
     CELL,
     EXACT_LIMIT,
     HIDDEN_LIMIT,
@@ -40,7 +40,7 @@ def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:
 
 
 class IntegerConv(nn.Module):
-    """A convolution whose weights, biases and outputs are integers; see `radcodec.vqvae.spec.IntegerLayer`."""
+    """A convolution whose weights, biases and outputs are integers, as `IntegerLayer` has them."""
 
     def __init__(self, shape: tuple[int, int, int], *, shift: int, input_limit: int, low: int, high: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class IntegerConv(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The float encoder; parameters named as `radcodec.vqvae.network.encode_latent` wants them."""
+    """The float encoder; parameters named as `radcodec.base.convolutional.network.encode_latent` wants them."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()

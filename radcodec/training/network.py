@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from radcodec.base.convolutional.spec import TABLE_BITS, ModelArrays, ModelSpec, expansion_table
 from radcodec.training.modules import Decoder, Encoder, StagePrior
 from radcodec.training.quantiser import Quantised, ResidualQuantiser
-from radcodec.vqvae.spec import TABLE_BITS, ModelArrays, ModelSpec, expansion_table
 
 
 class Network(nn.Module):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
+from radcodec.base.convolutional.spec import CELL
 from radcodec.training.losses import prior_loss
 from radcodec.training.modules import SCORE_UNIT, histograms
 from radcodec.training.network import Network
-from radcodec.vqvae.spec import CELL
 
 #: Rounds of k-means over the histograms of crops.
 CLUSTER_ROUNDS = 15

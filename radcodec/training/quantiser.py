@@ -15,8 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from radcodec.vqvae.network import nearest_codes
-from radcodec.vqvae.spec import CELL, LATENT_LIMIT, ModelSpec
+from radcodec.base.convolutional.network import nearest_codes
+from radcodec.base.convolutional.spec import CELL, LATENT_LIMIT, ModelSpec
 
 #: Share that an unused entry is credited with, so that its price stays finite (17 bits).
 FLOOR_SHARE = 2.0**-17

@@ -7,18 +7,18 @@ import shutil
 import tomllib
 from pathlib import Path
 
+from radcodec.base.convolutional.model import BaseModel, known_answer
+from radcodec.base.convolutional.weights import pack_model
+from radcodec.base.lapped.model import LappedModel
+from radcodec.base.lapped.model import known_answer as lapped_answer
+from radcodec.base.lapped.weights import pack_model as pack_lapped
+from radcodec.base.store import WEIGHTS_FILE
 from radcodec.errors import InputError
-from radcodec.lapped.model import LappedModel
-from radcodec.lapped.model import known_answer as lapped_answer
-from radcodec.lapped.weights import pack_model as pack_lapped
-from radcodec.model_store import WEIGHTS_FILE
 from radcodec.training.checkpoint import discard_run
 from radcodec.training.config import LappedConfig, read_config
 from radcodec.training.lapped_loop import LappedTrainer
 from radcodec.training.log import Console, Watch
 from radcodec.training.loop import Trainer
-from radcodec.vqvae.model import BaseModel, known_answer
-from radcodec.vqvae.weights import pack_model
 
 
 def train(

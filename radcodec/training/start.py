@@ -13,17 +13,17 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from radcodec.base.convolutional.model import BaseModel
+from radcodec.base.convolutional.spec import LATENT_UNIT, IntegerLayer, ModelArrays
+from radcodec.base.lapped.model import LappedModel
+from radcodec.base.store import load_model
 from radcodec.errors import InputError
-from radcodec.lapped.model import LappedModel
-from radcodec.model_store import load_model
 from radcodec.training.config import LappedConfig, TrainConfig
 from radcodec.training.lapped import UNIT, dense_layers
 from radcodec.training.lapped_contexts import DenseLayer, LappedPrior
 from radcodec.training.modules import SCORE_UNIT, IntegerConv
 from radcodec.training.network import Network
 from radcodec.training.quantiser import Codebook
-from radcodec.vqvae.model import BaseModel
-from radcodec.vqvae.spec import LATENT_UNIT, IntegerLayer, ModelArrays
 
 #: Rounds of halving for the slope of the prices.
 SLOPE_ROUNDS = 80

@@ -13,8 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from radcodec.base.store import load_model
 from radcodec.errors import InputError
-from radcodec.model_store import load_model
 from radcodec.training.data import validation_images
 from radcodec.training.datasets import Image
 from radcodec.training.log import Console

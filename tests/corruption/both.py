@@ -27,10 +27,10 @@ from corruption.mutants import mutate
 from corruption.samples import SAMPLES, image_with_specials, read, same, sample
 
 import radcodec
-import radcodec.decoder
+import radcodec.decoding.image
 from radcodec.container.reader import Reader
 from radcodec.container.writer import cut_base_copy
-from radcodec.rcz_file import open_reader
+from radcodec.decoding.rcz_file import open_reader
 from radcodec.simulate import simulate_fits, simulate_image
 
 CHECKS_OF_PIXELS = ("pixel CRC of a tile", "SHA-256 of what is restored")
@@ -90,9 +90,9 @@ def without_pixel_checks() -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(ref, "need", need))
-        stack.enter_context(patch.object(radcodec.decoder, "pixel_crc", lambda *_: 0))
+        stack.enter_context(patch.object(radcodec.decoding.image, "pixel_crc", lambda *_: 0))
         stack.enter_context(patch.object(Reader, "pixel_crc", lambda *_: 0))
-        stack.enter_context(patch.object(radcodec.decoder, "_check_digest", lambda *_: None))
+        stack.enter_context(patch.object(radcodec.decoding.image, "_check_digest", lambda *_: None))
         yield
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-import radcodec.on_base
+import radcodec.encoding.on_base
 from radcodec.simulate import simulate_fits, simulate_image
 
 # Reading a file of 1000 bytes takes milliseconds; this leaves room for a busy machine, not for a loop that runs away.
@@ -62,7 +62,7 @@ def sample(name: str) -> bytes:
         return radcodec.encode(cube, max_error="0.25sigma", tile=8)
     if name == "array_on_base":
         # So small an image pays no base layer: one that costs ten times the bits is taken all the same.
-        with patch.multiple(radcodec.on_base, LEAST_GAINS=(-9.0, -9.0), LEAST_BOUND=0.0):
+        with patch.multiple(radcodec.encoding.on_base, LEAST_GAINS=(-9.0, -9.0), LEAST_BOUND=0.0):
             data = radcodec.encode(image, max_error=2e-4)
         assert radcodec.open(data).info.hdus[0]["on_base"]
         return data

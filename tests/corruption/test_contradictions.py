@@ -17,7 +17,7 @@ from corruption.mutants import unpacked, with_section
 from corruption.repair import Parts, join, leb, repair_index, split
 
 import radcodec
-from radcodec.rcz_file import RczFile
+from radcodec.decoding.rcz_file import RczFile
 from radcodec.simulate import simulate_fits, simulate_image
 
 LOSSLESS, BOUNDED, LOSSY = 0, 1, 2
@@ -250,8 +250,8 @@ def test_streams_that_no_sample_needs_are_refused() -> None:
 
 def test_steps_without_a_scale_are_refused() -> None:
     """An image with BSCALE 0 has one physical value: no step can be made from its bound."""
-    from radcodec.bounds import ImageBounds, tile_bound
     from radcodec.container.meta import ImageRecord
+    from radcodec.pixels.bounds import ImageBounds, tile_bound
     from radcodec.types import SampleType
 
     own = ImageRecord(sample_type=SampleType.F8, shape=(8, 8), tile_size=8, bound=1.0, bscale=0.0, bzero=5.0)

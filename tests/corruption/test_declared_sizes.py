@@ -16,9 +16,9 @@ from corruption.samples import sample
 from corruption.test_adversarial import bomb
 
 import radcodec
+from radcodec.coding.zstd import unpack_frame, unpack_frame_within
 from radcodec.container.packing import pack_section, unpack_section
 from radcodec.detail.predictors import unpack_predictors
-from radcodec.zstd import unpack_frame, unpack_frame_within
 
 MIB = 1 << 20
 

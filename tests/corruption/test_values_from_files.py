@@ -15,11 +15,11 @@ import reference_decoder as ref
 from corruption.crafted import array_file, in_child, learned, params, predictor_block, record
 
 import radcodec
-from radcodec.bounds import unpack_bounds
 from radcodec.container.meta import ImageRecord
 from radcodec.detail.maps import TileBound, lattices_map, step_map
 from radcodec.detail.predictors import unpack_predictors
 from radcodec.detail.stream import decode_tile, load_predictors
+from radcodec.pixels.bounds import unpack_bounds
 from radcodec.types import SampleType
 
 MAX = 1.7976931348623157e308
@@ -102,7 +102,7 @@ def test_steps_of_the_farthest_sizes_have_a_map() -> None:
 )
 def test_normalisation_out_of_range_is_rejected_by_both(pair: tuple[float, float]) -> None:
     """Within the ranges of offset and scale no base value overflows."""
-    from radcodec.base_layer import unpack_normalisation
+    from radcodec.base.normalise import unpack_normalisation
 
     block = struct.pack("<2d", *pair)
     with pytest.raises(radcodec.CorruptError, match="offsets within"):

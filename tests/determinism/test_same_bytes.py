@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import radcodec
-import radcodec.image_encoder
+import radcodec.encoding.coded_image
 from radcodec.simulate import simulate_fits, simulate_image
 
 MODES: dict[str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ def test_order_of_tiles(sky: bytes, mode: str, monkeypatch: pytest.MonkeyPatch) 
         done = {int(place): function(waiting[place]) for place in order}
         yield from (done[place] for place in range(len(waiting)))
 
-    monkeypatch.setattr(radcodec.image_encoder, "ordered_map", shuffled)
+    monkeypatch.setattr(radcodec.encoding.coded_image, "ordered_map", shuffled)
     assert compress(sky, threads=2, **MODES[mode]) == data
     assert calls
 

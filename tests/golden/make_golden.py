@@ -28,8 +28,8 @@ import reference_decoder
 import reference_lapped
 from reference_decoder import Image
 
-import radcodec.image_encoder
-import radcodec.on_base
+import radcodec.encoding.coded_image
+import radcodec.encoding.on_base
 from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
@@ -203,8 +203,8 @@ def fits_cases() -> Iterator[Case]:
 def on_base(wanted: bool) -> AbstractContextManager[object]:
     """Context in which details of all bounded images of floats, or of none, are on the base layer."""
     if wanted:
-        return patch.object(radcodec.on_base, "SURE", np.inf)
-    return patch.object(radcodec.image_encoder, "find_base", lambda *_, **__: None)
+        return patch.object(radcodec.encoding.on_base, "SURE", np.inf)
+    return patch.object(radcodec.encoding.coded_image, "find_base", lambda *_, **__: None)
 
 
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:

@@ -14,7 +14,7 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 
 import radcodec
-import radcodec.decoder
+import radcodec.decoding.image
 from radcodec.cli.app import run
 from radcodec.simulate import simulate_fits
 
@@ -87,13 +87,13 @@ def test_only_the_tiles_that_are_needed(monkeypatch: pytest.MonkeyPatch, region:
     content, packed, cut = simulate_fits((128, 128), seed=42), io.BytesIO(), io.BytesIO()
     radcodec.compress(io.BytesIO(content), packed, preview=0, tile=32)
     decoded: list[int] = []
-    original = radcodec.decoder.decode_tile
+    original = radcodec.decoding.image.decode_tile
 
-    def counted(image: radcodec.decoder.StoredImage, tile: int) -> npt.NDArray[Any]:
+    def counted(image: radcodec.decoding.image.StoredImage, tile: int) -> npt.NDArray[Any]:
         decoded.append(tile)
         return original(image, tile)
 
-    monkeypatch.setattr(radcodec.decoder, "decode_tile", counted)
+    monkeypatch.setattr(radcodec.decoding.image, "decode_tile", counted)
     radcodec.cutout(packed.getvalue(), cut, region)
     assert len(decoded) == len(set(decoded)) == tiles
     with radcodec.open(packed.getvalue()) as file:

@@ -10,7 +10,7 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 import radcodec
-from radcodec.parallel import one_blas_thread
+from radcodec.runtime.parallel import one_blas_thread
 
 
 def _blas_threads() -> set[int]:

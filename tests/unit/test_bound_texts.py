@@ -7,7 +7,7 @@ import pytest
 from astropy import units
 
 import radcodec
-from radcodec.bound_spec import BoundKind, parse_bound
+from radcodec.encoding.bound_spec import BoundKind, parse_bound
 from radcodec.errors import BoundError
 
 

@@ -11,7 +11,7 @@ from astropy.io import fits
 
 import radcodec
 from radcodec.cli.app import run
-from radcodec.report import Report
+from radcodec.container.report import Report
 
 
 def _compress(data: bytes, **options: object) -> Report:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radcodec.bound_plan import BoundedImage, plan_bounds, product_down
-from radcodec.bound_spec import BoundKind, BoundSpec, parse_bound
-from radcodec.bounds import pack_bounds, tile_errors, unpack_bounds
 from radcodec.container.meta import ImageRecord
+from radcodec.encoding.bound_plan import BoundedImage, plan_bounds, product_down
+from radcodec.encoding.bound_spec import BoundKind, BoundSpec, parse_bound
 from radcodec.errors import BoundError, CorruptError
+from radcodec.pixels.bounds import pack_bounds, tile_errors, unpack_bounds
 from radcodec.types import SampleType
 
 

@@ -12,7 +12,7 @@ from astropy.io import fits
 
 import radcodec
 from radcodec.cli.app import run
-from radcodec.fidelity import is_mask_name
+from radcodec.encoding.fidelity import is_mask_name
 
 RNG = np.random.default_rng(0)
 SCI = RNG.normal(100, 10, (64, 64)).astype(np.float32)

@@ -11,8 +11,8 @@ from astropy.io import fits
 
 import radcodec
 from radcodec.container.meta import ImageRecord
-from radcodec.masks import Mask
-from radcodec.special import all_marks, find_special
+from radcodec.encoding.special import all_marks, find_special
+from radcodec.pixels.masks import Mask
 from radcodec.types import SampleType
 
 UNSEEN = -1.6375e30

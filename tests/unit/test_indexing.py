@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from radcodec.indexing import select
-from radcodec.tiles import plane_shape
+from radcodec.decoding.indexing import select
+from radcodec.pixels.tiles import plane_shape
 
 
 def _take(array: np.ndarray, key: Any) -> np.ndarray:

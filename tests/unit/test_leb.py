@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.errors import CorruptError
-from radcodec.leb import pack_leb, unpack_leb
 
 
 @given(st.integers(0, 2**64 - 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import radcodec
-from radcodec.noise import local_cell, sigma_map
+from radcodec.pixels.noise import local_cell, sigma_map
 
 
 def _mosaic(side: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 import radcodec
-from radcodec.allocation import fill_stages, fits_preview
-from radcodec.base_layer import (
+from radcodec.base.normalise import (
     load_named_model,
     pack_normalisation,
     plan_normalisation,
     round_to_type,
     unpack_normalisation,
 )
+from radcodec.base.store import list_models
 from radcodec.container.reader import Reader
 from radcodec.container.writer import cut_base_copy
-from radcodec.model_store import list_models
+from radcodec.encoding.allocation import fill_stages, fits_preview
+from radcodec.pixels.tiles import count_tiles
 from radcodec.simulate import simulate_fits, simulate_image
-from radcodec.tiles import count_tiles
 from radcodec.types import SampleType
 
 

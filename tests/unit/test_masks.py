@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from radcodec.errors import CorruptError
-from radcodec.masks import always_special, decode_mask, encode_mask
+from radcodec.pixels.masks import always_special, decode_mask, encode_mask
 from radcodec.types import SampleType
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import radcodec
-from radcodec.picture import sky_picture
+from radcodec.decoding.picture import png_bytes, sky_pixels
 
 
 def _image(dtype: str, kind: str) -> np.ndarray:
@@ -57,4 +57,4 @@ def test_pictures_of_the_largest_values() -> None:
     """A picture of values whose mean and spread overflow is drawn."""
     largest = np.finfo(np.float64).max
     image = np.where(np.arange(3000 * 20).reshape(3000, 20) % 3 == 0, largest, -largest)
-    assert sky_picture(image).startswith(b"\x89PNG")
+    assert png_bytes(sky_pixels(image)).startswith(b"\x89PNG")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radcodec.noise import measure_sigma, sigma_map
+from radcodec.pixels.noise import measure_sigma, sigma_map
 from radcodec.simulate import simulate_image
 
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import radcodec.image_encoder
-import radcodec.on_base
+import radcodec.encoding.coded_image
+import radcodec.encoding.on_base
 from radcodec.container.layout import Cursor
 from radcodec.container.meta import ImageRecord, pack_image_record, unpack_image_record
 from radcodec.container.reader import Reader
 from radcodec.container.writer import cut_base_copy
 from radcodec.detail import TileBound, decode_tile, encode_tile, fit_image, load_predictors
+from radcodec.pixels.tiles import count_tiles
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
-from radcodec.tiles import count_tiles
 from radcodec.types import SampleType
 
 SIGMA = 1.5e-4  # noise of the simulated images
@@ -41,7 +41,7 @@ def on_base(data: bytes) -> bool:
 
 def without_base(array: np.ndarray, **options: Any) -> bytes:
     """The stream of an array whose details stand alone."""
-    with patch.object(radcodec.image_encoder, "find_base", lambda *_, **__: None):
+    with patch.object(radcodec.encoding.coded_image, "find_base", lambda *_, **__: None):
         return radcodec.encode(array, **options)
 
 
@@ -86,7 +86,7 @@ def test_only_if_asked_at_fine_bounds() -> None:
 
 def test_model_that_is_not_there(image: np.ndarray) -> None:
     """A bounded image needs no model, unless one is named."""
-    with patch("radcodec.base_layer.model_store.load_model", side_effect=radcodec.ModelNotFoundError("none")):
+    with patch("radcodec.base.normalise.model_store.load_model", side_effect=radcodec.ModelNotFoundError("none")):
         assert not on_base(radcodec.encode(image, max_error=SIGMA))
         with pytest.raises(radcodec.ModelNotFoundError):
             radcodec.encode(image, max_error=SIGMA, model="mine")
@@ -98,7 +98,7 @@ def test_tiles_planes_and_regions(bound: float | str) -> None:
     cube = np.stack([simulate_image((90, 70), seed=i) * np.float32(1 + i) for i in range(4)])
     cube[:, :20, :20] = np.nan
     for tile in (32, 96):
-        with patch.object(radcodec.on_base, "SURE", np.inf):
+        with patch.object(radcodec.encoding.on_base, "SURE", np.inf):
             data = radcodec.encode(cube, max_error=bound, tile=tile, smallest=True)
         assert on_base(data)
         found = radcodec.decode(data)
@@ -113,7 +113,7 @@ def test_tiles_planes_and_regions(bound: float | str) -> None:
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.25])
 def test_generation_loss(image: np.ndarray, share: float) -> None:
     """What was restored is restored again, bit for bit, whatever the second file does."""
-    with patch.object(radcodec.on_base, "SURE", np.inf):
+    with patch.object(radcodec.encoding.on_base, "SURE", np.inf):
         once = radcodec.decode(radcodec.encode(image, max_error=share * SIGMA, smallest=True))
         again = radcodec.encode(once, max_error=share * SIGMA, smallest=True)
     # The exact form of what was restored may be the smaller one by now.
@@ -125,7 +125,7 @@ def test_generation_loss(image: np.ndarray, share: float) -> None:
 def test_dither(image: np.ndarray) -> None:
     """Errors of a dithered image are uniform and know nothing of the image."""
     image = np.nan_to_num(image)
-    with patch.object(radcodec.on_base, "SURE", np.inf):
+    with patch.object(radcodec.encoding.on_base, "SURE", np.inf):
         data = radcodec.encode(image, max_error=SIGMA, dither=True)
     assert on_base(data)
     errors = (radcodec.decode(data).astype("f8") - image) / SIGMA

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import radcodec
-from radcodec.tiles import axis_chunks, tile_grid
+from radcodec.pixels.tiles import axis_chunks, tile_grid
 
 
 @pytest.fixture

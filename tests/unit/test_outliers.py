@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import radcodec
-from radcodec.outliers import find_outliers
+from radcodec.encoding.outliers import find_outliers
 
 RNG = np.random.default_rng(3)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from radcodec import paths
 from radcodec.errors import InputError
-from radcodec.paths import atomic_file, compressed_name, file_times, find_fits, restored_name
+from radcodec.runtime import paths
+from radcodec.runtime.paths import atomic_file, compressed_name, file_times, find_fits, restored_name
 
 
 def _write(target: Path, content: bytes, *, overwrite: bool = False) -> None:

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from radcodec.picture import average_down, png_bytes, stretch
+from radcodec.decoding.picture import average_down, png_bytes, stretch
 
 
 def _read_png(data: bytes) -> np.ndarray:

@@ -15,7 +15,7 @@ from astropy.io import fits
 
 import radcodec
 from radcodec.cli.app import run
-from radcodec.quick_look import Layer, base_share
+from radcodec.decoding.quick_look import Layer, base_share
 
 
 def smooth(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
@@ -149,7 +149,7 @@ def grey(png: bytes) -> np.ndarray:
 
 def test_ripples_under_the_noise_are_not_stretched() -> None:
     """The picture of a base layer without noise is as dark between its sources as that of the image, not brighter."""
-    from radcodec.picture import png_bytes, sky_pixels
+    from radcodec.decoding.picture import png_bytes, sky_pixels
 
     picture = np.tile(0.02 * np.sin(np.arange(60)), (60, 1))  # ripples of a fiftieth of the noise, one source
     picture[50, 50] = 50.0
@@ -161,7 +161,7 @@ def test_ripples_under_the_noise_are_not_stretched() -> None:
 
 def test_fill_values_do_not_set_the_white() -> None:
     """A picture with 1e20 in missing pixels shows the sky as it does without them."""
-    from radcodec.picture import sky_pixels
+    from radcodec.decoding.picture import sky_pixels
 
     values = np.random.default_rng(4).normal(size=(50, 60))
     values[20, 20] = 300.0
@@ -189,7 +189,7 @@ def test_pictures_are_what_their_names_say(tmp_path: Path, monkeypatch: pytest.M
             radcodec.preview(data, tmp_path / name)
         assert not (tmp_path / name).exists()
     monkeypatch.setitem(sys.modules, "PIL", None)
-    monkeypatch.setattr("radcodec.picture.find_spec", lambda name: None)
+    monkeypatch.setattr("radcodec.decoding.picture.find_spec", lambda name: None)
     with pytest.raises(radcodec.InputError, match=r"Pillow to write .jpg.*radcodec\[jpeg\]"):
         radcodec.preview(data, tmp_path / "c.jpg")
 

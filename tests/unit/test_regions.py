@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from radcodec.decoding.regions import parse_region
 from radcodec.errors import InputError
-from radcodec.regions import parse_region
 
 CUBE = (4, 60, 80)  # z, y, x
 

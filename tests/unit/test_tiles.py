@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radcodec.tiles import count_tiles, plane_shape, tile_grid
+from radcodec.pixels.tiles import count_tiles, plane_shape, tile_grid
 
 SHAPES = st.lists(st.integers(1, 40), max_size=4).map(tuple)
 

@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 import radcodec
-from radcodec.bounds import ImageBounds
-from radcodec.spacing import fit_to_spacing
+from radcodec.encoding.spacing import fit_to_spacing
+from radcodec.pixels.bounds import ImageBounds
 
 
 def _bits(image: np.ndarray, bound: float | None) -> float:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import radcodec
-import radcodec.image_encoder as image_encoder
+import radcodec.encoding.coded_image as image_encoder
 from radcodec import detail
-from radcodec.masks import encode_mask
+from radcodec.pixels.masks import encode_mask
 from radcodec.simulate import simulate_fits, simulate_image
 
 

@@ -24,8 +24,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from radcodec.base.convolutional.spec import CELL, HIDDEN_LIMIT, LATENT_LIMIT, LATENT_UNIT, ModelSpec
 from radcodec.training.modules import Decoder, Encoder, IntegerConv, straight_through
-from radcodec.vqvae.spec import CELL, HIDDEN_LIMIT, LATENT_LIMIT, LATENT_UNIT, ModelSpec
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 LEVELS = 8

@@ -77,9 +77,9 @@ def start_from(network: Vae | Ae, model: str) -> None:
 
     Gains become those at which that model was trained with noise in its latents.
     """
-    from radcodec.model_store import load_model
-    from radcodec.vqvae.model import BaseModel
-    from radcodec.vqvae.spec import LATENT_UNIT
+    from radcodec.base.convolutional.model import BaseModel
+    from radcodec.base.convolutional.spec import LATENT_UNIT
+    from radcodec.base.store import load_model
 
     found = load_model(model)
     assert isinstance(found, BaseModel)

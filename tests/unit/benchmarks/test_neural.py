@@ -13,7 +13,7 @@ from benchmarks.rivals.neural import coding, train
 from benchmarks.rivals.neural.networks import Ae, Vae, gaussian_bits, level_lambda, load_network, multiply_accumulates
 from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
 from benchmarks.studies import learned_base
-from radcodec.model_store import load_model
+from radcodec.base.store import load_model
 
 RIVALS = [NeuralVae(), NeuralAe()]
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks import figures
 from benchmarks.studies import previews
 from benchmarks.studies.previews import near, preview_lines, side_by_side
-from radcodec.picture import png_bytes
+from radcodec.decoding.picture import png_bytes
 
 
 def sky(places: list[tuple[int, int]]) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.studies.codebooks import codebook_lines, perplexity, usage_cells
 from benchmarks.studies.indices import MODELS, Part, Stage, image_stages, plane_stages
 from benchmarks.studies.prior import adaptive_bits, prior_lines, saved, stage_cells
-from radcodec.model_store import load_model
+from radcodec.base.store import load_model
 
 
 def stage(*indices: int, kind: str = "codebook", alphabet: int = 4, coded: int = 1) -> Stage:

@@ -150,7 +150,7 @@ def test_interrupt_is_exit_130(sky: Path, monkeypatch: pytest.MonkeyPatch, capsy
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("radcodec.encoder.encode_fits", interrupted)
+    monkeypatch.setattr("radcodec.encoding.fits_file.encode_fits", interrupted)
     assert run(["compress", "sky.fits"]) == 130
     assert "interrupted" in capsys.readouterr().err
     assert [path.name for path in sky.iterdir()] == ["sky.fits"]

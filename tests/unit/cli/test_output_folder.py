@@ -40,10 +40,10 @@ def no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def begun(*_: object, **__: object) -> None:
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr("radcodec.encoder.encode_fits", begun)
+    monkeypatch.setattr("radcodec.encoding.fits_file.encode_fits", begun)
     monkeypatch.setattr("radcodec.api.open_reader", begun)
     monkeypatch.setattr("radcodec.api.RczFile", begun)
-    monkeypatch.setattr("radcodec.rcz_file.open_reader", begun)
+    monkeypatch.setattr("radcodec.decoding.rcz_file.open_reader", begun)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_read_only_folder(capsys: pytest.CaptureFixture[str], read_only: Path)
         with pytest.raises(
             PermissionError, match="expected a folder that can be written to: Permission denied"
         ) as found:
-            radcodec.paths.check_output(str(output), None, overwrite=True)
+            radcodec.runtime.paths.check_output(str(output), None, overwrite=True)
         assert found.value.filename == str(read_only)
 
 

@@ -13,8 +13,8 @@ import radcodec
 from radcodec.cli.app import run
 from radcodec.cli.errors import error_line, printable
 from radcodec.container.writer import FileContents, TileStreams, write_file
+from radcodec.decoding.rcz_file import RczFile
 from radcodec.errors import ModelNotFoundError
-from radcodec.rcz_file import RczFile
 from radcodec.simulate import simulate_fits
 from radcodec.types import Kind
 

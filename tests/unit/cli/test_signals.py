@@ -78,9 +78,9 @@ COMPRESS, DECOMPRESS = ("compress", "a.fits", "new.rcz"), ("decompress", "a.rcz"
     [
         *((number, "os.fsync", COMPRESS) for number in SIGNALS),
         (signal.SIGHUP, "os.fsync", DECOMPRESS),
-        (signal.SIGTERM, "radcodec.encoder.encode_fits", COMPRESS),
+        (signal.SIGTERM, "radcodec.encoding.fits_file.encode_fits", COMPRESS),
         (signal.SIGTERM, "os.utime", DECOMPRESS),
-        (signal.SIGTERM, "radcodec.rcz_file.describe", DECOMPRESS),
+        (signal.SIGTERM, "radcodec.decoding.rcz_file.describe", DECOMPRESS),
     ],
 )
 def test_nothing_half_written_stays(
@@ -123,7 +123,8 @@ def test_of_many_files_the_complete_ones_stay(folder: Path) -> None:
 
 def test_a_second_signal_does_not_stop_the_cleaning(folder: Path) -> None:
     """SIGTERM and SIGHUP come in pairs from service managers; the temporary file goes all the same."""
-    again = "import radcodec.paths; real = os.unlink; os.unlink = lambda path: (os.kill(os.getpid(), 1), real(path))"
+    again = "import radcodec.runtime.paths; real = os.unlink; "
+    again += "os.unlink = lambda path: (os.kill(os.getpid(), 1), real(path))"
     done = _struck(folder, "os.fsync", signal.SIGTERM, "compress", "a.fits", "new.rcz", before=again)
     assert (done.returncode, done.stderr) == (143, "radcodec: a.fits: terminated\n")
     assert sorted(path.name for path in folder.iterdir()) == ["a.fits", "a.rcz"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from radcodec.cli.compress import summary
-from radcodec.report import Report
+from radcodec.container.report import Report
 
 
 def _report(**values: Any) -> Report:

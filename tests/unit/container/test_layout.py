@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radcodec.coding.leb import pack_leb
 from radcodec.container.layout import (
     MAGIC,
     MAX_PRELUDE_BYTES,
@@ -43,7 +44,6 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
-from radcodec.leb import pack_leb
 from radcodec.types import HduKind, Kind, Mode, SampleType
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

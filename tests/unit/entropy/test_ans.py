@@ -6,8 +6,8 @@ import constriction
 import numpy as np
 import pytest
 
+from radcodec.coding.ans import encode_symbols
 from radcodec.detail.tables import default_tables
-from radcodec.entropy.ans import encode_symbols
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 7, 5000])

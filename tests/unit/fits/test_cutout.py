@@ -14,11 +14,11 @@ from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 
+from radcodec.decoding.regions import parse_region
 from radcodec.errors import InputError
 from radcodec.fits import cutout
 from radcodec.fits.header import card_value, header_cards
 from radcodec.fits.parse import parse_fits
-from radcodec.regions import parse_region
 
 SHAPE = (60, 80)
 X, Y = (13, 50), (7, 31)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from made_up_model import made_up
 
-from radcodec.lapped.model import LappedModel
+from radcodec.base.lapped.model import LappedModel
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radcodec.lapped import search
-from radcodec.lapped.model import CUT, DEFAULT_STEP, OUTPUT_UNIT, LappedCodes, compand
-from radcodec.lapped.search import START_CODE, choose_blocks, promised_bits
-from radcodec.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
-from radcodec.model_store import load_model
+from radcodec.base.lapped import search
+from radcodec.base.lapped.model import CUT, DEFAULT_STEP, OUTPUT_UNIT, LappedCodes, compand
+from radcodec.base.lapped.search import START_CODE, choose_blocks, promised_bits
+from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
+from radcodec.base.store import load_model
 
 
 def promises(companded: np.ndarray, step: float) -> list[float]:

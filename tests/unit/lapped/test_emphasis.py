@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radcodec.lapped import emphasis
-from radcodec.lapped.emphasis import BRIGHT, LEAST, MARGIN, MOST, POWER, REACH, bright_parts, keep_flux
-from radcodec.model_store import load_model
+from radcodec.base.lapped import emphasis
+from radcodec.base.lapped.emphasis import BRIGHT, LEAST, MARGIN, MOST, POWER, REACH, bright_parts, keep_flux
+from radcodec.base.store import load_model
 from radcodec.simulate import simulate_image
 
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_model import made_up
 
+from radcodec.base.lapped import model as module
+from radcodec.base.lapped import planes, transform
+from radcodec.base.lapped.model import LappedCodes, LappedModel, known_answer, load_bytes
+from radcodec.base.lapped.transform import WAVELET
+from radcodec.base.lapped.walk import Walk
+from radcodec.base.lapped.weights import is_lapped, pack_model, unpack_model
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
-from radcodec.lapped import model as module
-from radcodec.lapped import planes, transform
-from radcodec.lapped.model import LappedCodes, LappedModel, known_answer, load_bytes
-from radcodec.lapped.transform import WAVELET
-from radcodec.lapped.walk import Walk
-from radcodec.lapped.weights import is_lapped, pack_model, unpack_model
 
 SHAPES = [(1, 1), (1, 5), (17, 300), (33, 64), (130, 130)]
 

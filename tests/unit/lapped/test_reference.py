@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import reference_lapped
 
-from radcodec.lapped import transform
-from radcodec.lapped.model import LappedCodes, LappedModel
+from radcodec.base.lapped import transform
+from radcodec.base.lapped.model import LappedCodes, LappedModel
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 import reference_lapped
 
-from radcodec.lapped import transform
-from radcodec.lapped.transform import geometry_of, inverse
+from radcodec.base.lapped import transform
+from radcodec.base.lapped.transform import geometry_of, inverse
 
 F64 = npt.NDArray[np.float64]
 SIZE = 1 << 24  # of a coefficient, so that rounding is far below what is tested

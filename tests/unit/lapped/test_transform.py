@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radcodec.lapped import transform, wavelet
-from radcodec.lapped.transform import Geometry, cosine, forward, geometry_of, inverse, matrix
+from radcodec.base.lapped import transform, wavelet
+from radcodec.base.lapped.transform import Geometry, cosine, forward, geometry_of, inverse, matrix
 
 
 def test_cosine_is_the_cosine() -> None:

@@ -13,9 +13,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("astropy")
 
+from radcodec.base.store import load_model
 from radcodec.cli.app import run
 from radcodec.errors import InputError
-from radcodec.model_store import load_model
 from radcodec.simulate import simulate_fits
 from radcodec.training import finetune as finetuning
 from radcodec.training import finetune_plan, loop, rate
@@ -147,8 +147,8 @@ def test_a_convolutional_model_goes_on_learning(images: Path, monkeypatch: pytes
 
 def test_tables_that_are_wrong_are_mended(images: Path) -> None:
     """A model whose tables know nothing needs far fewer bits after it was fitted, on images that it did not see."""
-    from radcodec.lapped.model import LappedModel
-    from radcodec.lapped.spec import LappedArrays
+    from radcodec.base.lapped.model import LappedModel
+    from radcodec.base.lapped.spec import LappedArrays
     from radcodec.training.run import write_model
 
     shipped = load_model("lapped-v2")

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("astropy")
 
-from radcodec.model_store import load_model
+from radcodec.base.store import load_model
 from radcodec.training import rate
 from radcodec.training.evaluate import Evaluation
 from radcodec.training.rate import Point, mean_bits, share_bits, stage_points

@@ -12,14 +12,14 @@ pytest.importorskip("astropy")
 
 import torch
 
+from radcodec.base.convolutional.model import BaseModel
+from radcodec.base.store import load_model, models_folder
 from radcodec.errors import InputError
-from radcodec.model_store import load_model, models_folder
 from radcodec.training.config import LappedConfig, TrainConfig, read_config
 from radcodec.training.lapped import integer_layers, make_network
 from radcodec.training.network import Network, export_arrays
 from radcodec.training.quantiser import Codebook
 from radcodec.training.start import fill_codebook, price_slope, start_lapped, start_network
-from radcodec.vqvae.model import BaseModel
 
 
 def config_of(name: str) -> TrainConfig | LappedConfig:

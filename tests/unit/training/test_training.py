@@ -15,8 +15,8 @@ pytest.importorskip("astropy")
 
 import torch
 
+from radcodec.base.store import load_model
 from radcodec.errors import InputError
-from radcodec.model_store import load_model
 from radcodec.simulate import simulate_image
 from radcodec.training.config import read_config
 from radcodec.training.evaluate import Evaluation, entropy_bits, evaluate, table

@@ -8,9 +8,9 @@ pytest.importorskip("torch")
 
 import torch
 
+from radcodec.base.convolutional.model import BaseModel
+from radcodec.base.convolutional.spec import ModelSpec
 from radcodec.training.network import Network, export_arrays
-from radcodec.vqvae.model import BaseModel
-from radcodec.vqvae.spec import ModelSpec
 
 
 @pytest.fixture(scope="session")

@@ -10,13 +10,13 @@ pytest.importorskip("torch")
 
 import torch
 
+from radcodec.base.convolutional import prior
+from radcodec.base.convolutional.integer import NumpyArithmetic, decode_latent, smooth
+from radcodec.base.convolutional.model import BaseModel
+from radcodec.base.convolutional.network import TorchArithmetic
+from radcodec.base.convolutional.spec import IntegerLayer, ModelSpec, check_arrays, expansion_table
 from radcodec.errors import ModelMismatchError
 from radcodec.training.modules import Decoder, IntegerConv, StagePrior
-from radcodec.vqvae import prior
-from radcodec.vqvae.integer import NumpyArithmetic, decode_latent, smooth
-from radcodec.vqvae.model import BaseModel
-from radcodec.vqvae.network import TorchArithmetic
-from radcodec.vqvae.spec import IntegerLayer, ModelSpec, check_arrays, expansion_table
 
 
 def _layer(weight: npt.NDArray[np.int8], bias: list[int], shift: int) -> IntegerLayer:

@@ -14,9 +14,9 @@ pytest.importorskip("torch")
 
 import torch
 
+from radcodec.base.convolutional.model import BaseModel, check_known_answer, compand, expand, known_answer
+from radcodec.base.convolutional.spec import expansion_table
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
-from radcodec.vqvae.model import BaseModel, check_known_answer, compand, expand, known_answer
-from radcodec.vqvae.spec import expansion_table
 
 
 def _tile(shape: tuple[int, int], seed: int = 0) -> npt.NDArray[np.float64]:

@@ -13,11 +13,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from radcodec import model_store as store
+from radcodec.base import store
+from radcodec.base.convolutional.model import BaseModel, known_answer
+from radcodec.base.convolutional.weights import pack_model, unpack_model
+from radcodec.base.store import find_model, list_models, load_model
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
-from radcodec.model_store import find_model, list_models, load_model
-from radcodec.vqvae.model import BaseModel, known_answer
-from radcodec.vqvae.weights import pack_model, unpack_model
 
 
 @pytest.fixture
@@ -95,5 +95,5 @@ def test_shipped_models_load_and_listing_them_imports_no_torch() -> None:
     if records:
         assert [record.default for record in records].count(True) == 1
         assert load_model().name == find_model("", load_model().sha256).name
-    code = "import sys; from radcodec.model_store import list_models; list_models(); sys.exit('torch' in sys.modules)"
+    code = "import sys; from radcodec.base.store import list_models; list_models(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,1 @@
+"""The base layer: its models, and how tiles are normalised for them."""

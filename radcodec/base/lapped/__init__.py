@@ -1,0 +1,19 @@
+"""The base layer of lapped models: pairs of transform coefficients as code vectors, a learned prior, no torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from radcodec.base.lapped.model import LappedCodes, LappedModel, load_bytes
+    from radcodec.base.lapped.weights import is_lapped
+
+__all__ = ["LappedCodes", "LappedModel", "is_lapped", "load_bytes"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name of one of the modules; that of the model loads the native core."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{'weights' if name == 'is_lapped' else 'model'}"), name)

@@ -1,0 +1,65 @@
+"""Bright sources, changed before they are quantised by about what quantising does to their flux.
+
+A compact source is spread over all coefficients of its block, where noise dwarfs it. A coarse quantiser keeps of each
+coefficient what is worth its bits, and so of the source what it keeps of the noise: at a quarter bit a pixel two thirds
+of the flux. What becomes of it is found by choosing codes once; the samples are then multiplied by the inverse, and
+codes chosen again. Errors elsewhere grow little, as sources are few. What is fainter than BRIGHT is left alone: raising
+it would raise noise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.base.lapped.spec import KNEE
+
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+BRIGHT = KNEE * math.asinh(5.0 / KNEE)  # 5 sigma
+MARGIN = 2  # px around bright samples that are changed as well
+REACH = 4  # px; fluxes are those of a square about a sample, of 2 REACH + 1
+POWER = 0.9  # of the inverse of the share that is kept: a stronger source keeps more
+LEAST, MOST = 0.5, 3.0  # factors
+
+
+def bright_parts(companded: F64) -> Mask | None:
+    """Which companded samples [h, w] are of bright sources, or next to them; None where there are none."""
+    bright = np.abs(companded) > BRIGHT
+    if not bright.any():
+        return None
+    for axis in (0, 1):
+        ahead, behind = (np.moveaxis(mask, axis, 0) for mask in (bright.copy(), bright))
+        for k in range(1, MARGIN + 1):
+            behind[k:] |= ahead[:-k]
+            behind[:-k] |= ahead[k:]
+    return bright
+
+
+def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
+    """The samples, those that are bright multiplied by what makes the flux round about them that of ``companded``.
+
+    Both are companded values [h, w], ``restored`` those that the samples decode to.
+    """
+    before, after = (np.sinh(values[bright] * (1.0 / KNEE)) for values in (companded, restored))
+    there, left = (_sums(values, bright) for values in (np.abs(before), after * np.sign(before)))
+    share = np.divide(left, there, out=np.ones_like(left), where=there > 0.0)
+    factors = np.clip(np.maximum(share, 1e-3) ** -POWER, LEAST, MOST)
+    changed = companded.copy()
+    changed[bright] = KNEE * np.arcsinh(factors * before)
+    return changed
+
+
+def _sums(values: F64, bright: Mask) -> F64:
+    """Of values [n] at bright samples, sums over those in the square of 2 REACH + 1 about each, [n]."""
+    total = np.zeros(bright.shape)
+    total[bright] = values
+    for axis in (0, 1):
+        n: int = total.shape[axis]
+        ends = [(1 + REACH, REACH) if k == axis else (0, 0) for k in (0, 1)]
+        running = np.moveaxis(np.cumsum(np.pad(total, ends), axis), axis, 0)
+        total = np.moveaxis(running[2 * REACH + 1 :] - running[:n], 0, axis)
+    return total[bright]

@@ -1,0 +1,395 @@
+"""The base layer of one tile by a lapped model: pixels to streams, and back (docs/format.md, 9.5 to 9.10).
+
+::
+
+    values [h, w] -> companded -> lapped transform -> magnitudes and signs of pairs -> planes -> bucket -> ANS
+    values [h, w] <- expanded  <- inverse transform <- coefficients <------------- planes of the stages that were read
+
+A residual vector quantiser of dimension two: each plane halves the cells of every pair, and its codes are chosen with
+their bits in the distance. The transform and the cells are fixed; the prior of the codes is learned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.base.lapped import contexts, emphasis, planes, search, transform
+from radcodec.base.lapped.spec import KNEE, LEVELS, LappedArrays, LappedSpec
+from radcodec.base.lapped.walk import Walk
+from radcodec.base.lapped.weights import unpack_model
+from radcodec.coding.ans import encode_symbols
+from radcodec.errors import CorruptError, InputError, ModelMismatchError
+
+HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
+MAX_PLANES = 24
+OFFSET_LIMIT = 32
+CUT_OFFSET = 28  # of coefficients of which not all planes were read, in 64ths
+COEFFICIENT_LIMIT = 1 << 25
+DEFAULT_STEP = 0.35
+CUT = 2.0  # times the default step, at which transforms are compared where stages may be left off
+OUTPUT_UNIT, OUTPUT_LIMIT = 64, 3071
+ANSWER_SHAPE = (21, 38)
+
+Ints = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LappedCodes:
+    """What a tile's streams hold: coefficients int32 [A, B, n, m] in steps (256 + gain) * 2^-last, and two offsets."""
+
+    shape: tuple[int, int]
+    code: int
+    last: int
+    gain: int
+    offsets: tuple[int, int]
+    coefficients: npt.NDArray[np.int32]
+
+    @property
+    def n_planes(self) -> int:
+        """Planes that the largest magnitude needs."""
+        return int(np.abs(self.coefficients).max(initial=0)).bit_length()
+
+    @property
+    def step(self) -> float:
+        """Step of the coefficients, in companded units."""
+        return (256 + self.gain) * 2.0**-self.last
+
+
+class LappedModel:
+    """A trained lapped model. Immutable once made; safe to use from several threads.
+
+    Attributes
+    ----------
+    name : str
+    sha256 : str
+        Of the weights file, lower-case hexadecimal: the model's identity.
+    n_stages : int
+    """
+
+    def __init__(self, spec: LappedSpec, arrays: LappedArrays, sha256: str) -> None:
+        self.spec, self.arrays, self.sha256 = spec, arrays, sha256
+        self.name, self.n_stages = spec.name, spec.stages
+        layers = [arrays.layers[f"layer{k}"] for k in range(3)]
+        parts = [arrays.log_table, *(part for layer in layers for part in (layer.weight, layer.bias))]
+        self._network = planes.Network(
+            tuple(np.ascontiguousarray(part, np.int32) for part in parts),
+            (layers[0].shift, layers[1].shift, layers[2].shift),
+        )
+        self._cumulative = _cumulative(arrays)
+        self._price_tables = _price_tables(arrays)
+
+    takes_step = True
+
+    def encode_tile(
+        self,
+        values: F64,
+        offset: float,
+        scale: float,
+        *,
+        step: float | None = None,
+        like: LappedCodes | None = None,
+        keep_flux: bool = False,
+    ) -> LappedCodes:
+        """Coefficients of a tile.
+
+        Parameters
+        ----------
+        values : float64 [h, w]
+            Pixels, h and w at least 1. Non-finite ones are read as ``offset``; mask them beforehand if they matter.
+        offset, scale : float
+            Median and robust noise, in the pixels' unit; ``scale`` is finite and above 0.
+        step
+            Quantisation step in companded units, of which one is about the noise; 0.02 to 128. None is the default
+            one, with a transform that is good for the first stages, too.
+        like
+            Codes of the same tile at another step, or of one nearby, whose block length is kept.
+        keep_flux
+            Bright sources are changed beforehand by about what coarse steps do to their flux (``emphasis``).
+
+        Raises
+        ------
+        InputError
+            ``values`` is not a non-empty 2-D array, or a number is out of range.
+        """
+        if values.ndim != 2 or values.size == 0:
+            raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
+        companded = compand(values, offset, scale)
+        shape = (values.shape[0], values.shape[1])
+        real = _codes_of(shape, DEFAULT_STEP if step is None else step)
+        codes, pixels = real, None
+        if like is not None:
+            codes = replace(real, code=like.code)
+        elif step is None:
+            codes = replace(real, code=self._least(companded, _codes_of(shape, CUT * DEFAULT_STEP))[0].code)
+        else:
+            codes, pixels = self._least(companded, real)
+        if not codes.coefficients.size:
+            codes = self._choose(codes, companded)[0]
+        bright = emphasis.bright_parts(companded) if keep_flux else None
+        if bright is None:
+            return codes
+        if pixels is None:
+            pixels = self.companded(codes) / OUTPUT_UNIT
+        return self._choose(codes, emphasis.keep_flux(companded, pixels, bright))[0]
+
+    def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, F64 | None]:
+        """Codes, without coefficients where nothing was to be compared, with the best transform; and their pixels."""
+        tried = search.choose_blocks(companded, empty.step)
+        if len(tried) == 1:
+            return replace(empty, code=tried[0]), None
+        found = []
+        for code in tried:
+            codes, bits = self._choose(replace(empty, code=code), companded)
+            pixels = self.companded(codes) / OUTPUT_UNIT
+            found.append((search.cost(pixels - companded, empty.step, bits), codes, pixels))
+        _, codes, pixels = min(found, key=lambda one: one[0])
+        return codes, pixels
+
+    def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
+        """Codes of companded pixels with the block code and step of others, and about their bits.
+
+        Magnitudes are one less wherever that makes squared error and weighted bits smaller, contexts as they are.
+        """
+        g = transform.geometry_of(like.shape, like.code)
+        steps = transform.analyse(companded, g, like.step) * (1.0 / like.step)
+        weight = search.rate_weight(like.step)
+        sizes = search.quantise(steps, weight)
+        walk = Walk(self._network, planes.Coder(self._cumulative), g)
+        lower = np.maximum(sizes - 1, 0)
+        ours, theirs = np.zeros(sizes.shape, np.float32), np.zeros(sizes.shape, np.float32)
+        zero, one, refine = self._price_tables
+        prices = planes.Prices(zero=zero, one=one, refine=refine, lower=lower, ours=ours, theirs=theirs)
+        count = int(sizes.max(initial=0)).bit_length()
+        sign = np.zeros(sizes.shape, np.int8)
+        for after in range(count - 1, -1, -1):
+            walk.plane(planes.COST, prices, like.last - after, after, sizes >> (after + 1), sizes >> after, sign)
+        size = np.abs(steps)
+        less = (sizes > 0) & ((size - lower) ** 2 + weight * theirs < (size - sizes) ** 2 + weight * ours)
+        chosen = np.where(less, lower, sizes).astype(np.int32)
+        signed = np.where(steps < 0, -chosen, chosen).astype(np.int32)
+        bits = float(np.where(less, theirs, ours).sum(dtype=np.float64))
+        return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=signed), bits
+
+    def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
+        """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
+        sizes = np.abs(codes.coefficients)
+        sign = np.sign(codes.coefficients).astype(np.int8)
+        g = transform.geometry_of(codes.shape, codes.code)
+        count = codes.n_planes
+        coder = planes.Coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
+        walk = Walk(self._network, coder, g)
+        head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
+        streams, done = [], 0
+        for stage, n_planes in enumerate(_planes_of_stages(count, self.n_stages)[:n_stages]):
+            coder.start()
+            for _ in range(n_planes):
+                after = count - 1 - done
+                walk.plane(
+                    planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
+                )
+                done += 1
+            n = coder.n
+            words = np.empty(n + 2, np.uint32)
+            used = encode_symbols(coder.symbols[:n], coder.rows[:n], self._cumulative, words) if n else 0
+            body = words[:used].astype("<u4").tobytes().rstrip(b"\0")
+            streams.append(head + body if stage == 0 else body)
+        return streams
+
+    def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int]) -> tuple[LappedCodes, int]:
+        """Coefficients that the first streams hold, in whole steps of the last plane read; and the planes left out.
+
+        Raises
+        ------
+        CorruptError
+            A stream is malformed.
+        InputError
+            There are more streams than stages, or ``shape`` has a side below 1.
+        """
+        if len(streams) > self.n_stages or min(shape) < 1:
+            raise InputError(f"base layer: expected at most {self.n_stages} streams of a tile, found {len(streams)}")
+        code, last, gain, count, *offsets = _read_header(streams[0] if streams else b"")
+        g = transform.geometry_of(shape, code)
+        walk = Walk(self._network, planes.Coder(self._cumulative), g)
+        sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
+        sign = np.zeros(sizes.shape, np.int8)
+        done = 0
+        for stage, n_planes in enumerate(_planes_of_stages(count, self.n_stages)[: len(streams)]):
+            body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
+            walk.open(body, stage, n_planes)
+            for _ in range(n_planes):
+                after = count - 1 - done
+                before, sizes = sizes, np.zeros_like(sizes)
+                walk.plane(planes.DECODE, None, last - after, after, before, sizes, sign)
+                done += 1
+            walk.close(body, stage)
+        signed = sizes * sign
+        found = LappedCodes(
+            shape=shape, code=code, last=last, gain=gain, offsets=(offsets[0], offsets[1]), coefficients=signed
+        )
+        return found, count - done
+
+    def companded(self, codes: LappedCodes, left_out: int = 0) -> Ints:
+        """Pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
+        sizes = np.abs(codes.coefficients).astype(np.int64)
+        if left_out:
+            offset: Ints | int = CUT_OFFSET
+        else:
+            offset = np.where(sizes == 1, codes.offsets[0], codes.offsets[1])
+        wide = (64 * sizes + offset) * (256 + codes.gain) << left_out
+        if codes.last > 4:
+            wide += 1 << (codes.last - 5)
+        wide = wide >> (codes.last - 4) if codes.last > 4 else wide << (4 - codes.last)
+        wide = np.where(sizes > 0, np.minimum(wide, COEFFICIENT_LIMIT), 0)
+        g = transform.geometry_of(codes.shape, codes.code)
+        samples = transform.inverse(np.where(codes.coefficients < 0, -wide, wide), g)
+        units = (samples[: codes.shape[0], : codes.shape[1]] + 8) >> 4
+        return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
+
+    def decode_tile(
+        self,
+        streams: Sequence[bytes],
+        shape: tuple[int, int],
+        offset: float,
+        scale: float,
+        n_stages: int | None = None,
+    ) -> F64:
+        """Pixels of a tile from its first streams, float64 [h, w]; raises as ``read_codes`` does."""
+        codes, left_out = self.read_codes(streams[:n_stages], shape)
+        return self._expanded(self.companded(codes, left_out), offset, scale)
+
+    def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
+        """Pixels that ``decode_tile`` gives for the streams of the first stages of codes, float64 [h, w]."""
+        left_out = codes.n_planes - sum(_planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
+        signed = codes.coefficients
+        if left_out:
+            signed = np.sign(signed) * (np.abs(signed) >> left_out)
+        return self._expanded(self.companded(replace(codes, coefficients=signed), left_out), offset, scale)
+
+    def _expanded(self, units: Ints, offset: float, scale: float) -> F64:
+        """Pixels of units of 1/64 companded unit."""
+        magnitude = self.arrays.sinh[np.abs(units)]
+        return np.asarray(offset + scale * np.where(units < 0, -magnitude, magnitude), dtype=np.float64)
+
+    def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
+        """Pixels for looking at: the same."""
+        return self.decode_tile(streams, shape, offset, scale)
+
+
+def _codes_of(shape: tuple[int, int], step: float) -> LappedCodes:
+    """Codes of a shape and about a step that hold nothing yet."""
+    last, gain, _ = search.split_step(step)
+    nothing = np.zeros((0, 0, 0, 0), np.int32)
+    return LappedCodes(shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=nothing)
+
+
+def _planes_of_stages(count: int, n_stages: int) -> list[int]:
+    """Number of planes in each stage."""
+    first = min(count, max(1, count - n_stages + 1))
+    return [first] + [1 if stage < count - first else 0 for stage in range(n_stages - 1)]
+
+
+def _read_header(stream: bytes) -> tuple[int, ...]:
+    """Block code, last plane, gain, number of planes, offsets."""
+    if len(stream) < HEADER.size:
+        raise CorruptError(f"base layer: expected {HEADER.size} bytes before the first stage, found {len(stream)}")
+    code, last, gain, count, *offsets = HEADER.unpack_from(stream)
+    if (
+        code > transform.WAVELET
+        or not 1 <= last <= search.MAX_LAST
+        or count > MAX_PLANES
+        or not all(-OFFSET_LIMIT <= o < OFFSET_LIMIT for o in offsets)
+    ):
+        raise CorruptError(
+            f"base layer: block code {code}, last plane {last}, {count} planes or offsets {offsets} are out of range; "
+            "the file is damaged, fetch it again"
+        )
+    return code, last, gain, count, *offsets
+
+
+def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
+    """Rows of all tables as cumulative counts, uint32 [rows, 10]; those of fewer symbols stay at 2^24."""
+    out = np.full((planes.N_ROWS, planes.PAIR_SYMBOLS + 1), 1 << 24, np.uint32)
+    row = 0
+    for name in ("zz", "zn", "nn", "flags"):
+        table = arrays.tables[name]
+        counts = table.reshape(-1, table.shape[-1])
+        out[row : row + len(counts), 0] = 0
+        np.cumsum(counts, axis=1, out=out[row : row + len(counts), 1 : counts.shape[1] + 1], dtype=np.uint32)
+        row += len(counts)
+    return out
+
+
+def _price_tables(
+    arrays: LappedArrays,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Bits [2, 48] of staying zero, and of not; [2, 5, 2] of the halves of a coefficient that is not zero."""
+    zz = arrays.tables["zz"].reshape(-1, 3, 3).sum(axis=2) / 2.0**24
+    zn = arrays.tables["zn"].reshape(-1, 10, 3, 2).sum(axis=3).mean(axis=1) / 2.0**24
+    stay = np.stack([zz[:, 0], zn[:, 0]])
+    halves = arrays.tables["nn"].reshape(2, LEVELS, LEVELS, 2, 2).sum(axis=4).mean(axis=2) / 2.0**24
+    zero, one = -np.log2(stay), 1.0 - np.log2(1.0 - stay)
+    return zero.astype(np.float32), one.astype(np.float32), (-np.log2(halves)).astype(np.float32)
+
+
+def compand(values: F64, offset: float, scale: float) -> F64:
+    """3 asinh((values - offset) / (3 scale)), clamped to what decoding can give back; non-finite values become 0.
+
+    Raises
+    ------
+    InputError
+        ``scale`` is not above 0, or either number is not finite.
+    """
+    if not (np.isfinite(offset) and np.isfinite(scale) and scale > 0):
+        raise InputError(f"base layer: expected a finite offset and a scale above 0, found {offset} and {scale}")
+    with np.errstate(all="ignore"):
+        ratio = (values.astype(np.float64) - offset) / (KNEE * scale)
+    limit = OUTPUT_LIMIT / OUTPUT_UNIT
+    finite = np.where(np.isnan(ratio) | ~np.isfinite(values), 0.0, ratio)
+    return np.asarray(np.clip(KNEE * np.arcsinh(finite), -limit, limit), dtype=np.float64)
+
+
+def known_answer(model: LappedModel) -> str:
+    """SHA-256 of the streams and pixels of fixed coefficients, which come from a linear congruential generator."""
+    digest = hashlib.sha256()
+    state = 1
+    for code in (0, 1):
+        g = transform.geometry_of(ANSWER_SHAPE, code)
+        signed = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
+        flat = signed.reshape(-1)
+        for i in range(flat.size):
+            state = (1664525 * state + 1013904223) % 2**32
+            flat[i] = ((state >> 9) % 64) * (1 if state >> 31 else -1) if (state >> 16) % 8 == 0 else 0
+        codes = LappedCodes(shape=ANSWER_SHAPE, code=code, last=8, gain=77, offsets=(3, -2), coefficients=signed)
+        streams = model.stage_streams(codes)
+        for n in (len(streams), 2):
+            again, left_out = model.read_codes(streams[:n], ANSWER_SHAPE)
+            digest.update(model.companded(again, left_out).astype("<i4").tobytes())
+        for stream in streams:
+            digest.update(len(stream).to_bytes(4, "little") + stream)
+    return digest.hexdigest()
+
+
+def load_bytes(data: bytes, where: str) -> LappedModel:
+    """The model held in the bytes of a weights file, its known answer checked.
+
+    Raises
+    ------
+    ModelMismatchError
+        The bytes are no lapped model, or this machine's arithmetic cannot be trusted with it.
+    """
+    spec, arrays, expected = unpack_model(data, where)
+    model = LappedModel(spec, arrays, hashlib.sha256(data).hexdigest())
+    found = known_answer(model)
+    if found != expected:
+        raise ModelMismatchError(
+            f"model {model.name!r}: the known-answer check gives {found[:16]}..., expected {expected[:16]}...; this "
+            "machine or build does not compute what the format says: report it"
+        )
+    return model

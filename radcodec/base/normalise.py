@@ -1,0 +1,209 @@
+"""Tiles normalised for the base layer and back (``docs/format.md`` 6.2 block 1, 9): the only caller of a model.
+
+Each plane has an offset (its median) and a scale (1.4826 times its median absolute deviation), in stored units; a tile
+of several planes goes to the model stacked along y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.base import store as model_store
+from radcodec.errors import CorruptError, ModelError
+from radcodec.pixels.noise import MAD_TO_SIGMA
+from radcodec.runtime.parallel import ordered_map
+from radcodec.types import SampleType
+
+if TYPE_CHECKING:
+    from radcodec.base.store import Codes, Model
+
+# Offset and scale of each plane, float64 [P, 2].
+Normalisation = npt.NDArray[np.float64]
+
+# A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
+_NOTHING = b"\0"
+_ENOUGH_SAMPLES = 1 << 20
+MAX_SIZE = 2.0**1000  # of offsets and scales: no base value overflows
+MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
+GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
+_NEEDS_TORCH = (
+    "the base layer needs torch, which is not installed: install its CPU build with "
+    "pip install torch --index-url https://download.pytorch.org/whl/cpu"
+)
+
+
+def load_named_model(name_or_path: str | None) -> Model:
+    """The model of that name or weights file, the default one for None.
+
+    Raises
+    ------
+    ModelError
+        If torch is missing, there is no such model, or it does not match.
+    """
+    try:
+        return model_store.load_model(name_or_path)
+    except ModuleNotFoundError as err:
+        raise ModelError(_NEEDS_TORCH) from err
+
+
+def find_stored_model(model: tuple[str, bytes] | None) -> Model:
+    """The model that a file names; raises ModelError as `load_named_model` does."""
+    if model is None:
+        raise CorruptError("expected the name of a model in a file with base streams, found none")
+    try:
+        found = model_store.find_model(model[0], model[1].hex())
+    except ModuleNotFoundError as err:
+        raise ModelError(_NEEDS_TORCH) from err
+    if found.name != model[0]:
+        raise CorruptError(f"expected the name {found.name!r} of the model of that SHA-256, found {model[0]!r}")
+    return found
+
+
+def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
+    """Samples [n] of a plane that are not special: at least a million where there are so many, evenly spread."""
+    step = max(1, plane.size // _ENOUGH_SAMPLES)
+    flat = plane.reshape(-1)[::step]
+    if special is None:
+        return flat
+    known = flat[~special.reshape(-1)[::step]]
+    return known if known.size or step == 1 else plane[~special]
+
+
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
+def plan_normalisation(
+    image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
+) -> Normalisation:
+    """Offset and scale of each plane of an image [P, H, W] whose noise is ``sigmas`` (0 where it has none).
+
+    The scale is what models are trained with, 1.4826 times the median absolute deviation: more than the noise where
+    much of a plane is emission. Where that is 0 it is the noise, where there is none the standard deviation, and 1 for
+    a constant plane or one without samples.
+    """
+    pairs = np.empty((len(image), 2), np.float64)
+    for plane, sigma in enumerate(sigmas):
+        samples = _known(image[plane], None if special is None else special[plane])
+        offset = float(np.median(samples)) if samples.size else 0.0
+        scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
+        if not scale > 0:
+            scale = sigma
+        if not scale > 0:
+            scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0
+        usable = np.isfinite(offset) and np.isfinite(scale) and scale > 0
+        pairs[plane] = (offset, scale) if usable else (offset if np.isfinite(offset) else 0.0, 1.0)
+    pairs[:, 0] = np.clip(pairs[:, 0], -MAX_SIZE, MAX_SIZE)
+    pairs[:, 1] = np.clip(pairs[:, 1], 1.0 / MAX_SIZE, MAX_SIZE)
+    return pairs
+
+
+def pack_normalisation(pairs: Normalisation) -> bytes:
+    """Base normalisation block of PARAMS."""
+    return pairs.astype("<f8").tobytes()
+
+
+def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
+    """Offset and scale of each plane; raises CorruptError where the block is not sound."""
+    if len(block) != 16 * n_planes:
+        raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
+    pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
+    # Written so that a NaN is out of range too.
+    if not ((np.abs(pairs) <= MAX_SIZE).all() and (pairs[:, 1] >= 1.0 / MAX_SIZE).all()):
+        raise CorruptError("expected offsets within +-2^1000 and scales of 2^-1000 to 2^1000 in the base normalisation")
+    return pairs
+
+
+def code_base(
+    model: Model,
+    tile: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    pairs: Normalisation,
+    step: float | None = None,
+    like: Codes | None = None,
+    *,
+    keep_flux: bool = False,
+) -> Codes:
+    """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
+
+    step, in units of the noise, is for models that take one; None is their finest. like are codes of another step, or
+    of a tile nearby, whose choices are kept. keep_flux is for base layers that nothing corrects: bright sources come
+    back with their flux, at a little more error elsewhere.
+    """
+    with np.errstate(all="ignore"):
+        values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
+    if special is not None:
+        values[special] = 0.0
+    n_planes, height, width = tile.shape
+    stacked = values.reshape(n_planes * height, width)
+    return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like, keep_flux=keep_flux)
+
+
+def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
+    """Codes of every tile; of many each fourth makes the choices that take long, and the next ones take them over."""
+    if n_tiles < GROUP**2:
+        return ordered_map(lambda tile: code(tile, None), range(n_tiles), threads)
+    first = list(ordered_map(lambda tile: code(tile, None), range(0, n_tiles, GROUP), threads))
+
+    def other(tile: int) -> Codes | None:
+        like = first[tile // GROUP]
+        return like if tile % GROUP == 0 else code(tile, like)
+
+    return ordered_map(other, range(n_tiles), threads)
+
+
+def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:
+    """Stream, never empty, of each of the first ``n_stages`` stages of a tile."""
+    return tuple(stream or _NOTHING for stream in model.stage_streams(codes, n_stages))
+
+
+def restore_codes(model: Model, codes: Codes, n_stages: int, pairs: Normalisation) -> npt.NDArray[np.float64]:
+    """What ``decode_base`` gives for the first ``n_stages`` streams of ``pack_codes``, without reading them."""
+    return _unstacked(model.restore_codes(codes, 0.0, 1.0, n_stages), pairs)
+
+
+def _unstacked(stacked: npt.NDArray[np.float64], pairs: Normalisation) -> npt.NDArray[np.float64]:
+    """Values [p, h, w] in stored units of what a model gives for planes on top of each other, [p * h, w]."""
+    return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(len(pairs), -1, stacked.shape[1])
+
+
+def decode_base(
+    model: Model,
+    streams: Sequence[bytes],
+    shape: tuple[int, int, int],
+    pairs: Normalisation,
+    *,
+    picture: bool = False,
+) -> npt.NDArray[np.float64]:
+    """Base values of a tile [p, h, w] in stored units, from the streams of its first stages.
+
+    With ``picture`` the cells of coarse stages are blended, for looking at: not what a file restores to.
+
+    Raises
+    ------
+    CorruptError
+        If a stream is unsound or the model has fewer stages.
+    """
+    n_planes, height, width = shape
+    if len(streams) > model.n_stages:
+        raise CorruptError(f"expected at most {model.n_stages} stages of model {model.name!r}, found {len(streams)}")
+    streams = [b"" if stream == _NOTHING else stream for stream in streams]
+    read = model.preview_tile if picture else model.decode_tile
+    stacked = read(streams, (n_planes * height, width), 0.0, 1.0)
+    return _unstacked(stacked, pairs)
+
+
+def round_to_type(values: npt.NDArray[np.float64], sample_type: SampleType) -> npt.NDArray[Any]:
+    """Values as samples (7.2): floats by conversion, integers to nearest even, clamped to the range of the type."""
+    dtype = np.dtype(sample_type.dtype_str)
+    if sample_type.is_float:
+        with np.errstate(over="ignore"):
+            return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    rounded = np.rint(values)
+    # The largest 64-bit integers are no float64, so the ends are set apart instead of being clipped to.
+    high, low = rounded >= float(limits.max), rounded <= float(limits.min)
+    samples = np.where(high | low, 0.0, rounded).astype(dtype)
+    samples[high], samples[low] = limits.max, limits.min
+    return samples

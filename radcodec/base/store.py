@@ -1,0 +1,225 @@
+"""Where models are: the registry that ships with the package, and files that the user names. No torch here.
+
+``registry.toml`` holds one ``[[model]]`` a model: ``name``, ``sha256`` (of ``<name>/weights.safetensors``),
+``default``, ``summary``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.errors import ModelMismatchError, ModelNotFoundError
+from radcodec.runtime import resources
+
+Codes: TypeAlias = Any  # what a model makes of a tile; only the same model knows
+
+
+class Model(Protocol):
+    """A base-layer model of either kind."""
+
+    name: str
+    sha256: str
+    n_stages: int
+    takes_step: bool
+
+    def encode_tile(
+        self,
+        values: npt.NDArray[np.float64],
+        offset: float,
+        scale: float,
+        *,
+        step: float | None = None,
+        like: Codes | None = None,
+        keep_flux: bool = False,
+    ) -> Codes:
+        """Codes of a tile [h, w].
+
+        For models that take a step, in units of the noise: like are codes at another one, or of
+        a tile nearby, of which choices are kept. keep_flux: coarse steps take nothing from
+        bright sources.
+        """
+        ...
+
+    def stage_streams(self, codes: Codes, n_stages: int | None = None) -> list[bytes]:
+        """One stream a stage, of the first ``n_stages``."""
+        ...
+
+    def restore_codes(
+        self, codes: Codes, offset: float, scale: float, n_stages: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Pixels [h, w] that the streams of the first stages of codes decode to."""
+        ...
+
+    def decode_tile(
+        self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float, n_stages: int | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Pixels [h, w] from the streams of the first stages; raises CorruptError where one is malformed."""
+        ...
+
+    def preview_tile(
+        self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float
+    ) -> npt.NDArray[np.float64]:
+        """The same, for looking at."""
+        ...
+
+
+WEIGHTS_FILE = "weights.safetensors"
+#: Where models that do not ship are looked for when a file names one.
+MODELS_VARIABLE = "RADCODEC_MODELS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """One line of the registry, with the text of the model's card ("" if it has none)."""
+
+    name: str
+    sha256: str
+    default: bool
+    summary: str
+    card: str
+
+
+def models_folder() -> Path:
+    """Return the folder that holds registry.toml.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is none.
+    """
+    folder = resources.find_models_folder()
+    if folder is None or not (folder / "registry.toml").is_file():
+        raise ModelNotFoundError("no models are installed: expected a folder with registry.toml; reinstall radcodec")
+    return folder
+
+
+def list_models() -> list[ModelRecord]:
+    """Return the models that ship with this installation, in the registry's order; [] if there are none."""
+    try:
+        folder = models_folder()
+    except ModelNotFoundError:
+        return []
+    registry = tomllib.loads((folder / "registry.toml").read_text(encoding="utf-8"))
+    records = []
+    for entry in registry.get("model", []):
+        card = folder / str(entry["name"]) / "card.md"
+        records.append(
+            ModelRecord(
+                name=str(entry["name"]),
+                sha256=str(entry["sha256"]),
+                default=bool(entry.get("default", False)),
+                summary=str(entry.get("summary", "")),
+                card=card.read_text(encoding="utf-8") if card.is_file() else "",
+            )
+        )
+    return records
+
+
+def load_model(name_or_path: str | None = None) -> Model:
+    """Return a model: the default one, a shipped one by name, or one from a weights file or its folder.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is no such model; the message lists those that there are.
+    ModelMismatchError
+        A shipped model's bytes are not those of the registry, the file is no model, or the known-answer check fails.
+    """
+    records = list_models()
+    if name_or_path is None:
+        for record in records:
+            if record.default:
+                return _load_record(record)
+    for record in records:
+        if record.name == name_or_path:
+            return _load_record(record)
+    if name_or_path is not None:
+        path = Path(name_or_path)
+        path = path / WEIGHTS_FILE if path.is_dir() else path
+        if path.is_file():
+            return _load_bytes(path.read_bytes(), str(path))
+    raise ModelNotFoundError(_not_found(name_or_path or "(the default)", records))
+
+
+def find_model(name: str, sha256: str) -> Model:
+    """Return the model that a file names; its SHA-256 decides, whatever the shipped one of that name is now.
+
+    Models that do not ship are looked for in RADCODEC_MODELS: weights files, or folders of them or of model folders,
+    with the path separator of the system between them.
+
+    Raises
+    ------
+    ModelNotFoundError
+        No shipped model and none of RADCODEC_MODELS has this SHA-256.
+    ModelMismatchError
+        See `load_model`.
+    """
+    records = list_models()
+    for record in records:
+        if record.sha256 == sha256:
+            return _load_record(record)
+    for path in _own_weights():
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return _load_bytes(data, str(path))
+    raise ModelNotFoundError(_not_found(f"{name!r} (sha256 {sha256})", records))
+
+
+def _own_weights() -> list[Path]:
+    """Return the weights files that RADCODEC_MODELS leads to."""
+    found: list[Path] = []
+    for place in filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep)):
+        path = Path(place)
+        candidates = [path, path / WEIGHTS_FILE, *sorted(path.glob(f"*/{WEIGHTS_FILE}"))]
+        found.extend(candidate for candidate in candidates if candidate.is_file())
+    return found
+
+
+def _not_found(wanted: str, records: list[ModelRecord]) -> str:
+    """Return the message for a model that is not there."""
+    there = ", ".join(f"{record.name} (sha256 {record.sha256[:12]}...)" for record in records) or "none"
+    return (
+        f"model {wanted} not found; installed models: {there}; give one of these or the "
+        f"path of a weights file; to read files made with a model of your own, name its folder in {MODELS_VARIABLE}"
+    )
+
+
+def _load_record(record: ModelRecord) -> Model:
+    """Return a shipped model, its SHA-256 checked."""
+    weights = models_folder() / record.name / WEIGHTS_FILE
+    if not weights.is_file():
+        raise ModelNotFoundError(f"model {record.name}: {weights} is missing; reinstall radcodec")
+    data = weights.read_bytes()
+    found = hashlib.sha256(data).hexdigest()
+    if found != record.sha256:
+        raise ModelMismatchError(
+            f"model {record.name}: {weights} has sha256 {found}, the registry says {record.sha256}; reinstall radcodec"
+        )
+    return _load_bytes(data, record.name)
+
+
+def _load_bytes(data: bytes, where: str) -> Model:
+    """Return the model held in the bytes of a weights file, its known answer checked.
+
+    Only convolutional models load torch.
+    """
+    from radcodec.base import lapped
+
+    if lapped.is_lapped(data):
+        return lapped.load_bytes(data, where)
+    from radcodec.base.convolutional.model import BaseModel, check_known_answer
+    from radcodec.base.convolutional.weights import unpack_model
+
+    spec, arrays, answer = unpack_model(data, where)
+    model = BaseModel(spec, arrays, hashlib.sha256(data).hexdigest())
+    check_known_answer(model, answer)
+    return model

@@ -1,0 +1,1 @@
+"""Entropy coders and integer codes."""

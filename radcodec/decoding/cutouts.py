@@ -1,0 +1,202 @@
+"""Parts cut out of an image as FITS files, with all that their world coordinates and beams need."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from radcodec.container.reader import Reader
+from radcodec.container.units import StoredUnit, iter_units
+from radcodec.decoding.image import Pixels, StoredImage, decode_image, decode_region, open_image, sample_bytes
+from radcodec.decoding.regions import Range, Region, parse_region
+from radcodec.errors import InputError
+from radcodec.fits.arrays import array_to_fits_bytes, minimal_header
+from radcodec.fits.beams import BEAM_TABLES, CutBeams, beam_axes, cut_beams, with_beam
+from radcodec.fits.cards import BLOCK_BYTES
+from radcodec.fits.companions import needed_tables, shift_table
+from radcodec.fits.cutout import cutout_header, with_extensions
+from radcodec.fits.header import card_value
+from radcodec.fits.inherit import inherit_cards
+from radcodec.fits.select import hdu_name
+from radcodec.fits.sky import make_wcs, sky_ranges
+from radcodec.limits import MAX_FILLED_PIXELS
+from radcodec.types import Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What is asked for of an image: a region, or a field of ``size`` around ``center``; see `radcodec.cutout`."""
+
+    region: Region | None = None
+    center: Any = None
+    size: Any = None
+    plane: int | None = None
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Table:
+    """One HDU that a cut-out needs, its data padded; ``in_pixels`` as `companions.TableNeed` has it."""
+
+    header: bytes
+    data: bytes
+    in_pixels: bool = False
+
+
+class ImageSky:
+    """The header of one image with the cards that it inherits, and the HDUs that its world coordinates need."""
+
+    def __init__(self, reader: Reader, image: StoredImage, threads: int) -> None:
+        self._reader = reader
+        self._threads = threads
+        self._units = tuple(iter_units(reader))
+        own = next((unit for unit in self._units if unit.image == image.number), None)
+        self.shape = image.coding.record.shape
+        self.header = (
+            minimal_header(image.coding.record.sample_type, self.shape)
+            if own is None
+            else inherit_cards(own.header, self._units[0].header)
+        )
+        self._extra: bytes | None = None
+
+    def _data(self, unit: StoredUnit) -> bytes:
+        """Data of a unit as its FITS file has them, without padding."""
+        if unit.image is not None:
+            return sample_bytes(decode_image(open_image(self._reader, unit.image), self._threads), ">").tobytes()
+        if self._extra is None:
+            self._extra = self._reader.read_extra()
+        return self._extra[unit.extra_start : unit.extra_start + unit.record.data_bytes]
+
+    @cached_property
+    def _names(self) -> list[tuple[str, int]]:
+        """Name in capitals and EXTVER of every unit."""
+        named = (hdu_name(unit.header, unit.number) for unit in self._units)
+        return [(name.upper(), version) for name, version in named]
+
+    def _find(self, name: str, extver: int | None) -> StoredUnit | None:
+        """The extension of that name, and of that EXTVER if one is given; None where there is none."""
+        for unit, (found, version) in zip(self._units[1:], self._names[1:], strict=True):
+            if found == name and extver in (None, version):
+                return unit
+        return None
+
+    def tables(self) -> list[_Table]:
+        """Decode the HDUs that the world coordinates refer to; those that the file lacks are left out."""
+        tables: list[_Table] = []
+        for need in needed_tables(self.header):
+            unit = self._find(need.name, need.extver)
+            if unit is not None:
+                data = self._data(unit)
+                padded = data + bytes(-len(data) % BLOCK_BYTES)
+                tables.append(_Table(header=unit.header, data=padded, in_pixels=need.in_pixels))
+        return tables
+
+    def wcs(self) -> Any:
+        """Make the ``astropy.wcs.WCS`` of the image, its distortion tables included."""
+        return make_wcs(self.header, b"".join(table.header + table.data for table in self.tables()))
+
+    def beams(self, ranges: Sequence[Range]) -> CutBeams | None:
+        """Cut the table of beams of the image's channels, where the file has one for it; else None."""
+        unit = next((unit for name in BEAM_TABLES if (unit := self._find(name, None)) is not None), None)
+        if unit is None:
+            return None
+        axes = beam_axes(self.header, ranges, self.shape)
+        rows = card_value(unit.header, "NAXIS2")
+        if card_value(self.header, "CASAMBM") is not True and rows not in (axes.n_channels, axes.n_beams):
+            return None
+        return cut_beams(unit.header, self._data(unit), axes)
+
+
+def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
+    """The range of pixels of each axis, fastest axis first, that a part takes; raises InputError where it is none."""
+    region = part.region
+    if part.center is not None:
+        if region is not None:
+            raise InputError("expected a region or a centre, found both")
+        if not sky.shape:
+            raise InputError("expected an image with one axis or more to cut from, found none")
+        region = sky_ranges(sky.wcs(), part.center, part.size, sky.shape)
+    elif part.size is not None:
+        raise InputError(f"expected a centre beside the size {part.size!r}, found none")
+    elif region is None and part.plane is None:
+        raise InputError('expected a region such as "100:200,300:400", a centre or a plane, found none')
+    return parse_region(region, sky.shape, plane=part.plane, partial=part.partial)
+
+
+def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixels:
+    """Stored samples of a part of an image, slowest axis first; NaN or BLANK where ranges reach outside of it.
+
+    Parameters
+    ----------
+    ranges
+        First pixel and last + 1 for every axis, the fastest axis first.
+
+    Raises
+    ------
+    InputError
+        If they reach outside of an image of integers without BLANK.
+    """
+    shape = image.coding.record.shape
+    wanted = tuple(reversed(ranges))
+    inside = tuple((max(a, 0), min(b, length)) for (a, b), length in zip(wanted, shape, strict=True))
+    lead = shape[:-2]
+    numbers = np.arange(math.prod(lead), dtype=np.int64).reshape(lead)
+    planes = numbers[tuple(slice(a, b) for a, b in inside[:-2])].reshape(-1).tolist()
+    rows = inside[-2] if len(shape) > 1 else (0, 1)
+    found = decode_region(image, planes, rows, inside[-1], threads).reshape([b - a for a, b in inside])
+    if inside == wanted:
+        return found
+    new_shape = tuple(b - a for a, b in wanted)
+    if math.prod(new_shape) > max(MAX_FILLED_PIXELS, 4 * found.size):
+        raise InputError(f"expected at most {MAX_FILLED_PIXELS} pixels with what is outside, found {new_shape}")
+    whole = np.full(new_shape, _fill_value(image), found.dtype)
+    whole[tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(inside, wanted, strict=True))] = found
+    return whole
+
+
+def _fill_value(image: StoredImage) -> float | int:
+    record = image.coding.record
+    if record.sample_type.is_float:
+        return math.nan
+    limits = np.iinfo(record.sample_type.dtype_str)
+    if record.blank is None or not limits.min <= record.blank <= limits.max:
+        raise InputError(
+            "expected a cut-out inside of the image, as these integers have no BLANK to fill the outside with: "
+            "cut only what is there"
+        )
+    return record.blank
+
+
+def cutout_pieces(reader: Reader, image: StoredImage, part: Part, threads: int) -> list[bytes | memoryview]:
+    """Make the FITS file of a part of an image, as pieces to write one after the other.
+
+    Raises
+    ------
+    InputError
+        If the part is no part of the image.
+    FormatError, ModelError
+        If the file is unsound or needs a model that is not there.
+    """
+    sky = ImageSky(reader, image, threads)
+    ranges = part_ranges(sky, part)
+    first = [start for start, _ in ranges]
+    tables = [
+        (shift_table(table.header, first) if table.in_pixels else table.header) + table.data for table in sky.tables()
+    ]
+    beams = sky.beams(ranges)
+    header = cutout_header(sky.header, ranges)
+    if beams is not None and beams.table:
+        tables.append(beams.table)
+    has_beams = beams is not None and bool(beams.table)
+    beam = None if beams is None else beams.beam
+    if beam is not None or (card_value(header, "CASAMBM") is True and not has_beams):
+        header = with_beam(header, beam, has_table=has_beams)
+    stored = read_part(image, ranges, threads)
+    is_fits = reader.prelude.kind is Kind.FITS
+    data = memoryview(sample_bytes(stored, ">")) if is_fits else array_to_fits_bytes(stored)[1]
+    return [with_extensions(header) if tables else header, data, bytes(-len(data) % BLOCK_BYTES), *tables]

@@ -1,0 +1,173 @@
+"""One image of an open ``.rcz`` file as something that NumPy and dask take for an array; no pixel is read before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from radcodec.decoding.cutouts import ImageSky
+    from radcodec.decoding.image import StoredImage
+    from radcodec.decoding.quick_look import QuickLook
+    from radcodec.decoding.rcz_file import RczFile
+
+
+class ImageHandle:
+    """One image of an open file, an array that stays in the file until it is indexed.
+
+    ``handle[...]`` takes NumPy's basic indexing (integers, slices with steps, ``...``, None) and decodes only the
+    tiles that it needs; it gives physical values, as `radcodec.decode` does. ``numpy.asarray(handle)`` decodes all.
+
+    Parameters
+    ----------
+    file
+        The file, which has to stay open.
+    number
+        Number of the image among the images of the file.
+    hdu
+        Number of its HDU, 0 for an array.
+    name
+        EXTNAME of its HDU, PRIMARY for the first without one, "" for an array.
+    """
+
+    def __init__(self, file: RczFile, number: int, *, hdu: int, name: str) -> None:
+        self.file = file
+        self.number = number
+        self.hdu_number = hdu
+        self.name = name
+        self._record = file.reader.meta.images[number]
+        self._opened: StoredImage | None = None
+
+    def __repr__(self) -> str:
+        return f"<ImageHandle HDU {self.hdu_number} {self.name!r}, {self.shape}, {self.dtype}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _handle_of, (self.file, self.number)
+
+    @property
+    def stored(self) -> StoredImage:
+        """The image as it is stored, for the modules of this package."""
+        if self._opened is None:
+            from radcodec.decoding.image import open_image
+
+            self._opened = open_image(self.file.reader, self.number)
+        return self._opened
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis, slowest first."""
+        return self._record.shape
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self._record.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels."""
+        return self._record.n_pixels
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of what indexing gives."""
+        import numpy as np
+
+        from radcodec.decoding.image import image_info
+        from radcodec.fits.arrays import to_physical
+
+        return to_physical(np.zeros(0, self._record.sample_type.dtype_str), image_info(self._record)).dtype
+
+    @property
+    def chunks(self) -> tuple[tuple[int, ...], ...]:
+        """Lengths, axis by axis, of the pieces that tiles cut the image into, as ``dask.array`` has them."""
+        from radcodec.pixels.tiles import axis_chunks
+
+        return axis_chunks(self.shape, self._record.tile_size)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an image without axes")
+        return self.shape[0]
+
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Decode all of the image. ``copy=False`` is refused with ValueError, as NumPy has it: decoding makes one."""
+        if copy is False:
+            raise ValueError("expected copy to be None or True, found False: an image that is in a file is decoded")
+        values = self[...]
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def __getitem__(self, key: object) -> npt.NDArray[Any]:
+        """Physical values of a part of the image."""
+        from radcodec.decoding.image import decode_region, image_info
+        from radcodec.decoding.indexing import select
+        from radcodec.fits.arrays import to_physical
+
+        selection, new_axes = select(key, self.shape)
+        planes = selection.planes.tolist()
+        region = decode_region(self.stored, planes, selection.y, selection.x, self.file.threads)
+        stored = selection.apply(region, new_axes)
+        return to_physical(stored, image_info(self._record))
+
+    def _sky(self) -> ImageSky:
+        from radcodec.decoding.cutouts import ImageSky
+
+        return ImageSky(self.file.reader, self.stored, self.file.threads)
+
+    @property
+    def header(self) -> str:
+        """Header of the HDU: cards of 80 characters without line ends, every byte as one character.
+
+        For an array that of the FITS file that it decompresses to.
+        """
+        from radcodec.container.units import iter_units
+
+        for unit in iter_units(self.file.reader):
+            if unit.image == self.number:
+                return unit.header.decode("latin-1")
+        from radcodec.fits.arrays import minimal_header
+
+        return minimal_header(self._record.sample_type, self.shape).decode("latin-1")
+
+    @property
+    def wcs(self) -> Any:
+        """World coordinates, an ``astropy.wcs.WCS``: with inherited cards and distortion tables; read when asked for.
+
+        Raises
+        ------
+        InputError
+            If astropy cannot make sense of the header.
+        """
+        return self._sky().wcs()
+
+    def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
+        """Look at one plane: its base layer where that shows it, else the decoded pixels; says which, and why.
+
+        Parameters
+        ----------
+        plane
+            Number of the plane, counted over all axes but the last two.
+        full
+            Decode the pixels, whatever the base layer is worth.
+
+        Raises
+        ------
+        InputError
+            If there is no such plane.
+        UnsupportedDataError
+            If the image has no pixels.
+        """
+        from radcodec.decoding.quick_look import look_at
+
+        return look_at(self.stored, plane, full=full, threads=self.file.threads)
+
+    def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
+        """Physical values, float64 [H, W], NaN where undefined, of a `quick_look`."""
+        return self.quick_look(plane, full=full).pixels
+
+
+def _handle_of(file: RczFile, number: int) -> ImageHandle:
+    """The handle of an image of a file that was unpickled."""
+    return file.images[number]

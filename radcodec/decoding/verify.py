@@ -1,0 +1,229 @@
+"""Files checked: every checksum, every tile, and against the original where that is given."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.container.reader import Reader
+from radcodec.decoding.consistency import check_consistency
+from radcodec.decoding.guarantee import tile_breach
+from radcodec.decoding.image import (
+    Pixels,
+    StoredImage,
+    base_values,
+    check_array,
+    decode_tiles,
+    iter_fits_bytes,
+    open_image,
+    read_stages,
+)
+from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
+from radcodec.fits.arrays import stored_samples, to_physical
+from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
+from radcodec.fits.parse import FitsBuffer, parse_fits
+from radcodec.pixels.masks import Mask, always_special, decode_mask
+from radcodec.pixels.tiles import plane_shape
+from radcodec.runtime.parallel import one_blas_thread, ordered_map
+from radcodec.types import Hdu, HduKind, Kind, Mode
+
+if TYPE_CHECKING:
+    from radcodec.base.store import Model
+
+# Cards that a bounded or lossy image may hold otherwise than the original.
+_MAY_DIFFER = frozenset(name.encode("ascii") for name in (*PROVENANCE_KEYWORDS, "CHECKSUM", "DATASUM"))
+
+
+def check_written(reader: Reader, threads: int, model: Model | None = None) -> None:
+    """Read a file back as soon as it is encoded: decode every tile and compare it with the checksums of the encoder.
+
+    ``model`` is the one that the base layer was made with. What base streams decode to that only pictures need was
+    compared before they were written; here their checksums are.
+
+    Raises
+    ------
+    GuaranteeError
+        If the file does not decode to what the encoder meant.
+    """
+    try:
+        check_consistency(reader)
+        _check_restored(reader, threads, model)
+    except FormatError as err:
+        raise GuaranteeError(f"the file does not decode to what was encoded: {err}; nothing was written") from err
+
+
+def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
+    """Verify every checksum of a file and decode every tile and every base stream; gives warnings.
+
+    A base layer for pictures whose model is missing is left undecoded, with a warning.
+
+    Raises
+    ------
+    FormatError, ModelError
+        As decoding does; CorruptError also where the checksum of the whole file does not hold.
+    """
+    _check_restored(reader, threads)
+    for image in _with_spare_base(reader):
+        try:
+            image.coding.lazy.model  # noqa: B018  # found before any thread asks for it
+        except ModelError as err:
+            return (f"the base layer was not decoded: {err}",)
+        with one_blas_thread():
+            for _ in ordered_map(partial(_decode_base, image), range(image.n_tiles), threads):
+                pass
+    return ()
+
+
+def _check_restored(reader: Reader, threads: int, model: Model | None = None) -> None:
+    """Verify every checksum and decode every tile as a full decode does; no more than a few tiles are in memory."""
+    reader.check_whole_file()
+    if reader.prelude.kind is Kind.ARRAY:
+        check_array(reader, threads, model)
+        return
+    for _ in iter_fits_bytes(reader, threads, model):
+        pass
+
+
+def _with_spare_base(reader: Reader) -> list[StoredImage]:
+    """Images whose base layer is for pictures alone, so that a full decode does not read it."""
+    if reader.prelude.mode is Mode.LOSSY:
+        return []
+    records = enumerate(reader.meta.images)
+    return [open_image(reader, number) for number, record in records if record.n_stages and not record.on_base]
+
+
+def _decode_base(image: StoredImage, tile: int) -> None:
+    """Decode the base streams of a tile where it has some."""
+    streams = read_stages(image, tile)
+    if streams:
+        base_values(image.coding, image.coding.grid.box(tile), streams)
+
+
+def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    """Nothing, after the file was found to keep its promise about ``original``, a plain FITS file.
+
+    Lossless: the same bytes. Bounded: every pixel within the bound, special ones the same bits. Lossy: special pixels
+    the same bits. In both, headers the same but for provenance and checksum cards, all else the same bytes.
+
+    Raises
+    ------
+    GuaranteeError
+        If there is a difference that the mode does not allow; the message says where.
+    UnsupportedDataError
+        If ``original`` is no FITS file.
+    """
+    if reader.prelude.kind is Kind.ARRAY:
+        _check_array(reader, original, threads)
+    elif reader.prelude.mode is Mode.LOSSLESS:
+        _check_bytes(reader, original, threads)
+    else:
+        _check_units(reader, original, threads)
+
+
+def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    position = 0
+    for piece in iter_fits_bytes(reader, threads):
+        if piece != original[position : position + len(piece)]:
+            raise GuaranteeError(f"the restored file differs from the original in bytes {position} and on")
+        position += len(piece)
+    if position != len(original):
+        raise GuaranteeError(f"the restored file has {position} bytes, the original {len(original)}")
+
+
+def _unchanged_cards(header: bytes) -> list[bytes]:
+    """Cards that must be the same, without blank ones before END, which keep END in the last block."""
+    cards = [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
+    while cards and not cards[-1].strip(b" "):
+        cards.pop()
+    return cards
+
+
+def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixels:
+    """Native stored samples [P, H, W] of an HDU of the original; raises GuaranteeError where it is another image."""
+    record = image.coding.record
+    info = hdu.image
+    if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
+        found = None if info is None else (info.sample_type.dtype_str, info.shape)
+        raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {found}")
+    return stored_samples(original, hdu).reshape(plane_shape(record.shape))
+
+
+def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
+    """Nothing; raises GuaranteeError where a restored tile is not what it should be to the original one."""
+    grid = image.coding.grid
+    tiles = range(grid.n_tiles)
+    for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
+        box = grid.box(tile)
+        p0, p1, y0, y1, x0, x1 = box
+        samples = np.ascontiguousarray(original[p0:p1, y0:y1, x0:x1])
+        mask, stream = image.reader.read_tile(image.number, tile)
+        special = _special(samples, mask, image)
+        if mode is Mode.LOSSY and not stream:
+            same = special is None or _same_bits(samples[special], restored[special])
+            breach = "" if same else "special pixels differ from the original"
+        else:
+            breach = tile_breach(samples, restored, special, image.coding, box)
+        if breach:
+            raise GuaranteeError(f"tile {tile} of image {image.number} (y {y0}:{y1}, x {x0}:{x1}): {breach}")
+
+
+def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
+    """Which samples [p, h, w] of the original must come back with the same bits.
+
+    Those that the file's mask marks, whatever they are, and those that are special in every image.
+    """
+    record = image.coding.record
+    special = always_special(samples, record.blank)
+    if mask:
+        listed = decode_mask(mask, samples.size, record.sample_type)[0].reshape(samples.shape)
+        special = listed if special is None else special | listed
+    return special
+
+
+def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
+    return first.tobytes() == second.tobytes()
+
+
+def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    """Unit by unit: bounded and lossy files."""
+    hdus = parse_fits(original)
+    records = reader.meta.hdus
+    if [hdu.kind for hdu in hdus] != [record.kind for record in records]:
+        raise GuaranteeError(f"the file has {len(records)} HDUs, the original {len(hdus)} or others")
+    extra, text = memoryview(reader.read_extra()), memoryview(reader.meta.text)
+    position = extra_position = number = 0
+    for place, (hdu, record) in enumerate(zip(hdus, records, strict=True)):
+        header = text[position : position + record.header_bytes]
+        position += record.header_bytes
+        tail = text[position : position + record.tail_bytes]
+        position += record.tail_bytes
+        before = original[hdu.header_start : hdu.data_start]
+        if hdu.kind is HduKind.IMAGE:
+            image = open_image(reader, number)
+            _check_pixels(image, _original_pixels(original, hdu, image), reader.prelude.mode, threads)
+            number += 1
+            same = _unchanged_cards(bytes(header)) == _unchanged_cards(bytes(before))
+        else:
+            data = extra[extra_position : extra_position + record.data_bytes]
+            extra_position += record.data_bytes
+            same = header == before and data == original[hdu.data_start : hdu.data_stop]
+        if not same or tail != original[hdu.data_stop : hdu.end]:
+            raise GuaranteeError(f"HDU {place} ({hdu.name or 'without a name'}) differs from the original")
+
+
+def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
+    """A file of kind array against the first image of a FITS file, physical values."""
+    hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
+    if hdu is None or hdu.image is None:
+        raise UnsupportedDataError("expected an original with an image, found none")
+    values = to_physical(stored_samples(original, hdu), hdu.image)
+    image = open_image(reader, 0)
+    record = image.coding.record
+    if values.dtype != np.dtype(record.sample_type.dtype_str) or values.size != record.n_pixels:
+        raise GuaranteeError(
+            f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {values.shape}"
+        )
+    _check_pixels(image, values.reshape(plane_shape(record.shape)), reader.prelude.mode, threads)

@@ -1,0 +1,165 @@
+"""The dry run: what each of a ladder of modes would take, measured on a sample of an image."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.container.meta import ImageRecord
+from radcodec.container.reader import Reader
+from radcodec.decoding.image import Pixels, decode_image, open_image
+from radcodec.encoding.bound_plan import measure
+from radcodec.encoding.bound_spec import BoundKind, BoundSpec
+from radcodec.encoding.coded_image import EncodeOptions
+from radcodec.encoding.fits_file import encode_array
+from radcodec.encoding.special import all_marks, find_special
+from radcodec.errors import ModelError, UnsupportedDataError
+from radcodec.fits.arrays import stored_samples
+from radcodec.fits.parse import FitsBuffer, parse_fits
+from radcodec.fits.source import open_fits_source
+from radcodec.fits.tile_compressed import no_image
+from radcodec.limits import DEFAULT_TILE
+from radcodec.pixels.tiles import Box, count_tiles, plane_shape, tile_grid
+from radcodec.types import Hdu, ImageInfo, Mode, SampleType
+
+# Largest error of each rung in sigma; 0 is lossless.
+_RUNGS = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# Enough for three digits of the rate, a second of work.
+_SAMPLE_TILES = 4
+_SMALL_PIXELS = _SAMPLE_TILES * DEFAULT_TILE * DEFAULT_TILE
+
+
+def _sample_boxes(shape: tuple[int, ...]) -> list[Box]:
+    """Boxes of one size that stand for planes of this shape: all of it where it is small, else tiles evenly spread."""
+    n_planes, height, width = shape
+    grid = tile_grid(shape, DEFAULT_TILE)
+    if n_planes * height * width <= _SMALL_PIXELS or grid.n_tiles <= 1:
+        return [(0, n_planes, 0, height, 0, width)]
+    chosen = [(2 * place + 1) * grid.n_tiles // (2 * _SAMPLE_TILES) for place in range(_SAMPLE_TILES)]
+    boxes = [grid.box(tile) for tile in dict.fromkeys(chosen)]
+    p, h, w = (min(box[2 * axis + 1] - box[2 * axis] for box in boxes) for axis in range(3))
+    return [(p0, p0 + p, y0, y0 + h, x0, x0 + w) for p0, _, y0, _, x0, _ in boxes]
+
+
+def _sample(image: Pixels) -> Pixels:
+    """The boxes of an image [P, H, W] that are measured, as planes that follow each other."""
+    parts = [image[p0:p1, y0:y1, x0:x1] for p0, p1, y0, y1, x0, x1 in _sample_boxes(image.shape)]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _read_sample(data: FitsBuffer, hdu: Hdu, info: ImageInfo) -> Pixels:
+    """Native samples of the boxes of an image HDU that are measured; of a file no others are read."""
+    n_planes, height, width = plane_shape(info.shape)
+    boxes = _sample_boxes((n_planes, height, width))
+    if len(boxes) == 1:
+        return stored_samples(data, hdu).reshape(n_planes, height, width)
+    stored, itemsize = ">" + info.sample_type.dtype_str, info.sample_type.size_bytes
+    rows: list[npt.NDArray[Any]] = []
+    for p0, p1, y0, y1, x0, x1 in boxes:
+        for row in (plane * height + y for plane in range(p0, p1) for y in range(y0, y1)):
+            start = hdu.data_start + (row * width + x0) * itemsize
+            rows.append(np.frombuffer(data[start : start + (x1 - x0) * itemsize], stored))
+    p0, p1, y0, y1, x0, x1 = boxes[0]
+    return np.array(rows, info.sample_type.dtype_str).reshape(-1, y1 - y0, x1 - x0)
+
+
+def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageRecord, int]:
+    """Stored samples [P, H, W] (a sample of them) of the first image of a FITS file, its record, its pixels."""
+    with open_fits_source(src) as source:
+        hdus = parse_fits(source.data)
+        hdu = next((hdu for hdu in hdus if hdu.image is not None), None)
+        if hdu is None or hdu.image is None:
+            raise no_image(hdus, "there is nothing to estimate")
+        info = hdu.image
+        sample = _read_sample(source.data, hdu, info)
+        source.check_unchanged()
+    record = ImageRecord(
+        sample_type=info.sample_type,
+        shape=sample.shape,
+        tile_size=DEFAULT_TILE,
+        bscale=info.bscale,
+        bzero=info.bzero,
+        blank=info.blank,
+        unit=info.unit,
+    )
+    return sample, record, math.prod(info.shape)
+
+
+def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
+    """As `_first_image`, of an array; raises UnsupportedDataError for one without pixels or of a type not known."""
+    if not array.size:
+        raise UnsupportedDataError(f"expected an array with pixels, found the axes {array.shape}: nothing to estimate")
+    if array.dtype.str[1:].upper() not in SampleType.__members__:
+        raise UnsupportedDataError(
+            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
+        )
+    sample = _sample(array.reshape(plane_shape(array.shape)))
+    native = np.ascontiguousarray(sample, sample.dtype.newbyteorder("="))
+    sample_type = SampleType[native.dtype.str[1:].upper()]
+    return native, ImageRecord(sample_type=sample_type, shape=native.shape, tile_size=DEFAULT_TILE), array.size
+
+
+def _options(mode: Mode, step: float, threads: int, model: str | None) -> EncodeOptions:
+    return EncodeOptions(
+        mode=mode,
+        bound=BoundSpec(kind=BoundKind.SIGMA, value=step) if mode is Mode.BOUNDED else None,
+        tile_size=DEFAULT_TILE,
+        threads=threads,
+        model=model,
+    )
+
+
+def estimate_ladder(
+    src: str | os.PathLike[str] | BinaryIO | npt.NDArray[Any], *, model: str | None, threads: int
+) -> list[dict[str, Any]]:
+    """One dict a mode, as `radcodec.estimate` describes; errors as there."""
+    is_file = isinstance(src, (str, os.PathLike)) or hasattr(src, "read")
+    sample, record, n_pixels = _first_image(src) if is_file else _array_image(np.asarray(src))  # type: ignore[arg-type]
+    special = all_marks(find_special(sample, record, exact=False))
+    sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
+    sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
+    rungs = [(Mode.BOUNDED if step else Mode.LOSSLESS, step) for step in _RUNGS] + [(Mode.LOSSY, 0.0)]
+    rows: list[dict[str, Any]] = []
+    for mode, step in rungs:
+        if mode is Mode.BOUNDED and sigma == 0.0:
+            continue
+        start = time.perf_counter()
+        try:
+            restored, size = _round_trip(sample, _options(mode, step, threads, model))
+        except ModelError:
+            # Without a base layer there is no lossy mode to tell about.
+            continue
+        seconds = time.perf_counter() - start
+        rows.append(
+            {
+                "mode": mode.name.lower(),
+                "max_error": step * sigma * abs(record.bscale) if step else None,
+                "max_error_sigma": step or None,
+                "bits_per_pixel": 8 * size / sample.size,
+                "noise_added_percent": _noise_added(sample, restored, special, sigma),
+                "seconds": seconds * n_pixels / sample.size,
+            }
+        )
+    return rows
+
+
+def _round_trip(sample: Pixels, options: EncodeOptions) -> tuple[Pixels, int]:
+    """What a sample restores to and how many bytes it takes."""
+    data = encode_array(sample, options).to_bytes()
+    return decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads), len(data)
+
+
+def _noise_added(before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float) -> float | None:
+    """By how many percent the error raises the noise, added in squares; None without noise."""
+    if sigma == 0.0:
+        return None
+    with np.errstate(invalid="ignore"):
+        error = after.astype(np.float64) - before.astype(np.float64)
+    kept = error if special is None else error[~special]
+    power = float(np.mean(kept * kept)) if kept.size else 0.0
+    return 100 * (math.sqrt(1 + power / sigma**2) - 1)

@@ -1,0 +1,108 @@
+"""Which images of a FITS file a bound or the lossy mode applies to: decided once, before any is coded.
+
+An integer image that is a mask stays exact unless it is named: a flag that is off by one is another flag.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from radcodec.encoding.bound_plan import check_unit
+from radcodec.encoding.coded_image import EncodeOptions
+from radcodec.errors import BoundError, InputError
+from radcodec.fits.parse import FitsBuffer
+from radcodec.fits.select import HduName, HduSelector, find_hdus, hdu_name
+from radcodec.types import Hdu, HduKind, Mode
+
+_WORDS = frozenset(("DQ", "DQA", "DQF", "DQI", "DQM", "FLAG", "FLAGS", "QUALITY", "QUAL", "BPM", "BADPIX", "BADPIXELS"))
+_WORDS |= frozenset(("MASK", "MASKS", "SEG", "SEGM", "SEGMAP", "SEGMENT", "SEGMENTS", "SEGMENTATION"))
+_ENDINGS = ("MASK", "FLAG", "FLAGS", "DQ", "SEGMAP")
+_SPLIT = re.compile(r"[^A-Z]+")
+# Tables of a distortion that are images (drafts of FITS WCS paper IV): an error in them moves every source.
+_DISTORTIONS = frozenset(("WCSDVARR", "D2IMARR", "WCSCORR"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The options of each image of a file, in order, and what there is to say about them."""
+
+    options: tuple[EncodeOptions, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def is_mask_name(name: str) -> bool:
+    """Say whether an EXTNAME is that of flags, of a mask or of a segmentation, such as DQ, DATA_MASK or FLAGS2."""
+    words = [word for word in _SPLIT.split(name.upper()) if word]
+    return any(word in _WORDS or word.endswith(_ENDINGS) for word in words)
+
+
+def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOptions) -> Plan:
+    """Decide for each image of a FITS file whether it is exact or as the options say.
+
+    Raises
+    ------
+    InputError
+        If an HDU that is named is not there, is no image, or shall be both exact and not.
+    BoundError
+        If the bound's unit converts to that of no image, or not to that of one that is named.
+    """
+    images = [number for number, hdu in enumerate(hdus) if hdu.kind is HduKind.IMAGE]
+    if options.mode is Mode.LOSSLESS:
+        return Plan(options=(options,) * len(images))
+    names = [hdu_name(bytes(buffer[hdu.header_start : hdu.data_start]), number) for number, hdu in enumerate(hdus)]
+    named = _find_all(options.hdus, names, images)
+    kept = _find_all(options.exact_hdus, names, images)
+    both = sorted(named & kept)
+    if both:
+        raise InputError(f"expected an HDU either exact or not, found {_label(both[0], names)} named as both")
+    warnings: list[str] = []
+    wanted = named or {number for number in images if number not in kept and not _is_mask(number, hdus, names)}
+    refused = _refused(wanted, hdus, options)
+    if refused and (named or len(refused) == len(wanted)):
+        number, reason = next(iter(refused.items()))
+        raise BoundError(f"HDU {_label(number, names)}: {reason}")
+    warnings += [f"HDU {_label(number, names)} stays exact: {reason}" for number, reason in refused.items()]
+    wanted -= set(refused)
+    if images and not wanted:
+        listed = ", ".join(_label(number, names) for number in images)
+        warnings.append(f"all images stay exact ({listed}): name with --hdu those that shall not")
+    exact = replace(options, mode=Mode.LOSSLESS, bound=None, sigma=None, dither=False)
+    return Plan(options=tuple(options if number in wanted else exact for number in images), warnings=tuple(warnings))
+
+
+def _find_all(selectors: Sequence[HduSelector], names: Sequence[HduName], images: Sequence[int]) -> set[int]:
+    return {number for selector in selectors for number in find_hdus(names, selector, images=images)}
+
+
+def _label(number: int, names: Sequence[HduName]) -> str:
+    name, extver = names[number]
+    if not name:
+        return str(number)
+    several = sum(other == name for other, _ in names) > 1
+    return f"{number} ({name},{extver})" if several else f"{number} ({name})"
+
+
+def _is_mask(number: int, hdus: Sequence[Hdu], names: Sequence[HduName]) -> bool:
+    """Say whether an image is a mask or a distortion table, by its name, or integers without unit and scale."""
+    info = hdus[number].image
+    if names[number][0].upper() in _DISTORTIONS:
+        return True
+    if info is None or info.sample_type.is_float:
+        return False
+    floats = any(hdu.image is not None and hdu.image.sample_type.is_float for hdu in hdus)
+    return is_mask_name(names[number][0]) or (floats and not info.unit and info.bscale == 1.0)
+
+
+def _refused(wanted: set[int], hdus: Sequence[Hdu], options: EncodeOptions) -> dict[int, str]:
+    """Why the bound does not convert to the unit of an image, for those for which it does not."""
+    refused: dict[int, str] = {}
+    for number in sorted(wanted):
+        info = hdus[number].image
+        if options.bound is not None and info is not None:
+            try:
+                check_unit(options.bound, info.unit)
+            except BoundError as err:
+                refused[number] = str(err)
+    return refused

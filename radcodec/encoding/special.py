@@ -1,0 +1,128 @@
+"""The special samples of an image, found for all of it at once: they come back exactly, and nothing uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.container.meta import ImageRecord
+from radcodec.encoding.fills import Fills, find_fills, matches
+from radcodec.encoding.outliers import find_outliers
+from radcodec.pixels.masks import Mask, always_special
+
+Pixels = npt.NDArray[Any]
+
+# BLANK that takes more than this share of a lossless image costs less as a bitmap than as surprises.
+_FREQUENT_SHARE = 1 / 64
+# Of a step of a scaled integer image: how far a fill value may be from the sample that it means.
+_NEAR_STEP = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Special:
+    """``sure`` samples are special everywhere; a tile codes ``doubtful`` ones like others where that is smaller.
+
+    Both are bool [P, H, W], None where there are none, and no sample is in both. ``values`` are fill values that are
+    worth marking where it makes the image smaller.
+    """
+
+    sure: Mask | None
+    doubtful: Mask | None
+    values: tuple[Any, ...] = ()
+
+
+def find_special(
+    image: Pixels, record: ImageRecord, *, exact: bool, in_steps: bool = False, fills: Sequence[float] = ()
+) -> Special:
+    """Find the special samples of an image, but for its outliers.
+
+    NaN of any payload, infinities and -0.0; BLANK of integers; the fill values that are given and those that are found.
+
+    Parameters
+    ----------
+    image
+        Stored samples, native [P, H, W].
+    record
+        What is known of the image: BLANK and scaling.
+    exact
+        Whether the other samples are coded losslessly: then size alone decides on BLANK and on fill values.
+    in_steps
+        Whether they are rounded to multiples of a step where they are integers, so that 0 stays 0.
+    fills
+        Fill values in physical units, which are always special.
+    """
+    sure: Mask | None = always_special(image, record.blank)
+    doubtful: Mask | None = None
+    if exact and image.dtype.kind != "f" and sure is not None:
+        sure, doubtful = (sure, None) if np.count_nonzero(sure) > _FREQUENT_SHARE * image.size else (None, sure)
+    for value in fills:
+        sure = _joined(sure, matches_physical(image, value, record))
+    marks = all_marks(Special(sure=sure, doubtful=doubtful))
+    known = None if marks is None else ~marks
+    if known is not None and not known.any():
+        return Special(sure=sure, doubtful=doubtful)
+    with np.errstate(all="ignore"):
+        found: Fills = find_fills(image, known, exact=exact, in_steps=in_steps and image.dtype.kind != "f")
+    for value in found.sure:
+        marked = matches(image, value)
+        sure = _joined(sure, marked if known is None else marked & known)
+    return Special(sure=sure, doubtful=doubtful, values=found.doubtful)
+
+
+def with_value(special: Special, image: Pixels, value: Any) -> Special:
+    """The same with a value that is special everywhere."""
+    marked = matches(image, value)
+    if special.doubtful is not None:
+        marked &= ~special.doubtful
+    return Special(sure=_joined(special.sure, marked), doubtful=special.doubtful)
+
+
+def with_outliers(special: Special, image: Pixels) -> Special:
+    """The same with the lone outliers of the image among the doubtful ones."""
+    outliers = find_outliers(image, special.sure)
+    if outliers is None:
+        return special
+    if special.sure is not None:
+        outliers &= ~special.sure
+    return Special(sure=special.sure, doubtful=_joined(special.doubtful, outliers), values=special.values)
+
+
+def all_marks(special: Special) -> Mask | None:
+    """Sure and doubtful ones together, None where there are none."""
+    if special.sure is None or special.doubtful is None:
+        return special.doubtful if special.sure is None else special.sure
+    return special.sure | special.doubtful
+
+
+def matches_physical(image: Pixels, value: float, record: ImageRecord) -> Mask:
+    """Say which stored samples stand for a physical value."""
+    bscale, bzero, nothing = record.bscale, record.bzero, np.zeros(image.shape, np.bool_)
+    with np.errstate(all="ignore"):
+        if image.dtype.kind == "f":
+            if bscale == 1.0 and bzero == 0.0:
+                return matches(image, image.dtype.type(value))
+            physical = bzero + bscale * image.astype(np.float64)
+            return np.asarray(np.isclose(physical, value, rtol=1e-6, atol=0.0))
+        if bscale == 1.0 and float(bzero).is_integer():
+            if isinstance(value, float) and not value.is_integer():
+                return nothing
+            stored = int(value) - int(bzero)
+        elif bscale != 0.0:
+            steps = (float(value) - bzero) / bscale
+            if not np.isfinite(steps) or abs(steps - round(steps)) > _NEAR_STEP:
+                return nothing
+            stored = round(steps)
+        else:
+            return nothing
+    limits = np.iinfo(image.dtype)
+    return matches(image, image.dtype.type(stored)) if limits.min <= stored <= limits.max else nothing
+
+
+def _joined(first: Mask | None, second: Mask) -> Mask | None:
+    if not second.any():
+        return first
+    return second if first is None else first | second

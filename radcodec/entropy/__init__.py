@@ -1,1 +1,0 @@
-"""Entropy coding: the ANS coder."""

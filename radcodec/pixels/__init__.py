@@ -1,0 +1,1 @@
+"""What encoding and decoding share about samples: tiles, masks, bounds."""

@@ -1,0 +1,84 @@
+"""The samples of a tile that come back exactly and are no business of the other layers (``docs/format.md`` 7.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.coding.zstd import pack_frame, unpack_frame, unpack_frame_within
+from radcodec.errors import CorruptError
+from radcodec.types import SampleType
+
+Pixels = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
+
+_LISTED, _ONE_VALUE = 0, 1
+
+
+def as_bits(samples: Pixels) -> npt.NDArray[Any]:
+    """The same bytes as unsigned integers, so that NaN payloads and signs of zero compare as they are stored."""
+    return samples.view(f"u{samples.dtype.itemsize}")
+
+
+def always_special(samples: Pixels, blank: int | None) -> Mask | None:
+    """Mask, of the shape of ``samples``, of those that are special in whatever image; None where there are none.
+
+    NaN of any payload, infinities and -0.0 of floats; BLANK of integers.
+    """
+    if samples.dtype.kind != "f":
+        if blank is None:
+            return None
+        marked = samples == blank
+        return marked if marked.any() else None
+    special = ~np.isfinite(samples)
+    zero = samples == 0
+    if zero.any():
+        special |= zero & np.signbit(samples)
+    return special if special.any() else None
+
+
+def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
+    """Mask stream of a tile; empty where no sample is special."""
+    if special is None or not special.any():
+        return b""
+    bitmap = np.packbits(special.reshape(-1)).tobytes()
+    little = np.ascontiguousarray(tile.reshape(-1)[special.reshape(-1)]).astype(tile.dtype.newbyteorder("<"))
+    bits = as_bits(little)
+    if bool((bits == bits[0]).all()):
+        return bytes([_ONE_VALUE]) + pack_frame(little[:1].tobytes() + bitmap)
+    return bytes([_LISTED]) + pack_frame(bitmap + little.tobytes())
+
+
+def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple[Mask, Pixels]:
+    """Mask bool [n] of the special samples of a tile, and their values in order (one value where all are equal).
+
+    Raises
+    ------
+    CorruptError
+        If the stream is not what it should be.
+    """
+    form, frame = stream[0], stream[1:]
+    bitmap_bytes = -(-n_samples // 8)
+    little = np.dtype("<" + sample_type.dtype_str)
+    if form == _ONE_VALUE:
+        content = unpack_frame(frame, bitmap_bytes + little.itemsize, what="a mask stream")
+        bitmap, listed = content[little.itemsize :], content[: little.itemsize]
+    elif form == _LISTED:
+        most = bitmap_bytes + n_samples * little.itemsize
+        content = unpack_frame_within(frame, bitmap_bytes, most, what="a mask stream")
+        bitmap, listed = content[:bitmap_bytes], content[bitmap_bytes:]
+    else:
+        raise CorruptError(f"expected a mask of form 0 or 1, found {form}")
+    marks = np.unpackbits(np.frombuffer(bitmap, np.uint8))
+    special = marks[:n_samples].astype(np.bool_)
+    if marks[n_samples:].any():
+        raise CorruptError("expected zeros in the padding of a mask's bitmap, found ones")
+    if not special.any():
+        raise CorruptError("expected a mask that marks a sample or more, found none")
+    if form == _LISTED and len(listed) != np.count_nonzero(special) * little.itemsize:
+        raise CorruptError(
+            f"expected {np.count_nonzero(special)} values after a mask's bitmap, found {len(listed)} bytes"
+        )
+    return special, np.frombuffer(listed, little).astype(little.newbyteorder("="))
