@@ -11,7 +11,7 @@ _HEADER_DICTIONARY = "headers.zdict"
 
 def find_models_folder() -> Path | None:
     """Folder with one sub-folder a model, ``registry.toml`` and the header dictionary; None where none is installed."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "models_data", package.parent / "models"):
         if folder.is_dir():
             return folder
