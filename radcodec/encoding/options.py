@@ -95,13 +95,18 @@ def make_options(
     if lossy_bpp is not None and not (math.isfinite(lossy_bpp) and lossy_bpp > 0):
         raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
     if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
-        raise BoundError(f"expected 1 stage of the base layer or more, found {lossy_stages}")
+        raise BoundError(f"expected 1 to {MAX_STAGES} stages of the base layer, found {lossy_stages}")
     on_base = _details_on_base(details_on_base, smallest)
-    if max_error is None and (dither or on_base is DetailsOnBase.ALWAYS or sigma is not None):
-        raise BoundError(
-            "expected a largest error beside dither, details always on a base layer (smallest) or a given noise, "
-            "found none"
-        )
+    only_bounded = {
+        "dither": dither,
+        "sigma": sigma is not None,
+        "force": force,
+        "smallest": smallest,
+        "details-on-base": on_base is DetailsOnBase.ALWAYS,
+    }
+    given = next((name for name, is_given in only_bounded.items() if is_given), None)
+    if max_error is None and given is not None:
+        raise BoundError(f"expected a largest error (--max-error) beside --{given}, found none")
     if not MIN_TILE <= tile <= MAX_TILE:
         raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
     if not 0 <= preview <= MAX_PREVIEW_PERCENT:
