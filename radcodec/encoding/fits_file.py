@@ -295,7 +295,8 @@ def _compressed_warnings(parts: _FitsParts, options: EncodeOptions) -> list[str]
     """What there is to say about tile-compressed images, which are carried as they are."""
     untouched = "" if options.mode is Mode.LOSSLESS else f": the {options.mode.name.lower()} mode has no effect on it"
     return [
-        f"{note}, is carried as it is{untouched}; --recompress (recompress=True) takes it apart" for note in compressed_notes(parts.hdus)
+        f"{note}, is carried as it is{untouched}; --recompress (recompress=True) takes it apart"
+        for note in compressed_notes(parts.hdus)
     ]
 
 
