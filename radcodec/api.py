@@ -64,8 +64,8 @@ def encode(
     Parameters
     ----------
     array
-        int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order. Masked pixels of a
-        masked array of floats become NaN.
+        int8 to int64, uint8 to uint64, float32 or float64, of any shape, strides and byte order. Masked pixels of
+        floats become NaN: those of masked arrays of NumPy and astropy, and of what has a ``mask`` beside its values.
     max_error
         Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``. A bound
         with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one.
@@ -111,6 +111,7 @@ def encode(
     from radcodec.container.reader import Reader
     from radcodec.decoding.verify import check_written
     from radcodec.encoding.fits_file import encode_array
+    from radcodec.encoding.inputs import plain_array
     from radcodec.encoding.options import make_options
     from radcodec.pixels.tiles import count_tiles
 
@@ -134,26 +135,11 @@ def encode(
     unit = getattr(array, "unit", None)
     # Only units of astropy, and what is like them: other libraries name other things so.
     text = str(unit) if hasattr(unit, "to_string") else ""
-    encoded = encode_array(_without_mask(array), options, text)
+    encoded = encode_array(plain_array(array), options, text)
     data = encoded.to_bytes()
     if options.verify:
         check_written(Reader(data, count_tiles=count_tiles), options.threads, encoded.model)
     return data
-
-
-def _without_mask(array: npt.ArrayLike) -> npt.NDArray[Any]:
-    """The array with NaN for masked pixels of floats; raises InputError where integers have such."""
-    import numpy as np
-
-    if not isinstance(array, np.ma.MaskedArray) or not np.ma.getmaskarray(array).any():
-        return np.asarray(array)
-    if array.dtype.kind != "f":
-        n_masked = np.count_nonzero(np.ma.getmaskarray(array))
-        raise InputError(
-            f"expected an array without masked pixels, as integers have no NaN, found {n_masked} of {array.dtype}: "
-            "give array.filled(VALUE) and fill=VALUE, or floats"
-        )
-    return np.asarray(array.filled(np.nan))
 
 
 def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = None) -> npt.NDArray[Any]:

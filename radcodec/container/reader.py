@@ -85,10 +85,22 @@ class _Source:
         else:
             with self._lock:
                 self._file.seek(start)
-                data = self._file.read(size)
+                data = self._read(self._file, size)
         if len(data) != size:
             raise TruncatedError(f"expected {size} bytes of {what} at {start}, found {len(data)}: fetch the file again")
         return data
+
+    @staticmethod
+    def _read(file: BinaryIO, size: int) -> bytes:
+        """Read so many bytes, or to the end; a file without a buffer may give fewer at once."""
+        data = file.read(size)
+        if len(data) == size:
+            return data
+        pieces = [data]
+        while data and (size := size - len(data)) > 0:
+            data = file.read(size)
+            pieces.append(data)
+        return b"".join(pieces)
 
 
 class Reader:

@@ -55,7 +55,7 @@ class ImageSky:
         self._reader = reader
         self._threads = threads
         self._units = tuple(iter_units(reader))
-        own = next((unit for unit in self._units if unit.image == image.number), None)
+        self._own = own = next((unit for unit in self._units if unit.image == image.number), None)
         self.shape = image.coding.record.shape
         self.header = (
             minimal_header(image.coding.record.sample_type, self.shape)
@@ -100,9 +100,24 @@ class ImageSky:
         """Make the ``astropy.wcs.WCS`` of the image, its distortion tables included."""
         return make_wcs(self.header, b"".join(table.header + table.data for table in self.tables()))
 
+    def _beam_table(self) -> StoredUnit | None:
+        """Find the table of beams of this image: of several that of its EXTVER, or else the one that follows it."""
+        tables = [
+            unit
+            for kind in BEAM_TABLES
+            for unit, (name, _) in zip(self._units[1:], self._names[1:], strict=True)
+            if name == kind
+        ]
+        if self._own is None or len(tables) < 2:
+            return tables[0] if tables else None
+        own = self._own.number
+        if len({self._names[unit.number][1] for unit in tables}) > 1:
+            tables = [unit for unit in tables if self._names[unit.number][1] == self._names[own][1]] or tables
+        return next((unit for unit in tables if unit.number > own), tables[-1])
+
     def beams(self, ranges: Sequence[Range]) -> CutBeams | None:
         """Cut the table of beams of the image's channels, where the file has one for it; else None."""
-        unit = next((unit for name in BEAM_TABLES if (unit := self._find(name, None)) is not None), None)
+        unit = self._beam_table()
         if unit is None:
             return None
         axes = beam_axes(self.header, ranges, self.shape)

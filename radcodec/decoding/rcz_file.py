@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import weakref
 from contextlib import ExitStack
@@ -19,7 +20,7 @@ from radcodec.pixels.tiles import count_tiles
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.resources import load_header_dictionary
 from radcodec.runtime.spool import spooled
-from radcodec.types import Kind
+from radcodec.types import HduKind, Kind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,6 +65,8 @@ def _seekable(source: Any, stack: ExitStack) -> BinaryIO:
         )
     probe, seek = getattr(source, "seekable", None), getattr(source, "seek", None)
     can_seek = bool(probe()) if callable(probe) else callable(seek)
+    if isinstance(source, io.TextIOBase):
+        raise InputError(f"expected a file opened in binary mode, found {type(source).__name__}")
     if can_seek and (callable(probe) or isinstance(source.seek(0, os.SEEK_END), int)):
         return source  # type: ignore[no-any-return]
     if can_seek:
@@ -161,9 +164,11 @@ class RczFile:
         if self.reader.prelude.kind is Kind.ARRAY:
             find_hdu([("PRIMARY", 1)], selector)
             return self.images[0]
-        names = [hdu_name(unit.header, unit.number) for unit in iter_units(self.reader)]
+        units = tuple(iter_units(self.reader))
+        names = [hdu_name(unit.header, unit.number) for unit in units]
+        compressed = [unit.number for unit in units if unit.record.kind is HduKind.COMPRESSED]
         places = {image.hdu_number: image for image in self.images}
-        return places[find_hdu(names, selector, images=places)]
+        return places[find_hdu(names, selector, images=places, compressed=compressed)]
 
     def choose(self, choice: HduChoice | None) -> ImageHandle:
         """Choose an image as `hdu` does, the first one with pixels for None."""

@@ -17,6 +17,7 @@ from radcodec.encoding.bound_plan import measure
 from radcodec.encoding.bound_spec import BoundKind, BoundSpec
 from radcodec.encoding.coded_image import EncodeOptions
 from radcodec.encoding.fits_file import encode_array
+from radcodec.encoding.inputs import plain_array
 from radcodec.encoding.special import all_marks, find_special
 from radcodec.errors import ModelError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples
@@ -94,7 +95,7 @@ def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
     """As `_first_image`, of an array; raises UnsupportedDataError for one without pixels or of a type not known."""
     if not array.size:
         raise UnsupportedDataError(f"expected an array with pixels, found the axes {array.shape}: nothing to estimate")
-    if array.dtype.str[1:].upper() not in SampleType.__members__:
+    if array.dtype.kind not in "fiu" or array.dtype.str[1:].upper() not in SampleType.__members__:
         raise UnsupportedDataError(
             f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
         )
@@ -118,8 +119,9 @@ def estimate_ladder(
     src: str | os.PathLike[str] | BinaryIO | npt.NDArray[Any], *, model: str | None, threads: int
 ) -> list[dict[str, Any]]:
     """One dict a mode, as `radcodec.estimate` describes; errors as there."""
-    is_file = isinstance(src, (str, os.PathLike)) or hasattr(src, "read")
-    sample, record, n_pixels = _first_image(src) if is_file else _array_image(np.asarray(src))  # type: ignore[arg-type]
+    # Images of astropy.nddata are arrays that have a method ``read``.
+    is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
+    sample, record, n_pixels = _first_image(src) if is_file else _array_image(plain_array(src))
     special = all_marks(find_special(sample, record, exact=False))
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))

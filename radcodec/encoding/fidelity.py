@@ -52,8 +52,13 @@ def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOption
     if options.mode is Mode.LOSSLESS:
         return Plan(options=(options,) * len(images))
     names = [hdu_name(bytes(buffer[hdu.header_start : hdu.data_start]), number) for number, hdu in enumerate(hdus)]
-    named = _find_all(options.hdus, names, images)
-    kept = _find_all(options.exact_hdus, names, images)
+    compressed = [number for number, hdu in enumerate(hdus) if hdu.kind is HduKind.COMPRESSED]
+
+    def find_all(selectors: Sequence[HduSelector]) -> set[int]:
+        found = (find_hdus(names, selector, images=images, compressed=compressed) for selector in selectors)
+        return {number for numbers in found for number in numbers}
+
+    named, kept = find_all(options.hdus), find_all(options.exact_hdus)
     both = sorted(named & kept)
     if both:
         raise InputError(f"expected an HDU either exact or not, found {_label(both[0], names)} named as both")
@@ -70,10 +75,6 @@ def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOption
         warnings.append(f"all images stay exact ({listed}): name with --hdu those that shall not")
     exact = replace(options, mode=Mode.LOSSLESS, bound=None, sigma=None, dither=False)
     return Plan(options=tuple(options if number in wanted else exact for number in images), warnings=tuple(warnings))
-
-
-def _find_all(selectors: Sequence[HduSelector], names: Sequence[HduName], images: Sequence[int]) -> set[int]:
-    return {number for selector in selectors for number in find_hdus(names, selector, images=images)}
 
 
 def _label(number: int, names: Sequence[HduName]) -> str:

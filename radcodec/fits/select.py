@@ -86,7 +86,11 @@ def _numbered(number: int, choice: object) -> HduSelector:
 
 
 def find_hdus(
-    hdus: Sequence[HduName], selector: HduSelector, *, images: Collection[int] | None = None
+    hdus: Sequence[HduName],
+    selector: HduSelector,
+    *,
+    images: Collection[int] | None = None,
+    compressed: Collection[int] = (),
 ) -> tuple[int, ...]:
     """Find the numbers of all HDUs that a selector means: a name without EXTVER means every HDU of that name.
 
@@ -96,6 +100,8 @@ def find_hdus(
         Name and EXTVER of every HDU of a file, in order.
     images
         Numbers of those that may be meant, None for all.
+    compressed
+        Numbers of the tile-compressed images, which the message names as such.
 
     Raises
     ------
@@ -116,13 +122,20 @@ def find_hdus(
     if len(names) > _MOST_LISTED:
         names[_MOST_LISTED:] = [f"and {len(names) - _MOST_LISTED} more"]
     there = f"of this file ({'; '.join(names)})" if names else "but the file has none"
-    reason = f"{str(selector)!r}, which is no image" if found else f"no HDU {str(selector)!r}"
+    kind = "a tile-compressed image (recompress takes it apart)" if set(found) & set(compressed) else "no image"
+    reason = f"{str(selector)!r}, which is {kind}" if found else f"no HDU {str(selector)!r}"
     raise InputError(f"expected an {what} {there}, found {reason}")
 
 
-def find_hdu(hdus: Sequence[HduName], selector: HduSelector, *, images: Collection[int] | None = None) -> int:
-    """Find the number of the first HDU that a selector means; errors as `find_hdus`."""
-    return find_hdus(hdus, selector, images=images)[0]
+def find_hdu(
+    hdus: Sequence[HduName],
+    selector: HduSelector,
+    *,
+    images: Collection[int] | None = None,
+    compressed: Collection[int] = (),
+) -> int:
+    """Find the number of the first HDU that a selector means; arguments and errors as `find_hdus`."""
+    return find_hdus(hdus, selector, images=images, compressed=compressed)[0]
 
 
 def hdu_name(header: bytes, number: int) -> HduName:

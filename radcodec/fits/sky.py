@@ -92,7 +92,8 @@ def parse_position(center: Any, *, equatorial: bool = True) -> Position:
         center = " ".join(str(_plain_degrees(value)) for value in center)
     if not isinstance(center, str):
         raise InputError(f"{_CENTRE}, found {center!r}")
-    tokens = center.replace(",", " ").lower().split()
+    # The second is the minus sign that typesetting puts in.
+    tokens = center.replace(",", " ").replace("\u2212", "-").lower().split()
     frame = ""
     for place in (0, -1):
         if tokens and not frame and tokens[place] in _FRAMES:
@@ -100,6 +101,11 @@ def parse_position(center: Any, *, equatorial: bool = True) -> Position:
     if len(tokens) == 6:
         tokens = [":".join(tokens[:3]), ":".join(tokens[3:])]
     hours = frame != "galactic" if frame else equatorial
+    if not hours and tokens and "h" in tokens[0]:
+        raise InputError(
+            f"expected a longitude in degrees, as this frame has no right ascension, found {center!r}: put icrs, "
+            "fk5 or fk4 before it"
+        )
     try:
         longitude, latitude = tokens
         position = Position(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89RCZ\r\n\x1a\n", "a .rcz file already: decompress it, or give its FITS file"),
-    (0, b"\x1f\x8b", "a gzip file: decompress it first (gunzip), or give it by its file name"),
+    (0, b"\x1f\x8b", "a gzip file inside of another compressed file: decompress it first (gunzip)"),
     (0, b"\x1f\x9d", "a Unix compress (.Z) file: decompress it first (uncompress)"),
     (0, b"\x1f\xa0", "a Unix compress (.Z, LZH) file: decompress it first"),
     (0, b"\x1f\x1e", "a Unix pack (.z) file: decompress it first"),
     (0, b"BZh", "a bzip2 file: decompress it first (bunzip2)"),
     (0, b"\xfd7zXZ\0", "an xz file: decompress it first (unxz)"),
     (0, b"\x28\xb5\x2f\xfd", "a zstandard file: decompress it first (unzstd)"),
+    (0, b"\x04\x22\x4d\x18", "an lz4 file: decompress it first (unlz4)"),
+    (0, b"LZIP", "an lzip file: decompress it first (lzip -d)"),
+    (0, b"\x5d\0\0", "an lzma file: decompress it first (unlzma)"),
+    (0, b"Rar!\x1a\x07", "a rar archive: unpack it first"),
     (0, b"PK\x03\x04", "a zip archive: unpack it first"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-zip archive: unpack it first"),
     (257, b"ustar", "a tar archive: unpack it first"),

@@ -129,6 +129,8 @@ _PACKINGS = (
     Packing("bzip2", b"BZh", _bunzip2),
     Packing("xz", b"\xfd7zXZ\0", _unxz),
     Packing("zstandard", b"\x28\xb5\x2f\xfd", _ZstdFrame),
+    # A skippable frame, with which files of pzstd start.
+    *(Packing("zstandard", bytes((low,)) + b"\x2a\x4d\x18", _ZstdFrame) for low in range(0x50, 0x60)),
     Packing("Unix compress (.Z)", b"\x1f\x9d", None),
 )
 MAGIC_BYTES = max(len(packing.magic) for packing in _PACKINGS)

@@ -238,3 +238,40 @@ def test_cutting_an_array_opens_its_source_once(
     monkeypatch.setattr(Path, "open", counted)
     radcodec.cutout(path, tmp_path / "c.fits", "0:4,0:4", threads=1)
     assert [file.closed for file in opened if file.name == str(path)] == [True]
+
+
+class _Short(io.RawIOBase):
+    """A file without a buffer that gives at most seven bytes at once, as sockets and remote files may."""
+
+    def __init__(self, content: bytes) -> None:
+        self._file = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, target: Any) -> int:
+        return self._file.readinto(memoryview(target)[:7])
+
+
+def test_sources_that_give_few_bytes_at_once(values: np.ndarray) -> None:
+    """They are read until all is there; a file that ends before is cut off."""
+    packed = radcodec.encode(values, threads=1)
+    assert np.array_equal(radcodec.open(_Short(packed))[...], values)
+    with pytest.raises(radcodec.errors.TruncatedError):
+        radcodec.decode(_Short(packed[:-1]))
+
+
+def test_files_opened_as_text_are_refused(tmp_path: Path) -> None:
+    """Whatever they hold."""
+    (tmp_path / "a.rcz").write_bytes(b"\xff" * 99)
+    with (
+        open(tmp_path / "a.rcz", encoding="utf-8") as file,
+        pytest.raises(radcodec.errors.InputError, match="expected a file opened in binary mode, found TextIOWrapper"),
+    ):
+        radcodec.open(file)

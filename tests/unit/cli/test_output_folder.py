@@ -27,6 +27,8 @@ COMMANDS = {
     "cutout": ["cutout", "a.rcz", "--region", "0:1,0:1"],
     "preview": ["preview", "a.rcz"],
 }
+# The endings that each command takes for its output.
+ENDINGS = {"compress": ".rcz", "decompress": ".fits", "cutout": ".fits", "preview": ".png"}
 
 
 @pytest.fixture
@@ -78,14 +80,16 @@ def _refused(capsys: pytest.CaptureFixture[str], command: str, output: str) -> s
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_missing_folder(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """The line names the folder that is missing."""
-    assert "/no/such: expected a folder to write to, found none" in _refused(capsys, command, "no/such/x.out")
+    assert "/no/such: expected a folder to write to, found none" in _refused(
+        capsys, command, "no/such/x" + ENDINGS[command]
+    )
 
 
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_path_through_a_file(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """The line names the file that would have to be a folder."""
-    assert "/file: expected a folder to write to, found none" in _refused(capsys, command, "file/x.out")
+    assert "/file: expected a folder to write to, found none" in _refused(capsys, command, "file/x" + ENDINGS[command])
 
 
 @pytest.mark.usefixtures("no_work")
@@ -111,7 +115,7 @@ def test_a_read_only_folder(capsys: pytest.CaptureFixture[str], read_only: Path)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_folder_without_files_of_ones_own(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """Permissions say that the superuser may write to /proc; that nobody can is found out by trying."""
-    assert "/proc: expected a folder that can be written to" in _refused(capsys, command, "/proc/x.out")
+    assert "/proc: expected a folder that can be written to" in _refused(capsys, command, "/proc/x" + ENDINGS[command])
 
 
 @pytest.mark.usefixtures("no_work")

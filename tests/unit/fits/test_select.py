@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+import radcodec
 from radcodec.errors import InputError
 from radcodec.fits.select import HduChoice, find_hdu, find_hdus, hdu_name, parse_hdu
 
@@ -66,3 +67,17 @@ def test_names_are_those_of_astropy() -> None:
     with fits.open(io.BytesIO(out.getvalue())) as opened:
         for number, hdu in enumerate(opened):
             assert hdu_name(hdu.header.tostring().encode("ascii"), number) == (hdu.name, hdu.ver)
+
+
+def test_tile_compressed_images_are_named_as_such() -> None:
+    """Whoever names one finds how to get at its pixels."""
+    with pytest.raises(InputError, match=r"found 'SCI', which is a tile-compressed image \(recompress takes it apart"):
+        find_hdu([("PRIMARY", 1), ("SCI", 1)], parse_hdu("SCI"), images=[], compressed=[1])
+    content, packed = io.BytesIO(), io.BytesIO()
+    image = fits.CompImageHDU(np.zeros((9, 9), np.int16), name="SCI")
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(content)
+    with pytest.raises(InputError, match="tile-compressed image"):
+        radcodec.compress(io.BytesIO(content.getvalue()), packed, max_error=1, hdu="SCI", threads=1)
+    radcodec.compress(io.BytesIO(content.getvalue()), packed, threads=1)
+    with pytest.raises(InputError, match="tile-compressed image"):
+        radcodec.decode(packed.getvalue(), hdu="SCI")

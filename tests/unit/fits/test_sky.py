@@ -228,3 +228,17 @@ def test_coordinates_that_make_no_sense() -> None:
     with pytest.raises(InputError, match="expected world coordinates that astropy understands"):
         cut(data, center="150 2")
     assert cut(data, region="1:3,2:4")[0].shape == (2, 2)
+
+
+def test_hours_need_a_right_ascension() -> None:
+    """In a galactic image 10h is no longitude: the frame has to be said."""
+    with pytest.raises(InputError, match="as this frame has no right ascension, found '10h00m24s 02d12m00s': put icrs"):
+        parse_position("10h00m24s 02d12m00s", equatorial=False)
+    with pytest.raises(InputError, match="no right ascension"):
+        parse_position("galactic 10h00m24s 02d12m00s")
+    assert parse_position("icrs 10h00m24s 02d12m00s", equatorial=False).longitude == pytest.approx(150.1)
+
+
+def test_a_minus_sign_of_typesetting() -> None:
+    """Positions are copied from papers."""
+    assert parse_position("10:00:24 \N{MINUS SIGN}00:30:00").latitude == -0.5

@@ -152,3 +152,26 @@ def test_a_rcz_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.rcz").write_bytes(radcodec.encode(np.zeros((4, 4))))
     with pytest.raises(radcodec.UnsupportedDataError, match=r"a \.rcz file already"):
         radcodec.compress(tmp_path / "a.rcz", tmp_path / "b.rcz")
+
+
+@pytest.mark.parametrize("low", [0x50, 0x5F])
+def test_zstandard_files_that_start_with_a_skippable_frame(low: int) -> None:
+    """So do those of pzstd; the frame says how many bytes it has, here 4 (RFC 8878, 3.1.2)."""
+    packed = zstandard.ZstdCompressor().compress(PLAIN)
+    assert _read(bytes([low]) + b"\x2a\x4d\x18\x04\0\0\0abcd" + packed) == PLAIN
+
+
+@pytest.mark.parametrize(
+    ("start", "match"),
+    [(b"\x04\x22\x4d\x18", "an lz4 file"), (b"LZIP\x01", "an lzip file"), (b"\x5d\0\0\x80\0", "an lzma file")],
+)
+def test_other_compressions_are_refused_by_name(start: bytes, match: str) -> None:
+    """Whoever has one reads what to do."""
+    with pytest.raises(radcodec.errors.UnsupportedDataError, match=f"found {match}: decompress it first"):
+        radcodec.compress(io.BytesIO(start + bytes(3000)), io.BytesIO())
+
+
+def test_files_compressed_twice_are_refused() -> None:
+    """One compression is taken off, and the other one is named."""
+    with pytest.raises(radcodec.errors.UnsupportedDataError, match="a gzip file inside of another compressed file"):
+        radcodec.compress(io.BytesIO(gzip.compress(gzip.compress(PLAIN))), io.BytesIO())
