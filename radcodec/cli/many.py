@@ -46,6 +46,8 @@ def is_folder(name: str) -> bool:
 def check_many(paths: Sequence[str], out_dir: str | None) -> None:
     """Raise UsageError where the files of a command with IN [OUT] and --out-dir make no sense together."""
     if out_dir is not None:
+        if not out_dir:
+            raise click.UsageError("expected the name of a folder for --out-dir, found an empty one")
         if STDIO in paths:
             raise click.UsageError("expected files or folders beside --out-dir, found - (standard input)")
         return

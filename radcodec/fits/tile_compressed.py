@@ -77,9 +77,12 @@ def compressed_notes(hdus: Iterable[_Unit]) -> list[str]:
 
 def no_image(hdus: Iterable[_Unit], advice: str) -> UnsupportedDataError:
     """Make the error of a file without an image that can be read here; its tile-compressed ones are named."""
+    hdus = tuple(hdus)
     notes = compressed_notes(hdus)
     if not notes:
-        return UnsupportedDataError(f"expected a file with an image that has pixels, found none: {advice}")
+        unsound = [str(number) for number, hdu in enumerate(hdus) if hdu.kind is HduKind.OPAQUE]
+        what = f"none, as HDU {', '.join(unsound)} is cut off or not valid" if unsound else "none"
+        return UnsupportedDataError(f"expected a file with an image that has pixels, found {what}: {advice}")
     return UnsupportedDataError(
         f"expected an image that is not compressed already, found {', and '.join(notes)}: use --recompress "
         "(recompress=True) when compressing, or funpack the FITS file first"

@@ -161,11 +161,16 @@ def _start_of(name: str) -> str:
 
 
 def check_target(target: str, overwrite: bool) -> None:
-    """Nothing; raises FileExistsError where the target is there and may not be replaced."""
+    """Nothing; raises FileExistsError where the target is there and may not be replaced.
+
+    A device or a named pipe is not replaced, so it needs no leave.
+    """
+    if not target:
+        raise InputError("expected the name of a file to write, found an empty one")
     _check_name(target)
     if os.path.isdir(target):
         raise IsADirectoryError(21, "expected the name of a file to write, found a folder", target)
-    if not overwrite and os.path.lexists(target):
+    if not overwrite and os.path.lexists(target) and not _is_special(target):
         raise _exists(target)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -104,3 +105,20 @@ def test_an_output_that_cannot_be_is_found_before_a_pipe_is_read(
     os.mkfifo("silent")
     assert run(["decompress", "silent", "old.fits"]) == 2
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_a_pipe_or_device_to_write_to_needs_no_leave(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bytes, original: bytes
+) -> None:
+    """It is written to and not replaced, so there is nothing that --overwrite would protect."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.rcz").write_bytes(packed)
+    os.mkfifo("out")
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(Path("out").read_bytes()), daemon=True)
+    reader.start()
+    assert run(["decompress", "a.rcz", "out", "--quiet"]) == 0
+    reader.join(20)
+    assert found == [original]
+    assert stat.S_ISFIFO(os.stat("out").st_mode)
+    assert run(["decompress", "a.rcz", os.devnull, "--quiet"]) == 0

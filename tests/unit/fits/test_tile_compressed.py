@@ -16,6 +16,7 @@ from click.testing import CliRunner
 
 import radcodec
 from radcodec.cli.app import radcodec as command
+from radcodec.errors import UnsupportedDataError
 from radcodec.fits.tile_compressed import take_apart
 
 RNG = np.random.default_rng(4)
@@ -273,3 +274,17 @@ def test_damaged_pixels_are_refused(tiled: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.fits.fz").write_bytes(data)
     with pytest.raises(radcodec.UnsupportedDataError, match=r"in HDU 1, "):
         radcodec.compress(tmp_path / "bad.fits.fz", tmp_path / "a.rcz", recompress=True)
+
+
+def test_images_that_are_cut_off_are_named() -> None:
+    """Their bytes are kept, but there is no image that can be shown."""
+    content, packed = io.BytesIO(), io.BytesIO()
+    fits.PrimaryHDU(np.zeros((64, 64), np.float32)).writeto(content)
+    cut = content.getvalue()[:9000]
+    radcodec.compress(io.BytesIO(cut), packed, threads=1)
+    with pytest.raises(
+        UnsupportedDataError, match="found none, as HDU 0 is cut off or not valid: decompress it instead"
+    ):
+        radcodec.decode(packed.getvalue())
+    with pytest.raises(UnsupportedDataError, match="HDU 0 is cut off"):
+        radcodec.estimate(io.BytesIO(cut))
