@@ -412,7 +412,9 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
         special = None if coded.special is None else coded.special[slices(box)]
         if special is not None and bool(special.all()):
             return None
-        if lossy and not all(sigma > 0 for sigma in sigmas[box[0] : box[1]]):
+        # A plane without a pixel to code (blank channels of a cube) has no noise, and needs none.
+        known = range(*box[:2]) if special is None else [box[0] + n for n, plane in enumerate(special) if not plane.all()]
+        if lossy and not all(sigmas[plane] > 0 for plane in known):
             return None
         samples, offsets = coded.original[slices(box)], pairs[box[0] : box[1], 0, None, None]
         if not lossy and bool(((samples == offsets) if special is None else (samples == offsets) | special).all()):

@@ -121,7 +121,7 @@ def estimate_ladder(
     """One dict a mode, as `radcodec.estimate` describes; errors as there."""
     # Images of astropy.nddata are arrays that have a method ``read``.
     is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
-    sample, record, n_pixels = _first_image(src) if is_file else _array_image(plain_array(src))
+    sample, record, n_pixels = _first_image(src) if is_file else _array_image(plain_array(src))  # type: ignore[arg-type]
     special = all_marks(find_special(sample, record, exact=False))
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))

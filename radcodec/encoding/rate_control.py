@@ -459,6 +459,9 @@ def encode_images(
     if options.mode is Mode.LOSSY:
         with one_blas_thread():
             contents = _encode_lossy(coded, find_model, options, package)
+        wanted = any(image.size and own.mode is Mode.LOSSY for image, _, own in images)
+        if wanted and contents.mode is not Mode.LOSSY:
+            warnings.append("the lossy mode has no effect: no part of an image has noise in all of its planes")
     else:
         contents = _encode_with_details(coded, find_model, options, package, extra_bytes)
     widest = max(coded, key=lambda image: image.record.bound or 0.0, default=None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 import radcodec
 from radcodec.base.normalise import (
@@ -194,3 +196,26 @@ def test_base_only_copy_of_a_plane_without_noise(n_stages: int) -> None:
     again = reference_decoder.decode_file(copy)
     assert not isinstance(again, bytes)
     assert again.tobytes() == restored.tobytes()
+
+
+@pytest.mark.parametrize("blank", [np.nan, 1e20])
+@pytest.mark.parametrize("options", [{"lossy": True}, {"lossy_bpp": 4.0}])
+def test_blank_planes_do_not_make_their_neighbours_exact(blank: float, options: dict[str, Any]) -> None:
+    """Cubes have channels without data; a tile that holds one of them is lossy all the same."""
+    cube = np.random.default_rng(0).normal(size=(4, 60, 60)).astype(np.float32)
+    cube[2] = blank
+    packed = radcodec.encode(cube, threads=1, **options)
+    with radcodec.open(packed) as file:
+        assert file.info.mode == "lossy"
+    restored = radcodec.decode(packed)
+    assert np.array_equal(restored[2], cube[2], equal_nan=True)
+    assert 0.0 < np.sqrt(np.mean((restored[[0, 1, 3]] - cube[[0, 1, 3]]) ** 2)) < 0.9
+    assert 8 * len(packed) / cube.size < 5
+
+
+def test_a_lossy_mode_without_effect_is_said(tmp_path: Path) -> None:
+    """A constant image is exact in every mode."""
+    fits.PrimaryHDU(np.full((40, 40), 7.0, np.float32)).writeto(tmp_path / "a.fits")
+    report = radcodec.compress(tmp_path / "a.fits", lossy=True, threads=1)
+    assert report.mode == "lossless"
+    assert any("the lossy mode has no effect" in warning for warning in report.warnings)
