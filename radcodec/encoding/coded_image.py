@@ -413,7 +413,9 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
         if special is not None and bool(special.all()):
             return None
         # A plane without a pixel to code (blank channels of a cube) has no noise, and needs none.
-        known = range(*box[:2]) if special is None else [box[0] + n for n, plane in enumerate(special) if not plane.all()]
+        known = (
+            range(*box[:2]) if special is None else [box[0] + n for n, plane in enumerate(special) if not plane.all()]
+        )
         if lossy and not all(sigmas[plane] > 0 for plane in known):
             return None
         samples, offsets = coded.original[slices(box)], pairs[box[0] : box[1], 0, None, None]
