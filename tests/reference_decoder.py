@@ -1314,6 +1314,9 @@ def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], entries: lis
         for tile, entry in enumerate(entries):
             base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
             need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
+    if image.predictors is not None and entries and not is_copy:
+        borders = sum(border > 0 for _, border, _, _ in image.predictors.predictors)
+        need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):
         mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])

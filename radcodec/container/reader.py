@@ -248,6 +248,11 @@ class Reader:
         """Number of tiles of an image."""
         return self.images[image].n_tiles
 
+    def detail_bytes(self, image: int) -> int:
+        """Bytes of all detail streams of an image."""
+        index = self.images[image]
+        return sum(index.words[_DETAIL :: index.n_words])
+
     def pixel_crc(self, image: int, tile: int) -> int:
         """CRC of the restored pixels of a tile, as `layout.pixel_crc_prefix` begins it."""
         return self.images[image].word(tile, _PIXEL_CRC)

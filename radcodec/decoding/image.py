@@ -36,10 +36,16 @@ Pixels = npt.NDArray[Any]
 
 
 class Lazy:
-    """What tiles of one image share and most files never need: predictors and model, made when first asked for."""
+    """What tiles of one image share and most files never need: predictors and model, made when first asked for.
 
-    def __init__(self, predictors: bytes, model: Model | tuple[str, bytes] | None) -> None:
+    detail_bytes are those of the image's detail streams, which say how much work predictors may make; None for any.
+    """
+
+    def __init__(
+        self, predictors: bytes, model: Model | tuple[str, bytes] | None, detail_bytes: int | None = None
+    ) -> None:
         self._block = predictors
+        self._detail_bytes = detail_bytes
         self._model = model
         self._predictors: detail.Predictors | None = None
         self._loaded = False
@@ -50,7 +56,14 @@ class Lazy:
         """The image's predictors, None where it has none; raises CorruptError where their block is unsound."""
         with self._lock:
             if not self._loaded:
-                self._predictors = detail.load_predictors(self._block)
+                found = detail.load_predictors(self._block)
+                least = detail.least_detail_bytes(found)
+                if self._detail_bytes is not None and self._detail_bytes < least:
+                    raise CorruptError(
+                        f"predictor block: expected {least} bytes of details or more for its border sets, found "
+                        f"{self._detail_bytes}"
+                    )
+                self._predictors = found
                 self._loaded = True
             return self._predictors
 
@@ -105,7 +118,9 @@ def open_image(reader: Reader, number: int, model: Model | None = None) -> Store
         record=record,
         grid=grid,
         bounds=unpack_bounds(blocks.bounds, record),
-        lazy=Lazy(blocks.predictors, model or reader.meta.model),
+        lazy=Lazy(
+            blocks.predictors, model or reader.meta.model, None if reader.is_base_only else reader.detail_bytes(number)
+        ),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
         is_copy=reader.is_base_only,
     )
