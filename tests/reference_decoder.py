@@ -276,6 +276,7 @@ def check_mode(kind: int, mode: int, is_copy: bool, meta: Meta, entries: list[li
     if is_copy:
         need(mode == 2 and not any(entry[1] for entry in tiles), "base-only copy with details")
         need(bool(meta.images) and all(image.stages for image in meta.images), "base-only copy without a base")
+        need(not any(entry[3] for entry in tiles), "base-only copy with pixel CRCs")
     elif mode == 2:
         need(bool(alone) and not bounded, "nothing lossy in a lossy file")
         need(not any(entry[1] and any(entry[4::2]) for entry in tiles), "details and base in a lossy file")

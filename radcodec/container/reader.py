@@ -215,6 +215,7 @@ class Reader:
         detailed, alone, both = self._tile_kinds()
         if self.is_base_only:
             sound = mode is Mode.LOSSY and not detailed and bool(images) and all(image.n_stages for image in images)
+            sound = sound and not any(any(index.words[_PIXEL_CRC :: index.n_words]) for index in self.images)
         elif mode is Mode.LOSSY:
             sound = alone and not bounded and not both
         elif mode is Mode.BOUNDED:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from radcodec.base.store import Model
 
 Pixels = npt.NDArray[Any]
+_PIECE_BYTES = 1 << 24  # of what is handed on at once: a writer may keep a copy
 
 
 class Lazy:
@@ -401,8 +402,9 @@ def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[
             _check_unused_base(image)
             number += 1
         else:
-            yield extra[extra_position : extra_position + hdu.data_bytes]
-            extra_position += hdu.data_bytes
+            end = extra_position + hdu.data_bytes
+            yield from (extra[at : min(at + _PIECE_BYTES, end)] for at in range(extra_position, end, _PIECE_BYTES))
+            extra_position = end
         yield text[position : position + hdu.tail_bytes]
         position += hdu.tail_bytes
 
