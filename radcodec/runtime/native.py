@@ -222,6 +222,12 @@ def pointer(array: npt.NDArray[Any] | None, dtype: npt.DTypeLike, size: int | No
     return ctypes.cast(array.ctypes.data, _TYPES[array.dtype])
 
 
+def check(status: int, what: str) -> None:
+    """Nothing; raises ValueError where a function says that an argument is out of its range."""
+    if status == BAD_ARGUMENT:
+        raise ValueError(f"native core: {what} is out of range")
+
+
 class Core:
     """The functions of one variant of the library, as attributes without prefix and suffix."""
 
