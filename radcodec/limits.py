@@ -8,6 +8,8 @@ from __future__ import annotations
 # FITS knows NAXIS up to 999, NumPy up to 64 axes.
 MAX_AXES = 999
 MAX_ARRAY_AXES = 64
+# Border sets take milliseconds a predictor: the details of its image are at least so many bytes for each.
+MIN_BORDER_BYTES = 128
 # Exact in the float64 arithmetic of positions, and far above any image that exists.
 MAX_PIXELS = (1 << 48) - 1
 # A smaller tile spends more on its index entry than on its pixels; a larger one defeats random access and threads.

@@ -276,6 +276,7 @@ def check_mode(kind: int, mode: int, is_copy: bool, meta: Meta, entries: list[li
     if is_copy:
         need(mode == 2 and not any(entry[1] for entry in tiles), "base-only copy with details")
         need(bool(meta.images) and all(image.stages for image in meta.images), "base-only copy without a base")
+        need(not any(entry[3] for entry in tiles), "base-only copy with pixel CRCs")
     elif mode == 2:
         need(bool(alone) and not bounded, "nothing lossy in a lossy file")
         need(not any(entry[1] and any(entry[4::2]) for entry in tiles), "details and base in a lossy file")
@@ -1314,6 +1315,9 @@ def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], entries: lis
         for tile, entry in enumerate(entries):
             base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
             need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
+    if image.predictors is not None and entries and not is_copy:
+        borders = sum(border > 0 for _, border, _, _ in image.predictors.predictors)
+        need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):
         mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])

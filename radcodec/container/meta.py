@@ -254,8 +254,12 @@ def _unpack_hdus(cursor: Cursor) -> list[HduRecord]:
     """The HDU records; raises CorruptError early where they cannot be, so that few bytes do not make many of them."""
     n_hdus = cursor.leb_up_to(limits.MAX_HDUS, "number of HDUs")
     hdus: list[HduRecord] = []
+    text_bytes = 0
     for number in range(n_hdus):
         hdu = unpack_hdu_record(cursor)
+        text_bytes += hdu.header_bytes + hdu.tail_bytes
+        if text_bytes > cursor.left:
+            raise CorruptError(f"expected {text_bytes} bytes or more of header text, found at most {cursor.left}")
         if number < n_hdus - 1 and (hdu.header_bytes == 0 or hdu.header_bytes % _BLOCK_BYTES):
             raise CorruptError(f"expected a header of blocks of {_BLOCK_BYTES} bytes, found one of {hdu.header_bytes}")
         hdus.append(hdu)

@@ -227,6 +227,7 @@ class Reader:
         detailed, alone, both = self._tile_kinds()
         if self.is_base_only:
             sound = mode is Mode.LOSSY and not detailed and bool(images) and all(image.n_stages for image in images)
+            sound = sound and not any(any(index.words[_PIXEL_CRC :: index.n_words]) for index in self.images)
         elif mode is Mode.LOSSY:
             sound = alone and not bounded and not both
         elif mode is Mode.BOUNDED:
@@ -259,6 +260,11 @@ class Reader:
     def n_tiles(self, image: int) -> int:
         """Number of tiles of an image."""
         return self.images[image].n_tiles
+
+    def detail_bytes(self, image: int) -> int:
+        """Bytes of all detail streams of an image."""
+        index = self.images[image]
+        return sum(index.words[_DETAIL :: index.n_words])
 
     def pixel_crc(self, image: int, tile: int) -> int:
         """CRC of the restored pixels of a tile, as `layout.pixel_crc_prefix` begins it."""

@@ -135,8 +135,7 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
             mask, _ = reader.read_tile(number, tile)
             kept = [reader.read_stage(number, stage, tile) for stage in range(min(n_stages, record.n_stages))]
             kept += [b""] * (record.n_stages - len(kept))
-            crc = reader.pixel_crc(number, tile)
-            tiles.append(TileStreams(mask=mask, pixel_crc=crc, stages=tuple(kept)))
+            tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))
         images.append(tiles)
     meta, params, extra = (reader.read_section(name) for name in ("META", "PARAMS", "EXTRA"))
     index, base = _pack_index(images), _base_streams(images)

@@ -33,13 +33,20 @@ if TYPE_CHECKING:
     from radcodec.base.store import Model
 
 Pixels = npt.NDArray[Any]
+_PIECE_BYTES = 1 << 24  # of what is handed on at once: a writer may keep a copy
 
 
 class Lazy:
-    """What tiles of one image share and most files never need: predictors and model, made when first asked for."""
+    """What tiles of one image share and most files never need: predictors and model, made when first asked for.
 
-    def __init__(self, predictors: bytes, model: Model | tuple[str, bytes] | None) -> None:
+    detail_bytes are those of the image's detail streams, which say how much work predictors may make; None for any.
+    """
+
+    def __init__(
+        self, predictors: bytes, model: Model | tuple[str, bytes] | None, detail_bytes: int | None = None
+    ) -> None:
         self._block = predictors
+        self._detail_bytes = detail_bytes
         self._model = model
         self._predictors: detail.Predictors | None = None
         self._loaded = False
@@ -50,7 +57,14 @@ class Lazy:
         """The image's predictors, None where it has none; raises CorruptError where their block is unsound."""
         with self._lock:
             if not self._loaded:
-                self._predictors = detail.load_predictors(self._block)
+                found = detail.load_predictors(self._block)
+                least = detail.least_detail_bytes(found)
+                if self._detail_bytes is not None and self._detail_bytes < least:
+                    raise CorruptError(
+                        f"predictor block: expected {least} bytes of details or more for its border sets, found "
+                        f"{self._detail_bytes}"
+                    )
+                self._predictors = found
                 self._loaded = True
             return self._predictors
 
@@ -105,7 +119,9 @@ def open_image(reader: Reader, number: int, model: Model | None = None) -> Store
         record=record,
         grid=grid,
         bounds=unpack_bounds(blocks.bounds, record),
-        lazy=Lazy(blocks.predictors, model or reader.meta.model),
+        lazy=Lazy(
+            blocks.predictors, model or reader.meta.model, None if reader.is_base_only else reader.detail_bytes(number)
+        ),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
         is_copy=reader.is_base_only,
     )
@@ -386,8 +402,9 @@ def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[
             _check_unused_base(image)
             number += 1
         else:
-            yield extra[extra_position : extra_position + hdu.data_bytes]
-            extra_position += hdu.data_bytes
+            end = extra_position + hdu.data_bytes
+            yield from (extra[at : min(at + _PIECE_BYTES, end)] for at in range(extra_position, end, _PIECE_BYTES))
+            extra_position = end
         yield text[position : position + hdu.tail_bytes]
         position += hdu.tail_bytes
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radcodec.detail.maps import TileBound
-    from radcodec.detail.predictors import Predictors
+    from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
     from radcodec.detail.stream import code_tile, decode_tile, encode_tile, fit_image, is_learned, load_predictors
 
 __all__ = [
@@ -21,10 +21,14 @@ __all__ = [
     "encode_tile",
     "fit_image",
     "is_learned",
+    "least_detail_bytes",
     "load_predictors",
+    "pack_predictors",
+    "without_borders",
 ]
 
-_HOMES = {"Predictors": "predictors", "TileBound": "maps"}
+_OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
+_HOMES = {"TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
 
 
 def __getattr__(name: str) -> Any:

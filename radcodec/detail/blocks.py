@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from radcodec.runtime.native import core, pointer
+from radcodec.runtime.native import check, core, pointer
 
 F64 = npt.NDArray[np.float64]
 
@@ -110,8 +110,8 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
     """Expected error [h, w] of each pixel of a block from the errors around it, before and after."""
     height, width = padded.shape[0] - radius, padded.shape[1] - 2 * radius
     error, out = np.empty((height, width)), np.empty((height, width))
-    core().local_error(
-        pointer(padded, np.float64),
+    status = core().local_error(
+        pointer(padded, np.float64, (radius + height) * (width + 2 * radius)),
         radius,
         pointer(coefs, np.float64, 2 * radius * (radius + 1)),
         pointer(np.ascontiguousarray(known), np.bool_, height * width),
@@ -121,4 +121,5 @@ def local_error(padded: F64, radius: int, coefs: F64, known: npt.NDArray[np.bool
         pointer(error, np.float64),
         pointer(out, np.float64),
     )
+    check(status, f"radius {radius}")
     return out

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.runtime.native import OK, UNFIT, core, pointer
+from radcodec.runtime.native import OK, check, core, pointer
 
 F64 = npt.NDArray[np.float64]
 
@@ -47,14 +47,16 @@ def impulse_response(coefs: F64, radius: int) -> F64:
     """Response [64, 129] of the process to an impulse at (0, 64)."""
     wide, response = np.empty((GRID_ROWS + radius, GRID_COLUMNS + 2 * radius)), np.empty((GRID_ROWS, GRID_COLUMNS))
     n_taps = 2 * radius * (radius + 1)
-    core().impulse_response(pointer(coefs, np.float64, n_taps), radius, pointer(wide, F8), pointer(response, F8))
+    given = pointer(coefs, np.float64, n_taps)
+    check(core().impulse_response(given, radius, pointer(wide, F8), pointer(response, F8)), f"radius {radius}")
     return response
 
 
 def covariance(response: F64, border: int) -> F64:
     """Covariance [b + 1, 4b + 1] at lags (0..b, -2b..2b) of a process with an impulse response [64, 129]."""
     out = np.zeros((border + 1, 4 * border + 1))
-    core().covariance(pointer(response, F8, GRID_ROWS * GRID_COLUMNS), border, pointer(out, F8))
+    given = pointer(response, F8, GRID_ROWS * GRID_COLUMNS)
+    check(core().covariance(given, border, pointer(out, F8)), f"border {border}")
     return out
 
 
@@ -71,8 +73,7 @@ def best_coefficients(r: F64, dys: npt.NDArray[np.int64], dxs: npt.NDArray[np.in
         pointer(square, F8),
         pointer(out, F8),
     )
-    if status not in (OK, UNFIT):
-        raise ValueError(f"native core: taps beyond a border of {border}")
+    check(status, f"a tap beyond border {border}")
     return status == OK, out
 
 

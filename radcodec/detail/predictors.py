@@ -8,20 +8,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radcodec.coding.leb import pack_leb, unpack_leb
-from radcodec.detail.bits import BitReader, BitWriter
+from radcodec.detail.bits import BitWriter
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.kernels import FILL_LIMIT
 from radcodec.detail.rounding import (
     FIRST_MEAN,
-    MAX_COEFFICIENT,
     MAX_SHIFT,
     RICE_ESCAPE_BITS,
     RICE_LIMIT,
     Predictor,
     coding_order,
+    rice_read,
 )
 from radcodec.detail.tables import TableSet, find_tables
 from radcodec.errors import CorruptError
+from radcodec.limits import MIN_BORDER_BYTES
 
 HEAD = struct.Struct("<8sd")
 MAX_PREDICTORS = 8
@@ -89,6 +90,16 @@ def unpack_predictors(block: bytes) -> Predictors:
     return Predictors(tables=tables, fill=fill, predictors=tuple(predictors))
 
 
+def least_detail_bytes(predictors: Predictors | None) -> int:
+    """Bytes that the detail streams of an image hold at least, so that the work of border sets is bounded by them."""
+    return 0 if predictors is None else MIN_BORDER_BYTES * sum(p.border > 0 for p in predictors.predictors)
+
+
+def without_borders(predictors: Predictors) -> Predictors:
+    """The predictors without border sets."""
+    return replace(predictors, predictors=tuple(replace(p, border=0, reach=0) for p in predictors.predictors))
+
+
 def _pack_integers(predictor: Predictor) -> bytes:
     """Rice code of a predictor's integers."""
     bits = BitWriter()
@@ -109,20 +120,10 @@ def _pack_integers(predictor: Predictor) -> bytes:
 
 def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:
     """Predictor of a Rice code."""
-    bits = BitReader(body)
     order = coding_order(radius)
-    integers = np.zeros(len(order), np.int64)
-    mean = FIRST_MEAN
-    for i in order:
-        k = max(0, (mean >> 4).bit_length() - 1)
-        q = 0
-        while q < RICE_LIMIT and bits.get(1):
-            q += 1
-        z = q << k | bits.get(k) if q < RICE_LIMIT else bits.get(RICE_ESCAPE_BITS)
-        c = z // 2 if z % 2 == 0 else -(z + 1) // 2
-        if abs(c) >= MAX_COEFFICIENT:
-            raise CorruptError(f"predictor block: coefficient {c} is out of range")
-        integers[i] = c
-        mean += (16 * z - mean) >> 2
-    bits.finish()
+    found = rice_read(body, len(order))
+    if found is None:
+        raise CorruptError(f"predictor block: {len(body)} bytes that are no coefficients of radius {radius}")
+    integers = np.empty(len(order), np.int64)
+    integers[order] = found
     return Predictor(radius=radius, shift=shift, integers=integers)

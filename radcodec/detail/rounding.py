@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail.borders import Taps, derive_taps, tap_offsets
-from radcodec.runtime.native import core, pointer
+from radcodec.runtime.native import OK, core, pointer
 
 F64 = npt.NDArray[np.float64]
 
@@ -50,6 +50,13 @@ def coding_order(radius: int) -> list[int]:
     return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
 
 
+def rice_read(code: bytes, n: int) -> npt.NDArray[np.int64] | None:
+    """Integers [n] in coding order of a Rice code, None where it is not one that ends with them."""
+    data, integers = np.frombuffer(code, np.uint8), np.empty(n, np.int64)
+    status = core().rice_read(pointer(data, np.uint8), data.size, pointer(integers, np.int64), n)
+    return integers if status == OK else None
+
+
 def rice_bits(integers: npt.NDArray[np.int64]) -> int:
     """Bits of the Rice code of integers [n] in coding order."""
     return int(core().rice_bits(pointer(integers, np.int64), integers.size))
@@ -67,7 +74,7 @@ def quantise_predictor(coefs: F64, radius: int, gram: F64, error: float, n_pixel
     best, best_bits, best_shift = np.zeros(len(coefs), np.int64), np.inf, 0
     for shift in range(MAX_SHIFT + 1):
         rounded, added = round_to_plane(coefs * 2.0**shift, lower * 2.0**-shift)
-        if np.abs(rounded).max(initial=0.0) >= MAX_COEFFICIENT / 2:
+        if not np.abs(rounded).max(initial=0.0) < MAX_COEFFICIENT / 2:  # also where one is not a number
             continue
         integers = rounded.astype(np.int64)
         bits = rice_bits(integers[order]) + 0.5 * n_pixels * np.log2(1.0 + added / error)

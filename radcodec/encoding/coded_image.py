@@ -391,7 +391,15 @@ def _add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]
         for tile, streams in zip(tiles, ordered_map(one, tiles, options.threads), strict=True):
             masks[tile], details[tile] = streams
             _tell(options, grid.box(tile))
-    return replace(coded, masks=masks, details=details)
+    done = replace(coded, masks=masks, details=details)
+    predictors = coding.lazy.predictors
+    if predictors is None or sum(map(len, details)) >= detail.least_detail_bytes(predictors):
+        return done
+    # So small an image has no use for border sets, and the format refuses them there (8.2).
+    block = detail.pack_predictors(detail.without_borders(predictors))
+    lazy = Lazy(block, coding.lazy.model if record.on_base else None)
+    params, coding = replace(coded.params, predictors=block), replace(coding, lazy=lazy)
+    return _add_details(replace(coded, params=params, coding=coding), replace(options, progress=None), tiles)
 
 
 def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:

@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define RCZ_ABI 1
+#define RCZ_ABI 2
 
 #if defined(_WIN32)
 #define RCZ_API __declspec(dllexport)
@@ -106,6 +106,8 @@ RCZ_API int32_t RCZ(best_coefficients)(const double *covariance, int64_t border,
 
 /* The fit. */
 RCZ_API int32_t RCZ(cholesky_solve)(double *matrix, double *right, int64_t n);
+/* 8.2: integers [n] in coding order of a Rice code that fills its bytes. */
+RCZ_API int32_t RCZ(rice_read)(const uint8_t *code, int64_t n_bytes, int64_t *integers, int64_t n);
 RCZ_API int64_t RCZ(rice_bits)(const int64_t *integers, int64_t n);
 /* Babai rounding of x [n] with the factor lower [n][n]; left [n] is scratch. */
 RCZ_API double RCZ(round_to_plane)(const double *x, const double *lower, int64_t n, double *left, double *out);

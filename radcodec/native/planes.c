@@ -10,6 +10,8 @@
 #define EDGE (CELLS + 2)
 #define LAST_LOG 4095
 #define MAX_LEVEL (1 << 14) /* of what contexts sum up, so that sums stay within 32 bits */
+#define MAX_MAGNITUDE (1 << 28) /* before a plane; a file has 24 planes */
+#define MAX_PLANE 64
 #define CHUNK 256
 #define N_INPUTS 21
 #define N_HIDDEN 16
@@ -115,8 +117,8 @@ static inline int64_t parity_of(const rcz_plane *pl, int64_t b) { return (b / pl
 /* The mean of nonnegative numbers, rounded down; 0 of nothing. */
 static inline int64_t mean_of(int64_t total, int64_t count) { return count > 0 ? total / count : 0; }
 
-/* The context before a plane, without anything in the plane. */
-static void look_back(const rcz_plane *pl, context *c) {
+/* The context before a plane, without anything in the plane. Magnitudes beyond their range are a caller's error. */
+static int32_t look_back(const rcz_plane *pl, context *c) {
     int64_t h = c->h, w = c->w;
     for (int64_t i = 0; i < h * w; i++) c->total[i] = c->over[i] = 0;
     c->everything = 0;
@@ -127,6 +129,7 @@ static void look_back(const rcz_plane *pl, context *c) {
             const int32_t *p = pl->p + ((b * pl->n + k) * pl->m) * 2;
             for (int64_t j = 0; j < w; j++) {
                 int64_t p0 = p[2 * j], p1 = p[2 * j + 1];
+                if (p0 < 0 || p1 < 0 || p0 > MAX_MAGNITUDE || p1 > MAX_MAGNITUDE) return RCZ_BAD_ARGUMENT;
                 int64_t g = min_i(4 * (p0 + p1) + (p0 > 0) + (p1 > 0), MAX_LEVEL);
                 level[k * w + j] = (int32_t)g;
                 c->share[b] += g;
@@ -140,6 +143,7 @@ static void look_back(const rcz_plane *pl, context *c) {
     c->everything = max_i(c->everything, 1);
     for (int64_t i = 0; i < pl->blocks * h * w; i++)
         c->known[i] = c->recent[0][i] = c->recent[1][i] = c->recent[2][i] = 0;
+    return RCZ_OK;
 }
 
 /* Bring known and recent up to date with the phases of the plane before one. */
@@ -195,7 +199,7 @@ static void find_neighbours(const rcz_plane *pl, int64_t b, neighbours *out) {
     }
 }
 
-static inline int32_t log_of(const rcz_network *net, int64_t v) { return net->log_table[min_i(v, LAST_LOG)]; }
+static inline int32_t log_of(const rcz_network *net, int64_t v) { return net->log_table[clamp_i(v, 0, LAST_LOG)]; }
 
 /* Fill inputs 0 to 13 and 18 for pairs [count] of a phase. */
 static void fill_inputs(const rcz_plane *pl, context *c, const rcz_network *net, int64_t phase, const int64_t *where,
@@ -431,15 +435,18 @@ int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *pl, const rcz_network *ne
     int64_t needed = RCZ(plane_bytes)(pl->blocks, pl->n, pl->m), h, w;
     if (needed < 0 || pl->scratch_bytes < needed || pl->columns < 1 || pl->blocks % pl->columns != 0)
         return RCZ_BAD_ARGUMENT;
+    if (mode < RCZ_CODE || mode > RCZ_COST || (mode == RCZ_COST && prices == NULL)) return RCZ_BAD_ARGUMENT;
     if (mode != RCZ_COST && coder->rows < N_ROWS) return RCZ_BAD_ARGUMENT;
     if (pl->final < 0 || pl->final > 1 || pl->shift < 0 || pl->shift > 30) return RCZ_BAD_ARGUMENT;
+    if (pl->s < -MAX_PLANE || pl->s > MAX_PLANE) return RCZ_BAD_ARGUMENT;
     lay_out(pl, &c, pl->n, pl->m);
     int32_t status = walk_cells(mode, pl, &c, coder);
     if (status != RCZ_OK) return status;
     find_extent(pl, &h, &w);
     if (h == 0) return RCZ_OK;
     lay_out(pl, &c, h, w);
-    look_back(pl, &c);
+    status = look_back(pl, &c);
+    if (status != RCZ_OK) return status;
     for (int64_t row = 0; row < N_INPUTS; row++) fill_row(c.x, row, 0);
     fill_row(c.x, 14, (int32_t)(16 * (pl->s - 6)));
     fill_row(c.x, 15, (int32_t)(32 * pl->final));

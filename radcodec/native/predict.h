@@ -65,6 +65,7 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st) {
     if (pass->planes < 0 || pass->height < 1) return RCZ_BAD_ARGUMENT;
     if (taps->border < 0 || taps->border > min_i(taps->radius, MAX_BORDER)) return RCZ_BAD_ARGUMENT;
     if (taps->reach < taps->border || taps->reach > taps->radius) return RCZ_BAD_ARGUMENT;
+    if (taps->border == 0 && taps->reach != 0) return RCZ_BAD_ARGUMENT; /* there would be rows without a set */
     if (pass->level < -4000 || pass->level > 4000 || pass->clamp < -1000 || pass->clamp > 1000) return RCZ_BAD_ARGUMENT;
     if (pass->quantum < -1022 || pass->quantum > 1000 || pass->mantissa < 0 || pass->mantissa > 52) return RCZ_BAD_ARGUMENT;
     unsigned char *at = (unsigned char *)pass->scratch + (64 - (uintptr_t)pass->scratch % 64) % 64;

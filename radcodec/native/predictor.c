@@ -9,28 +9,23 @@
 #define RICE_LIMIT 24
 #define RICE_ESCAPE_BITS 48
 #define FIRST_MEAN 16
+#define MAX_COEFFICIENT ((int64_t)1 << 46)
 #define ERROR_REACH 4 /* pixels to each side that a local error is averaged over */
 
 int32_t RCZ(impulse_response)(const double *coefs, int64_t radius, double *wide, double *response) {
     if (radius < 1 || radius > MAX_RADIUS) return RCZ_BAD_ARGUMENT;
     int64_t stride = GRID_COLUMNS + 2 * radius;
+    const double *rows[MAX_RADIUS + 1], *own = coefs + radius * (2 * radius + 1);
     for (int64_t i = 0; i < (GRID_ROWS + radius) * stride; i++) wide[i] = 0.0;
     for (int64_t y = 0; y < GRID_ROWS; y++) {
-        double *own = wide + (y + radius) * stride;
+        double *row = wide + (y + radius) * stride, *found = response + y * GRID_COLUMNS;
+        for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = row - dy * stride;
+        predict_above(rows, radius, coefs, GRID_COLUMNS, found);
         for (int64_t x = 0; x < GRID_COLUMNS; x++) {
-            double p = 0.0;
-            if (y == 0 && x <= GRID_REACH) {
-                p = x == GRID_REACH ? 1.0 : 0.0;
-            } else {
-                int64_t i = 0;
-                for (int64_t dy = radius; dy > 0; dy--) {
-                    const double *row = own - dy * stride + x;
-                    for (int64_t j = 0; j <= 2 * radius; j++, i++) p += coefs[i] * row[j];
-                }
-                for (int64_t j = 0; j < radius; j++, i++) p += coefs[i] * own[x + j];
-            }
-            own[x + radius] = p;
-            response[y * GRID_COLUMNS + x] = p;
+            double p = found[x];
+            for (int64_t j = 0; j < radius; j++) p += own[j] * row[x + j];
+            if (y == 0 && x <= GRID_REACH) p = x == GRID_REACH ? 1.0 : 0.0;
+            row[x + radius] = found[x] = p;
         }
     }
     return RCZ_OK;
@@ -38,15 +33,20 @@ int32_t RCZ(impulse_response)(const double *coefs, int64_t radius, double *wide,
 
 int32_t RCZ(covariance)(const double *g, int64_t border, double *out) {
     if (border < 0 || border > MAX_BORDER) return RCZ_BAD_ARGUMENT;
+    /* The lanes are lags j. Beyond the grid's sides a product is 0, which changes no finite sum; others are rejected. */
+    double wide[GRID_COLUMNS + 4 * MAX_BORDER] = {0.0};
+    int64_t lags = 4 * border + 1;
     for (int64_t i = 0; i <= border; i++) {
-        for (int64_t j = -2 * border; j <= 2 * border; j++) {
-            double total = 0.0;
-            int64_t first = max_i(0, -j), last = min_i(GRID_COLUMNS, GRID_COLUMNS - j);
-            for (int64_t y = 0; y < GRID_ROWS - i; y++) {
-                const double *a = g + y * GRID_COLUMNS, *b = g + (y + i) * GRID_COLUMNS + j;
-                for (int64_t x = first; x < last; x++) total += a[x] * b[x];
+        double *restrict total = out + i * lags;
+        for (int64_t j = 0; j < lags; j++) total[j] = 0.0;
+        for (int64_t y = 0; y < GRID_ROWS - i; y++) {
+            const double *a = g + y * GRID_COLUMNS;
+            memcpy(wide + 2 * border, g + (y + i) * GRID_COLUMNS, GRID_COLUMNS * sizeof *g);
+            for (int64_t x = 0; x < GRID_COLUMNS; x++) {
+                const double *restrict b = wide + x;
+                double factor = a[x];
+                for (int64_t j = 0; j < lags; j++) total[j] += factor * b[j];
             }
-            out[i * (4 * border + 1) + j + 2 * border] = total;
         }
     }
     return RCZ_OK;
@@ -91,12 +91,12 @@ int32_t RCZ(best_coefficients)(const double *r, int64_t border, const int64_t *d
     }
     for (int64_t k = 0; k < n; k++) {
         if (!(0.0 < a[k * n + k] && a[k * n + k] < INFINITY)) return RCZ_UNFIT;
-        double root = sqrt(a[k * n + k]);
+        double root = sqrt(a[k * n + k]), column[2 * MAX_BORDER * (MAX_BORDER + 1)];
         a[k * n + k] = root;
-        for (int64_t m = k + 1; m < n; m++) a[m * n + k] /= root;
+        for (int64_t m = k + 1; m < n; m++) column[m] = a[m * n + k] /= root;
         for (int64_t m = k + 1; m < n; m++) {
-            double factor = a[m * n + k];
-            for (int64_t h = k + 1; h <= m; h++) a[m * n + h] -= factor * a[h * n + k];
+            double factor = column[m], *restrict row = a + m * n;
+            for (int64_t h = k + 1; h <= m; h++) row[h] -= factor * column[h];
         }
     }
     substitute(a, n, z);
@@ -136,6 +136,33 @@ int64_t RCZ(rice_bits)(const int64_t *integers, int64_t n) {
         mean += (16 * z - mean) >> 2;
     }
     return total;
+}
+
+/* Next n <= 48 bits; pos goes beyond the end where there are fewer. */
+static int64_t next_bits(const uint8_t *code, int64_t n_bits, int64_t *pos, int64_t n) {
+    int64_t v = 0, end = *pos + n;
+    for (int64_t i = 0; i < n && *pos < n_bits; i++, (*pos)++) v |= (int64_t)(code[*pos >> 3] >> (*pos & 7) & 1) << i;
+    *pos = end;
+    return v;
+}
+
+int32_t RCZ(rice_read)(const uint8_t *code, int64_t n_bytes, int64_t *integers, int64_t n) {
+    int64_t mean = FIRST_MEAN, pos = 0, n_bits = 8 * n_bytes;
+    for (int64_t i = 0; i < n; i++) {
+        int64_t k = 0, q = 0, z;
+        for (int64_t m = mean >> 5; m > 0; m >>= 1) k++;
+        while (q < RICE_LIMIT && next_bits(code, n_bits, &pos, 1) != 0) q++;
+        if (q < RICE_LIMIT) /* z < 2^47 before, so that k <= 46 */
+            z = q << k | next_bits(code, n_bits, &pos, k);
+        else
+            z = next_bits(code, n_bits, &pos, RICE_ESCAPE_BITS);
+        if (pos > n_bits) return RCZ_BAD_STREAM;
+        integers[i] = (z & 1) == 0 ? z >> 1 : -((z + 1) >> 1);
+        if (integers[i] >= MAX_COEFFICIENT || integers[i] <= -MAX_COEFFICIENT) return RCZ_BAD_STREAM;
+        mean += (16 * z - mean) >> 2;
+    }
+    if (n_bits - pos >= 8) return RCZ_BAD_STREAM;
+    return (pos & 7) != 0 && code[pos >> 3] >> (pos & 7) != 0 ? RCZ_BAD_STREAM : RCZ_OK;
 }
 
 double RCZ(round_to_plane)(const double *x, const double *lower, int64_t n, double *left, double *out) {

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ABI = 1
+ABI = 2
 LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_core.so")
 VARIANTS = ("base", "avx2", "avx512")
 
@@ -193,6 +193,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "covariance": (c_int32, [_F64, c_int64, _F64]),
     "best_coefficients": (c_int32, [_F64, c_int64, _I64, _I64, c_int64, _F64, _F64]),
     "cholesky_solve": (c_int32, [_F64, _F64, c_int64]),
+    "rice_read": (c_int32, [_U8, c_int64, _I64, c_int64]),
     "rice_bits": (c_int64, [_I64, c_int64]),
     "round_to_plane": (c_double, [_F64, _F64, c_int64, _F64, _F64]),
     "weighted_error": (c_double, [_F64, c_int64, _F64, _F64, c_int64, c_int64, _F64]),
@@ -219,6 +220,12 @@ def pointer(array: npt.NDArray[Any] | None, dtype: npt.DTypeLike, size: int | No
     if not array.flags.c_contiguous or (size is not None and array.size != size):
         raise ValueError(f"native core: expected {size} contiguous samples, found shape {array.shape}")
     return ctypes.cast(array.ctypes.data, _TYPES[array.dtype])
+
+
+def check(status: int, what: str) -> None:
+    """Nothing; raises ValueError where a function says that an argument is out of its range."""
+    if status == BAD_ARGUMENT:
+        raise ValueError(f"native core: {what} is out of range")
 
 
 class Core:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
 import reference_decoder as ref
 import zstandard
-from corruption.crafted import array_file, in_child, params, predictor_block, record
+from corruption.crafted import array_file, in_child, learned, params, predictor_block, record
 from corruption.mutants import unpacked, with_section
-from corruption.repair import Parts, join, leb, repair_index, split
+from corruption.repair import Parts, join, leb, pack_index, repair_index, split
 from corruption.samples import sample
 from corruption.test_adversarial import bomb
 
@@ -142,20 +144,102 @@ def test_what_packs_better_than_the_ratio_is_stored_as_it_is() -> None:
 
 
 def test_unused_predictors_cost_nothing() -> None:
-    """Border sets take 40 ms each to make: they are made where a tile uses the predictor, and at most 8 are read."""
+    """Border sets take milliseconds to make: they are made where a tile uses the predictor, and at most 8 are read."""
     block = predictor_block(0.0, n=8, radius=24, border=8, reach=24)
     unpack_predictors(block)
     start = time.perf_counter()
     for _ in range(20):
         unpack_predictors(block)
-    assert (time.perf_counter() - start) / 20 < 0.1
+    assert (time.perf_counter() - start) / 20 < 0.02
     with pytest.raises(radcodec.CorruptError, match="1 to 8 predictors"):
         unpack_predictors(predictor_block(0.0, n=9, radius=8, border=8, reach=8))
-    raw = b"\0" + bytes(512)
-    data = array_file(record(10, (8, 8)), 512, [(b"", raw)], blocks=params(predictors=block))
+    raw = b"\0" + bytes(2048)
+    data = array_file(record(10, (16, 16), tile=16), 2048, [(b"", raw)], blocks=params(predictors=block))
     error, seconds, _ = in_child(data, warm=True)
     assert error.startswith("CorruptError: the pixels of tile 0"), error
     assert seconds < 0.5
+
+
+@pytest.mark.parametrize(("n", "border", "least"), [(1, 1, 128), (8, 8, 1024), (8, 0, 0)])
+def test_border_sets_need_bytes_of_details(n: int, border: int, least: int) -> None:
+    """Each predictor with border sets asks for 128 bytes of details, so that many small images cost little time."""
+    block = predictor_block(0.0, n=n, radius=8, border=border, reach=border)
+    for n_bytes in sorted({8, least // 8 * 8 - 16, least // 8 * 8}):
+        if n_bytes < 8:
+            continue
+        image, detail = record(10, (1, n_bytes // 8), tile=128), b"\0" + bytes(n_bytes)
+        data = array_file(image, n_bytes, [(b"", detail)], blocks=params(predictors=block))
+        enough = len(detail) >= least
+        error = "do not match their checksum" if enough else f"expected {least} bytes of details or more"
+        with pytest.raises(radcodec.CorruptError, match=error):
+            radcodec.decode(data)
+        with pytest.raises(ref.RejectError, match="pixel CRC" if enough else "bytes of details"):
+            ref.decode_file(data)
+
+
+def test_images_of_few_bytes_have_no_border_sets() -> None:
+    """What the encoder writes keeps to that: a plane that takes a few bytes comes back, in any mode."""
+    y, x = np.mgrid[:64, :64]
+    for image in (np.full((64, 64), 2.5, "f4"), (y + x).astype("i2"), np.sin(y / 9.0).astype("f4")):
+        for bound in (None, 0.4):
+            data = radcodec.encode(image, max_error=bound)
+            restored = radcodec.decode(data)
+            assert np.abs(restored.astype("f8") - image).max() <= (bound or 0.0)
+            assert np.array_equal(ref.decode_file(data), restored)
+
+
+def many_images(n: int) -> bytes:
+    """A FITS file of n images of one tile, each with a learned stream and 8 predictors of its own."""
+    header = b"".join(
+        card.ljust(80)
+        for card in (
+            b"XTENSION= 'IMAGE   '",
+            b"BITPIX  =                  -64",
+            b"NAXIS   =                    2",
+            b"NAXIS1  =                    8",
+            b"NAXIS2  =                    8",
+            b"PCOUNT  =                    0",
+            b"GCOUNT  =                    1",
+            b"END",
+        )
+    ).ljust(2880)
+    first = b"SIMPLE  =                    T".ljust(80) + header[80:]
+    block = predictor_block(0.0, n=8, radius=24, border=8, reach=24)
+    stream = learned(b"\0" + struct.pack("<hB", -1022, 52))
+    image, hdu = record(10, (8, 8)), b"\0\7PRIMARY\0" + leb(2880) + leb(512) + leb(2368)
+    hdus = hdu + hdu.replace(b"\7PRIMARY", b"\0") * (n - 1)
+    text = b"".join([first, bytes(2368)] + [header, bytes(2368)] * (n - 1))
+    raw = leb(1) + b"x" + leb(5760 * n) + bytes(34) + leb(n) + image * n + leb(n) + hdus + text
+    meta = b"\1" + leb(len(raw)) + zstandard.ZstdCompressor(level=3).compress(raw)
+    own = params(predictors=block)[1:] * n
+    blocks = b"\1" + leb(len(own)) + zstandard.ZstdCompressor(level=3).compress(own)
+    sections = dict.fromkeys(("BASE", "EXTRA"), b"") | {"META": meta, "PARAMS": blocks, "TILES": stream * n}
+    sections["INDEX"] = pack_index([(0, len(stream), zlib.crc32(stream), 0)] * n)
+    return join(Parts(kind=1, mode=0, flags=0, sections=sections))
+
+
+def test_many_images_cost_no_more_than_their_bytes() -> None:
+    """A file of some kilobytes whose images all name 8 predictors with border sets is refused at the first of them."""
+    data = many_images(300)
+    assert len(data) < 20_000
+    error, seconds, _ = in_child(data, "radcodec.verify(data)", warm=True)
+    assert "1024 bytes of details or more" in error
+    assert seconds < 1.0
+
+
+@pytest.mark.parametrize("kind", [2, 5])
+def test_many_hdus_need_text(kind: int) -> None:
+    """A million records of HDUs with headers that META does not hold pack to 700 bytes: refused at the first few."""
+    n = 1 << 20
+    raw = leb(1) + b"x" + leb(0) + bytes(34) + leb(0) + leb(n) + (bytes([kind]) + b"\0\0" + leb(2880) + b"\0\0") * n
+    meta = b"\1" + leb(len(raw)) + zstandard.ZstdCompressor(level=3).compress(raw)
+    sections = dict.fromkeys(("PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), b"") | {"META": meta}
+    data = join(Parts(kind=1, mode=0, flags=0, sections=sections))
+    assert len(data) < 1000
+    error, seconds, grown = in_child(data, "radcodec.open(data)", warm=True)
+    assert "of header text" in error
+    assert seconds < 2.0
+    assert grown < 64 * MIB
 
 
 def test_coefficients_have_no_more_bytes_than_they_need() -> None:

@@ -72,9 +72,9 @@ class Walk:
             pointer(before, np.int32, size),
             pointer(sizes, np.int32, size),
             pointer(sign, np.int8, size),
-            pointer(self._active, np.int32),
-            pointer(self._before, np.int32),
-            pointer(self._exists, np.int32),
+            pointer(self._active, np.int32, (contexts.CELLS + 2) ** 2),
+            pointer(self._before, np.int32, (contexts.CELLS + 2) ** 2),
+            pointer(self._exists, np.int32, contexts.CELLS**2),
             pointer(self._scratch, np.uint8),
             self._scratch.size,
         )

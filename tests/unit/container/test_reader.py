@@ -128,7 +128,7 @@ def test_base_only_copy_keeps_base_and_masks() -> None:
     assert copy.read_tile(0, 0) == (b"m0", b"")
     assert copy.read_stage(0, 0, 1) == b"bb"
     assert copy.read_stage(0, 1, 0) == b""
-    assert copy.pixel_crc(0, 0) == 7
+    assert copy.pixel_crc(0, 0) == 0  # those of the file are of pixels that a copy does not restore
 
 
 def test_base_only_copy_needs_a_base() -> None:

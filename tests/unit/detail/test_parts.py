@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import reference_decoder as ref
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radcodec.detail.bits import BitReader, BitWriter
+from radcodec.detail.bits import BitWriter
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.fit import solve_ridge
 from radcodec.detail.kernels import float_quantum
 from radcodec.detail.maps import dither_values
 from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
-from radcodec.detail.rounding import Predictor
+from radcodec.detail.rounding import Predictor, rice_read
 from radcodec.detail.tables import TOTAL, default_tables, pack_tables, unpack_tables
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 2**40 - 1))))
-def test_bits_round_trip(items: list[tuple[int, int]]) -> None:
-    """Numbers of any width come back, and nothing is left."""
-    writer = BitWriter()
+def test_bits_follow_each_other(items: list[tuple[int, int]]) -> None:
+    """Numbers of any width lie one behind the other, the least significant bit first."""
+    writer, total, at = BitWriter(), 0, 0
     for n, value in items:
         writer.put(value & ((1 << n) - 1), n)
-    reader = BitReader(writer.finish())
-    assert [reader.get(n) for n, _ in items] == [value & ((1 << n) - 1) for n, value in items]
-    reader.finish()
+        total |= (value & ((1 << n) - 1)) << at
+        at += n
+    assert writer.finish() == total.to_bytes(-(-at // 8), "little")
 
 
 @given(st.integers(1, 6), st.data())
@@ -41,6 +42,20 @@ def test_coefficients_round_trip(radius: int, data: st.DataObject) -> None:
     assert found.fill == -2.5
     assert [p.radius for p in found.predictors] == [radius, radius]
     assert (found.predictors[1].integers == integers).all()
+
+
+@given(st.integers(1, 3), st.binary(max_size=40))
+def test_coefficients_as_the_reference_reads_them(radius: int, body: bytes) -> None:
+    """Any bytes are the same coefficients to both decoders, or none to both."""
+    try:
+        expected: list[int] | None = ref.rice_decode(body, radius)
+    except ref.RejectError:
+        expected = None
+    order = coding_order(radius)
+    found = rice_read(body, len(order))
+    assert (found is None) == (expected is None)
+    if found is not None and expected is not None:
+        assert found.tolist() == [expected[i] for i in order]
 
 
 def test_unknown_tables_are_a_missing_model() -> None:
