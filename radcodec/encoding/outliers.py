@@ -182,10 +182,10 @@ def _around(plane: Pixels, special: Mask | None, y: Places, x: Places, offsets: 
 def _differences(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
     """Sizes of the fourth differences at places [n], of a plane of one row the second ones; mirrored at the edges.
 
-    Special pixels around a place have the value of the one opposite, or else of the place; not a number at special ones.
+    Special pixels around a place have the value of the one opposite, or else of the place. Special ones give
+    what is not a number.
     """
-    height, width = plane.shape
-    downs = ((-1, 1.0), (0, -2.0), (1, 1.0)) if height > 1 else ((0, 1.0),)
+    downs = ((-1, 1.0), (0, -2.0), (1, 1.0)) if plane.shape[0] > 1 else ((0, 1.0),)
     offsets = [(dy, dx, down * across) for dy, down in downs for dx, across in ((-1, 1.0), (0, -2.0), (1, 1.0))]
     around = np.stack([_mirrored_values(plane, special, y + dy, x + dx) for dy, dx, _ in offsets])
     if special is not None:
