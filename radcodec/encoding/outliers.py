@@ -143,7 +143,7 @@ def _beside_special(plane: Pixels, special: Mask, least: float) -> tuple[Places,
     other = np.where(np.isnan(left), right, left)
     far = ~(np.abs(plane[y, x].astype(np.float64) - other) <= least)
     y, x = y[far], x[far]
-    return (y, x) if y.size <= MOST_SHARE * plane.size + 9 else (y[:0], x[:0])
+    return (y, x) if y.size <= MOST_SHARE / 4 * plane.size + 9 else (y[:0], x[:0])
 
 
 def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask:
@@ -157,6 +157,10 @@ def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask
         return np.asarray(peaks)
     middle, spread = _surroundings(plane, special, y, x)
     distant = np.abs(_values(plane, special, y, x) - middle) > DISTANT * spread
+    if special is not None:
+        # What stands for special pixels is a guess, so that differences alone do not tell.
+        near = np.stack([_mirrored_values(plane, special, y + dy, x + dx) for dy, dx in _BESIDE])
+        peaks &= distant | ~np.isnan(near).any(axis=0)
     return np.asarray(peaks | (distant & (own > LONE * _quantile(ring, MIDDLE))))
 
 
@@ -182,13 +186,13 @@ def _around(plane: Pixels, special: Mask | None, y: Places, x: Places, offsets: 
 def _differences(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
     """Sizes of the fourth differences at places [n], of a plane of one row the second ones; mirrored at the edges.
 
-    Special pixels around a place have the value of the one opposite, or else of the place. Special ones give
-    what is not a number.
+    Special pixels around a place have the value of the one opposite, or else of the place, but in a plane of one row.
+    Special ones give what is not a number.
     """
     downs = ((-1, 1.0), (0, -2.0), (1, 1.0)) if plane.shape[0] > 1 else ((0, 1.0),)
     offsets = [(dy, dx, down * across) for dy, down in downs for dx, across in ((-1, 1.0), (0, -2.0), (1, 1.0))]
     around = np.stack([_mirrored_values(plane, special, y + dy, x + dx) for dy, dx, _ in offsets])
-    if special is not None:
+    if special is not None and plane.shape[0] > 1:
         opposite = np.where(np.isnan(around), around[::-1], around)
         around = np.where(np.isnan(opposite), around[len(offsets) // 2], opposite)
     weights = np.array([weight for _, _, weight in offsets])
