@@ -159,9 +159,7 @@ def encode_int(
 def decode_float(tile: TilePass, streams: TileStreams, out: F64) -> int:
     """Fill out [p, h, w] from the streams of a float tile; gives a status."""
     read = streams.struct()
-    return int(
-        core().decode_float(ctypes.byref(tile.struct), ctypes.byref(read), pointer(out, np.float64, tile.size))
-    )
+    return int(core().decode_float(ctypes.byref(tile.struct), ctypes.byref(read), pointer(out, np.float64, tile.size)))
 
 
 def decode_int(
