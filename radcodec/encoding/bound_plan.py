@@ -381,6 +381,9 @@ def _plan_local(image: BoundedImage, factor: float) -> BoundPlan:
     largest = float(cells.max(initial=0.0))
     if not largest > 0:
         return BoundPlan(bounds=ImageBounds(), largest=0.0, in_sigma=factor, sigma=None, warnings=tuple(warnings))
+    if image.shared_tiles:
+        for plane in np.flatnonzero(~cells.any(axis=(1, 2))).tolist():
+            cells[plane] = np.nextafter(np.float32(_under_spacing(image, plane, largest)), np.float32(0))
     bounds = ImageBounds(cell=cell, cells=cells)
     return BoundPlan(bounds=bounds, largest=largest, in_sigma=factor, sigma=noisiest, warnings=tuple(warnings))
 

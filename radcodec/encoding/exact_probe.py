@@ -21,7 +21,8 @@ PARTS, SIDE = 8, 64  # parts that are coded exactly, and their side
 RADIUS = 3  # of their predictors
 SURE = 1.5  # bits of the exact form over those of the bounded one that end the matter
 CHEAP_PARTS = 2  # parts that take fewer bits than their tiles have, from which all of it is tried
-SMALL = 1 << 14  # samples up to which all of it is tried
+SMALL, FEW_SAMPLES = 1 << 14, 1 << 16  # up to which all of it is tried, in any case and where it is predictable
+PREDICTABLE = 8.0  # bits a sample of the exact parts up to which a whole tile is tried, as much of them is their start
 QUICK_LEVEL, QUICK_BYTES = 1, 1 << 20
 
 
@@ -35,7 +36,7 @@ def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, til
     grid = coding.grid
     tiles = sorted({(2 * part + 1) * grid.n_tiles // (2 * PARTS) for part in range(PARTS)})
     exact = bounded = 0.0
-    cheap = 0
+    cheap = looked = 0
     for place, tile in enumerate(tiles):
         box = grid.box(tile)
         samples = image[slices(box)]
@@ -52,7 +53,20 @@ def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, til
             exact += found
             bounded += rate * size
             cheap += found < rate * size
-    return exact < SURE * bounded or cheap >= CHEAP_PARTS or bounded == 0.0
+            looked += size
+    if exact < SURE * bounded or cheap >= CHEAP_PARTS or bounded == 0.0:
+        return True
+    if 8.0 * exact > PREDICTABLE * looked:
+        return False
+    return image.size <= FEW_SAMPLES or _is_smaller(coding, image, special, tile_bytes)
+
+
+def _is_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, tile_bytes: Sequence[int]) -> bool:
+    """Whether the exact form of the tile in the middle takes hardly more bytes than its bounded one."""
+    tile = coding.grid.n_tiles // 2
+    box = slices(coding.grid.box(tile))
+    found = _exact_bytes(image[box], None if special is None else special[box])
+    return found is None or found < SURE * tile_bytes[tile]
 
 
 def _packs_to(samples: Pixels, size: int) -> bool:

@@ -25,7 +25,26 @@ def mark_special(image: Pixels, coding: ImageCoding, mode: Mode, fills: Sequence
         if marked.sure is not None and _is_smaller(image, coding, marked.sure, special.sure):
             special = marked
     special = with_outliers(special, image)
-    return special if mode is not Mode.LOSSY else Special(sure=all_marks(special), doubtful=None)
+    if mode is not Mode.LOSSY:
+        return special
+    marks = all_marks(special)
+    shared = coding.grid.n_tiles > 0 and coding.grid.box(0)[1] > 1
+    return Special(sure=_with_constant_planes(image, marks) if shared else marks, doubtful=None)
+
+
+def _with_constant_planes(image: Pixels, marks: Mask | None) -> Mask | None:
+    """The marks, and all of each plane of one value: a base layer would blur it, and exact it makes its tile exact."""
+    known = np.ones(image.shape, np.bool_) if marks is None else ~marks
+    constant = [part.size > 0 and bool((part == part[0]).all()) for part in map(_taken, image, known)]
+    if not any(constant) or all(constant):
+        return marks
+    more = np.zeros(image.shape, np.bool_) if marks is None else marks.copy()
+    more[constant] = True
+    return more
+
+
+def _taken(plane: Pixels, known: Mask) -> Pixels:
+    return np.asarray(plane[known])
 
 
 def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | None) -> bool:

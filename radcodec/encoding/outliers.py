@@ -26,7 +26,7 @@ LONE = 40.0  # differences, in those two pixels away
 RANK, MIDDLE = 0.65, 0.5  # of those: what a few others of the kind among them do not change
 FEWEST = 4  # known pixels around: in a corner there are five
 DISTANT = 20.0  # from the median around, in that of four fifths of the pixels around
-MOST_SHARE = 1 / 256  # of a plane: more are no exceptions
+MOST_SHARE = 1 / 64  # of a plane: more are no exceptions
 LEAST_SIDE = 5
 
 _SQUARE = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
@@ -39,7 +39,8 @@ _ROW_BESIDE = [(0, -1), (0, 1)]
 def find_outliers(image: Pixels, special: Mask | None) -> Mask | None:
     """Find the lone outliers of an image [P, H, W]; None where there are none.
 
-    Pixels beside special ones are left alone, and so are planes with so many outliers that they are no exceptions.
+    Beside special pixels, what lies opposite stands for these. Planes with so many outliers that they are no exceptions
+    are left alone.
     """
     _, height, width = image.shape
     if width < LEAST_SIDE or 1 < height < LEAST_SIDE:
@@ -98,7 +99,10 @@ def _surroundings(plane: Pixels, special: Mask | None, y: Places, x: Places) -> 
 
 
 def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Places, Places]:
-    """Rows and columns of the pixels that differ from the mean of those to their left and right by more than least."""
+    """Rows and columns of the pixels that differ from the mean of those to their left and right by more than least.
+
+    Where one of these is special the other stands for both; pixels between two special ones are all taken.
+    """
     height, width = plane.shape
     dtype = np.float32 if plane.dtype.itemsize <= 2 or plane.dtype == np.float32 else np.float64
     ys: list[Places] = []
@@ -120,8 +124,26 @@ def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Place
             y, x = np.nonzero(size > least)
             ys.append(y + start)
             xs.append(x)
+    if special is not None:
+        y, x = _beside_special(plane, special, least)
+        ys.append(y)
+        xs.append(x)
     nothing = np.empty(0, np.int64)
     return np.concatenate([*ys, nothing]), np.concatenate([*xs, nothing])
+
+
+def _beside_special(plane: Pixels, special: Mask, least: float) -> tuple[Places, Places]:
+    """Those of `_prominent` that have a special pixel to their left or right; none where these are very many."""
+    beside = np.zeros(plane.shape, np.bool_)
+    beside[:, 1:] |= special[:, :-1]
+    beside[:, :-1] |= special[:, 1:]
+    beside &= ~special
+    y, x = np.nonzero(beside)
+    left, right = (_mirrored_values(plane, special, y, x + dx) for dx in (-1, 1))
+    other = np.where(np.isnan(left), right, left)
+    far = ~(np.abs(plane[y, x].astype(np.float64) - other) <= least)
+    y, x = y[far], x[far]
+    return (y, x) if y.size <= MOST_SHARE / 4 * plane.size + 9 else (y[:0], x[:0])
 
 
 def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask:
@@ -135,6 +157,10 @@ def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask
         return np.asarray(peaks)
     middle, spread = _surroundings(plane, special, y, x)
     distant = np.abs(_values(plane, special, y, x) - middle) > DISTANT * spread
+    if special is not None:
+        # What stands for special pixels is a guess, so that differences alone do not tell.
+        near = np.stack([_mirrored_values(plane, special, y + dy, x + dx) for dy, dx in _BESIDE])
+        peaks &= distant | ~np.isnan(near).any(axis=0)
     return np.asarray(peaks | (distant & (own > LONE * _quantile(ring, MIDDLE))))
 
 
@@ -158,18 +184,28 @@ def _around(plane: Pixels, special: Mask | None, y: Places, x: Places, offsets: 
 
 
 def _differences(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
-    """Sizes of the fourth differences at places [n], of a plane of one row the second ones; mirrored at the edges."""
-    total = np.zeros(y.size)
-    height, width = plane.shape
-    for dy, down in ((-1, 1.0), (0, -2.0), (1, 1.0)) if height > 1 else ((0, 1.0),):
-        rows = _mirrored(_mirrored(y, height) + dy, height)
-        for dx, across in ((-1, 1.0), (0, -2.0), (1, 1.0)):
-            columns = _mirrored(_mirrored(x, width) + dx, width)
-            values = plane[rows, columns].astype(np.float64)
-            if special is not None:
-                values[special[rows, columns]] = np.nan
-            total += down * across * values
-    return np.abs(total)
+    """Sizes of the fourth differences at places [n], of a plane of one row the second ones; mirrored at the edges.
+
+    Special pixels around a place have the value of the one opposite, or else of the place, but in a plane of one row.
+    Special ones give what is not a number.
+    """
+    downs = ((-1, 1.0), (0, -2.0), (1, 1.0)) if plane.shape[0] > 1 else ((0, 1.0),)
+    offsets = [(dy, dx, down * across) for dy, down in downs for dx, across in ((-1, 1.0), (0, -2.0), (1, 1.0))]
+    around = np.stack([_mirrored_values(plane, special, y + dy, x + dx) for dy, dx, _ in offsets])
+    if special is not None and plane.shape[0] > 1:
+        opposite = np.where(np.isnan(around), around[::-1], around)
+        around = np.where(np.isnan(opposite), around[len(offsets) // 2], opposite)
+    weights = np.array([weight for _, _, weight in offsets])
+    return np.abs(np.tensordot(weights, around, axes=1))
+
+
+def _mirrored_values(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
+    """Values at places [n], those outside the plane mirrored at its edges; not a number where special."""
+    rows, columns = _mirrored(y, plane.shape[0]), _mirrored(x, plane.shape[1])
+    values = plane[rows, columns].astype(np.float64)
+    if special is not None:
+        values[special[rows, columns]] = np.nan
+    return np.asarray(values)
 
 
 def _values(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:

@@ -193,3 +193,13 @@ def test_masked_arrays() -> None:
         radcodec.encode(np.ma.masked_array(whole, whole >= 50), threads=1)
     for unmasked in (np.ma.masked_array(whole), np.ma.masked_array(whole, np.zeros(whole.shape, bool))):
         assert np.array_equal(radcodec.decode(radcodec.encode(unmasked, threads=1)), whole)
+
+
+@pytest.mark.parametrize("value", [np.nan, -999.0, 7.0])
+def test_a_plane_of_one_value_in_a_lossy_cube(value: float) -> None:
+    """A plane of one value comes back exactly from a lossy cube and does not make the planes of its tile exact."""
+    cube = np.random.default_rng(8).normal(size=(3, 64, 64)).astype(np.float32)
+    cube[1] = value
+    data = radcodec.encode(cube, lossy=True, threads=1)
+    assert np.array_equal(radcodec.decode(data)[1], cube[1], equal_nan=True)
+    assert len(data) < 0.3 * len(radcodec.encode(cube, threads=1))

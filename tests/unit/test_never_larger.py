@@ -73,3 +73,31 @@ def test_the_exact_form_is_said() -> None:
     restored = io.BytesIO()
     radcodec.decompress(io.BytesIO(out.getvalue()), restored)
     assert restored.getvalue() == buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("kind", "bound"), [("times", 1e-6), ("declinations", 1e-6), ("ramp of steps", 1), ("areas", 3), ("indices", 1)]
+)
+def test_maps_whose_start_takes_most(kind: str, bound: float) -> None:
+    """Maps that only a whole tile shows to be predictable take no more bytes with a bound than without."""
+    y, x = np.mgrid[:192, :192].astype(np.float64)
+    image = {
+        "times": 59000 + x / 86400 + y * 192 / 86400,
+        "declinations": (30 + y * 1e-4 + x * 1e-7).astype(np.float32),
+        "ramp of steps": (x * 0.5 + y * 0.25).astype(np.float32),
+        "areas": (x // 32 * 10 + y // 32).astype(np.float32),
+        "indices": (x * 1000 + y).astype(np.int32),
+    }[kind]
+    lossless = len(radcodec.encode(image, threads=1))
+    assert len(radcodec.encode(image, max_error=bound, threads=1, force=True)) <= lossless + RECORD
+
+
+def test_a_constant_plane_among_others_with_a_local_bound() -> None:
+    """A plane without noise does not make the tile that it shares with noisy planes exact."""
+    cube = np.random.default_rng(4).normal(size=(3, 96, 96)).astype(np.float32)
+    cube[1] = 7.0
+    data = radcodec.encode(cube, max_error="0.5localsigma", threads=1)
+    assert len(data) < 0.3 * len(radcodec.encode(cube, threads=1))
+    restored = radcodec.decode(data)
+    assert (restored[1] == 7.0).all()
+    assert np.abs(restored - cube).max() <= 0.6

@@ -121,3 +121,47 @@ def test_a_lossy_image_keeps_its_outlier() -> None:
     around[30, 30] = False
     errors = [float(np.abs(x - image)[around].max()) for x in (before, after)]
     assert errors[1] < 1.5 * errors[0]
+
+
+def _disc() -> np.ndarray:
+    y, x = np.mgrid[:64, :64]
+    return np.asarray(np.hypot(y - 32, x - 32) > 28.5)
+
+
+@pytest.mark.parametrize("place", [(4, 32), (32, 4), (60, 30), (32, 60), (12, 12)])
+def test_outliers_beside_blank_pixels(place: tuple[int, int]) -> None:
+    """An outlier at the edge of a blank area is found, and nothing else at that edge."""
+    image, blank = _field(64), _disc()
+    blank[place[0] - 1 : place[0] + 2, place[1] - 1] = True
+    blank[place] = False
+    image[blank] = np.nan
+    image[place] = 5.0
+    found = find_outliers(image[None], blank[None])
+    assert found is not None
+    assert [tuple(at) for at in np.argwhere(found[0]).tolist()] == [place]
+
+
+def test_blank_edges_alone_are_no_outliers() -> None:
+    """Where blank areas end there are no outliers."""
+    image, blank = _field(64), _disc()
+    image[blank] = np.nan
+    assert find_outliers(image[None], blank[None]) is None
+
+
+def test_one_pixel_in_256_is_found() -> None:
+    """Outliers of different values are found where they are one pixel in 256."""
+    image = _field(64)
+    places = RNG.choice(32 * 32, 16, replace=False)
+    image[places // 32 * 2, places % 32 * 2] = RNG.uniform(1, 1000, 16)
+    assert len(_places(image)) == 16
+
+
+def test_the_edge_of_a_smooth_field_is_no_outlier() -> None:
+    """At the border of a round smooth field no pixel is taken for an outlier."""
+    y, x = np.mgrid[:512, :512]
+    wave = np.fft.rfft2(np.random.default_rng(0).normal(size=x.shape))
+    ky, kx = np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512)[None]
+    image = np.fft.irfft2(wave * np.exp(-2 * (np.pi * 2.5) ** 2 * (ky**2 + kx**2))).astype(np.float32)
+    blank = np.hypot(y - 256, x - 256) > 255
+    image[blank] = np.nan
+    assert find_outliers(image[None], blank[None]) is None
