@@ -32,6 +32,7 @@ OCTAVES = 20  # below the bound on record in which those of planes are looked fo
 SAME_NOISE = 1.25  # ratio of noises up to which they are the same but for the errors
 MOST_STEPS = 2.0**40  # of values and bounds, in bounds of planes that are exact
 SMOOTH = 0.01  # second differences, in the noise, under which a plane is a smooth map without any
+NOISELESS = 0.001  # likewise, but beyond doubt: under a beam of 12 pixels they are 0.06, of coordinates 1e-15
 
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -200,7 +201,7 @@ def _rough_noise(plane: Image, special: Mask | None) -> float:
     return 0.0
 
 
-def _is_smooth(plane: Image, special: Mask | None, sigma: float) -> bool:
+def _is_smooth(plane: Image, special: Mask | None, sigma: float, limit: float = SMOOTH) -> bool:
     """Whether neighbouring samples [H, W] follow one another so closely that there is no noise."""
     with np.errstate(all="ignore"):
         real = plane.astype(np.float64)
@@ -208,7 +209,7 @@ def _is_smooth(plane: Image, special: Mask | None, sigma: float) -> bool:
             real[special] = np.nan
         second = np.abs(real[:, 2:] - 2 * real[:, 1:-1] + real[:, :-2])
     known = second[np.isfinite(second)]
-    return known.size > 0 and float(np.median(known)) < SMOOTH * sigma
+    return known.size > 0 and float(np.median(known)) < limit * sigma
 
 
 def measure(image: Image, special: Mask | None, plane: int) -> float:
@@ -229,7 +230,17 @@ def _measure_planes(image: BoundedImage) -> tuple[list[float], list[str]]:
             f"pixel{'s' if pixels[0].size > 1 else ''}"
         ]
         return [together * scale] * count, warnings if together > 0 else []
-    return [measure(pixels, image.special, plane) * scale for plane in range(count)], []
+    return [_noise_of(*image.plane(plane)) * scale for plane in range(count)], []
+
+
+def _noise_of(plane: Image, special: Mask | None) -> float:
+    """Noise of a plane [H, W]; 0 where it is undefined, as in a map of coordinates, whose spread is no noise."""
+    sigma = measure(plane[None], None if special is None else special[None], 0)
+    if plane.size < LEAST_PIXELS:
+        return sigma
+    y, x = (max(0, n - LOOK_SIDE) // 2 for n in plane.shape)
+    part = (slice(y, y + LOOK_SIDE), slice(x, x + LOOK_SIDE))
+    return 0.0 if _is_smooth(plane[part], None if special is None else special[part], sigma, NOISELESS) else sigma
 
 
 def _undefined_warning(image: BoundedImage, sigmas: list[float]) -> list[str]:

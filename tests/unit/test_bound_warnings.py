@@ -130,3 +130,21 @@ def test_a_bound_that_suits_one_image_of_several() -> None:
     assert any(warning.startswith("HDU 1 (ERR): the bound is over 10 times the noise") for warning in warnings)
     with pytest.raises(radcodec.BoundError, match="at most 10 times"):
         _compress(_file(*hdus), max_error=100.0)
+
+
+def test_maps_of_coordinates_have_no_noise() -> None:
+    """The spread of a map of declinations is no noise: a bound in sigma leaves it exact, and says so."""
+    y, x = np.mgrid[:180, :200]
+    for values in (0.3 + 1e-3 * y + 2e-4 * x, np.hypot(y - 400.0, x + 300.0), (y * 200 + x).astype(np.float64)):
+        report = _compress(_file(fits.PrimaryHDU(values)), max_error="0.125sigma")
+        assert report.max_error is None
+        assert any("noise is zero or undefined" in warning for warning in report.warnings)
+
+
+def test_smooth_images_with_noise_are_bounded() -> None:
+    """A beam of 20 pixels makes noise smooth, but it is noise."""
+    image = _noise(256, 256).astype(np.float64)
+    for axis in (0, 1):
+        image = sum(np.roll(image, k, axis) * np.exp(-(k**2) / (2 * 8.5**2)) for k in range(-30, 31))
+    report = _compress(_file(fits.PrimaryHDU(image.astype(np.float32))), max_error="0.125sigma")
+    assert report.max_error is not None
