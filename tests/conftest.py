@@ -7,6 +7,49 @@ from pathlib import Path
 
 import pytest
 
+TESTS = Path(__file__).resolve().parent
+# What takes most of the time of the whole suite: left out of the fast tier (CONTRIBUTING.md).
+SLOW = (
+    "corruption",
+    "interop",
+    "roundtrip",
+    "determinism/test_same_bytes.py",
+    "golden/test_agreement.py",
+    "unit/benchmarks",
+    "unit/cli/test_closed_streams.py",
+    "unit/cli/test_many_files.py",
+    "unit/cli/test_named_pipes.py",
+    "unit/cli/test_output_folder.py",
+    "unit/cli/test_signals.py",
+    "unit/detail/test_seams.py",
+    "unit/detail/test_stream.py",
+    "unit/fits/test_tile_compressed.py",
+    "unit/fits/test_unpack.py",
+    "unit/lapped/test_reference.py",
+    "unit/test_bound_warnings.py",
+    "unit/test_compressed_again.py",
+    "unit/test_details_on_base.py",
+    "unit/test_blas_limit.py",
+    "unit/test_extreme_values.py",
+    "unit/test_fidelity.py",
+    "unit/test_fill_values.py",
+    "unit/test_local_noise.py",
+    "unit/test_lossy.py",
+    "unit/test_never_larger.py",
+    "unit/test_on_base.py",
+    "unit/test_outliers.py",
+    "unit/test_quick_look.py",
+    "unit/training",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the slow files and folders."""
+    slow = tuple(TESTS / name for name in SLOW)
+    for item in items:
+        if any(item.path == place or item.path.is_relative_to(place) for place in slow):
+            item.add_marker(pytest.mark.slow)
+
 
 def find_shared_data() -> Path | None:
     """Folder of the shared data set (RADCODEC_DATA, else ../shared/data), or None where there is none."""
