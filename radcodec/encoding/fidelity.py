@@ -49,7 +49,7 @@ def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOption
         If the bound's unit converts to that of no image, or not to that of one that is named.
     """
     images = [number for number, hdu in enumerate(hdus) if hdu.kind is HduKind.IMAGE]
-    if options.mode is Mode.LOSSLESS:
+    if options.mode is Mode.LOSSLESS and not options.hdus and not options.exact_hdus:
         return Plan(options=(options,) * len(images))
     names = [hdu_name(bytes(buffer[hdu.header_start : hdu.data_start]), number) for number, hdu in enumerate(hdus)]
     compressed = [number for number, hdu in enumerate(hdus) if hdu.kind is HduKind.COMPRESSED]
@@ -62,6 +62,8 @@ def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOption
     both = sorted(named & kept)
     if both:
         raise InputError(f"expected an HDU either exact or not, found {_label(both[0], names)} named as both")
+    if options.mode is Mode.LOSSLESS:
+        return Plan(options=(options,) * len(images))
     warnings: list[str] = []
     wanted = named or {number for number in images if number not in kept and not _is_mask(number, hdus, names)}
     refused = _refused(wanted, hdus, options)

@@ -181,3 +181,12 @@ def test_distortion_tables_stay_exact(name: str, options: dict[str, Any]) -> Non
     report, restored = _round_trip(_file(_image(SCI, "SCI"), _image(table, name)), **options)
     assert (restored[name].data == table).all()
     assert _fidelities(report)[1] == "lossless"
+
+
+@pytest.mark.parametrize("option", ["hdu", "exact_hdu"])
+def test_names_that_are_not_there_are_errors_without_a_bound(option: str) -> None:
+    """A slip in a name is found in a lossless file, too, where the option has no effect."""
+    with pytest.raises(radcodec.InputError, match="NOSUCH"):
+        radcodec.compress(io.BytesIO(_file(_image(SCI, "SCI"))), io.BytesIO(), preview=0, **{option: "NOSUCH"})
+    report, _ = _round_trip(_file(_image(SCI, "SCI")), **{option: "SCI"})
+    assert _fidelities(report) == ["lossless"]
