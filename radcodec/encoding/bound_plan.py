@@ -33,6 +33,7 @@ SAME_NOISE = 1.25  # ratio of noises up to which they are the same but for the e
 MOST_STEPS = 2.0**40  # of values and bounds, in bounds of planes that are exact
 SMOOTH = 0.01  # second differences, in the noise, under which a plane is a smooth map without any
 NOISELESS = 0.001  # likewise, but beyond doubt: under a beam of 12 pixels they are 0.06, of coordinates 1e-15
+SMOOTH_SHARE = 0.98  # of second differences that are under it; coordinates jump from 360 degrees to 0 somewhere
 
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -201,15 +202,27 @@ def _rough_noise(plane: Image, special: Mask | None) -> float:
     return 0.0
 
 
-def _is_smooth(plane: Image, special: Mask | None, sigma: float, limit: float = SMOOTH) -> bool:
-    """Whether neighbouring samples [H, W] follow one another so closely that there is no noise."""
+def _second_differences(plane: Image, special: Mask | None) -> npt.NDArray[np.float64]:
+    """Sizes [n] of the second differences along the rows of a plane [H, W]; those with special samples are left out."""
     with np.errstate(all="ignore"):
         real = plane.astype(np.float64)
         if special is not None:
             real[special] = np.nan
         second = np.abs(real[:, 2:] - 2 * real[:, 1:-1] + real[:, :-2])
-    known = second[np.isfinite(second)]
-    return known.size > 0 and float(np.median(known)) < limit * sigma
+    known: npt.NDArray[np.float64] = second[np.isfinite(second)]
+    return known
+
+
+def _is_smooth(plane: Image, special: Mask | None, sigma: float) -> bool:
+    """Whether neighbouring samples [H, W] follow one another so closely that there is no noise."""
+    known = _second_differences(plane, special)
+    return known.size > 0 and float(np.median(known)) < SMOOTH * sigma
+
+
+def _has_no_noise(plane: Image, special: Mask | None, sigma: float) -> bool:
+    """Whether nearly all samples [H, W] follow their neighbours; those of coarse integers or steps do not."""
+    known = _second_differences(plane, special)
+    return known.size > 0 and float(np.quantile(known, SMOOTH_SHARE)) < NOISELESS * sigma
 
 
 def measure(image: Image, special: Mask | None, plane: int) -> float:
@@ -240,7 +253,7 @@ def _noise_of(plane: Image, special: Mask | None) -> float:
         return sigma
     y, x = (max(0, n - LOOK_SIDE) // 2 for n in plane.shape)
     part = (slice(y, y + LOOK_SIDE), slice(x, x + LOOK_SIDE))
-    return 0.0 if _is_smooth(plane[part], None if special is None else special[part], sigma, NOISELESS) else sigma
+    return 0.0 if _has_no_noise(plane[part], None if special is None else special[part], sigma) else sigma
 
 
 def _undefined_warning(image: BoundedImage, sigmas: list[float]) -> list[str]:

@@ -113,9 +113,9 @@ def take_interrupts() -> None:
 
 
 def wait_for_command(process: subprocess.Popen[bytes]) -> None:
-    """Nothing, once the command loads the compiler: while modules load a signal is the interpreter's, not ours."""
+    """Wait until the command has loaded the native core: while modules load a signal is the interpreter's, not ours."""
     maps, end = Path(f"/proc/{process.pid}/maps"), time.monotonic() + 60
-    while maps.exists() and b"llvmlite" not in maps.read_bytes() and time.monotonic() < end:
+    while maps.exists() and b"_core." not in maps.read_bytes() and time.monotonic() < end:
         time.sleep(0.02)
 
 

@@ -148,3 +148,11 @@ def test_smooth_images_with_noise_are_bounded() -> None:
         image = sum(np.roll(image, k, axis) * np.exp(-(k**2) / (2 * 8.5**2)) for k in range(-30, 31))
     report = _compress(_file(fits.PrimaryHDU(image.astype(np.float32))), max_error="0.125sigma")
     assert report.max_error is not None
+
+
+def test_coarse_integers_have_noise() -> None:
+    """Of 8-bit pixels whose noise is about one step many neighbours are equal; they have noise all the same."""
+    image = np.rint(100 + 0.9 * _noise(256, 256) / _noise(256, 256).std()).astype(np.uint8)
+    image[:, 100:] += 20
+    report = _compress(_file(fits.PrimaryHDU(image)), max_error="1sigma", force=True)
+    assert not any("noise is zero or undefined" in warning for warning in report.warnings)
