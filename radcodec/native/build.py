@@ -104,7 +104,7 @@ def compile_core(out: Path, compiler: list[str], machine: str, flags: tuple[str,
 
 
 class NativeBuildHook(BuildHookInterface[Any]):  # type: ignore[misc]  # there while building alone
-    """Put the compiled core into the wheel, or beside its sources for an editable installation."""
+    """Put the compiled core beside its sources, so that the checkout works as well, and into the wheel."""
 
     PLUGIN_NAME = "custom"
 
@@ -118,17 +118,17 @@ class NativeBuildHook(BuildHookInterface[Any]):  # type: ignore[misc]  # there w
             return
         platform = sysconfig.get_platform()
         compiler = find_compiler() or zig_compiler(platform)
-        if version == "editable":
-            out = HERE / LIBRARY
-        else:
+        out = HERE / LIBRARY
+        if not os.access(HERE, os.W_OK):
             self._folder = tempfile.TemporaryDirectory()
             out = Path(self._folder.name) / LIBRARY
+        if version != "editable":
             build_data["force_include"][str(out)] = f"radcodec/native/{LIBRARY}"
         compile_core(out, compiler, platform.rsplit("-", 1)[-1].lower())
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform.replace('-', '_').replace('.', '_')}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
-        """Remove what was compiled for a wheel."""
+        """Remove what could not be compiled beside its sources."""
         if hasattr(self, "_folder"):
             self._folder.cleanup()
