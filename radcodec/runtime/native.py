@@ -219,7 +219,8 @@ def pointer(array: npt.NDArray[Any] | None, dtype: npt.DTypeLike, size: int | No
         raise TypeError(f"native core: expected samples of type {np.dtype(dtype)}, found {array.dtype}")
     if not array.flags.c_contiguous or (size is not None and array.size != size):
         raise ValueError(f"native core: expected {size} contiguous samples, found shape {array.shape}")
-    return ctypes.cast(array.ctypes.data, _TYPES[array.dtype])
+    # Not a cast of the bare address: the pointer must keep a temporary array alive while C works on it.
+    return array.ctypes.data_as(_TYPES[array.dtype])
 
 
 def check(status: int, what: str) -> None:

@@ -6,7 +6,9 @@ the loops as plain Python, where every product and every sum is rounded.
 
 from __future__ import annotations
 
+import gc
 import hashlib
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -157,3 +159,14 @@ def test_fused_products_are_noticed() -> None:
     assert float(Fraction(a) * Fraction(a) + Fraction(c)) == 2.0**-60  # what a fused operation gives
     assert a * a + c == 0.0
     assert core.self_check(a, a, c) == native.OK
+
+
+def test_pointers_keep_their_arrays() -> None:
+    """An array that only its pointer knows stays alive: another thread must not get its memory while C works on it."""
+    array = np.arange(5.0)
+    watched = weakref.ref(array)
+    address = native.pointer(array, np.float64)
+    del array
+    gc.collect()
+    assert watched() is not None
+    assert [address[i] for i in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
