@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-pytest.importorskip("torch")
-
-import torch
-
-from radcodec.base.convolutional.model import BaseModel
 from radcodec.base.convolutional.spec import ModelSpec
-from radcodec.training.network import Network, export_arrays
+
+if TYPE_CHECKING:
+    from radcodec.base.convolutional.model import BaseModel
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +24,10 @@ def spec() -> ModelSpec:
 @pytest.fixture(scope="session")
 def model(spec: ModelSpec) -> BaseModel:
     """A tiny model with random weights and random, uneven tables."""
+    torch = pytest.importorskip("torch")
+    from radcodec.base.convolutional.model import BaseModel
+    from radcodec.training.network import Network, export_arrays
+
     torch.manual_seed(4)
     network = Network(spec)
     for stage in network.quantiser.stages:
