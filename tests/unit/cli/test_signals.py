@@ -60,6 +60,12 @@ def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 
+def _heed_signals() -> None:
+    """Let the child heed signals that this process ignores, as one started with nohup does."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _struck(
     folder: Path, place: str, number: int, *arguments: str, before: str = "pass", after: str = "pass"
 ) -> subprocess.CompletedProcess[str]:
@@ -67,7 +73,9 @@ def _struck(
     module, _, name = place.rpartition(".")
     code = CHILD.format(before=before, after=after)
     command = [sys.executable, "-c", code, module, name, str(number), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=120, preexec_fn=_heed_signals
+    )
 
 
 COMPRESS, DECOMPRESS = ("compress", "a.fits", "new.rcz"), ("decompress", "a.rcz", "new.fits")
