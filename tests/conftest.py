@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
-# Child processes import the installed package too, not the sources in the current folder, whose core may not be built.
-os.environ["PYTHONSAFEPATH"] = "1"
 # What takes most of the time of the whole suite: left out of the fast tier (CONTRIBUTING.md).
 SLOW = (
     "corruption",

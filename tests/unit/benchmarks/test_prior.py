@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+
 from benchmarks.studies.codebooks import codebook_lines, perplexity, usage_cells
 from benchmarks.studies.indices import MODELS, Part, Stage, image_stages, plane_stages
 from benchmarks.studies.prior import adaptive_bits, prior_lines, saved, stage_cells
