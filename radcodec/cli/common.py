@@ -52,7 +52,7 @@ def target_of(name: str | None) -> str | BinaryIO | None:
 
 
 def check_output(output: str | None, as_json: bool) -> None:
-    """Nothing; a usage error where standard output would hold a file and an object."""
+    """Raise a usage error if standard output would hold a file and an object."""
     if output == STDIO and as_json:
         raise click.UsageError("expected an output file beside --json, found - (standard output)")
 

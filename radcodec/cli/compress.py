@@ -103,7 +103,7 @@ def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], 
 
 
 def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
-    """Nothing; a usage error where the files make no sense together."""
+    """Raise a usage error if the files make no sense together."""
     check_many(paths, out_dir)
     second = paths[1] if out_dir is None and len(paths) == 2 else ""
     if second.lower().endswith(FITS_SUFFIXES) and os.path.exists(second):

@@ -110,7 +110,7 @@ def pack_prelude(prelude: Prelude) -> bytes:
 
 
 def _check_version(version: int, draft: int) -> None:
-    """Nothing; raises UnsupportedVersionError for another version or draft, naming who reads it."""
+    """Raise UnsupportedVersionError for another version or draft, and name the release that reads it."""
     if (version, draft) != (FORMAT_VERSION, FORMAT_DRAFT):
         reader = _READERS.get((version, draft), _NEWER)
         raise UnsupportedVersionError(
@@ -324,6 +324,6 @@ class Cursor:
         return int.from_bytes(self.take(_U8.size), "little")
 
     def end(self) -> None:
-        """Nothing; raises CorruptError where bytes are left over."""
+        """Raise CorruptError if bytes are left over."""
         if self.left:
             raise CorruptError(f"expected {self.what} to end at {self.position}, found {self.left} more bytes")

@@ -129,7 +129,7 @@ def _unpack_shape(cursor: Cursor, kind: Kind) -> tuple[int, ...]:
 
 
 def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_stages: int, kind: Kind) -> None:
-    """Nothing; raises CorruptError where the flags of an image record do not go with the rest of it (3.1)."""
+    """Raise CorruptError if the flags of an image record do not go with the rest of it (3.1)."""
     bounded = bool(flags & _BOUNDED)
     if flags & ~_ALL_FLAGS or (flags & _NEED_BOUND and not bounded):
         raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
@@ -223,7 +223,7 @@ def pack_meta(meta: Meta) -> bytes:
 
 
 def _check_meta(meta: Meta, kind: Kind) -> None:
-    """Nothing; raises CorruptError where the records do not fit together."""
+    """Raise CorruptError if the records do not fit together."""
     if kind is Kind.ARRAY and (len(meta.images) != 1 or meta.hdus or meta.text):
         raise CorruptError(
             f"expected one image and no HDU in a file of kind array, found {len(meta.images)} and {len(meta.hdus)}"

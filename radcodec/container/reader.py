@@ -221,7 +221,7 @@ class Reader:
         return detailed, alone, both
 
     def _check_mode(self) -> None:
-        """Nothing; raises CorruptError where the mode or the flag of a copy does not say what the file holds (2.1)."""
+        """Raise CorruptError if the mode or the flag of a copy does not say what the file holds (2.1)."""
         mode, images = self.prelude.mode, self.meta.images
         bounded = any(image.bound is not None for image in images)
         detailed, alone, both = self._tile_kinds()
@@ -241,7 +241,7 @@ class Reader:
             )
 
     def _check_extra(self) -> None:
-        """Nothing; raises CorruptError where EXTRA is there without data of units that are no images, or is missing."""
+        """Raise CorruptError if EXTRA is there without data of units that are no images, or is missing."""
         size = self._extra_bytes
         if bool(size) != bool(self.section_bytes("EXTRA")):
             raise CorruptError(f"expected EXTRA to hold {size} bytes, it takes {self.section_bytes('EXTRA')}")
@@ -319,13 +319,13 @@ class Reader:
         return unpack_frame(stored, self._extra_bytes, what="EXTRA") if stored else b""
 
     def check_base(self, image: int) -> None:
-        """Nothing; raises CorruptError where the checksum of a base stream of an image does not hold."""
+        """Raise CorruptError if the checksum of a base stream of an image does not hold."""
         for stage in range(self.meta.images[image].n_stages):
             for tile in range(self.n_tiles(image)):
                 self.read_stage(image, stage, tile)
 
     def check_whole_file(self) -> None:
-        """Nothing; raises CorruptError where the checksum of the whole file (2.2) does not hold."""
+        """Raise CorruptError if the checksum of the whole file (2.2) does not hold."""
         end = self.size_bytes - TRAILER_BYTES
         crc = 0
         for start in range(0, end, _CHUNK_BYTES):

@@ -22,7 +22,7 @@ from radcodec.types import HduKind, ImageInfo, Kind, Mode
 
 
 def check_consistency(reader: Reader) -> None:
-    """Nothing, after what the file says of itself was found to fit together.
+    """Check that what the file says of itself fits together.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def check_consistency(reader: Reader) -> None:
 
 
 def _check_original_bytes(reader: Reader) -> None:
-    """Nothing; raises CorruptError where the size of the original is not what the HDU records make it."""
+    """Raise CorruptError if the size of the original is not what the HDU records make it."""
     meta = reader.meta
     restored = sum(hdu.header_bytes + hdu.data_bytes + hdu.tail_bytes for hdu in meta.hdus)
     grown = restored - meta.original_bytes
@@ -49,7 +49,7 @@ def _check_original_bytes(reader: Reader) -> None:
 
 
 def _check_headers(reader: Reader) -> None:
-    """Nothing; raises CorruptError where a header says otherwise than the records of its HDU."""
+    """Raise CorruptError if a header says otherwise than the records of its HDU."""
     images = iter(reader.meta.images)
     position, last = 0, len(reader.meta.hdus) - 1
     for number, hdu in enumerate(reader.meta.hdus):
@@ -99,7 +99,7 @@ def _fits_image(record: ImageRecord, info: ImageInfo | None) -> bool:
 
 
 def _check_bounds(block: bytes, record: ImageRecord) -> None:
-    """Nothing; raises CorruptError where E of an image's record is not the largest one of its bounds (6.2)."""
+    """Raise CorruptError if E of an image's record is not the largest one of its bounds (6.2)."""
     if record.bound is None or (not block and not record.has_step_map):
         if block:
             raise CorruptError(f"expected no bounds for an image that is not bounded, found {len(block)} bytes")

@@ -365,13 +365,13 @@ def check_array(reader: Reader, threads: int, model: Model | None = None) -> Non
 
 
 def _check_unused_base(image: StoredImage) -> None:
-    """Nothing; raises CorruptError where the checksum of a base stream that no sample needed does not hold."""
+    """Raise CorruptError if the checksum of a base stream that no sample needed does not hold."""
     if image.reader.prelude.mode is not Mode.LOSSY and not image.coding.record.on_base:
         image.reader.check_base(image.number)
 
 
 def _check_digest(reader: Reader, found: bytes) -> None:
-    """Nothing; raises CorruptError where what was restored is not what META says."""
+    """Raise CorruptError if what was restored is not what META says."""
     if not reader.is_base_only and found != reader.meta.restored_sha256:
         raise CorruptError(
             f"expected the SHA-256 {reader.meta.restored_sha256.hex()} of what is restored, found {found.hex()}: "

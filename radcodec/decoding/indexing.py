@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.errors import InputError
 from radcodec.pixels.tiles import plane_shape
 
-Region = str | tuple[tuple[int, int], tuple[int, int]]
 Part = int | slice | None | EllipsisType
 
 
@@ -112,17 +110,3 @@ def select(key: object, shape: tuple[int, ...]) -> tuple[Selection, tuple[Any, .
     # Integers take an axis away, so only slices and new axes are left when new axes go in.
     new = tuple(None if part is None else slice(None) for part in parts if not isinstance(part, int))
     return selection, new if None in new else ()
-
-
-def parse_region(region: Region) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Ranges of x and y from ``X0:X1,Y0:Y1`` or two pairs; raises InputError for anything else."""
-    if isinstance(region, str):
-        try:
-            x, y = (tuple(int(number) for number in part.split(":")) for part in region.split(","))
-        except ValueError as err:
-            raise InputError(f"expected a region such as 100:200,300:400 (x, then y), found {region!r}") from err
-    else:
-        x, y = (tuple(int(number) for number in pair) for pair in region)
-    if len(x) != 2 or len(y) != 2:
-        raise InputError(f"expected a region such as 100:200,300:400 (x, then y), found {region!r}")
-    return (x[0], x[1]), (y[0], y[1])

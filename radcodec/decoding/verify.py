@@ -103,7 +103,7 @@ def _decode_base(image: StoredImage, tile: int) -> None:
 
 
 def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
-    """Nothing, after the file was found to keep its promise about ``original``, a plain FITS file.
+    """Check that the file keeps its promise about ``original``, a plain FITS file.
 
     Lossless: the same bytes. Bounded: every pixel within the bound, special ones the same bits. Lossy: special pixels
     the same bits. In both, headers the same but for provenance and checksum cards, all else the same bytes.
@@ -152,7 +152,7 @@ def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixe
 
 
 def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
-    """Nothing; raises GuaranteeError where a restored tile is not what it should be to the original one."""
+    """Raise GuaranteeError if a restored tile is not what it should be to the original one."""
     grid = image.coding.grid
     tiles = range(grid.n_tiles)
     for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):

@@ -224,7 +224,7 @@ def pointer(array: npt.NDArray[Any] | None, dtype: npt.DTypeLike, size: int | No
 
 
 def check(status: int, what: str) -> None:
-    """Nothing; raises ValueError where a function says that an argument is out of its range."""
+    """Raise ValueError if a function says that an argument is out of its range."""
     if status == BAD_ARGUMENT:
         raise ValueError(f"native core: {what} is out of range")
 

@@ -161,7 +161,7 @@ def _start_of(name: str) -> str:
 
 
 def check_target(target: str, overwrite: bool) -> None:
-    """Nothing; raises FileExistsError where the target is there and may not be replaced.
+    """Raise FileExistsError if the target is there and may not be replaced.
 
     A device or a named pipe is not replaced, so it needs no leave.
     """
@@ -305,7 +305,7 @@ def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like
 
 
 def check_fits_name(dst: object) -> None:
-    """Nothing for a stream, a name without an ending and one that ends as FITS files do; InputError for others."""
+    """Raise InputError for a name with an ending that is not one of FITS files; a stream has none."""
     if not isinstance(dst, (str, os.PathLike)):
         return
     ending = os.path.splitext(os.path.basename(os.fspath(dst)))[1]
@@ -317,7 +317,7 @@ def check_fits_name(dst: object) -> None:
 
 
 def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite: bool) -> None:
-    """Nothing; raises before any work is done where the target cannot be written."""
+    """Find a target that cannot be written before any work is done."""
     if not isinstance(dst, (str, os.PathLike)):
         return
     check_target(os.fspath(dst), overwrite)
