@@ -62,13 +62,13 @@ def chosen_names(given: str | None, known: Sequence[str], what: str) -> list[str
 def default_out(options: argparse.Namespace, commit: str, folder: Path = RESULTS) -> Path:
     """Return the newest results file of this machine, commit and command, or the name of a new one.
 
-    A tree without a commit may change from day to day, so only today's file is continued for such a tree.
+    The name starts with day, hour and minute. A tree without a commit may change at any time: its file is a new one.
     """
     command = "defaults" if getattr(options, "track", None) == "defaults" else options.command
     stem = f"{machine.slug()}_{commit}_{command}"
-    today = f"{datetime.date.today():%Y-%m-%d}"
+    now = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%dT%H%M}"
     if commit == machine.NO_COMMIT or commit.endswith(machine.DIRTY):
-        return folder / f"{today}_{stem}.csv"
-    found = [*folder.glob(f"????-??-??_{stem}.csv"), *folder.glob(f"????-??-??_{stem}_*.csv")]
-    date = max((path.name[:10] for path in found), default=today)
-    return folder / f"{date}_{stem}.csv"
+        return folder / f"{now}_{stem}.csv"
+    found = [*folder.glob(f"*_{stem}.csv"), *folder.glob(f"*_{stem}_*.csv")]
+    times = (path.name.partition("_")[0] for path in found)
+    return folder / f"{max(times, default=now)}_{stem}.csv"

@@ -1,13 +1,12 @@
 """The newest rows of every kind of measurement, with the file that each is in.
 
-Of two rows for the same thing the one counts whose file has the later date. On one day the later commit counts, by the
-history, and then the later name. A row that says that a rival is missing counts only if there is no other.
+Of two rows for the same thing, the one whose file name has the later time counts. The name says the day, and for newer
+files the hour and minute too. A row that says that a rival is missing counts only if there is no other.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from benchmarks.rows import columns_of, read_rows
 from benchmarks.types import Row
 
 NAME = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\d)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>[a-z][a-z-]*)(?:_[\w-]*)?)?"
+    r"(?P<date>\d{4}-\d\d-\d\d(?:T\d{4})?)_.*?_(?:[0-9a-f]{7,40}|nocommit)(?:-dirty)?(?:_(?P<command>[a-z][a-z-]*)(?:_[\w-]*)?)?"
 )
 OLDER = {"variant": ""}  # cells that rows of older commands do not have
 
@@ -75,13 +74,6 @@ class Results:
             return [ResultFile.named_freely(path) for path in self.only]
         return sorted(map(ResultFile.of, self.folder.glob("*.csv")), key=lambda file: (file.date, file.path.name))
 
-    @cached_property
-    def ages(self) -> dict[str, int]:
-        """Short commits by their place in the history, the first is 0; empty outside a repository."""
-        command = ["git", "-C", str(self.folder), "log", "--reverse", "--format=%H"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return {commit[:7]: age for age, commit in enumerate(done.stdout.split())}
-
     def rows(self, command: str) -> list[Row]:
         """Return the newest rows of a command that say something about an image.
 
@@ -122,14 +114,8 @@ class Results:
         return self._known[command]
 
     def _newest(self, command: str) -> list[Row]:
-        ranked = [
-            (file.date, self.ages.get(row.get("commit", "")[:7], -1), order, row)
-            for order, file in enumerate(self.files)
-            if file.command == command
-            for row in file.rows()
-        ]
         latest: dict[tuple[str, ...], Row] = {}
-        for *_, row in sorted(ranked, key=lambda found: found[:3]):
+        for row in (row for file in self.files if file.command == command for row in file.rows()):
             key = tuple((OLDER | row).get(name, "") for name in KINDS[command].key)
             latest.pop(key, None)
             latest[key] = row

@@ -18,6 +18,7 @@ from headless import Browser, find_browser
 
 from benchmarks.reporting import documents, maps
 from benchmarks.reporting.charts import Axis, Series, chart
+from benchmarks.reporting.kinds import KINDS
 from benchmarks.reporting.page import map_section, page
 from benchmarks.reporting.pages.readme import readme
 from benchmarks.reporting.results import ResultFile, Results
@@ -132,14 +133,19 @@ def test_newest_row_counts(folder: Path) -> None:
     assert found.source("other", "first/test") == [OLD]
 
 
-def test_later_commit_counts_on_one_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of one day go by the place of their rows' commits in the history, not by name."""
-    for name, bits, commit in (("aaaaaaa", 1.0, "aaaaaaa99"), ("bbbbbbb", 2.0, "bbbbbbb99")):
-        row = size_row("radcodec", "first/test/a.fits", bits, commit=commit)
-        write(tmp_path / f"2026-01-02_m_{name}.csv", run.COLUMNS, [row])
-    results = Results(tmp_path)
-    results.__dict__["ages"] = {"bbbbbbb": 0, "aaaaaaa": 1}
-    assert [row["bits_per_pixel"] for row in results.rows("run")] == ["1.0"]
+def test_later_hour_counts_on_one_day(tmp_path: Path) -> None:
+    """Of files of one day the one whose name has the later time counts; a name without a time is the oldest."""
+    for time, bits in (("2026-01-02T0959", 2.0), ("2026-01-02T1000", 1.0), ("2026-01-02", 3.0)):
+        write(tmp_path / f"{time}_m_aaaaaaa.csv", run.COLUMNS, [size_row("radcodec", "first/test/a.fits", bits)])
+    assert [row["bits_per_pixel"] for row in Results(tmp_path).rows("run")] == ["1.0"]
+
+
+def test_committed_rows_are_unique() -> None:
+    """No row of benchmarks/results replaces another, so the pages do not depend on the names of the files."""
+    results = Results(documents.RESULTS)
+    for command in KINDS:
+        rows = [row for file in results.files if file.command == command for row in file.rows()]
+        assert len(results.newest(command)) == len(rows), command
 
 
 def test_rows_of_other_images_do_not_count(tmp_path: Path) -> None:
