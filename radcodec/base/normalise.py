@@ -37,7 +37,7 @@ _NEEDS_TORCH = (
 
 
 def load_named_model(name_or_path: str | None) -> Model:
-    """The model of that name or weights file, the default one for None.
+    """Load the model of a name or weights file; None is the default one.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def load_named_model(name_or_path: str | None) -> Model:
 
 
 def find_stored_model(model: tuple[str, bytes] | None) -> Model:
-    """The model that a file names; raises ModelError as `load_named_model` does."""
+    """Find the model that a file names; raises ModelError as `load_named_model` does."""
     if model is None:
         raise CorruptError("expected the name of a model in a file with base streams, found none")
     try:
@@ -64,7 +64,7 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
 
 
 def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
-    """Samples [n] of a plane that are not special: at least a million where there are so many, evenly spread."""
+    """Return a plane's non-special samples [n]: at least a million if it has as many, evenly spread."""
     step = max(1, plane.size // _ENOUGH_SAMPLES)
     flat = plane.reshape(-1)[::step]
     if special is None:
@@ -77,7 +77,7 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
 def plan_normalisation(
     image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
 ) -> Normalisation:
-    """Offset and scale of each plane of an image [P, H, W] whose noise is ``sigmas`` (0 where it has none).
+    """Choose offset and scale of each plane of an image [P, H, W]; ``sigmas`` is its noise (0: none).
 
     The scale is what models are trained with, 1.4826 times the median absolute deviation: more than the noise where
     much of a plane is emission. Where that is 0 it is the noise, where there is none the standard deviation, and 1 for
@@ -100,12 +100,12 @@ def plan_normalisation(
 
 
 def pack_normalisation(pairs: Normalisation) -> bytes:
-    """Base normalisation block of PARAMS."""
+    """Pack the base normalisation block of PARAMS."""
     return pairs.astype("<f8").tobytes()
 
 
 def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
-    """Offset and scale of each plane; raises CorruptError where the block is not sound."""
+    """Read offset and scale of each plane; raises CorruptError if the block is malformed."""
     if len(block) != 16 * n_planes:
         raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
     pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
@@ -125,7 +125,7 @@ def code_base(
     *,
     keep_flux: bool = False,
 ) -> Codes:
-    """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
+    """Encode every stage of a tile [p, h, w]; ``pairs`` are offset and scale of its planes.
 
     step, in units of the noise, is for models that take one; None is their finest. like are codes of another step, or
     of a tile nearby, whose choices are kept. keep_flux is for base layers that nothing corrects: bright sources come
@@ -141,7 +141,7 @@ def code_base(
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
-    """Codes of every tile; of many each fourth makes the choices that take long, and the next ones take them over."""
+    """Encode tiles in groups of four: the first runs the full search; the next three reuse its choices."""
     if n_tiles < GROUP**2:
         return ordered_map(lambda tile: code(tile, None), range(n_tiles), threads)
     first = list(ordered_map(lambda tile: code(tile, None), range(0, n_tiles, GROUP), threads))
@@ -154,17 +154,17 @@ def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, t
 
 
 def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:
-    """Stream, never empty, of each of the first ``n_stages`` stages of a tile."""
+    """Return the stream of each of the first ``n_stages`` stages of a tile; none is empty."""
     return tuple(stream or _NOTHING for stream in model.stage_streams(codes, n_stages))
 
 
 def restore_codes(model: Model, codes: Codes, n_stages: int, pairs: Normalisation) -> npt.NDArray[np.float64]:
-    """What ``decode_base`` gives for the first ``n_stages`` streams of ``pack_codes``, without reading them."""
+    """Return what ``decode_base`` gives for the first ``n_stages`` streams of ``pack_codes``, without reading them."""
     return _unstacked(model.restore_codes(codes, 0.0, 1.0, n_stages), pairs)
 
 
 def _unstacked(stacked: npt.NDArray[np.float64], pairs: Normalisation) -> npt.NDArray[np.float64]:
-    """Values [p, h, w] in stored units of what a model gives for planes on top of each other, [p * h, w]."""
+    """Return values [p, h, w] in stored units, from a model's output for stacked planes [p * h, w]."""
     return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(len(pairs), -1, stacked.shape[1])
 
 
@@ -176,7 +176,7 @@ def decode_base(
     *,
     picture: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Base values of a tile [p, h, w] in stored units, from the streams of its first stages.
+    """Decode the base values of a tile [p, h, w] in stored units, from the streams of its first stages.
 
     With ``picture`` the cells of coarse stages are blended, for looking at: not what a file restores to.
 
@@ -195,7 +195,7 @@ def decode_base(
 
 
 def round_to_type(values: npt.NDArray[np.float64], sample_type: SampleType) -> npt.NDArray[Any]:
-    """Values as samples (7.2): floats by conversion, integers to nearest even, clamped to the range of the type."""
+    """Round values to samples (7.2): floats by conversion, integers to nearest even and clamped to the type."""
     dtype = np.dtype(sample_type.dtype_str)
     if sample_type.is_float:
         with np.errstate(over="ignore"):

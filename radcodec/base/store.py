@@ -41,7 +41,7 @@ class Model(Protocol):
         like: Codes | None = None,
         keep_flux: bool = False,
     ) -> Codes:
-        """Codes of a tile [h, w].
+        """Encode a tile [h, w].
 
         For models that take a step, in units of the noise: like are codes at another one, or of
         a tile nearby, of which choices are kept. keep_flux: coarse steps take nothing from
@@ -50,25 +50,25 @@ class Model(Protocol):
         ...
 
     def stage_streams(self, codes: Codes, n_stages: int | None = None) -> list[bytes]:
-        """One stream a stage, of the first ``n_stages``."""
+        """Return one stream for each of the first ``n_stages`` stages."""
         ...
 
     def restore_codes(
         self, codes: Codes, offset: float, scale: float, n_stages: int | None = None
     ) -> npt.NDArray[np.float64]:
-        """Pixels [h, w] that the streams of the first stages of codes decode to."""
+        """Return the pixels [h, w] that the streams of the first stages of codes decode to."""
         ...
 
     def decode_tile(
         self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float, n_stages: int | None = None
     ) -> npt.NDArray[np.float64]:
-        """Pixels [h, w] from the streams of the first stages; raises CorruptError where one is malformed."""
+        """Decode pixels [h, w] from the streams of the first stages; raises CorruptError for a malformed one."""
         ...
 
     def preview_tile(
         self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float
     ) -> npt.NDArray[np.float64]:
-        """The same, for looking at."""
+        """Decode the same pixels for display."""
         ...
 
 

@@ -39,18 +39,18 @@ class _Group(click.Group):
     """A group whose commands are imported when they are run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the commands, in the order of use."""
+        """Return the names of the commands, most used first."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
+        """Return the command with that name."""
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
@@ -62,7 +62,7 @@ def radcodec() -> None:
 
 
 def _invoke(arguments: list[str]) -> Any:
-    """What a command returns, or the exit code that ends it.
+    """Run a command and return its result, or the exit code that ends it.
 
     `click.Command.main` is not used: it ends with 1, the code of a broken guarantee, where nobody reads the output.
     """
@@ -81,7 +81,7 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Exit code of the command line with these arguments. Never raises for an error that is expected."""
+    """Run the command line with these arguments and return its exit code. Expected errors are never raised."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         return _run(arguments)

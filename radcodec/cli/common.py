@@ -29,13 +29,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def source_of(name: str) -> str | BinaryIO:
-    """The name itself, or standard input for ``-``."""
+    """Return the name itself, or standard input for ``-``."""
     return standard_input() if name == STDIO else name
 
 
 @contextmanager
 def seekable_source(name: str) -> Iterator[str | BinaryIO]:
-    """The name itself; a temporary copy of what can be read only once: standard input, a named pipe."""
+    """Yield the name itself, or a temporary copy of what can be read only once (standard input, a named pipe)."""
     if name == STDIO:
         with spooled(standard_input()) as copy:
             yield copy
@@ -47,7 +47,7 @@ def seekable_source(name: str) -> Iterator[str | BinaryIO]:
 
 
 def target_of(name: str | None) -> str | BinaryIO | None:
-    """The name itself, or standard output for ``-``."""
+    """Return the name itself, or standard output for ``-``."""
     return standard_output() if name == STDIO else name
 
 
@@ -59,7 +59,7 @@ def check_output(output: str | None, as_json: bool) -> None:
 
 @contextmanager
 def told_of(name: str) -> Iterator[None]:
-    """Errors in the block are told in one line that names the file, and end the command with their exit code."""
+    """Report an error in one line that names the file, and end the command with its exit code."""
     try:
         yield
     except BrokenPipeError:
@@ -112,7 +112,7 @@ class Progress:
                 self._bar.__exit__(kind, error, trace)
 
     def __call__(self, step: int) -> None:
-        """Note that ``step`` more is done."""
+        """Add ``step`` to the work that is finished."""
         self._done += step
         if not self._wanted:
             return
@@ -133,7 +133,7 @@ class Progress:
 
 
 def size_text(size_bytes: float) -> str:
-    """A size as people read it."""
+    """Format a size for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if size_bytes < 1000 or unit == "GB":
             break

@@ -43,7 +43,7 @@ from radcodec.types import DetailsOnBase
 
 
 def _bound_text(report: Report) -> str:
-    """The largest error of a bounded file in the unit of its image, and in units of its noise where that is known."""
+    """Return the largest error of a bounded file in its image's unit, and in units of its noise if known."""
     if report.max_error is None:
         return ""
     hdu = next((hdu for hdu in report.hdus if hdu.get("max_error") == report.max_error), {})
@@ -55,7 +55,7 @@ def _bound_text(report: Report) -> str:
 
 
 def summary(name: str, report: Report) -> str:
-    """One line about a file that was compressed."""
+    """Summarise a compressed file in one line."""
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)}"
     seconds = "" if report.seconds is None else f"  {report.seconds:.1f} s"
@@ -71,7 +71,7 @@ def _warn(name: str, report: Report, quiet: bool) -> None:
 
 
 def _pixels(name: str) -> int:
-    """About how many pixels a file has, for the bar: half its bytes at least; 0 for a stream."""
+    """Estimate the number of pixels of a file for the progress bar: a quarter of its bytes; 0 for a stream."""
     return 0 if name == STDIO or not os.path.isfile(name) else max(1, os.path.getsize(name) // 4)
 
 
@@ -81,7 +81,7 @@ def _compress_one(name: str, output: str | None, options: dict[str, Any], quiet:
 
 
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
-    """Exit code of the first failure, which does not stop the others; one line each and a total."""
+    """Compress many files with one line each and a total; return the exit code of the first failure."""
     with told_of(out_dir):
         make_folder(out_dir)
 
@@ -111,7 +111,7 @@ def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
 
 
 def _dropped(values: dict[str, Any]) -> dict[str, Any]:
-    """Options as `radcodec.compress` names them."""
+    """Return the options under the names that `radcodec.compress` gives them."""
     preview = 0.0 if values["no_preview"] else values["preview_percent"]
     kept = {name: value for name, value in values.items() if name not in ("no_preview", "preview_percent", "no_verify")}
     return {**kept, "preview": preview, "verify": not values["no_verify"]}

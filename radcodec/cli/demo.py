@@ -37,7 +37,7 @@ class _Row:
 
 
 def _pixels(path: str) -> npt.NDArray[np.float64]:
-    """Physical values of the primary image of a FITS file, read back by the plain way round."""
+    """Return the physical values of a FITS file's primary image, parsed without the codec."""
     import numpy as np
 
     from radcodec.fits.arrays import to_physical
@@ -59,7 +59,7 @@ def _digest(path: str) -> str:
 
 
 def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any) -> _Row:
-    """One mode: there, back, and checked against its promise."""
+    """Run one mode: compress, restore, and check the result against its promise."""
     import numpy as np
 
     source = os.path.join(folder, "sample.fits")
@@ -77,7 +77,7 @@ def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any
 
 
 def _picture(panels: list[npt.NDArray[np.float64]]) -> bytes:
-    """PNG of the panels side by side: all but the last with the stretch of the first, the last with its own."""
+    """Draw the panels side by side as PNG: the first one's stretch for all but the last."""
     import numpy as np
 
     from radcodec.decoding.picture import png_bytes, stretch, stretch_limits

@@ -37,14 +37,14 @@ EXPECTED = tuple(kind for kind, _ in _CODES)
 
 
 def exit_code(error: BaseException) -> int:
-    """Exit code of an error of one of the classes in ``EXPECTED``."""
+    """Return the exit code for an error of a class in ``EXPECTED``."""
     if isinstance(error, Ended):
         return error.code
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
 def printable(text: str) -> str:
-    r"""The text with an escape such as ``\x1b`` for each character that is not printable.
+    r"""Replace each character that is not printable by an escape such as ``\\x1b``.
 
     Names, units and notes come from files: printed as they are, they could command a terminal.
     """
@@ -52,7 +52,7 @@ def printable(text: str) -> str:
 
 
 def error_line(error: BaseException, name: str = "") -> str:
-    """The error as one line, with the file it is about where that is known and not yet in it."""
+    """Return the error as one line, with the name of its file unless the message has it."""
     if isinstance(error, click.ClickException):
         text = error.format_message()
     elif isinstance(error, (KeyboardInterrupt, click.Abort)):

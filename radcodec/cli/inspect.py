@@ -41,7 +41,7 @@ def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
 
 
 def _info_lines(name: str, report: Report) -> list[str]:
-    """What people read about a file."""
+    """Return the lines that describe a file to people."""
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)} ({report.ratio:.2f}x, {rate})"
     lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
@@ -62,7 +62,7 @@ def _info_lines(name: str, report: Report) -> list[str]:
 @click.argument("source", metavar="IN.rcz")
 @json_option
 def info(source: str, as_json: bool) -> int:
-    """Say what a file holds, from its header and tile index alone."""
+    """Describe a file, from its header and tile index alone."""
     with told_of(source), seekable_source(source) as stream, api.open(stream) as file:
         report = file.info
     if as_json:
@@ -78,7 +78,7 @@ def info(source: str, as_json: bool) -> int:
 @threads_option
 @json_option
 def estimate(source: str, model: str | None, threads: int | None, as_json: bool) -> int:
-    """Dry run: what each of a ladder of modes would take, measured on a sample of the first image."""
+    """Estimate the size, noise and time of each mode, from a sample of the first image."""
     with told_of(source):
         rows = api.estimate(source_of(source), model=model, threads=threads)
     if as_json:

@@ -39,7 +39,7 @@ class Done:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name is a folder of files. A measurement set is one unit, which the library refuses by name."""
+    """Return whether a name is a folder of files. A measurement set is one unit; the library refuses it by name."""
     return os.path.isdir(name) and not os.path.isfile(os.path.join(name, "table.dat"))
 
 
@@ -123,7 +123,7 @@ def run_many(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Do the work for each job and return the exit code of the first failure, which does not stop the others.
+    """Run the work for each job and return the exit code of the first failure; later jobs still run.
 
     Parameters
     ----------

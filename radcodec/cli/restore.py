@@ -45,7 +45,7 @@ from radcodec.runtime.paths import find_original, find_rcz, is_rcz_name, restore
 
 
 def _restore_one(source: str, output: str, *, threads: int | None, overwrite: bool, quiet: bool) -> Report:
-    """The report of a file that was restored."""
+    """Restore a file and return its report."""
     target = target_of(output)
     if isinstance(target, str):
         # Before a pipe is read to its end.
@@ -94,7 +94,7 @@ def decompress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json
 
 
 def _restore_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
-    """Exit code of the first failure, which does not stop the others; one line each and a total."""
+    """Restore many files with one line each and a total; return the exit code of the first failure."""
     with told_of(out_dir):
         make_folder(out_dir)
 

@@ -26,7 +26,7 @@ restart_option = click.option(
 
 @contextmanager
 def _training(name: str, path: Path, kind: str) -> Iterator[None]:
-    """Errors are told as everywhere; a missing file or package is one of them."""
+    """Report errors of training, including a missing file or package, as other commands do."""
     with told_of(name):
         if not (path.is_dir() if kind == "folder" else path.is_file()):
             raise FileNotFoundError(2, f"expected a {kind}, found none", name)
@@ -39,7 +39,7 @@ def _training(name: str, path: Path, kind: str) -> Iterator[None]:
 
 
 def _console(quiet: bool) -> Console:
-    """Where a run talks to: standard error."""
+    """Return the console of a run: standard error."""
     from radcodec.training.log import Console, tell_missing_tensorboard
 
     console = Console(None if quiet else sys.stderr)
@@ -113,7 +113,7 @@ def _finetuned_text(result: FineTuned) -> str:
 
 
 def _finetuned_json(result: FineTuned) -> dict[str, object]:
-    """The object that --json prints."""
+    """Return the object that --json prints."""
 
     def numbers(count: Count) -> dict[str, int]:
         return {"files": count.files, "images": count.images, "pixels": count.pixels}
@@ -163,7 +163,7 @@ def _tuned_text(result: Tuned) -> str:
 
 
 def _tuned_json(result: Tuned) -> dict[str, object]:
-    """The object that --json prints."""
+    """Return the object that --json prints."""
     return {
         "best": {"number": result.best.number, "config": str(result.config), "model": str(result.model)},
         "trials": [

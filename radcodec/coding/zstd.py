@@ -16,7 +16,7 @@ _LEVEL_LARGE = 9
 
 
 def pack_frame(content: bytes | bytearray | memoryview, *, dictionary: bytes | None = None) -> bytes:
-    """One frame without a checksum; the same bytes for the same content and libzstd."""
+    """Pack content as one frame without a checksum; output depends only on the content and libzstd."""
     level = LEVEL if len(content) <= _LARGE_BYTES else _LEVEL_LARGE
     shared = zstandard.ZstdCompressionDict(dictionary) if dictionary is not None else None
     packer = zstandard.ZstdCompressor(level=level, dict_data=shared, write_checksum=False, write_dict_id=False)
@@ -34,7 +34,7 @@ def pack_pieces(pieces: Sequence[bytes | memoryview]) -> bytes:
 
 
 def _declared_size(frame: bytes | memoryview, what: str) -> int:
-    """Bytes that a frame says it holds; raises CorruptError where it says nothing, or what cannot be."""
+    """Return the size that a frame declares; raises CorruptError if it is missing or impossible."""
     try:
         declared = zstandard.frame_content_size(frame)
     except zstandard.ZstdError as err:
@@ -48,7 +48,7 @@ def _declared_size(frame: bytes | memoryview, what: str) -> int:
 
 
 def _unpack(frame: bytes | memoryview, declared: int, what: str, dictionary: bytes | None) -> bytes:
-    """Content of the frame, of the size that it declares, which is checked before it is allocated."""
+    """Return the content of the frame, after checking its declared size."""
     shared = zstandard.ZstdCompressionDict(dictionary) if dictionary is not None else None
     try:
         unpacker = zstandard.ZstdDecompressor(dict_data=shared)
@@ -61,7 +61,7 @@ def _unpack(frame: bytes | memoryview, declared: int, what: str, dictionary: byt
 
 
 def unpack_frame(frame: bytes | memoryview, size_bytes: int, *, what: str, dictionary: bytes | None = None) -> bytes:
-    """The ``size_bytes`` bytes that one frame declares and holds.
+    """Return the ``size_bytes`` bytes that one frame declares and holds.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def unpack_frame(frame: bytes | memoryview, size_bytes: int, *, what: str, dicti
 
 
 def unpack_frame_within(frame: bytes | memoryview, least_bytes: int, most_bytes: int, *, what: str) -> bytes:
-    """What one frame holds, ``least_bytes`` to ``most_bytes``; raises CorruptError as `unpack_frame` does."""
+    """Return one frame's ``least_bytes`` to ``most_bytes`` bytes; raises CorruptError as `unpack_frame` does."""
     declared = _declared_size(frame, what)
     if not least_bytes <= declared <= most_bytes:
         raise CorruptError(

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 
 def crc_of(*parts: bytes | memoryview) -> int:
-    """CRC-32 (RFC 1952) of the parts one after the other."""
+    """Compute the CRC-32 (RFC 1952) of the concatenated parts."""
     crc = 0
     for part in parts:
         crc = zlib.crc32(part, crc)

@@ -92,7 +92,7 @@ class ParamBlocks:
 
 
 def pack_image_record(record: ImageRecord) -> bytes:
-    """Bytes of an image record; equal records give equal bytes."""
+    """Pack an image record; equal records give equal bytes."""
     scaled = record.bscale != 1.0 or record.bzero != 0.0
     flags = (
         (_BOUNDED if record.bound is not None else 0)
@@ -159,7 +159,7 @@ def _unpack_blank(cursor: Cursor, sample_type: SampleType) -> int:
 
 
 def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
-    """The image record at the cursor; raises CorruptError or LimitError where a field is out of its range."""
+    """Read an image record; raises CorruptError or LimitError if a field is out of range."""
     sample_type = member_of(SampleType, cursor.u1(), "the sample type")
     shape = _unpack_shape(cursor, kind)
     tile_size = cursor.leb_up_to(limits.MAX_TILE, "tile size")
@@ -195,13 +195,13 @@ def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
 
 
 def pack_hdu_record(record: HduRecord) -> bytes:
-    """Bytes of an HDU record."""
+    """Pack an HDU record."""
     sizes = (record.header_bytes, record.data_bytes, record.tail_bytes)
     return bytes([record.kind]) + pack_str(record.name) + pack_str(record.note) + b"".join(map(pack_leb, sizes))
 
 
 def unpack_hdu_record(cursor: Cursor) -> HduRecord:
-    """The HDU record at the cursor; raises CorruptError or LimitError."""
+    """Read an HDU record; raises CorruptError or LimitError."""
     return HduRecord(
         kind=member_of(HduKind, cursor.u1(), "the kind of an HDU"),
         name=cursor.text(),
@@ -213,7 +213,7 @@ def unpack_hdu_record(cursor: Cursor) -> HduRecord:
 
 
 def pack_meta(meta: Meta) -> bytes:
-    """Bytes of META before packing."""
+    """Pack META, before compression."""
     parts = [pack_str(meta.writer), pack_leb(meta.original_bytes), meta.restored_sha256]
     parts += [b"\0"] if meta.original_sha256 is None else [b"\1", meta.original_sha256]
     parts += [b"\0"] if meta.model is None else [b"\1", pack_str(meta.model[0]), meta.model[1]]
@@ -251,7 +251,7 @@ def _check_meta(meta: Meta, kind: Kind) -> None:
 
 
 def _unpack_hdus(cursor: Cursor) -> list[HduRecord]:
-    """The HDU records; raises CorruptError early where they cannot be, so that few bytes do not make many of them."""
+    """Read the HDU records; raises CorruptError before a few bytes can declare many of them."""
     n_hdus = cursor.leb_up_to(limits.MAX_HDUS, "number of HDUs")
     hdus: list[HduRecord] = []
     text_bytes = 0
@@ -267,7 +267,7 @@ def _unpack_hdus(cursor: Cursor) -> list[HduRecord]:
 
 
 def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) -> Meta:
-    """META of a file of that kind, all its rules checked; ``most_images`` is how many images INDEX has room for.
+    """Read and check META of a file of that kind; INDEX has room for ``most_images`` images.
 
     Raises
     ------
@@ -301,7 +301,7 @@ def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) 
 
 
 def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
-    """Bytes of PARAMS before packing."""
+    """Pack PARAMS, before compression."""
     parts: list[bytes] = []
     for image in blocks:
         for block in (image.base, image.bounds, image.predictors):
@@ -310,7 +310,7 @@ def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
 
 
 def unpack_params(data: bytes, n_images: int) -> tuple[ParamBlocks, ...]:
-    """The blocks of each image; raises CorruptError where they do not fill PARAMS exactly or are not to be there."""
+    """Read each image's blocks; raises CorruptError if they do not fill PARAMS exactly or must be absent."""
     cursor = Cursor(data, "PARAMS")
     images: list[ParamBlocks] = []
     for _ in range(n_images):

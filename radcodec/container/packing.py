@@ -15,7 +15,7 @@ Dictionary = tuple[bytes, bytes]
 
 
 def pack_section(raw: bytes, dictionary: Dictionary | None = None) -> bytes:
-    """The smallest stored form of a section; of two equal ones the simpler."""
+    """Return the smallest stored form of a section; of equal sizes the simpler one."""
     forms = [bytes([_PLAIN]) + raw]
     if not raw:
         return forms[0]
@@ -31,12 +31,12 @@ def pack_section(raw: bytes, dictionary: Dictionary | None = None) -> bytes:
 
 
 def _most_bytes(frame: bytes) -> int:
-    """What a frame of a section may hold at most (2.3), so that a short file takes little memory."""
+    """Return the largest content of a section's frame (2.3), so that a short file takes little memory."""
     return PACKED_ROOM_BYTES + PACKED_RATIO * len(frame)
 
 
 def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = None, may_share: bool = False) -> bytes:
-    """What a stored section holds.
+    """Return the content of a stored section.
 
     Parameters
     ----------

@@ -55,12 +55,12 @@ class ImageIndex:
         return len(self.tile_starts) - 1
 
     def word(self, tile: int, field: int) -> int:
-        """One number of the entry of a tile."""
+        """Return one number of a tile's entry."""
         return self.words[tile * self.n_words + field]
 
 
 def _starts(sizes: Iterator[int], start: int) -> array[int]:
-    """Offsets of streams that follow each other, and the end of the last."""
+    """Return the offsets of consecutive streams, and the end of the last."""
     return array("Q", accumulate(sizes, initial=start))
 
 
@@ -79,7 +79,7 @@ class _Source:
             self.size_bytes = source.seek(0, os.SEEK_END)
 
     def read(self, start: int, size: int, what: str) -> bytes:
-        """``size`` bytes from ``start``; raises TruncatedError where there are fewer."""
+        """Read ``size`` bytes from ``start``; raises TruncatedError if there are fewer."""
         if self._file is None:
             data = bytes(self._view[start : start + size])
         else:
@@ -158,11 +158,11 @@ class Reader:
         return bool(self.prelude.flags & FLAG_BASE_ONLY)
 
     def section_bytes(self, name: str) -> int:
-        """Size of a section as it is stored."""
+        """Return the stored size of a section."""
         return self.prelude.section_bytes[SECTIONS.index(name)]
 
     def read_section(self, name: str) -> bytes:
-        """A section as it is stored, its checksum not looked at."""
+        """Read a section in its stored form, without checking its checksum."""
         return self._source.read(self.prelude.section_start(name), self.section_bytes(name), name)
 
     def _checked_section(self, name: str, crc: int) -> bytes:
@@ -172,7 +172,7 @@ class Reader:
         return stored
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
-        """Offsets of all streams, after checking that they fill INDEX, BASE and TILES exactly."""
+        """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
         counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
         least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
         if least > self.section_bytes("INDEX"):
@@ -208,7 +208,7 @@ class Reader:
         return tuple(images)
 
     def _tile_kinds(self) -> tuple[bool, bool, bool]:
-        """Whether a tile has a detail stream, one has base streams alone, and one has both."""
+        """Return whether some tile has a detail stream, some has only base streams, and some has both."""
         detailed = alone = both = False
         for index, image in zip(self.images, self.meta.images, strict=True):
             details = index.words[_DETAIL :: index.n_words]
@@ -258,20 +258,20 @@ class Reader:
         return unpack_params(raw, len(self.meta.images))
 
     def n_tiles(self, image: int) -> int:
-        """Number of tiles of an image."""
+        """Return the number of tiles of an image."""
         return self.images[image].n_tiles
 
     def detail_bytes(self, image: int) -> int:
-        """Bytes of all detail streams of an image."""
+        """Return the total size of an image's detail streams."""
         index = self.images[image]
         return sum(index.words[_DETAIL :: index.n_words])
 
     def pixel_crc(self, image: int, tile: int) -> int:
-        """CRC of the restored pixels of a tile, as `layout.pixel_crc_prefix` begins it."""
+        """Return the CRC of a tile's restored pixels, which starts with `layout.pixel_crc_prefix`."""
         return self.images[image].word(tile, _PIXEL_CRC)
 
     def read_tile(self, image: int, tile: int) -> tuple[bytes, bytes]:
-        """Mask and detail stream of a tile; raises CorruptError where their checksum does not hold."""
+        """Read mask and detail stream of a tile; raises CorruptError if their checksum is wrong."""
         index = self.images[image]
         start, stop = index.tile_starts[tile], index.tile_starts[tile + 1]
         what = f"tile {tile} of image {image}"
@@ -282,18 +282,18 @@ class Reader:
         return stored[:mask_bytes], stored[mask_bytes:]
 
     def read_mask(self, image: int, tile: int) -> bytes:
-        """Mask stream of a tile without its detail stream: their common checksum is not looked at."""
+        """Read a tile's mask without its detail stream; their common checksum is not checked."""
         index = self.images[image]
         return self._source.read(
             index.tile_starts[tile], index.word(tile, _MASK), f"the mask of tile {tile} of image {image}"
         )
 
     def stage_size(self, image: int, stage: int, tile: int) -> int:
-        """Bytes of the stream of one base stage of a tile."""
+        """Return the size of one base stream of a tile."""
         return self.images[image].word(tile, _STAGES + 2 * stage)
 
     def read_stage(self, image: int, stage: int, tile: int) -> bytes:
-        """Stream of one base stage of a tile; raises CorruptError where its checksum does not hold."""
+        """Read one base stream of a tile; raises CorruptError if its checksum is wrong."""
         index = self.images[image]
         starts = index.stage_starts[stage]
         what = f"base stage {stage} of tile {tile} of image {image}"
@@ -303,12 +303,12 @@ class Reader:
         return stored
 
     def stage_range(self, image: int, stage: int) -> tuple[int, int]:
-        """Offsets in the file between which all streams of a base stage of an image are."""
+        """Return the range of file offsets that holds all streams of an image's base stage."""
         starts = self.images[image].stage_starts[stage]
         return starts[0], starts[-1]
 
     def read_extra(self) -> bytes:
-        """Data of all units that are not images, one after the other.
+        """Read the concatenated data of all units that are not images.
 
         Raises
         ------

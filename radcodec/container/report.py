@@ -55,7 +55,7 @@ class Report:
     noise: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as types that JSON knows."""
+        """Return all fields as JSON types."""
         return {**asdict(self), "warnings": list(self.warnings)}
 
     @property
@@ -72,7 +72,7 @@ class Report:
 
 
 def _fidelity(record: ImageRecord, mode: Mode) -> str:
-    """What the mode of a file comes to for one of its images."""
+    """Return the fidelity of one image, given the mode of its file."""
     if mode is Mode.LOSSY:
         return "lossy" if record.n_stages else "lossless"
     return "lossless" if record.bound is None else "bounded"
@@ -97,14 +97,14 @@ def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
 
 
 def _sigma_cell(reader: Reader, number: int) -> int | None:
-    """Side of the cells of an image's map of bounds, None where it has no map."""
+    """Return the cell side of an image's map of bounds, or None without a map."""
     if not reader.meta.images[number].has_step_map:
         return None
     return Cursor(reader.params[number].bounds, "the bounds").leb_up_to(MAX_CELL, "cell size")
 
 
 def _hdus(reader: Reader) -> list[dict[str, Any]]:
-    """One dict an HDU; for kind array one that stands for the array."""
+    """Describe each HDU in a dict; kind array has one, for the array."""
     if reader.prelude.kind is Kind.ARRAY:
         fields = {**_image_fields(reader.meta.images[0], reader.prelude.mode), "sigma_cell": _sigma_cell(reader, 0)}
         return [{"kind": "image", "name": "", "note": "", **fields}]
@@ -121,7 +121,7 @@ def _hdus(reader: Reader) -> list[dict[str, Any]]:
 
 
 def _layers(reader: Reader) -> list[dict[str, Any]]:
-    """Name and bytes of each part of the file; together they are all of it."""
+    """List name and bytes of each part of the file; together they are the whole file."""
     masks = sum(sum(index.words[:: index.n_words]) for index in reader.images)
     sizes = {
         "envelope": reader.prelude.prelude_bytes + reader.section_bytes("INDEX") + TRAILER_BYTES,
@@ -138,7 +138,7 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
 def describe(
     reader: Reader, *, path: str | None = None, seconds: float | None = None, warnings: tuple[str, ...] = ()
 ) -> Report:
-    """The report of an open file."""
+    """Describe an open file in a report."""
     meta = reader.meta
     pixels = sum(image.n_pixels for image in meta.images)
     payload = sum(reader.section_bytes(name) for name in ("PARAMS", "BASE", "TILES"))

@@ -63,12 +63,12 @@ def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
 
 
 def _base_streams(images: Sequence[Sequence[TileStreams]]) -> list[bytes]:
-    """Streams of BASE in file order: images, stages, tiles."""
+    """Return the streams of BASE in file order: images, stages, tiles."""
     return [tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles]
 
 
 def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence[bytes]]) -> int:
-    """Bytes written: prelude, the streams of each section, trailer."""
+    """Write prelude, sections and trailer; return the number of bytes."""
     sink = CrcWriter(out)
     sink.write(pack_prelude(prelude))
     for streams in sections:
@@ -79,7 +79,7 @@ def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence
 
 
 def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary | None = None) -> int:
-    """Number of bytes of the file, which is written to ``out`` from front to back.
+    """Write a file to ``out`` from front to back; return its number of bytes.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
 
 
 def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
-    """A base-only copy (5.1) of a file, with at most ``n_stages`` base stages, made without decoding a pixel.
+    """Make a base-only copy (5.1) of a file with at most ``n_stages`` base stages, without decoding a pixel.
 
     Data of units that are not images are kept.
 

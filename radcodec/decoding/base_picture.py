@@ -11,7 +11,7 @@ from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
 
 def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np.float64]:
-    """Picture of the base layer of one plane, float64 [H, W] in stored units; NaN where masked.
+    """Decode the base layer of one plane, float64 [H, W] in stored units; NaN at masked pixels.
 
     Tiles without base streams (constant, or wholly masked) hold the plane's offset.
     """

@@ -69,7 +69,7 @@ def _check_headers(reader: Reader) -> None:
 
 
 def _fits_header(hdu: HduRecord, facts: HeaderFacts, *, last: bool) -> bool:
-    """Whether the record of an HDU is what its header says."""
+    """Return whether the record of an HDU matches its header."""
     header_bytes = facts.end_bytes + -facts.end_bytes % BLOCK_BYTES
     cut = last and hdu.data_bytes == hdu.tail_bytes == 0
     tail_bytes = -hdu.data_bytes % BLOCK_BYTES
@@ -81,7 +81,7 @@ def _fits_header(hdu: HduRecord, facts: HeaderFacts, *, last: bool) -> bool:
 
 
 def _fits_image(record: ImageRecord, info: ImageInfo | None) -> bool:
-    """Whether an image record is what the header of its HDU says."""
+    """Return whether an image record matches the header of its HDU."""
     if info is None:
         return False
     blank, bits = info.blank, 8 * record.sample_type.size_bytes

@@ -65,7 +65,7 @@ class ImageSky:
         self._extra: bytes | None = None
 
     def _data(self, unit: StoredUnit) -> bytes:
-        """Data of a unit as its FITS file has them, without padding."""
+        """Return the data of a unit as in its FITS file, without padding."""
         if unit.image is not None:
             return sample_bytes(decode_image(open_image(self._reader, unit.image), self._threads), ">").tobytes()
         if self._extra is None:
@@ -79,7 +79,7 @@ class ImageSky:
         return [(name.upper(), version) for name, version in named]
 
     def _find(self, name: str, extver: int | None) -> StoredUnit | None:
-        """The extension of that name, and of that EXTVER if one is given; None where there is none."""
+        """Find the extension with that name, and EXTVER if given; None if there is none."""
         for unit, (found, version) in zip(self._units[1:], self._names[1:], strict=True):
             if found == name and extver in (None, version):
                 return unit
@@ -128,7 +128,7 @@ class ImageSky:
 
 
 def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
-    """The range of pixels of each axis, fastest axis first, that a part takes; raises InputError where it is none."""
+    """Return the pixel range of each axis of a part, fastest axis first; raises InputError if it has no pixel."""
     region = part.region
     if part.center is not None:
         if region is not None:
@@ -144,7 +144,7 @@ def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
 
 
 def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixels:
-    """Stored samples of a part of an image, slowest axis first; NaN or BLANK where ranges reach outside of it.
+    """Read stored samples of a part of an image, slowest axis first; NaN or BLANK outside of the image.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ def _physical(samples: Pixels, record: ImageRecord) -> npt.NDArray[np.float64]:
 
 
 def tile_breach(original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box) -> str:
-    """What is wrong with the restored samples [p, h, w] of a tile, "" where its guarantee holds.
+    """Describe how restored samples [p, h, w] of a tile break its guarantee; "" if they keep it.
 
     Special samples, and all where E is 0, must be the same bits; the others within E in physical units, with no
     tolerance.

@@ -100,7 +100,7 @@ class ImageHandle:
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
-        """Physical values of a part of the image."""
+        """Return the physical values of a part of the image."""
         from radcodec.decoding.image import decode_region, image_info
         from radcodec.decoding.indexing import select
         from radcodec.fits.arrays import to_physical
@@ -164,10 +164,10 @@ class ImageHandle:
         return look_at(self.stored, plane, full=full, threads=self.file.threads)
 
     def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
-        """Physical values, float64 [H, W], NaN where undefined, of a `quick_look`."""
+        """Return the physical values of a `quick_look`, float64 [H, W]; NaN where undefined."""
         return self.quick_look(plane, full=full).pixels
 
 
 def _handle_of(file: RczFile, number: int) -> ImageHandle:
-    """The handle of an image of a file that was unpickled."""
+    """Return the handle of an image, for unpickling."""
     return file.images[number]

@@ -27,14 +27,14 @@ class Selection:
     n_inner_axes: int
 
     def apply(self, region: npt.NDArray[Any], key_shape: tuple[Any, ...]) -> npt.NDArray[Any]:
-        """The selected part of the decoded region [planes, y, x], its axes as NumPy would give them."""
+        """Select from the decoded region [planes, y, x], with axes as NumPy gives them."""
         spatial = region.reshape(self.lead_shape + region.shape[3 - self.n_inner_axes :])
         picked = spatial[(..., *self.inner)] if self.inner else spatial
         return picked[key_shape] if key_shape else picked
 
 
 def _expand(key: object, n_axes: int) -> list[Part]:
-    """One part an axis, and None where a new axis goes."""
+    """Return one part for each axis, and None for each new axis."""
     parts = list(key) if isinstance(key, tuple) else [key]
     n_given = sum(part is not None and part is not Ellipsis for part in parts)
     n_dots = sum(part is Ellipsis for part in parts)
@@ -61,7 +61,7 @@ def _checked(part: Any) -> Part:
 
 
 def _inner(part: int | slice, length: int, axis: int) -> tuple[tuple[int, int], int | slice]:
-    """Range of an axis to decode, and the part as it applies to that range."""
+    """Return the range of an axis to decode, and the part relative to that range."""
     if isinstance(part, int):
         place = part + length if part < 0 else part
         if not 0 <= place < length:
@@ -77,7 +77,7 @@ def _inner(part: int | slice, length: int, axis: int) -> tuple[tuple[int, int], 
 
 
 def select(key: object, shape: tuple[int, ...]) -> tuple[Selection, tuple[Any, ...]]:
-    """What ``array[key]`` needs of an array of ``shape``, and the key that puts in new axes afterwards.
+    """Return the selection for ``array[key]`` of an array of ``shape``, and the key that adds new axes.
 
     Raises
     ------

@@ -36,7 +36,7 @@ _MOST_SIGMA = 1e9
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.float64]:
-    """The image, float64 [H, W], averaged over squares so that no side is over ``side``; NaN where all are NaN."""
+    """Average an image, float64 [H, W], over squares so that no side exceeds ``side``; NaN where all are NaN."""
     values = image.astype(np.float64)
     factor = -(-max(values.shape) // side)
     if factor <= 1:
@@ -53,7 +53,7 @@ def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.N
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple[float, float, float]:
-    """Black level, softening and white level for `stretch`, from the median and the spread of the finite pixels.
+    """Choose black level, softening and white level from the median and spread of the finite pixels.
 
     ``noise`` is the spread of what the image is a picture of, where that is known: smoother pictures would otherwise
     show ripples far below it.
@@ -73,7 +73,7 @@ def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple
 
 
 def stretch(image: npt.NDArray[Any], limits: tuple[float, float, float] | None = None) -> npt.NDArray[np.uint8]:
-    """Grey levels uint8 [H, W] of an image under an asinh stretch; NaN is black. ``limits`` as by `stretch_limits`."""
+    """Map an image to grey levels uint8 [H, W] by asinh; NaN is black. ``limits`` are from `stretch_limits`."""
     black, soft, white = stretch_limits(image) if limits is None else limits
     with np.errstate(all="ignore"):
         scaled = np.arcsinh((image.astype(np.float64) - black) / soft) / np.arcsinh((white - black) / soft)
@@ -86,7 +86,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A PNG file of grey [H, W] or colour [H, W, 3] pixels, first row on top."""
+    """Encode grey [H, W] or colour [H, W, 3] pixels as PNG, first row on top."""
     height, width = pixels.shape[:2]
     colour = _RGB if pixels.ndim == 3 else _GREY
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
@@ -103,7 +103,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def jpeg_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A JPEG file of grey [H, W] or colour [H, W, 3] pixels, first row on top; needs Pillow (`picture_writer`)."""
+    """Encode grey [H, W] or colour [H, W, 3] pixels as JPEG, first row on top; needs Pillow."""
     from PIL import Image
 
     out = io.BytesIO()
@@ -114,7 +114,7 @@ def jpeg_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 def sky_pixels(
     image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE, noise: float | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Grey levels of an image [H, W] as it is seen on the sky: first row at the bottom, averaged down to ``side``.
+    """Return grey levels of an image [H, W], averaged down to ``side``, with the first row at the bottom.
 
     ``noise`` as by `stretch_limits`; averaging makes it smaller.
     """

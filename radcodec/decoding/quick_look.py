@@ -66,7 +66,7 @@ def look_at(image: StoredImage, plane: int, *, full: bool, threads: int) -> Quic
 
 
 def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArray[np.float64] | None, str]:
-    """The picture of the base layer; or None, and why it is left aside."""
+    """Return the picture of the base layer; or None, and why it is not used."""
     is_lossy = image.reader.prelude.mode is Mode.LOSSY
     share = base_share(image, plane)
     if not is_lossy and share < _LEAST_BYTES:
@@ -85,7 +85,7 @@ def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArra
 
 
 def base_share(image: StoredImage, plane: int) -> float:
-    """Bytes of the base layer for each plane of a tile, averaged over the tiles of a plane that have any."""
+    """Return base-layer bytes per plane of a tile, averaged over the plane's tiles that have any."""
     reader, grid = image.reader, image.coding.grid
     shares: list[float] = []
     for tile in grid.tiles_in_region((plane, plane + 1, 0, grid.height, 0, grid.width)):
@@ -104,6 +104,6 @@ def _note(share: float) -> str:
 
 
 def _spread(picture: npt.NDArray[np.float64]) -> float:
-    """1.4826 times the median absolute deviation of the finite pixels; 0 without any."""
+    """Return 1.4826 times the median absolute deviation of the finite pixels; 0 without any."""
     finite = picture[np.isfinite(picture)]
     return MAD_TO_SIGMA * float(np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0

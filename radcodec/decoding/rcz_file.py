@@ -55,7 +55,7 @@ def open_reader(source: Source, stack: ExitStack) -> Reader:
 
 
 def _seekable(source: Any, stack: ExitStack) -> BinaryIO:
-    """A binary file that can be read anywhere as it is; a copy of one that cannot, which closes with ``stack``.
+    """Return a seekable binary file: the given one or a copy of it, which ``stack`` closes.
 
     Objects of other libraries have ``read`` and perhaps ``seek``, but no ``seekable``.
     """
@@ -231,7 +231,7 @@ class RczFile:
         return self._first.__array__(dtype, copy)
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
-        """Physical values of a part of the first image."""
+        """Return the physical values of a part of the first image."""
         return self._first[key]
 
     def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
@@ -239,7 +239,7 @@ class RczFile:
         return self._first.quick_look(plane, full=full)
 
     def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
-        """Physical values, float64 [H, W], of a `quick_look`: from the base layer where that shows the image.
+        """Return the physical values of a `quick_look`, float64 [H, W]: the base layer if it shows the image.
 
         ``quick_look`` also says which layer they are from, and why.
         """

@@ -22,7 +22,7 @@ _SHAPE_OF_TEXT = "expected a region such as 100:200,300:400 (x, then y, then oth
 
 
 def axis_name(axis: int) -> str:
-    """Name an axis for a message: x, y, then by FITS number."""
+    """Return the name of an axis for a message: x, y, then its FITS number."""
     return "xy"[axis] if axis < 2 else f"axis {axis + 1}"
 
 
@@ -106,7 +106,7 @@ def _text_range(part: str, region: str) -> tuple[int | None, int | None]:
 
 
 def _is_key(region: object) -> bool:
-    """Whether a region is an index as NumPy takes it: integers, slices and ``...``."""
+    """Return whether a region is a NumPy index: integers, slices and ``...``."""
     parts = region if isinstance(region, (tuple, list)) else [region]
     return bool(parts) and all(
         isinstance(part, slice) or part is Ellipsis or (hasattr(part, "__index__") and not isinstance(part, bool))
@@ -115,7 +115,7 @@ def _is_key(region: object) -> bool:
 
 
 def _key_ranges(region: Any, shape: Sequence[int]) -> list[Range]:
-    """Ranges, fastest axis first, of an index that `_is_key` accepts; negative numbers count from the end."""
+    """Convert an index that `_is_key` accepts to ranges, fastest axis first; negative numbers count from the end."""
     parts = list(region) if isinstance(region, (tuple, list)) else [region]
     n_dots = sum(part is Ellipsis for part in parts)
     n_given = len(parts) - n_dots
@@ -151,7 +151,7 @@ def _slice_range(part: slice, length: int, axis: int) -> Range:
 
 
 def _pairs(region: Any) -> list[tuple[int | None, int | None]]:
-    """Ranges of pairs; raises InputError for anything else."""
+    """Convert pairs to ranges; raises InputError for anything else."""
     expected = 'expected a region as text ("X0:X1,Y0:Y1"), pairs ((x0, x1), (y0, y1)) or slices (numpy.s_[...])'
     pairs: list[tuple[int | None, int | None]] = []
     try:

@@ -88,7 +88,7 @@ def _check_restored(reader: Reader, threads: int, model: Model | None = None) ->
 
 
 def _with_spare_base(reader: Reader) -> list[StoredImage]:
-    """Images whose base layer is for pictures alone, so that a full decode does not read it."""
+    """Return the images whose base layer is only for previews, which a full decode does not read."""
     if reader.prelude.mode is Mode.LOSSY:
         return []
     records = enumerate(reader.meta.images)
@@ -134,7 +134,7 @@ def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
 
 
 def _unchanged_cards(header: bytes) -> list[bytes]:
-    """Cards that must be the same, without blank ones before END, which keep END in the last block."""
+    """Return the cards that must not change, without the blank ones that pad before END."""
     cards = [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
     while cards and not cards[-1].strip(b" "):
         cards.pop()
@@ -142,7 +142,7 @@ def _unchanged_cards(header: bytes) -> list[bytes]:
 
 
 def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixels:
-    """Native stored samples [P, H, W] of an HDU of the original; raises GuaranteeError where it is another image."""
+    """Return native samples [P, H, W] of an HDU of the original; raises GuaranteeError for a different image."""
     record = image.coding.record
     info = hdu.image
     if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
@@ -171,7 +171,7 @@ def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int
 
 
 def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
-    """Which samples [p, h, w] of the original must come back with the same bits.
+    """Mark the samples [p, h, w] of the original that must come back with the same bits.
 
     Those that the file's mask marks, whatever they are, and those that are special in every image.
     """
@@ -188,7 +188,7 @@ def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
 
 
 def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
-    """Unit by unit: bounded and lossy files."""
+    """Compare a bounded or lossy file with the original, unit by unit."""
     hdus = parse_fits(original)
     records = reader.meta.hdus
     if [hdu.kind for hdu in hdus] != [record.kind for record in records]:
@@ -215,7 +215,7 @@ def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
 
 
 def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
-    """A file of kind array against the first image of a FITS file, physical values."""
+    """Compare a file of kind array with the physical values of the first image of a FITS file."""
     hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
     if hdu is None or hdu.image is None:
         raise UnsupportedDataError("expected an original with an image, found none")

@@ -34,7 +34,7 @@ _NAMES = {member.dtype_str: member for member in SampleType}
 
 
 def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
-    """Give the stored samples of an image HDU in native byte order, of the image's shape.
+    """Return the stored samples of an image HDU in native byte order, in the image's shape.
 
     Where the buffer is memory that may be written to, the samples stay there and their bytes are swapped in place, so
     that the range is big-endian no more; it must not be asked for twice. Otherwise they are a copy.
@@ -53,7 +53,7 @@ def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
 
 
 def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
-    """Header of a primary image HDU with the mandatory cards, and BSCALE and BZERO for types that need them.
+    """Make the header of a primary image HDU: mandatory cards, and BSCALE and BZERO where the type needs them.
 
     A shape without axes gives one axis of one pixel; an empty array gives its axes with NAXISn = 0.
     """
@@ -71,7 +71,7 @@ def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
 
 
 def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, bytes]:
-    """Header, big-endian pixel bytes and zero padding that make a FITS file of an array when written one by one.
+    """Return header, big-endian pixels and zero padding of a FITS file that holds an array.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
 
 
 def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | None:
-    """Integer dtype that BSCALE 1 and this BZERO stand for; None where the convention does not apply."""
+    """Return the integer dtype that BSCALE 1 and this BZERO encode; None if the convention does not apply."""
     for member, (bitpix, offset) in _STORAGE.items():
         stored_as = "u1" if bitpix == 8 else f"i{bitpix // 8}"
         if offset and bzero == offset and stored_as == sample_type.dtype_str:
@@ -114,7 +114,7 @@ def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | No
 
 
 def to_physical(stored: npt.NDArray[Any], info: ImageInfo) -> npt.NDArray[Any]:
-    """Physical values as ``astropy.io.fits`` gives them in ``hdu.data``, in native byte order.
+    """Convert to physical values, as ``astropy.io.fits`` gives them in ``hdu.data``, in native byte order.
 
     Unscaled pixels without BLANK come back as they are (the same array); BSCALE 1 with the BZERO of the unsigned
     convention gives unsigned integers (int8 for BITPIX 8), where BLANK is not applied; other integers give float32

@@ -108,13 +108,13 @@ class _Table:
             offset += -(-count // 8) if form[2] == "X" else count * _BYTES[form[2]]
 
     def column(self, name: str) -> npt.NDArray[np.generic]:
-        """Values of a column; writing to them writes to the rows."""
+        """Return the values of a column; writing to them writes to the rows."""
         offset, dtype, _ = self.columns[name]
         size = np.dtype(dtype).itemsize
         return self.rows[:, offset : offset + size].view(dtype)[:, 0]
 
     def degrees(self, name: str, row: int) -> float | None:
-        """One angle in degrees; None where the unit is not known or it is not finite."""
+        """Return one angle in degrees; None if its unit is unknown or it is not finite."""
         if name not in self.columns:
             return None
         factor = _DEGREES.get(self.columns[name][2].strip().lower())
@@ -168,7 +168,7 @@ def cut_beams(header: bytes, data: bytes, axes: BeamAxes) -> CutBeams:
 
 
 def _table_bytes(header: bytes, table: _Table, axes: BeamAxes) -> bytes:
-    """The HDU of a table with fewer rows; its checksums are dropped."""
+    """Return the HDU of a table with fewer rows; its checksums are dropped."""
     new: dict[bytes, int] = {b"NAXIS2": len(table.rows)}
     for keyword, kept in ((b"NCHAN", axes.channels), (b"NPOL", axes.stokes)):
         if kept is not None:
@@ -183,7 +183,7 @@ def _table_bytes(header: bytes, table: _Table, axes: BeamAxes) -> bytes:
 
 
 def with_beam(header: bytes, beam: tuple[float, float, float] | None, *, has_table: bool) -> bytes:
-    """Say in the header of an image what beams it has: one, or a table (CASAMBM = T), never a table that is not there.
+    """Write an image's beam to its header: one beam, or CASAMBM = T only where there is a table.
 
     Without a beam and a table only a false CASAMBM is taken out.
     """

@@ -37,7 +37,7 @@ _LOOKUP = "lookup"
 
 
 def _shifted(card: bytes, keyword: bytes, by: int) -> bytes:
-    """The card with ``by`` added to its value and its comment kept; verbatim where the value is no number."""
+    """Add ``by`` to a card's value and keep its comment; a card without a number stays verbatim."""
     value = parse_value(card)
     if by == 0 or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return card
@@ -45,7 +45,7 @@ def _shifted(card: bytes, keyword: bytes, by: int) -> bytes:
 
 
 def _rewritten(keyword: bytes, card: bytes, first: Sequence[int], lengths: Sequence[int]) -> bytes:
-    """One card as the cut-out has it."""
+    """Rewrite one card for the cut-out."""
     length = _LENGTH.match(keyword)
     if length is not None:
         axis = int(length[1]) - 1
@@ -60,7 +60,7 @@ def _rewritten(keyword: bytes, card: bytes, first: Sequence[int], lengths: Seque
 
 
 def _missing(keywords: Sequence[bytes], first: Sequence[int]) -> list[bytes]:
-    """Cards for reference pixels that the header leaves to their default of 0 and that are not 0 in the cut-out."""
+    """Make cards for reference pixels that are absent (0 by default) and not 0 in the cut-out."""
     present = set(keywords)
     wanted: dict[bytes, int] = {}
     for keyword in keywords:
@@ -79,7 +79,7 @@ def _missing(keywords: Sequence[bytes], first: Sequence[int]) -> list[bytes]:
 
 
 def _distortion_records(cards: Sequence[bytes]) -> dict[bytes, dict[str, float]]:
-    """NAXES, AXIS.k and OFFSET.k of each DPj that belongs to a distortion by a function, not by a table."""
+    """Collect NAXES, AXIS.k and OFFSET.k of each DPj whose distortion is a function, not a table."""
     records: dict[bytes, dict[str, float]] = {}
     for card in cards:
         match, value = _CPDIS.match(card_keyword(card)), parse_value(card)
@@ -94,7 +94,7 @@ def _distortion_records(cards: Sequence[bytes]) -> dict[bytes, dict[str, float]]
 
 
 def _with_offsets(cards: list[bytes], first: Sequence[int]) -> list[bytes]:
-    """The cards with the OFFSET.k of every distortion by a function moved to the pixels of the cut-out."""
+    """Shift the OFFSET.k of every distortion by a function to the pixels of the cut-out."""
     for keyword, fields in _distortion_records(cards).items():
         for place in range(1, int(fields.get("NAXES", 2)) + 1):
             axis = int(fields.get(f"AXIS.{place}", place))
@@ -147,7 +147,7 @@ def cutout_header(header: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
 
 
 def with_extensions(header: bytes) -> bytes:
-    """Say in a primary header that extensions may follow: EXTEND = T behind the axes, where it is not yet there."""
+    """Add EXTEND = T after the axes of a primary header that lacks it."""
     cards = [card for _, card in iter_cards(header)]
     keywords = [card_keyword(card) for card in cards]
     if b"EXTEND" in keywords:

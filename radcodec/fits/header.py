@@ -26,12 +26,12 @@ LAST_KEYWORD = "RCZLAST"  # only where an image was compressed before: the bound
 
 
 def header_cards(header: bytes) -> list[bytes]:
-    """The 80-byte cards of a header, verbatim, up to and without END."""
+    """Return the 80-byte cards of a header, verbatim, up to and without END."""
     return [card for _, card in iter_cards(header)]
 
 
 def card_value(header: bytes, keyword: str) -> CardValue:
-    """Value of the first card with that keyword, as astropy gives it; None if absent, undefined or unreadable."""
+    """Return the value of a keyword's first card, as astropy gives it; None if absent, undefined or unreadable."""
     wanted = keyword.upper().encode("ascii")
     for found, card in iter_cards(header):
         if found == wanted:
@@ -40,7 +40,7 @@ def card_value(header: bytes, keyword: str) -> CardValue:
 
 
 def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> bytes:
-    """The header with cards ``(keyword, value, comment)`` put in just before END; no other byte changes.
+    """Insert cards ``(keyword, value, comment)`` just before END; no other byte changes.
 
     A keyword that the header already holds is rewritten in its place (the first of repeated ones), so that doing it
     twice changes nothing more; COMMENT and HISTORY have no value and are refused. Blank space after END is used up
@@ -93,7 +93,7 @@ def provenance_cards(
     model_sha256: str | None,
     version: str,
 ) -> list[tuple[str, CardValue, str]]:
-    """Cards that say how the pixels were changed, for `insert_cards`: always the same keywords, in the same order.
+    """Make the provenance cards of an image, for `insert_cards`: always the same keywords in the same order.
 
     What does not apply is None, which gives a card with an undefined value. Nothing in them depends on date or host.
 
@@ -131,7 +131,7 @@ def earlier_bound(header: bytes) -> EarlierBound | None:
 
 
 def _positive(header: bytes, keyword: str) -> float | None:
-    """Value of a card that is a finite number above 0, else None."""
+    """Return the value of a card if it is a finite number above 0, else None."""
     value = card_value(header, keyword)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -141,7 +141,7 @@ def _positive(header: bytes, keyword: str) -> float | None:
 def cards_after(
     cards: Sequence[tuple[str, CardValue, str]], earlier: EarlierBound, unit: str
 ) -> list[tuple[str, CardValue, str]]:
-    """Provenance cards of a bounded image that was compressed before.
+    """Make the provenance cards of a bounded image that was compressed before.
 
     The largest error is the sum of the bounds, rounded upwards. After a lossy compression it is not known: the mode
     stays lossy and the cards of its model stay as they are.
@@ -161,7 +161,7 @@ def cards_after(
 
 
 def sum_up(first: float, second: float) -> float | None:
-    """The smallest float64 that is at least the sum of two; None where there is none that is finite."""
+    """Return the smallest float64 that is at least the sum of two; None if none is finite."""
     total = first + second
     if not math.isfinite(total):
         return None

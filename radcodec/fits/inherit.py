@@ -32,17 +32,17 @@ _CONTINUE, _HIERARCH = b"CONTINUE", b"HIERARCH"
 
 
 def _full_keyword(keyword: bytes, card: bytes) -> bytes:
-    """The keyword of a card; of HIERARCH cards with the words behind it."""
+    """Return the keyword of a card; for HIERARCH cards including the words after it."""
     return card.split(b"=", 1)[0].rstrip(b" ") if keyword == _HIERARCH else keyword
 
 
 def _alternates(keywords: Iterable[bytes]) -> set[bytes]:
-    """Which of the primary (b"") and the alternate coordinates (A to Z) have cards of their own."""
+    """Return which of the primary (b"") and alternate coordinates (A to Z) have their own cards."""
     return {match[1] for match in map(_OF_AXES.match, keywords) if match is not None}
 
 
 def _inherited(primary: bytes, own: set[bytes]) -> list[bytes]:
-    """Cards of the primary header that an extension with the keywords ``own`` takes over, in order."""
+    """Return the primary header's cards, in order, that an extension with the keywords ``own`` inherits."""
     placed = _alternates(own)
     cards: list[bytes] = []
     taken = False
@@ -67,7 +67,7 @@ def _inherited(primary: bytes, own: set[bytes]) -> list[bytes]:
 
 
 def inherit_cards(header: bytes, primary: bytes) -> bytes:
-    """The header of an extension with the cards that it takes over from the primary header, where INHERIT is T.
+    """Return an extension's header with the primary header's cards that it inherits (INHERIT = T).
 
     Cards of the extension always win. Structure, scaling, names, checksums, COMMENT and HISTORY are not taken over;
     cards that place pixels (CRPIX, CD, SIP ...) only where the extension has none of its own. INHERIT is left as it is.

@@ -62,7 +62,7 @@ class _Structure:
 
 
 def _wanted_values(header: bytes) -> dict[bytes, CardValue]:
-    """Values of the structure cards of a header, by keyword.
+    """Return the values of a header's structure cards, by keyword.
 
     Of a repeated keyword the last card counts, but the first of BUNIT and EXTNAME: so it is in ``astropy.io.fits``,
     which reads the pixels by the last cards and answers ``header["BUNIT"]`` with the first.
@@ -76,13 +76,13 @@ def _wanted_values(header: bytes) -> dict[bytes, CardValue]:
 
 
 def _integer(values: dict[bytes, CardValue], keyword: bytes, default: int | None) -> int | None:
-    """Integer value of a keyword, ``default`` where the card is absent, None where it is no integer."""
+    """Return an integer value; ``default`` if the card is absent, None if it is not an integer."""
     value = values.get(keyword, default)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _real(values: dict[bytes, CardValue], keyword: bytes, default: float) -> float:
-    """Finite number of a keyword, ``default`` where it is absent, unreadable or not finite."""
+    """Return a finite number; ``default`` if it is absent, unreadable or not finite."""
     value = values.get(keyword)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
@@ -90,7 +90,7 @@ def _real(values: dict[bytes, CardValue], keyword: bytes, default: float) -> flo
 
 
 def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
-    """Structure that the cards of a header declare, with the exact data size as a Python integer."""
+    """Return the structure that a header declares, with the exact data size as a Python integer."""
     bitpix = _integer(values, b"BITPIX", None)
     naxis = _integer(values, b"NAXIS", None)
     if bitpix not in _SAMPLE_TYPES:
@@ -122,7 +122,7 @@ def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
 
 
 def _image_info(values: dict[bytes, CardValue], structure: _Structure) -> ImageInfo:
-    """Pixel array that the header of an image describes."""
+    """Return the pixel array that an image header describes."""
     sample_type = _SAMPLE_TYPES[structure.bitpix]
     unit = values.get(b"BUNIT")
     return ImageInfo(
@@ -136,7 +136,7 @@ def _image_info(values: dict[bytes, CardValue], structure: _Structure) -> ImageI
 
 
 def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary: bool) -> tuple[HduKind, str]:
-    """Kind of a unit whose size is known and whose data are all there, and why where that is OPAQUE."""
+    """Return the kind of a complete unit, and the reason if it is OPAQUE."""
     extension = values.get(b"XTENSION")
     if structure.groups:
         return HduKind.GROUPS, ""
@@ -169,13 +169,13 @@ def _name_of(values: dict[bytes, CardValue], *, primary: bool) -> str:
 
 
 def header_name(header: bytes, *, primary: bool) -> str:
-    """Name of the unit of a header; "" where that has no END card."""
+    """Return the name in a unit's header; "" if that has no END card."""
     end_card = find_end(header)
     return "" if end_card < 0 else _name_of(_wanted_values(header[:end_card]), primary=primary)
 
 
 def header_facts(header: bytes, *, primary: bool) -> HeaderFacts | None:
-    """What a header alone says of its unit, None where it makes no sense, as `parse_fits` reads it."""
+    """Return what a header declares about its unit, as `parse_fits` reads it; None for a malformed one."""
     end_card = find_end(header)
     if end_card < 0 or not header.startswith(FITS_START if primary else b"XTENSION"):
         return None
@@ -194,7 +194,7 @@ def header_facts(header: bytes, *, primary: bool) -> HeaderFacts | None:
 
 
 def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
-    """Unit that carries the rest of the file; ``data_start`` is ``start`` where no header was made out."""
+    """Return the unit that carries the rest of the file; ``data_start`` is ``start`` if no header was found."""
     return Hdu(
         kind=HduKind.OPAQUE,
         name="",
@@ -208,7 +208,7 @@ def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
 
 
 def _find_end(data: FitsBuffer, start: int) -> int:
-    """Offset of the END card of the header at ``start``, -1 where there is none; a file is read piece by piece."""
+    """Return the offset of the END card of the header at ``start``, or -1; reads a file piece by piece."""
     if isinstance(data, (bytes, memoryview)):
         return find_end(data, start)
     position, size = start, _FIRST_HEADER_BYTES
@@ -222,7 +222,7 @@ def _find_end(data: FitsBuffer, start: int) -> int:
 
 
 def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
-    """The unit that begins at ``start``; OPAQUE to the end of the file where its size cannot be told."""
+    """Parse the unit at ``start``; it is OPAQUE to the end of the file if its size is unknown."""
     total, primary = len(data), start == 0
     end_card = _find_end(data, start)
     if end_card < 0:
@@ -255,7 +255,7 @@ def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
 
 
 def parse_fits(data: FitsBuffer) -> tuple[Hdu, ...]:
-    """Header and data units of a plain FITS file, in order, tiling it exactly from 0 to ``len(data)``.
+    """Parse the header and data units of a plain FITS file, in order, from 0 to ``len(data)`` without gaps.
 
     Never fails on a file that starts with ``SIMPLE  =``: what is malformed comes out as units of kind OPAQUE whose
     ``note`` says what is wrong. An opaque unit has its header wherever that ends with an END card; otherwise, and for

@@ -32,13 +32,13 @@ class HduSelector:
     extver: int | None = None
 
     def __str__(self) -> str:
-        """The selector as a user would write it."""
+        """Return the selector as a user would write it."""
         if self.number is not None:
             return str(self.number)
         return self.name if self.extver is None else f"{self.name},{self.extver}"
 
     def matches(self, number: int, hdu: HduName) -> bool:
-        """Say whether the HDU of that number, name and EXTVER is meant."""
+        """Return whether this selects the HDU with that number, name and EXTVER."""
         if self.number is not None:
             return number == self.number
         named = hdu[0].strip().upper() == self.name or (self.name == _PRIMARY and number == 0)

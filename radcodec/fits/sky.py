@@ -48,7 +48,7 @@ class Side:
 
 
 def _angle(token: str, *, hours: bool) -> float:
-    """Degrees of one coordinate; raises ValueError for what is none. ``hours`` is how 10:00:00 is read."""
+    """Parse one coordinate in degrees; raises ValueError if it is malformed. ``hours``: 10:00:00 is in hours."""
     if _DECIMAL.match(token):
         return float(token.removesuffix("deg").removesuffix("d"))
     match = _SEXAGESIMAL.match(token)
@@ -63,7 +63,7 @@ def _angle(token: str, *, hours: bool) -> float:
 
 
 def _plain_degrees(value: Any) -> Any:
-    """A Quantity as a number of degrees; anything else as it is."""
+    """Convert a Quantity to a number of degrees; anything else is returned unchanged."""
     try:
         return float(value.to_value("deg")) if hasattr(value, "to_value") else value
     except Exception as err:  # UnitConversionError is no built-in one
@@ -145,7 +145,7 @@ def parse_size(size: Any) -> tuple[Side, Side]:
 
 
 def _quantity_text(size: Any) -> str:
-    """A Quantity as text that `parse_size` reads."""
+    """Format a Quantity as text that `parse_size` reads."""
     unit = "pix" if str(size.unit) == "pix" else "deg"
     try:
         values = size.to_value(unit).reshape(-1).tolist() if size.shape else [float(size.to_value(unit))]
@@ -191,7 +191,7 @@ def make_wcs(header: bytes, tables: bytes = b"") -> Any:
 
 
 def _celestial(wcs: Any) -> tuple[Any, tuple[int, int]]:
-    """World coordinates of the two axes on the sky alone, and the numbers of these axes, x being 0."""
+    """Return the world coordinates of the two sky axes alone, and the numbers of these axes (x is 0)."""
     places = sorted((wcs.wcs.lng, wcs.wcs.lat))
     if places[0] < 0:
         raise InputError("expected an image with two axes on the sky for a centre, found none: give a region")
@@ -199,7 +199,7 @@ def _celestial(wcs: Any) -> tuple[Any, tuple[int, int]]:
 
 
 def _pixel(sky: Any, position: Position) -> tuple[float, float]:
-    """Pixel of a position, counted from 0; raises InputError where there is none."""
+    """Convert a position to a pixel, counted from 0; raises InputError if it has none."""
     import numpy as np
     from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import wcs_to_celestial_frame

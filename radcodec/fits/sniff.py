@@ -47,7 +47,7 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
 
 
 def describe_bytes(start: bytes) -> str:
-    """What a file looks like by its first bytes (300 are enough), as a phrase for an error message."""
+    """Describe a file by its first bytes (300 are enough), as a phrase for an error message."""
     if not start:
         return "an empty file"
     for offset, magic, what in _MAGICS:

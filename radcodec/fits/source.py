@@ -112,7 +112,7 @@ class FitsSource:
         self._file = file
 
     def to_memory(self) -> memoryview:
-        """All of the bytes, read once, in memory that is ours and may be written to."""
+        """Return all of the bytes, read once, in writable memory of our own."""
         if not isinstance(self.data, memoryview):
             content = memoryview(np.empty(len(self.data), np.uint8))
             if isinstance(self.data, FileRanges):
@@ -137,7 +137,7 @@ class _Joined:
         self._rest = rest
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, b"" at the end."""
+        """Read at most ``size`` bytes, b"" at the end."""
         if self._start:
             start, self._start = self._start[:size], self._start[size:]
             return start
@@ -145,7 +145,7 @@ class _Joined:
 
 
 def _read_stream(stream: ByteStream, name: str, max_bytes: int) -> memoryview:
-    """All that is left of a stream as plain FITS bytes."""
+    """Read the rest of a stream as plain FITS bytes."""
     start = stream.read(MAGIC_BYTES)
     while 0 < len(start) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(start))):
         start += more

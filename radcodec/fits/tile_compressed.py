@@ -67,7 +67,7 @@ class _Unit(Protocol):
 
 
 def compressed_notes(hdus: Iterable[_Unit]) -> list[str]:
-    """Name each tile-compressed image of a file in a phrase."""
+    """Describe each tile-compressed image of a file in a phrase."""
     return [
         f"HDU {number}{f' ({hdu.name})' if hdu.name else ''}, a tile-compressed image"
         for number, hdu in enumerate(hdus)
@@ -90,17 +90,17 @@ def no_image(hdus: Iterable[_Unit], advice: str) -> UnsupportedDataError:
 
 
 def has_compressed(hdus: Iterable[_Unit]) -> bool:
-    """Whether a file has a tile-compressed image."""
+    """Return whether a file has a tile-compressed image."""
     return any(hdu.kind is HduKind.COMPRESSED for hdu in hdus)
 
 
 def _printable(card: bytes) -> bytes:
-    """The card with blanks for what FITS forbids in a value or comment, as CFITSIO copies it."""
+    """Replace what FITS forbids in a value or comment by blanks, as CFITSIO does."""
     return card[:8] + bytes(byte if 32 <= byte <= 126 else 32 for byte in card[8:])
 
 
 def _renamed(cards: _Cards) -> _Cards:
-    """Cards of the image that the cards of its table stand for, in their order."""
+    """Return the image's cards that its table's cards encode, in their order."""
     found: _Cards = []
     for keyword, card in cards:
         new = _RENAMED.get(keyword, keyword)
@@ -116,7 +116,7 @@ def _renamed(cards: _Cards) -> _Cards:
 
 
 def _extension_start(cards: _Cards) -> _Cards:
-    """Structure cards of an image extension whose compressed form does not keep the original ones."""
+    """Return the structure cards of an image extension whose compressed form drops the original ones."""
     values = {keyword: parse_value(card) for keyword, card in cards}
     axes = [values.get(b"NAXIS%d" % n) for n in range(1, 1 + int(values.get(b"NAXIS") or 0))]
     start: list[tuple[str, CardValue, str]] = [
@@ -133,7 +133,7 @@ def _extension_start(cards: _Cards) -> _Cards:
 
 
 def _image_header(header: bytes, primary: bytes | None) -> bytes:
-    """Header of a plain image HDU, padded.
+    """Return the padded header of the plain image HDU.
 
     Parameters
     ----------
@@ -170,12 +170,12 @@ def _integer(values: dict[bytes, CardValue], keyword: bytes) -> int:
 
 
 def _is_quantised(values: dict[bytes, CardValue]) -> bool:
-    """Whether samples were rounded to integers and scaled: by a card, or by a column for each tile."""
+    """Return whether samples were rounded to scaled integers: by a card, or by a column for each tile."""
     return b"ZSCALE" in values or "ZSCALE" in (value for key, value in values.items() if key.startswith(b"TTYPE"))
 
 
 def _pixel_bytes(header: bytes, data: memoryview) -> memoryview:
-    """Stored samples of a compressed image, big-endian, as astropy decodes them.
+    """Return the stored samples of a compressed image, big-endian, as astropy decodes them.
 
     Raises
     ------
@@ -221,7 +221,7 @@ def _pixel_bytes(header: bytes, data: memoryview) -> memoryview:
 
 
 def _take_apart(data: memoryview, number: int, hdu: Hdu, primary: bytes | None) -> Sequence[bytes | memoryview]:
-    """Header, data and padding of the image of a tile-compressed HDU."""
+    """Return header, data and padding of the plain image of a tile-compressed HDU."""
     table = bytes(data[hdu.header_start : hdu.data_start])
     try:
         pixels = _pixel_bytes(table, data[hdu.data_start : hdu.data_stop])
@@ -241,7 +241,7 @@ def _take_apart(data: memoryview, number: int, hdu: Hdu, primary: bytes | None) 
 
 
 def take_apart(data: memoryview) -> memoryview:
-    """Give the plain FITS file of one with tile-compressed images; the same bytes where it has none.
+    """Replace tile-compressed images of a FITS file by plain ones; a file without any keeps its bytes.
 
     As funpack does, an image that was primary becomes primary again where the file starts with an empty primary HDU and
     the image follows it. All other units stay as they are, and so do bytes after the last one.
@@ -274,7 +274,7 @@ def take_apart(data: memoryview) -> memoryview:
 
 
 def plain_like(restored: Iterable[_Unit], source: FitsSource) -> FitsBuffer:
-    """Give the bytes to compare a restored file with: the source, taken apart where the restored file is."""
+    """Return the source to compare a restored file with, its images decoded where the restored ones are."""
     if has_compressed(restored) or not has_compressed(parse_fits(source.data)):
         return source.data
     return take_apart(source.to_memory())

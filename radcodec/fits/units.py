@@ -36,7 +36,7 @@ _SPELLINGS = {
 
 
 def _spelled(text: str) -> str:
-    """The unit with its words as astropy spells them; a capital M is mega, also in MJY."""
+    """Spell a unit's words as astropy does; a capital M is mega, also in MJY."""
 
     def word(match: re.Match[str]) -> str:
         found = match[0]
@@ -47,7 +47,7 @@ def _spelled(text: str) -> str:
 
 
 def _parse_unit(text: str) -> UnitBase:
-    """The unit that a text names, however FITS files spell it; raises BoundError where it is none."""
+    """Parse a unit in any spelling of FITS files; raises BoundError for an unknown one."""
     from astropy import units
 
     for candidate in (text.strip(), _spelled(text.strip())):
@@ -58,7 +58,7 @@ def _parse_unit(text: str) -> UnitBase:
 
 
 def convert_bound(value_with_unit: str, bunit: str) -> float:
-    """The bound in the unit ``bunit``, such as ``convert_bound("20uJy/beam", "JY/BEAM")``, rounded downwards.
+    """Convert a bound to the unit ``bunit``, rounded down: ``convert_bound("20uJy/beam", "JY/BEAM")``.
 
     Raises
     ------

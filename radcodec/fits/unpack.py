@@ -26,7 +26,7 @@ class ByteStream(Protocol):
     """What is read here: all that a source of bytes must have."""
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, b"" at the end."""
+        """Read at most ``size`` bytes, b"" at the end."""
 
 
 class _Unpacker(Protocol):
@@ -39,7 +39,7 @@ class _Unpacker(Protocol):
     @property
     def needs_input(self) -> bool: ...
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """At most ``max_length`` more bytes; what was not used yet is kept."""
+        """Decompress at most ``max_length`` more bytes; unused input is kept."""
 
 
 class _Inflater:
@@ -107,7 +107,7 @@ def _unxz() -> _Unpacker:
 
 
 def _library_errors() -> tuple[type[Exception], ...]:
-    """What the libraries raise for a damaged stream."""
+    """Return the exceptions that the libraries raise for a damaged stream."""
     import lzma
 
     import zstandard
@@ -137,12 +137,12 @@ MAGIC_BYTES = max(len(packing.magic) for packing in _PACKINGS)
 
 
 def find_packing(start: bytes) -> Packing | None:
-    """The compression that bytes start with, None where they start with none that is known here."""
+    """Return the compression that bytes start with, or None for an unknown start."""
     return next((packing for packing in _PACKINGS if start.startswith(packing.magic)), None)
 
 
 def too_big(name: str, max_bytes: int) -> UnsupportedDataError:
-    """The error of a source that holds more than its cap."""
+    """Make the error for a source that holds more than its cap."""
     return UnsupportedDataError(
         f"expected at most {max_bytes} bytes of FITS in {name}, found more: cut the file, or raise max_bytes"
     )
@@ -196,7 +196,7 @@ def _damaged(packing: Packing, name: str, n_bytes: int, err: object) -> Unsuppor
 
 
 def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> bytearray:
-    """Content of a Unix compress file, by the optional package uncompresspy. The format has no end mark and no check.
+    """Decompress a Unix compress file with the optional package uncompresspy; it has no end mark and no check.
 
     Raises
     ------

@@ -34,14 +34,14 @@ class ImageBounds:
 
 
 def pack_bounds(bounds: ImageBounds) -> bytes:
-    """Bounds block of PARAMS (6.2)."""
+    """Pack the bounds block of PARAMS (6.2)."""
     if bounds.cells is not None:
         return pack_leb(bounds.cell) + bounds.cells.astype("<f4").tobytes()
     return b"" if bounds.planes is None else bounds.planes.astype("<f8").tobytes()
 
 
 def unpack_bounds(block: bytes, record: ImageRecord) -> ImageBounds:
-    """E of every pixel of an image from its PARAMS block.
+    """Read E of every pixel of an image from its PARAMS block.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def _sound(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def tile_errors(bounds: ImageBounds, box: Box) -> float | npt.NDArray[np.float64]:
-    """E of the samples of a tile, physical units: one number where it is the same for all, else float64 [p, h, w]."""
+    """Return E of a tile's samples in physical units: one number, or float64 [p, h, w] if E varies."""
     p0, p1, y0, y1, x0, x1 = box
     if bounds.cells is not None:
         rows, columns = np.arange(y0, y1) // bounds.cell, np.arange(x0, x1) // bounds.cell
@@ -91,7 +91,7 @@ def tile_errors(bounds: ImageBounds, box: Box) -> float | npt.NDArray[np.float64
 
 
 def tile_bound(record: ImageRecord, bounds: ImageBounds, box: Box, tile: int) -> detail.TileBound | None:
-    """The bound of a tile in physical units, as the detail layer wants it; None where all of it is exact."""
+    """Return a tile's bound in physical units for the detail layer; None if the whole tile is exact."""
     # Every physical value is the same where BSCALE is 0: there is no step that a bound could be made of.
     if record.bound is None or record.bscale == 0.0:
         return None

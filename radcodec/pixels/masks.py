@@ -18,12 +18,12 @@ _LISTED, _ONE_VALUE = 0, 1
 
 
 def as_bits(samples: Pixels) -> npt.NDArray[Any]:
-    """The same bytes as unsigned integers, so that NaN payloads and signs of zero compare as they are stored."""
+    """View the bytes as unsigned integers, so that NaN payloads and signs of zero compare by their bits."""
     return samples.view(f"u{samples.dtype.itemsize}")
 
 
 def always_special(samples: Pixels, blank: int | None) -> Mask | None:
-    """Mask, of the shape of ``samples``, of those that are special in whatever image; None where there are none.
+    """Mark the samples that are special in every image, in the shape of ``samples``; None if there are none.
 
     NaN of any payload, infinities and -0.0 of floats; BLANK of integers.
     """
@@ -40,7 +40,7 @@ def always_special(samples: Pixels, blank: int | None) -> Mask | None:
 
 
 def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
-    """Mask stream of a tile; empty where no sample is special."""
+    """Encode the mask stream of a tile; empty if no sample is special."""
     if special is None or not special.any():
         return b""
     bitmap = np.packbits(special.reshape(-1)).tobytes()
@@ -52,7 +52,7 @@ def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
 
 
 def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple[Mask, Pixels]:
-    """Mask bool [n] of the special samples of a tile, and their values in order (one value where all are equal).
+    """Decode the mask bool [n] of a tile and its special values in order (one value if all are equal).
 
     Raises
     ------

@@ -77,7 +77,7 @@ def local_cell(plane: Plane, special: Mask | None) -> int:
 
 
 def _window(plane: Plane, special: Mask | None) -> int:
-    """Side of the windows: many correlation lengths, and a share of a plane, over which its noise may vary."""
+    """Return the side of the windows: many correlation lengths, and a share of a plane."""
     side = math.sqrt(plane.size)
     # Sources in the middle may look like a wide beam.
     lengths = min(WINDOW_LENGTHS * _correlation_length(plane, special), round(side * MOST_WINDOW))
@@ -108,13 +108,13 @@ def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.f
 
 
 def _without_emission(sigmas: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
-    """The map with peaks narrower than twice the radius taken down; infinite where NaN."""
+    """Lower the map's peaks that are narrower than twice the radius; infinite where NaN."""
     values = np.where(np.isnan(sigmas), np.inf, sigmas)
     return np.asarray(np.minimum(values, -_lowest(-_lowest(values, radius), radius)))
 
 
 def _lowest(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
-    """The lowest of the values within a radius along both axes, nothing counting outside."""
+    """Return the lowest value within a radius along both axes; pixels outside do not count."""
     for axis in (0, 1):
         widths = [(radius, radius) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(values, widths, constant_values=np.inf)
@@ -123,7 +123,7 @@ def _lowest(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.floa
 
 
 def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -> npt.NDArray[np.float64]:
-    """Clipped sigma around each corner of the cells, NaN for none; where emission dominates, at most the plane's."""
+    """Return clipped sigma around each cell corner, NaN for none; at most the plane's where emission dominates."""
     rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
     # A plane of few rows has its windows along them, of the same area.
     heights, widths = min(window, plane.shape[0]), min(window, plane.shape[1])
@@ -154,13 +154,13 @@ def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -
 
 
 def _counts(tall: int, wide: int) -> tuple[int, int]:
-    """Rows and columns of a window that are looked at."""
+    """Return the numbers of rows and columns of a window to sample."""
     rows = min(tall, max(WINDOW_SAMPLES, WINDOW_SAMPLES**2 // wide))
     return rows, min(wide, max(WINDOW_SAMPLES, WINDOW_SAMPLES**2 // rows))
 
 
 def _samples(middles: npt.NDArray[np.int64], side: int, length: int, count: int) -> npt.NDArray[np.int64]:
-    """Places [middle, count] along an axis of the samples of windows; -1 outside of the plane.
+    """Return sample positions [middle, count] of windows along an axis; -1 outside of the plane.
 
     Three quarters of a window at least lie in it.
     """
@@ -171,7 +171,7 @@ def _samples(middles: npt.NDArray[np.int64], side: int, length: int, count: int)
 
 
 def _clipped_sigmas(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Sigma of each row of values [n, k] from its MAD clipped at 3 sigma, and the share clipped; NaN do not count.
+    """Return sigma of each row of values [n, k] from its MAD clipped at 3 sigma, and the share clipped; skips NaN.
 
     NaN where fewer than MIN_SAMPLES are there.
     """
@@ -195,7 +195,7 @@ def _clipped_sigmas(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
 def _middles(
     ranked: npt.NDArray[np.float64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Median of the sorted values from ``low`` to before ``high`` of each row [n, k]."""
+    """Return the median of the sorted values from ``low`` to before ``high`` of each row [n, k]."""
     lines, last = np.arange(len(ranked)), ranked.shape[1] - 1
     below, above = (low + np.maximum(high - 1, low)) // 2, np.minimum((low + high) // 2, last)
     middle: npt.NDArray[np.float64] = 0.5 * (ranked[lines, below] + ranked[lines, above])
@@ -203,12 +203,12 @@ def _middles(
 
 
 def _cell_size(plane: Plane, special: Mask | None) -> int:
-    """Side of the grid's cells: many correlation lengths of a plane."""
+    """Return the side of the grid's cells: many correlation lengths of a plane."""
     return min(max(CORRELATION_LENGTHS * _correlation_length(plane, special), MIN_CELL), MAX_CELL)
 
 
 def _correlation_length(plane: Plane, special: Mask | None) -> int:
-    """Half width at half maximum of the correlation along x, in pixels, in the middle of a plane; 1 at least."""
+    """Return the correlation's half width at half maximum along x, at least 1 pixel, in the middle of a plane."""
     height, width = plane.shape
     y0, x0 = max(0, height // 2 - 128), max(0, width // 2 - 128)
     part = plane[y0 : y0 + 256, x0 : x0 + 256].astype(np.float64)
@@ -231,7 +231,7 @@ def _correlation_length(plane: Plane, special: Mask | None) -> int:
 
 
 def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Clipped sigma and share of clipped pixels of each cell; NaN where too few pixels are known."""
+    """Return clipped sigma and share of clipped pixels of each cell; NaN if too few pixels are known."""
     height, width = plane.shape
     rows, cols = -(-height // cell), -(-width // cell)
     sigmas, clipped = np.full((rows, cols), np.nan), np.full((rows, cols), np.nan)
@@ -247,7 +247,7 @@ def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np
 
 
 def _clipped_sigma(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Sigma of values [n] from the MAD clipped at 3 sigma, and the share of values clipped."""
+    """Return sigma of values [n] from the MAD clipped at 3 sigma, and the share of values clipped."""
     kept = np.sort(values)
     sigma = 0.0
     for _ in range(TURNS):

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def usable_threads(threads: int | None) -> int:
-    """How many threads to use: all usable cores for None. Raises InputError for a number below 1."""
+    """Return the number of threads to use: all usable cores for None. Raises InputError for a number below 1."""
     if threads is None:
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(usable, MAX_THREADS)
@@ -82,7 +82,7 @@ def one_blas_thread() -> AbstractContextManager[None]:
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Results of ``function`` for each item, in order; with few more of them begun than there are threads.
+    """Yield results of ``function`` for each item, in order; only a few more items than threads are in work.
 
     With one thread everything runs in the caller's. When the caller stops early, or an item fails, what has not begun
     is dropped.

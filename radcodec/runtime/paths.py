@@ -32,14 +32,14 @@ Times: TypeAlias = tuple[int, int]
 
 
 def _without(name: str, suffixes: tuple[str, ...]) -> str:
-    """The name without the suffix that it has of these, in letters of any size."""
+    """Return the name without its suffix, if that is one of these in upper or lower case."""
     suffix = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
     bare = name[: len(name) - len(suffix)]
     return bare if os.path.basename(bare) else name
 
 
 def compressed_name(source: str, *, recompress: bool = False) -> str:
-    """Name of the .rcz file of a FITS file: ``x.fits``, ``x.fits.gz`` and ``x.fits.bz2`` give ``x.fits.rcz``.
+    """Return the .rcz name for a FITS file: ``x.fits``, ``x.fits.gz`` and ``x.fits.bz2`` give ``x.fits.rcz``.
 
     ``x.fits.fz`` gives ``x.fits.fz.rcz``, and with ``recompress`` ``x.fits.rcz``: named for what comes back.
     """
@@ -48,7 +48,7 @@ def compressed_name(source: str, *, recompress: bool = False) -> str:
 
 
 def restored_name(source: str) -> str:
-    """Name of the FITS file of a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
+    """Return the FITS name for a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
 
     What comes back is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` ``x.fits.fz``.
 
@@ -66,12 +66,12 @@ def restored_name(source: str) -> str:
 
 
 def is_rcz_name(name: str) -> bool:
-    """Whether a name is that of a .rcz file."""
+    """Return whether a name is that of a .rcz file."""
     return name.lower().endswith(_RCZ)
 
 
 def find_original(folder: str, name: str) -> str:
-    """Path of the FITS file in a folder that the .rcz file ``name`` below another folder was made from.
+    """Find the FITS file below a folder that the .rcz file ``name`` below another folder was made from.
 
     Raises
     ------
@@ -89,12 +89,12 @@ def find_original(folder: str, name: str) -> str:
 
 
 def find_fits(folder: str) -> list[str]:
-    """Paths of the FITS files in a folder and below, by their names, sorted; OSError if a folder cannot be read."""
+    """List the FITS files in a folder and below, by their names, sorted; OSError for an unreadable folder."""
     return _find(folder, FITS_SUFFIXES)
 
 
 def find_rcz(folder: str) -> list[str]:
-    """Paths of the .rcz files in a folder and below, by their names, sorted; OSError if a folder cannot be read."""
+    """List the .rcz files in a folder and below, by their names, sorted; OSError for an unreadable folder."""
     return _find(folder, (_RCZ,))
 
 
@@ -144,19 +144,19 @@ def check_folder(target: str) -> None:
 
 
 def _is_replaceable(file: os.stat_result, folder: os.stat_result) -> bool:
-    """Whether this process may replace a file in a folder: in /tmp and its like only the owner may."""
+    """Return whether this process may replace a file in a folder: in a sticky one such as /tmp only its owner may."""
     if not folder.st_mode & stat.S_ISVTX or not hasattr(os, "geteuid"):
         return True
     return os.geteuid() in (0, file.st_uid, folder.st_uid)
 
 
 def _is_special(target: str) -> bool:
-    """Whether a target is a device or a named pipe, which cannot be replaced but is written to."""
+    """Return whether a target is a device or a named pipe, which is written to and not replaced."""
     return os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode)
 
 
 def _start_of(name: str) -> str:
-    """The start of a name, so short that a temporary file of that name and some more can be made."""
+    """Shorten a name so that a temporary file can be named after it."""
     return name.encode("utf-8", "surrogateescape")[:_START_BYTES].decode("utf-8", "ignore")
 
 
@@ -209,7 +209,7 @@ def _create_temporary(final: str) -> tuple[int, str]:
 
 
 def _publish(temporary: str, final: str, overwrite: bool) -> None:
-    """Give a finished file its name; without ``overwrite`` only where nothing has that name, in one step.
+    """Rename a finished file; without ``overwrite`` only if nothing has that name, in one step.
 
     Raises
     ------
@@ -240,7 +240,7 @@ def _publish(temporary: str, final: str, overwrite: bool) -> None:
 
 @contextmanager
 def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
-    """A file that can be read and sought, whose content goes to ``out`` when the block ends without an error.
+    """Yield a seekable file whose content is copied to ``out`` if the block ends without an error.
 
     What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
     """
@@ -252,7 +252,7 @@ def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> Iterator[BinaryIO]:
-    """A binary file that becomes ``target`` when the block ends without an error; otherwise nothing is left behind.
+    """Yield a binary file that becomes ``target`` if the block ends without an error; otherwise remove it.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
 
 @contextmanager
 def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like: object) -> Iterator[BinaryIO]:
-    """Where output goes: a file that appears when all is well, or the stream that was given.
+    """Yield the place for output: a file that appears on success, or the given stream.
 
     ``like`` gives the file its modification time: what `file_times` gave, or the path of a file that is there.
     """

@@ -208,7 +208,7 @@ _TYPE_WORDS = {
 
 
 def _is_of(value: object, annotation: str) -> bool:
-    """Whether a value fits an annotation of the classes above; those of other classes always do."""
+    """Return whether a value fits a field's annotation; annotations of other classes always fit."""
     if annotation.startswith("tuple["):
         inner = annotation.removeprefix("tuple[").removesuffix(", ...]")
         return isinstance(value, tuple) and all(_is_of(item, inner) for item in value)
@@ -266,7 +266,7 @@ def _convolutional_config(sections: dict[str, dict[str, Any]]) -> TrainConfig:
 
 
 def _data_problems(images: int, held_out_every: int) -> dict[str, bool]:
-    """What may be wrong with the numbers that both kinds of [data] have."""
+    """Return possible problems, and whether each occurs, with the numbers common to both kinds of [data]."""
     return {
         "images below 0": images < 0,
         "held_out_every that is neither 0 nor above 1": held_out_every < 0 or held_out_every == 1,

@@ -41,7 +41,7 @@ _DIGITS = re.compile(rb"[0-9]+")
 
 
 def generic_headers() -> list[bytes]:
-    """Headers in the styles of the common writers of radio and optical images, from ``generic_headers.txt``."""
+    """Return headers in the styles of common radio and optical writers, from ``generic_headers.txt``."""
     text = resources.files("radcodec.training").joinpath("generic_headers.txt").read_text(encoding="ascii")
     lines = [line for line in text.split("\n") if not line.startswith("#")]
     headers = "\n".join(lines).strip("\n").split("\n\n")
@@ -52,7 +52,7 @@ def generic_headers() -> list[bytes]:
 
 
 def read_headers(folders: Iterable[Path]) -> list[bytes]:
-    """Headers, padding included, of all HDUs of the ``.fits`` files of some folders, in the order of their names."""
+    """Return the padded headers of all HDUs of the folders' ``.fits`` files, sorted by file name."""
     headers: list[bytes] = []
     for folder in folders:
         for path in sorted(folder.glob("*.fits")):
@@ -62,7 +62,7 @@ def read_headers(folders: Iterable[Path]) -> list[bytes]:
 
 
 def _typical(headers: Sequence[bytes]) -> list[bytes]:
-    """The few headers whose cards recur most among all, most typical first."""
+    """Return the few headers whose cards recur most among all, most typical first."""
     counts = Counter(card for header in headers for card in set(header_cards(header)))
     covered: set[bytes] = set()
     chosen: list[bytes] = []
@@ -74,7 +74,7 @@ def _typical(headers: Sequence[bytes]) -> list[bytes]:
 
 
 def _content(headers: Sequence[bytes], size: int) -> bytes:
-    """Dictionary content of at most ``size`` bytes, what is most useful last."""
+    """Return dictionary content of at most ``size`` bytes, the most useful part last."""
     whole = _typical(headers)
     forms = {_DIGITS.sub(b"0", card) for header in whole for card in header_cards(header)}
     cards: list[bytes] = []
@@ -89,7 +89,7 @@ def _content(headers: Sequence[bytes], size: int) -> bytes:
 
 
 def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_BYTES) -> bytes:
-    """Zstandard dictionary of at most ``size`` bytes for headers like these; the same input gives the same bytes.
+    """Train a zstandard dictionary of at most ``size`` bytes; the same headers give the same bytes.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_B
 
 
 def mean_size(headers: Sequence[bytes], dictionary: bytes | None) -> float:
-    """Mean bytes of a header, each compressed alone at level 19, with or without a dictionary."""
+    """Return mean bytes of a header, each compressed alone at level 19, with or without a dictionary."""
     given = None if dictionary is None else zstandard.ZstdCompressionDict(dictionary)
     compressor = zstandard.ZstdCompressor(
         level=LEVEL, dict_data=given, write_content_size=False, write_checksum=False, write_dict_id=False
@@ -124,7 +124,7 @@ def mean_size(headers: Sequence[bytes], dictionary: bytes | None) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code of the command: 0 done, 2 usage."""
+    """Run the command; the exit code is 0 (success) or 2 (usage)."""
     if len(arguments) < 2:
         sys.stderr.write("usage: python -m radcodec.training.header_dictionary FOLDER... OUT\n")
         return 2

@@ -83,7 +83,7 @@ class LappedTrainer:
         self.log = RunLog(self.folder, rows=rows, console=self.console)
 
     def fit(self) -> None:
-        """Do the rounds that are left."""
+        """Train the remaining rounds."""
         if self.rounds < len(self.config.fit.steps):
             self.console.status("reading images")
             images = training_images(self.config.data, self.config.seed)
@@ -152,7 +152,7 @@ class LappedTrainer:
         return {name: seen + START_COUNTS * shares[name].reshape(seen.shape) for name, seen in counts.items()}
 
     def _report(self, values: dict[str, Value], bits: dict[float, float], seconds: float) -> None:
-        """Log a round, write the checkpoint, tell who watches."""
+        """Log a round, write the checkpoint and call the observer."""
         assert self.prior is not None
         mean = mean_bits(bits)
         columns = {f"bits_at_{error:g}": value for error, value in bits.items()}

@@ -77,7 +77,7 @@ class RunLog:
                 events.unlink()
 
     def row(self, step: int, values: Mapping[str, Value], text: str) -> None:
-        """Log the values of step `step` (TensorBoard's), and say `text`."""
+        """Log the values of step `step` (TensorBoard's), and print `text`."""
         append_row(self._folder / LOG_FILE, {name: rounded(value) for name, value in values.items()})
         self.rows += 1
         writer = self._tensorboard(step)
@@ -96,7 +96,7 @@ class RunLog:
             self._writer = None
 
     def _tensorboard(self, step: int) -> Any:
-        """The writer of TensorBoard's files, which then drop what an earlier run said of this step and later ones."""
+        """Return TensorBoard's writer, which drops an earlier run's records of this step and later ones."""
         if self._writer is None and find_spec("tensorboard") is not None:
             writer = import_module("torch.utils.tensorboard").SummaryWriter
             self._writer = writer(str(self._folder / TENSORBOARD_FOLDER), purge_step=step)
@@ -104,7 +104,7 @@ class RunLog:
 
 
 def tell_missing_tensorboard(console: Console) -> None:
-    """Say that there will be no TensorBoard files, if so."""
+    """Report that there will be no TensorBoard files, if the package is missing."""
     if find_spec("tensorboard") is None:
         console.line("tensorboard is not installed: figures go to log.csv alone (pip install 'radcodec[train]')")
 
@@ -131,18 +131,18 @@ def cut_rows(path: Path, rows: int) -> None:
 
 
 def rounded(value: Value) -> Value:
-    """The value as log.csv holds it: floats with five digits behind the point."""
+    """Round a value for log.csv: floats with five digits after the point."""
     return f"{value:.5f}" if isinstance(value, float) else value
 
 
 def tag(name: str) -> str:
-    """TensorBoard's name of a column: those of one kind, with a number at the end, are drawn together."""
+    """Return TensorBoard's name of a column; numbered columns of one kind are drawn together."""
     found = re.fullmatch(r"(.*?)(?:_at_)?([\d.]+)", name)
     return f"{found[1]}/{found[2]}" if found else f"run/{name}"
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it."""
+    """Format a duration for people."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

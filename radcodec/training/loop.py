@@ -93,7 +93,7 @@ class Trainer:
         self._validation = thin_pixels(validation_images(config.data, config.seed), VALIDATION_PX)
 
     def fit(self) -> None:
-        """Do what is left: autoencoder, then prior."""
+        """Train the rest: autoencoder, then prior."""
         self._fit_autoencoder()
         self._fit_prior()
         self.log.close()
@@ -191,7 +191,7 @@ class Trainer:
         return stage_codes(self.network, self._batch(), self.config.fit.rate_weights)
 
     def _note(self, names: tuple[str, ...], losses: tuple[float, ...]) -> None:
-        """Sum up losses and show them."""
+        """Add up losses and show them."""
         progress, fit = self.progress, self.config.fit
         progress.losses = [a + b for a, b in zip(progress.losses or [0.0] * len(losses), losses, strict=True)]
         progress.summed += 1

@@ -183,7 +183,7 @@ def _plane(path: Path, hdu: int, plane: tuple[int, ...]) -> Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The HDUs of a file; what cannot be read is an InputError, what astropy would warn of is passed over."""
+    """Yield the HDUs of a file; an unreadable one is an InputError, and astropy's warnings are suppressed."""
     with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as stream:
         start = stream.read(300)
     if start[8:9] != b"=":

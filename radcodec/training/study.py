@@ -26,7 +26,7 @@ class Range:
     log: bool = False
 
     def holds(self, value: Any) -> bool:
-        """Whether a value may come out of the search."""
+        """Return whether the search may choose this value."""
         if self.choices:
             return value in self.choices
         if not isinstance(value, int | float) or not self.low <= value <= self.high:

@@ -110,7 +110,7 @@ def _queue_base(found: Any, study: Study) -> None:
 
 
 def _run_trial(optuna: Any, found: Any, study: Study, images: Sequence[Image], console: Console, count: str) -> None:
-    """Carry out one trial and tell Optuna and people how it went."""
+    """Run one trial and report its result to Optuna and the console."""
     trial = found.ask()
     values = {key: suggest(trial, key, where) for key, where in study.search.items()}
     name = trial.user_attrs.get("folder") or f"{trial.number:04d}"

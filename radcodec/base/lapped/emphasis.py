@@ -27,7 +27,7 @@ LEAST, MOST = 0.5, 3.0  # factors
 
 
 def bright_parts(companded: F64) -> Mask | None:
-    """Which companded samples [h, w] are of bright sources, or next to them; None where there are none."""
+    """Mark the companded samples [h, w] in or next to bright sources; None if there are none."""
     bright = np.abs(companded) > BRIGHT
     if not bright.any():
         return None
@@ -40,7 +40,7 @@ def bright_parts(companded: F64) -> Mask | None:
 
 
 def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
-    """The samples, those that are bright multiplied by what makes the flux round about them that of ``companded``.
+    """Scale the bright samples so that the flux around them equals that of ``companded``.
 
     Both are companded values [h, w], ``restored`` those that the samples decode to.
     """
@@ -54,7 +54,7 @@ def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
 
 
 def _sums(values: F64, bright: Mask) -> F64:
-    """Of values [n] at bright samples, sums over those in the square of 2 REACH + 1 about each, [n]."""
+    """Sum values [n] at bright samples over the square of 2 REACH + 1 around each of them, [n]."""
     total = np.zeros(bright.shape)
     total[bright] = values
     for axis in (0, 1):

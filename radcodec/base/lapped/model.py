@@ -97,7 +97,7 @@ class LappedModel:
         like: LappedCodes | None = None,
         keep_flux: bool = False,
     ) -> LappedCodes:
-        """Coefficients of a tile.
+        """Encode a tile as coefficients.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class LappedModel:
         return self._choose(codes, emphasis.keep_flux(companded, pixels, bright))[0]
 
     def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, F64 | None]:
-        """Codes, without coefficients where nothing was to be compared, with the best transform; and their pixels."""
+        """Choose the best transform; return its codes, and their pixels if several were compared."""
         tried = search.choose_blocks(companded, empty.step)
         if len(tried) == 1:
             return replace(empty, code=tried[0]), None
@@ -153,7 +153,7 @@ class LappedModel:
         return codes, pixels
 
     def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
-        """Codes of companded pixels with the block code and step of others, and about their bits.
+        """Quantise companded pixels with the block code and step of ``like``; return the codes and about their bits.
 
         Magnitudes are one less wherever that makes squared error and weighted bits smaller, contexts as they are.
         """
@@ -178,7 +178,7 @@ class LappedModel:
         return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=signed), bits
 
     def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
-        """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
+        """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
         sizes = np.abs(codes.coefficients)
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
@@ -203,7 +203,7 @@ class LappedModel:
         return streams
 
     def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int]) -> tuple[LappedCodes, int]:
-        """Coefficients that the first streams hold, in whole steps of the last plane read; and the planes left out.
+        """Read coefficients from the first streams, in steps of the last plane read, and count the missing planes.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class LappedModel:
         return found, count - done
 
     def companded(self, codes: LappedCodes, left_out: int = 0) -> Ints:
-        """Pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
+        """Return pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
         sizes = np.abs(codes.coefficients).astype(np.int64)
         if left_out:
             offset: Ints | int = CUT_OFFSET
@@ -260,12 +260,12 @@ class LappedModel:
         scale: float,
         n_stages: int | None = None,
     ) -> F64:
-        """Pixels of a tile from its first streams, float64 [h, w]; raises as ``read_codes`` does."""
+        """Decode a tile's first streams to pixels, float64 [h, w]; raises as ``read_codes`` does."""
         codes, left_out = self.read_codes(streams[:n_stages], shape)
         return self._expanded(self.companded(codes, left_out), offset, scale)
 
     def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
-        """Pixels that ``decode_tile`` gives for the streams of the first stages of codes, float64 [h, w]."""
+        """Return the pixels that ``decode_tile`` gives for the streams of the first stages, float64 [h, w]."""
         left_out = codes.n_planes - sum(_planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
         signed = codes.coefficients
         if left_out:
@@ -273,30 +273,30 @@ class LappedModel:
         return self._expanded(self.companded(replace(codes, coefficients=signed), left_out), offset, scale)
 
     def _expanded(self, units: Ints, offset: float, scale: float) -> F64:
-        """Pixels of units of 1/64 companded unit."""
+        """Expand pixels from units of 1/64 companded unit."""
         magnitude = self.arrays.sinh[np.abs(units)]
         return np.asarray(offset + scale * np.where(units < 0, -magnitude, magnitude), dtype=np.float64)
 
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
-        """Pixels for looking at: the same."""
+        """Return the same pixels as ``decode_tile``, for display."""
         return self.decode_tile(streams, shape, offset, scale)
 
 
 def _codes_of(shape: tuple[int, int], step: float) -> LappedCodes:
-    """Codes of a shape and about a step that hold nothing yet."""
+    """Return empty codes for a shape, with a step near the one given."""
     last, gain, _ = search.split_step(step)
     nothing = np.zeros((0, 0, 0, 0), np.int32)
     return LappedCodes(shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=nothing)
 
 
 def _planes_of_stages(count: int, n_stages: int) -> list[int]:
-    """Number of planes in each stage."""
+    """Return the number of planes in each stage."""
     first = min(count, max(1, count - n_stages + 1))
     return [first] + [1 if stage < count - first else 0 for stage in range(n_stages - 1)]
 
 
 def _read_header(stream: bytes) -> tuple[int, ...]:
-    """Block code, last plane, gain, number of planes, offsets."""
+    """Return block code, last plane, gain, number of planes and offsets."""
     if len(stream) < HEADER.size:
         raise CorruptError(f"base layer: expected {HEADER.size} bytes before the first stage, found {len(stream)}")
     code, last, gain, count, *offsets = HEADER.unpack_from(stream)
@@ -314,7 +314,7 @@ def _read_header(stream: bytes) -> tuple[int, ...]:
 
 
 def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
-    """Rows of all tables as cumulative counts, uint32 [rows, 10]; those of fewer symbols stay at 2^24."""
+    """Return cumulative counts of all tables, uint32 [rows, 10]; shorter tables stay at 2^24 at their end."""
     out = np.full((planes.N_ROWS, planes.PAIR_SYMBOLS + 1), 1 << 24, np.uint32)
     row = 0
     for name in ("zz", "zn", "nn", "flags"):
@@ -329,7 +329,7 @@ def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
 def _price_tables(
     arrays: LappedArrays,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Bits [2, 48] of staying zero, and of not; [2, 5, 2] of the halves of a coefficient that is not zero."""
+    """Return bits of staying zero and of leaving it [2, 48], and of the halves of a nonzero coefficient [2, 5, 2]."""
     zz = arrays.tables["zz"].reshape(-1, 3, 3).sum(axis=2) / 2.0**24
     zn = arrays.tables["zn"].reshape(-1, 10, 3, 2).sum(axis=3).mean(axis=1) / 2.0**24
     stay = np.stack([zz[:, 0], zn[:, 0]])
@@ -339,7 +339,7 @@ def _price_tables(
 
 
 def compand(values: F64, offset: float, scale: float) -> F64:
-    """3 asinh((values - offset) / (3 scale)), clamped to what decoding can give back; non-finite values become 0.
+    """Return 3 asinh((values - offset) / (3 scale)), clamped to the decoder's range; non-finite values become 0.
 
     Raises
     ------
@@ -356,7 +356,7 @@ def compand(values: F64, offset: float, scale: float) -> F64:
 
 
 def known_answer(model: LappedModel) -> str:
-    """SHA-256 of the streams and pixels of fixed coefficients, which come from a linear congruential generator."""
+    """Return the SHA-256 of the streams and pixels of fixed pseudo-random coefficients."""
     digest = hashlib.sha256()
     state = 1
     for code in (0, 1):
@@ -377,7 +377,7 @@ def known_answer(model: LappedModel) -> str:
 
 
 def load_bytes(data: bytes, where: str) -> LappedModel:
-    """The model held in the bytes of a weights file, its known answer checked.
+    """Load the model in the bytes of a weights file and check its known answer.
 
     Raises
     ------

@@ -114,7 +114,7 @@ class Prices:
     theirs: F32
 
     def struct(self, size: int) -> native.Prices:
-        """The prices of ``size`` magnitudes as C takes them."""
+        """Return the prices of ``size`` magnitudes as the C struct."""
         return native.Prices(
             pointer(self.zero, np.float32, 2 * N_BUCKETS),
             pointer(self.one, np.float32, 2 * N_BUCKETS),
@@ -126,7 +126,7 @@ class Prices:
 
 
 def walk_plane(mode: int, plane: native.Plane, network: Network, coder: Coder, prices: Prices | None) -> None:
-    """Carry out one plane of a tile: code it, read it, or add up what its choices cost (CODE, DECODE, COST)."""
+    """Code, read or price one plane of a tile (CODE, DECODE, COST)."""
     asked = None if prices is None else ctypes.byref(prices.struct(2 * plane.blocks * plane.n * plane.m))
     status = core().walk_plane(
         mode, ctypes.byref(plane), ctypes.byref(network.struct), ctypes.byref(coder.struct), asked

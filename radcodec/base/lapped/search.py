@@ -22,20 +22,20 @@ LOOK_SIDE = 512  # of the part of a tile that its block length is chosen by
 
 
 def split_step(step: float) -> tuple[int, int, float]:
-    """(last plane S, gain g, D): the step (256 + g) * 2^-S nearest to one that is wanted."""
+    """Return (last plane S, gain g, D): the step (256 + g) * 2^-S nearest to the requested one."""
     last = int(np.clip(np.floor(np.log2(512.0 / step)), 1, MAX_LAST))
     gain = int(np.clip(np.rint(step * 2.0**last) - 256, 0, 255))
     return last, gain, (256 + gain) * 2.0**-last
 
 
 def rate_weight(step: float) -> float:
-    """Squared steps that a bit is worth: more where steps are coarse."""
+    """Return the squared steps that one bit is worth: more for coarse steps."""
     share = float(np.clip((np.log2(step) + 0.5) / 2.2, 0.0, 1.0))
     return FINE_RATE + (COARSE_RATE - FINE_RATE) * share
 
 
 def promised_bits(coefficients: F64, step: float) -> float:
-    """The sum of log2(1 + (c / 0.7 D)^2)."""
+    """Return the sum of log2(1 + (c / 0.7 D)^2)."""
     scaled = coefficients * (1.0 / (KNEE * step))
     scaled *= scaled
     scaled += 1.0
@@ -43,7 +43,7 @@ def promised_bits(coefficients: F64, step: float) -> float:
 
 
 def cost(errors: F64, step: float, bits: float) -> float:
-    """What a tile's transforms are compared by: squared errors of its samples and weighted bits, in squared steps.
+    """Return the cost of a transform: squared errors of samples plus weighted bits, in squared steps.
 
     Errors are those of samples, as wavelets are not orthonormal: theirs are a tenth to a third more than those of the
     coefficients. At a step of D the change of error with bits is 2 ln 2 / 12 = 0.116 D^2 in theory, for fine steps;
@@ -53,7 +53,7 @@ def cost(errors: F64, step: float, bits: float) -> float:
 
 
 def choose_blocks(companded: F64, step: float) -> list[int]:
-    """Block codes to choose from, at least one.
+    """Return the block codes to try, at least one.
 
     The block length that promises the fewest bits comes first, then the second if it promises little more, then
     wavelets if they promise less. Which of them it is to be, ``cost`` says. START_CODE and longer blocks are tried,
@@ -83,12 +83,12 @@ def choose_blocks(companded: F64, step: float) -> list[int]:
 
 
 def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:
-    """Magnitudes of coefficients in steps, with a zone around zero that is wider than a step."""
+    """Quantise coefficients to magnitudes in steps, with a zone around zero wider than a step."""
     return np.floor(np.abs(steps) + (0.45 - 0.3 * weight)).astype(np.int32)
 
 
 def choose_offsets(steps: F64, magnitudes: npt.NDArray[np.int32]) -> tuple[int, int]:
-    """Where the coefficients of magnitude 1, and those above, lie on average in their cells, in 64ths of a step."""
+    """Return the mean place of magnitude 1, and of larger ones, within their cells, in 64ths of a step."""
     size, found = np.abs(steps), []
     for chosen in (magnitudes == 1, magnitudes > 1):
         mean = float((size[chosen] - magnitudes[chosen]).mean()) if chosen.any() else 0.0

@@ -38,7 +38,7 @@ class Geometry(NamedTuple):
 
 
 def geometry_of(shape: tuple[int, int], code: int) -> Geometry:
-    """Blocks that cover an image [h, w] at the nominal length of a block code, or one block for wavelets."""
+    """Return the blocks that cover an image [h, w] at a block code's nominal length, or one block for wavelets."""
     if code == WAVELET:
         return Geometry(1, 1, 2 * -(-shape[0] // 2), 2 * -(-shape[1] // 2), wavelet=True)
     nominal = NOMINAL[code]
@@ -48,7 +48,7 @@ def geometry_of(shape: tuple[int, int], code: int) -> Geometry:
 
 
 def cosine(r: npt.NDArray[np.int64], n: int) -> F64:
-    """cos(pi r / (4 n)), by the polynomial of the format and not by a library."""
+    """Return cos(pi r / (4 n)) by the polynomial of the format, not by a library."""
     r = r % (8 * n)
     r = np.where(r > 4 * n, 8 * n - r, r)
     negative = r > 2 * n
@@ -73,7 +73,7 @@ def _rounded(x: F64) -> F64:
 
 @lru_cache(maxsize=64)
 def matrix(n: int, last: bool) -> F64:
-    """Matrix [coefficient, sample] of a block, in units of 2^-15; of the last block of a line or of another."""
+    """Return the matrix [coefficient, sample] of a block in units of 2^-15; the last block of a line has its own."""
     k, i = np.arange(n)[:, None], np.arange(n)[None, :]
     size = np.sqrt(2.0 / n)
     if not last:
@@ -85,20 +85,20 @@ def matrix(n: int, last: bool) -> F64:
 
 @lru_cache(maxsize=64)
 def window(n: int) -> tuple[F64, F64]:
-    """(W, V) [n / 2] of the folding at a border."""
+    """Return (W, V) [n / 2] of the folding at a border."""
     i = np.arange(n // 2)
     return _rounded(cosine(n - 2 * i - 1, n)), _rounded(cosine(n + 2 * i + 1, n))
 
 
 def _scale_down(x: F64) -> F64:
-    """X itself, with fifteen bits less, rounded half up."""
+    """Drop fifteen bits of x, rounded half up."""
     x += ONE / 2
     x *= 1.0 / ONE
     return np.floor(x, out=x)
 
 
 def _blocks(x: F64, n: int, transposed: bool) -> F64:
-    """Products [nb, n, w] of every block of lines with its matrix, or its transpose; x may leave off rows of zeros."""
+    """Multiply every block of lines by its matrix, or its transpose: [nb, n, w]; x may omit rows of zeros."""
     common, last = (
         part[: x.shape[1]].T if transposed else part for part in (matrix(n, False), matrix(n, True))
     )  # fmt: skip
@@ -135,7 +135,7 @@ def _forward_lines(x: F64) -> F64:
 
 
 def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
-    """Samples [rows * height, columns * width] of coefficients [rows, columns, height, width], units of 2^-10."""
+    """Transform coefficients [rows, columns, height, width] to samples [rows * height, columns * width] in 2^-10."""
     if g.wavelet:
         return wavelet.inverse(coefficients[0, 0])
     used: npt.NDArray[np.bool_] = np.asarray(coefficients.any(axis=(0, 1)))
@@ -149,7 +149,7 @@ def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.
 
 
 def forward(samples: F64, g: Geometry) -> F64:
-    """Coefficients [rows, columns, height, width] of samples [rows * height, columns * width], integers in 2^-10.
+    """Transform samples [rows * height, columns * width] to coefficients [rows, columns, height, width] in 2^-10.
 
     Those of wavelets are no integers.
     """
@@ -163,7 +163,7 @@ def forward(samples: F64, g: Geometry) -> F64:
 
 
 def analyse(companded: F64, g: Geometry, step: float) -> F64:
-    """Coefficients [rows, columns, height, width] of a companded image [h, w], in companded units.
+    """Transform a companded image [h, w] to coefficients [rows, columns, height, width], in companded units.
 
     What blocks cover beyond the image is mirrored, then a few times replaced by what its large coefficients give there.
     """

@@ -22,12 +22,12 @@ LEAST_SIDE = 8  # of what is left
 
 
 def n_levels(height: int, width: int) -> int:
-    """How often both axes are halved."""
+    """Return how often both axes are halved."""
     return max(0, min(MAX_LEVELS, min(height, width).bit_length() - LEAST_SIDE.bit_length()))
 
 
 def _sides(height: int, width: int) -> list[tuple[int, int]]:
-    """Area of each level, the finest first."""
+    """Return the area of each level, the finest first."""
     out = []
     for _ in range(n_levels(height, width)):
         out.append((height, width))
@@ -36,14 +36,14 @@ def _sides(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def _around_low(high: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
-    """Sums of the samples of high [k, w] before and behind each of n low ones, mirrored at the ends."""
+    """Sum the samples of high [k, w] before and after each of n low ones, mirrored at the ends."""
     before = np.concatenate([high[:1], high])[:n]
     behind = high if len(high) == n else np.concatenate([high, high[-1:]])
     return np.asarray(before + behind)
 
 
 def _around_high(low: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
-    """Sums of the samples of low [k, w] before and behind each of n high ones, mirrored at the end."""
+    """Sum the samples of low [k, w] before and after each of n high ones, mirrored at the end."""
     behind = low[1:] if len(low) > n else np.concatenate([low[1:], low[-1:]])
     return np.asarray(low[:n] + behind)
 
@@ -53,7 +53,7 @@ def _scaled(x: npt.NDArray[Any], factor: int) -> Ints:
 
 
 def _inverse_lines(x: Ints) -> Ints:
-    """Lines [n, w] of lines that hold first their low, then their high samples."""
+    """Interleave lines [n, w] that hold first their low, then their high samples."""
     n, n_low = len(x), -(-len(x) // 2)
     low, high = _scaled(x[:n_low], LOW_GAIN), _scaled(x[n_low:], HIGH_GAIN)
     low -= _scaled(_around_low(high, n_low), LIFTING[3])
@@ -76,7 +76,7 @@ def _forward_lines(x: F64) -> F64:
 
 
 def inverse(coefficients: Ints) -> Ints:
-    """Samples of coefficients [h, w], in their unit."""
+    """Transform coefficients [h, w] to samples, in the same unit."""
     x = coefficients.copy()
     for h, w in reversed(_sides(x.shape[0], x.shape[1])):
         part = _inverse_lines(np.ascontiguousarray(x[:h, :w].T)).T
@@ -85,7 +85,7 @@ def inverse(coefficients: Ints) -> Ints:
 
 
 def forward(samples: F64) -> F64:
-    """Coefficients of samples [h, w], in their unit; about orthonormal."""
+    """Transform samples [h, w] to coefficients, in the same unit; about orthonormal."""
     x = samples.copy()
     for h, w in _sides(x.shape[0], x.shape[1]):
         part = _forward_lines(np.ascontiguousarray(x[:h, :w])).T

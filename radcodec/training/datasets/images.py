@@ -42,7 +42,7 @@ class LabelledImages:
     columns: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.images)
 
 

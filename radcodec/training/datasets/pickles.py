@@ -108,14 +108,14 @@ class _Array:
 
 
 def _read_buffer(data: object, dtype: object, shape: tuple[int, ...], order: str) -> _Array:
-    """Stand for numpy's _frombuffer, which protocol 5 uses."""
+    """Replace numpy's _frombuffer, which protocol 5 uses."""
     array = _Array()
     array.__setstate__((1, shape, dtype, order == "F", data))
     return array
 
 
 def _read_scalar(dtype: object, data: object) -> str | int | float | bytes:
-    """Stand for numpy's scalar."""
+    """Replace numpy's scalar."""
     if not isinstance(dtype, _DType) or not isinstance(data, bytes | str) or dtype.dtype.itemsize > MAX_SCALAR_BYTES:
         raise UnsupportedDataError("expected a number or text, found another NumPy scalar")
     value: str | int | float | bytes = np.frombuffer(_bytes_of(data), dtype=dtype.dtype).reshape(1)[0].item()
@@ -123,19 +123,19 @@ def _read_scalar(dtype: object, data: object) -> str | int | float | bytes:
 
 
 def _encode_text(text: str, codec: str) -> bytes:
-    """Stand for _codecs.encode, which is how Python 3 writes bytes in protocol 2."""
+    """Replace _codecs.encode, with which Python 3 writes bytes in protocol 2."""
     if codec != "latin1":
         raise UnsupportedDataError(f"expected bytes written as latin1, found {str(codec)[:40]!r}")
     return text.encode("latin1")
 
 
 def _no_bytes() -> bytes:
-    """Stand for bytes, which Python 3 names in protocol 2 for those that are empty."""
+    """Replace bytes, which Python 3 names in protocol 2 for empty ones."""
     return b""
 
 
 def _join_path(*parts: str) -> str:
-    """Stand for pathlib.PosixPath: a later script of Radio Galaxy Zoo's batches wrote its batch_label as a path."""
+    """Replace pathlib.PosixPath, which a later script of Radio Galaxy Zoo wrote as batch_label."""
     return "/".join(parts)
 
 
