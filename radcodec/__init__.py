@@ -1,4 +1,4 @@
-"""Compresses radio-astronomical images: exactly, within a bound, or to a bit-rate.
+"""Compress radio-astronomical images: exactly, within an error bound, or to a bit-rate.
 
 >>> import numpy as np, radcodec
 >>> image = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -1,4 +1,4 @@
-"""What commands share: standard streams for ``-``, the file in an error, progress, JSON."""
+"""Shared parts of the commands: standard streams for ``-``, errors that name a file, progress, JSON."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from radcodec.cli.streams import say, show, standard_input, standard_output, tel
 from radcodec.runtime.spool import spooled
 
 STDIO = "-"
-# Shorter work needs no bar.
+# Shorter work shows no bar.
 _PATIENCE_SECONDS = 2.0
 
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads to use (default: all cores).")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
-quiet_option = click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print errors only.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
@@ -54,7 +54,7 @@ def target_of(name: str | None) -> str | BinaryIO | None:
 def check_output(output: str | None, as_json: bool) -> None:
     """Raise a usage error if standard output would hold a file and an object."""
     if output == STDIO and as_json:
-        raise click.UsageError("expected an output file beside --json, found - (standard output)")
+        raise click.UsageError("expected an output file with --json, found - (standard output)")
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def print_json(value: Any) -> None:
 
 
 def announce(line: str, output: str | None) -> int:
-    """Print a line about work that is done, to standard error where the output is on standard output; an exit code."""
+    """Print a line about finished work and return an exit code; use standard error if output is on standard output."""
     if output != STDIO:
         return say(line)
     tell(line)
@@ -85,12 +85,12 @@ def announce(line: str, output: str | None) -> int:
 
 
 class Progress:
-    """A bar on a terminal's standard error once work has taken two seconds; a context manager called with steps.
+    """A progress bar on the terminal, shown after two seconds. Use it as a context manager and call it with steps.
 
     Parameters
     ----------
     total
-        All there is to do, in the unit of the steps; 0 where that is not known, so that there is no bar.
+        The whole work in the unit of the steps; 0 if unknown, which shows no bar.
     """
 
     def __init__(self, label: str, total: int, *, quiet: bool) -> None:
@@ -119,11 +119,11 @@ class Progress:
         try:
             self._draw(step)
         except OSError:
-            # The terminal has gone; the work has not.
+            # The terminal is closed, but the work goes on.
             self._wanted = False
 
     def _draw(self, step: int) -> None:
-        """Move the bar, or show it once the work takes long."""
+        """Move the bar, or show it when the work has taken long enough."""
         if self._bar is not None:
             self._bar.update(step)
         elif time.monotonic() - self._start > _PATIENCE_SECONDS:

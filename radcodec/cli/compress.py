@@ -103,11 +103,11 @@ def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], 
 
 
 def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
-    """Raise a usage error if the files make no sense together."""
+    """Raise a usage error if inputs and output do not fit together."""
     check_many(paths, out_dir)
     second = paths[1] if out_dir is None and len(paths) == 2 else ""
     if second.lower().endswith(FITS_SUFFIXES) and os.path.exists(second):
-        raise click.UsageError(f"{second}: expected an output that is no FITS file; for many give --out-dir DIR")
+        raise click.UsageError(f"{second}: expected an output that is not a FITS file; for many give --out-dir DIR")
 
 
 def _dropped(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``radcodec demo``: the main job on a simulated image, every claim checked, with a table and a picture."""
+"""``radcodec demo``: run all modes on a simulated image, check every claim, print a table and draw a picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IN_SIGMA = 0.125
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One mode of the demo: what it took and what came back."""
+    """Result of one mode of the demo."""
 
     name: str
     report: Report

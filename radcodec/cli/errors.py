@@ -1,4 +1,4 @@
-"""The one place where errors become exit codes and lines on standard error."""
+"""Map errors to exit codes and lines on standard error, in one place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radcodec.errors import (
 
 DONE, NO_GUARANTEE, USAGE, BAD_INPUT, NO_MODEL, SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
-# The first class that an error is an instance of counts.
+# The first matching class decides.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (GuaranteeError, NO_GUARANTEE),
     (UnsupportedDataError, BAD_INPUT),
@@ -32,7 +32,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
 )
 
-# Errors that are told in one line; anything else is a bug and shows as one.
+# Errors reported in one line. Any other exception is a bug and shows a traceback.
 EXPECTED = tuple(kind for kind, _ in _CODES)
 
 
@@ -44,7 +44,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def printable(text: str) -> str:
-    r"""Replace each character that is not printable by an escape such as ``\\x1b``.
+    r"""Replace each character that is not printable by an escape such as ``\x1b``.
 
     Names, units and notes come from files: printed as they are, they could command a terminal.
     """
@@ -60,7 +60,7 @@ def error_line(error: BaseException, name: str = "") -> str:
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     elif isinstance(error, MemoryError):
-        text = "the memory of this machine does not suffice"
+        text = "this machine does not have enough memory"
     else:
         text = str(error)
     text = " ".join(text.split())

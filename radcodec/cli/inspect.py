@@ -1,4 +1,4 @@
-"""``radcodec info``, ``estimate`` and ``models``: nothing is written."""
+"""``radcodec info``, ``estimate`` and ``models``, which write no files."""
 
 from __future__ import annotations
 

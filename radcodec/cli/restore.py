@@ -1,4 +1,4 @@
-"""``radcodec decompress``, ``verify``, ``cutout`` and ``preview``: files back to pixels."""
+"""``radcodec decompress``, ``verify``, ``cutout`` and ``preview``: from files back to pixels."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _restore_one(source: str, output: str, *, threads: int | None, overwrite: bo
     """Restore a file and return its report."""
     target = target_of(output)
     if isinstance(target, str):
-        # Before a pipe is read to its end.
+        # Checked before a pipe is read to its end.
         check_target(target, source, overwrite)
     with seekable_source(source) as stream:
         with api.open(stream) as file:
@@ -73,15 +73,15 @@ def _restored_line(source: str, output: str, report: Report) -> str:
 def decompress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json: bool, **options: Any) -> int:
     """Restore FITS files.
 
-    OUT defaults to the name of IN without .rcz; - is standard input or output. With --out-dir, any number of files and
-    folders are restored, folders with all .rcz files in them.
+    OUT defaults to the name of IN without .rcz; - is standard input or output. With --out-dir, IN may be any number of
+    files and folders; all .rcz files in a folder are restored.
     """
     check_many(paths, out_dir)
     if out_dir is not None:
         return _restore_many(paths, out_dir, options, quiet=quiet, as_json=as_json)
     source, output = paths[0], paths[1] if len(paths) == 2 else None
     if output is not None and is_rcz_name(output) and os.path.exists(output):
-        raise click.UsageError(f"{output}: expected an output that is no .rcz file; for many give --out-dir DIR")
+        raise click.UsageError(f"{output}: expected an output that is not a .rcz file; for many give --out-dir DIR")
     with told_of(source):
         name = output or (STDIO if source == STDIO else restored_name(source))
         check_output(name, as_json)
@@ -117,8 +117,8 @@ def _verify_one(job: Job, threads: int | None) -> Done:
     against = job.other or None
     with seekable_source(job.source) as stream:
         report = api.verify(stream, against=None if against is None else source_of(against), threads=threads)
-    compared = "" if against is None else f", and as promised against {against}"
-    line = f"{job.source}: all checksums hold{compared} ({report.mode})"
+    compared = "" if against is None else f", and the file keeps its promise about {against}"
+    line = f"{job.source}: all checksums are correct{compared} ({report.mode})"
     return Done(report=report, line=line, fields={"verified": True, "against": against})
 
 
@@ -129,16 +129,16 @@ def _verify_one(job: Job, threads: int | None) -> Done:
 @quiet_option
 @json_option
 def verify(paths: tuple[str, ...], against: str | None, threads: int | None, quiet: bool, as_json: bool) -> int:
-    """Check every checksum of files by decoding all of them, and that they keep their promise about the originals.
+    """Verify every checksum and decode every tile; with --against, compare with the originals.
 
-    Folders stand for all .rcz files in them; the original of each is looked for in the same place of the other folder.
+    A folder means all .rcz files in it; each original is searched at the same place in the other folder.
     """
     many = len(paths) > 1 or is_folder(paths[0])
     in_folder = against is not None and is_folder(against)
     if many and STDIO in paths:
-        raise click.UsageError("expected files or folders, found - (standard input) among them")
+        raise click.UsageError("expected files or folders, found - (standard input)")
     if many and against is not None and not in_folder:
-        raise click.UsageError(f"{against}: expected the folder of the originals beside many files, found none")
+        raise click.UsageError(f"{against}: expected the folder of the originals for many files, found none")
 
     def place(name: str) -> str:
         return find_original(against, name) if in_folder and against is not None else against or ""
@@ -157,17 +157,17 @@ def verify(paths: tuple[str, ...], against: str | None, threads: int | None, qui
     return DONE
 
 
-hdu_option = click.option("--hdu", metavar="NAME|N", help="The image: its HDU's name, number (0: primary) or SCI,2.")
+hdu_option = click.option("--hdu", metavar="NAME|N", help="The image: HDU name, number (0: primary) or SCI,2.")
 
 
 @click.command()
 @click.argument("source", metavar="IN.rcz")
 @click.argument("output", metavar="OUT.fits")
 @click.option("--region", metavar="X0:X1,Y0:Y1", help="A range for each axis, 0-based, half-open, x first; : is all.")
-@click.option("--center", metavar='"RA DEC"', help="A position, in the image's frame (or: icrs RA DEC).")
-@click.option("--size", metavar="2arcmin", help="Width and height about --center (default: one pixel).")
+@click.option("--center", metavar='"RA DEC"', help="A position in the image's frame (or: icrs RA DEC).")
+@click.option("--size", metavar="2arcmin", help="Width and height around --center (default: one pixel).")
 @click.option("--plane", type=int, metavar="N", help="One plane only (default: all).")
-@click.option("--partial", is_flag=True, help="Fill what is outside of the image with NaN (integers: BLANK).")
+@click.option("--partial", is_flag=True, help="Fill outside of the image with NaN (integers: BLANK).")
 @hdu_option
 @threads_option
 @overwrite_option
@@ -175,7 +175,7 @@ hdu_option = click.option("--hdu", metavar="NAME|N", help="The image: its HDU's 
 def cutout(source: str, output: str, quiet: bool, **options: Any) -> int:
     """Write a part of an image as a FITS file, its world coordinates shifted."""
     with told_of(source), warnings.catch_warnings(), seekable_source(source) as stream:
-        # What astropy finds in an old header is no news to whoever cuts it.
+        # astropy's warnings about old headers do not matter for a cut-out.
         warnings.simplefilter("ignore")
         api.cutout(stream, target_of(output) or output, **options)
     if not quiet:
@@ -189,8 +189,8 @@ def cutout(source: str, output: str, quiet: bool, **options: Any) -> int:
 @click.argument("source", metavar="IN.rcz")
 @click.argument("output", metavar="OUT.png")
 @click.option("--plane", type=int, default=0, show_default=True, metavar="N", help="Which plane.")
-@click.option("--full", is_flag=True, help="Decode the pixels, whatever the base layer is worth.")
-@click.option("--size", type=int, metavar="N", help="Pixels of the longer side, at most (default: 2048).")
+@click.option("--full", is_flag=True, help="Decode the pixels instead of the base layer.")
+@click.option("--size", type=int, metavar="N", help="Most pixels of the longer side (default: 2048).")
 @hdu_option
 @threads_option
 @overwrite_option

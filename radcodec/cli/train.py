@@ -1,4 +1,4 @@
-"""``radcodec train``, ``finetune`` and ``tune``: make models; they need the optional extra ``train``."""
+"""``radcodec train``, ``finetune`` and ``tune``, which make models. They need the extra ``train``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from radcodec.training.tune import Tuned
 
 restart_option = click.option(
-    "--restart", is_flag=True, help="Start again instead of going on from the last checkpoint."
+    "--restart", is_flag=True, help="Start again instead of resuming from the last checkpoint."
 )
 
 
@@ -52,7 +52,7 @@ def _console(quiet: bool) -> Console:
 @restart_option
 @quiet_option
 def train(config: Path, restart: bool, quiet: bool) -> int:
-    """Train a model as a configuration says; the ones under models/ reproduce what ships."""
+    """Train a model from a configuration; those under models/ reproduce the shipped models."""
     with _training(str(config), config, "configuration file"):
         from radcodec.training.run import train as run_training
 
@@ -82,7 +82,7 @@ def finetune(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Fit a model to a folder of FITS images, and compare both on a tenth of it that is held out."""
+    """Fit a model to a folder of FITS images, and compare both models on a held-out tenth."""
     with _training(str(folder), folder, "folder"):
         from radcodec.training.finetune import finetune as run_finetune
 
@@ -98,7 +98,7 @@ def finetune(
 
 
 def _finetuned_text(result: FineTuned) -> str:
-    """Return the comparison, what it says, and how the model is used."""
+    """Return the comparison, its conclusion, and how to use the model."""
     from radcodec.training.finetune import table_lines, verdict
 
     return "\n".join([
@@ -135,11 +135,11 @@ def _finetuned_json(result: FineTuned) -> dict[str, object]:
 @click.command()
 @click.argument("study", metavar="STUDY.toml", type=click.Path(path_type=Path))
 @click.option("--trials", type=click.IntRange(min=1), metavar="N",
-              help="Trials there are to be in all (default: what the study says).")  # fmt: skip
+              help="Total number of trials (default: from the study).")  # fmt: skip
 @quiet_option
 @json_option
 def tune(study: Path, trials: int | None, quiet: bool, as_json: bool) -> int:
-    """Search for the best values of a configuration's keys; run again to go on."""
+    """Search for the best values of a configuration's keys; run it again to continue."""
     with _training(str(study), study, "study file"):
         from radcodec.training.tune import tune as run_tune
 

@@ -1,4 +1,4 @@
-"""Zstandard frames of a known size: what every layer outside the pixel coders is packed with."""
+"""Pack and unpack Zstandard frames of a known size, for everything but pixels."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def pack_frame(content: bytes | bytearray | memoryview, *, dictionary: bytes | N
 
 
 def pack_pieces(pieces: Sequence[bytes | memoryview]) -> bytes:
-    """Pack pieces of content as one frame; large ones are not joined before, since memory would hold them twice."""
+    """Pack pieces of content as one frame; large ones are not joined first, since memory would hold them twice."""
     total = sum(map(len, pieces))
     if len(pieces) == 1 or total <= _LARGE_BYTES:
         return pack_frame(pieces[0] if len(pieces) == 1 else b"".join(pieces))
@@ -38,10 +38,10 @@ def _declared_size(frame: bytes | memoryview, what: str) -> int:
     try:
         declared = zstandard.frame_content_size(frame)
     except zstandard.ZstdError as err:
-        raise CorruptError(f"expected one sound zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
+        raise CorruptError(f"expected one valid zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
     if declared < 1:
         raise CorruptError(f"expected a zstandard frame in {what} that declares how many bytes it holds, found none")
-    # So that a few bytes never make us allocate gigabytes.
+    # A few bytes must never make us allocate gigabytes.
     if declared > MAX_ZSTD_RATIO * len(frame):
         raise CorruptError(f"{what}: a zstandard frame of {len(frame)} bytes cannot hold {declared} as it declares")
     return declared
@@ -54,7 +54,7 @@ def _unpack(frame: bytes | memoryview, declared: int, what: str, dictionary: byt
         unpacker = zstandard.ZstdDecompressor(dict_data=shared)
         content = unpacker.decompress(frame, max_output_size=declared, allow_extra_data=False)
     except zstandard.ZstdError as err:
-        raise CorruptError(f"expected one sound zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
+        raise CorruptError(f"expected one valid zstandard frame in {what}, found {len(frame)} bytes: {err}") from err
     if len(content) != declared:
         raise CorruptError(f"expected {declared} bytes in the zstandard frame of {what}, found {len(content)}")
     return content
@@ -66,8 +66,8 @@ def unpack_frame(frame: bytes | memoryview, size_bytes: int, *, what: str, dicti
     Raises
     ------
     CorruptError
-        If it is no sound frame, is followed by other bytes, or declares or gives more or fewer bytes; ``what`` names
-        it. The declared size is checked before anything is allocated.
+        If the frame is malformed, is followed by other bytes, or declares or gives another size; ``what`` names it. The
+        declared size is checked before anything is allocated.
     """
     declared = _declared_size(frame, what)
     if declared != size_bytes:

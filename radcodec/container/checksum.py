@@ -1,4 +1,4 @@
-"""CRC-32 of streams as they are stored and of whole files."""
+"""CRC-32 of stored streams and of whole files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def crc_of(*parts: bytes | memoryview) -> int:
 
 
 class CrcWriter:
-    """A stream that passes bytes on and keeps the CRC and number of all of them."""
+    """An output stream that counts its bytes and computes their CRC."""
 
     __slots__ = ("_out", "crc", "size_bytes")
 

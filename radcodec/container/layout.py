@@ -1,7 +1,7 @@
-"""THE format: every struct string and magic number of a ``.rcz`` file, as pairs of pack and unpack.
+"""Pack and unpack every struct and magic number of a ``.rcz`` file.
 
-``docs/format.md`` is normative; section numbers below are its sections. META, which is made of what is here, is in
-`radcodec.container.meta`. Nothing here reads a file, knows a pixel or allocates by a number that was read.
+``docs/format.md`` is normative; section numbers below refer to it. `radcodec.container.meta` builds META from these
+parts. No function here reads a file, decodes a pixel or allocates by a number read from a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Member = TypeVar("Member", bound=IntEnum)
 MAGIC = b"\x89RCZ\r\n\x1a\n"
 FORMAT_VERSION = 0
 FORMAT_DRAFT = 1
-# Who reads the drafts of version 0 that are not this one, and what cannot be known yet.
+# Releases that read other drafts of version 0, and the name for unknown ones.
 _READERS = {(0, 0): "radcodec 0.1.0 and its development versions before 0.2"}
 _NEWER = "a newer radcodec"
 FLAG_BASE_ONLY = 1
@@ -42,14 +42,14 @@ _CRC = struct.Struct("<I")
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
-# Longest leb of the largest size of each section, four CRCs and that of the prelude.
+# The longest LEB128 of each section's size, four CRCs and the prelude's own CRC.
 MAX_PRELUDE_BYTES = _PRELUDE.size + 5 + 5 + 6 + 3 * 9 + 5 * _CRC.size
 TRAILER_BYTES = _CRC.size
 
 SECTIONS = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
 _CHECKED = tuple(
     SECTIONS.index(name) for name in ("META", "PARAMS", "INDEX", "EXTRA")
-)  # those with a CRC in the prelude
+)  # sections with a CRC in the prelude
 _SECTION_CAPS = (
     limits.MAX_META_BYTES,
     limits.MAX_PARAMS_BYTES,
@@ -62,7 +62,7 @@ _SECTION_CAPS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prelude:
-    """The start of a file (2.1): sizes of the six sections in the order of ``SECTIONS``, CRCs of four of them.
+    """The start of a file (2.1): the sizes of the six ``SECTIONS`` in order, and CRCs of four of them.
 
     The CRC of a section without bytes is 0.
     """
@@ -131,14 +131,14 @@ def unpack_prelude(data: bytes) -> Prelude:
         raise NotRadcodecError(f"expected a .rcz file, which starts with {MAGIC!r}, found {data[:8]!r}")
     if len(data) >= len(MAGIC) + 2:
         _check_version(data[len(MAGIC)], data[len(MAGIC) + 1])
-    # Bytes of 1 end every number: what a file that is cut off lacks reads as such, and is told afterwards.
+    # A byte of 1 ends every number, so a truncated file parses to its end and is reported below.
     cursor = Cursor(data + b"\1" * MAX_PRELUDE_BYTES, "the prelude")
     _, _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
     sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb())
     crcs = [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
     crc = zlib.crc32(cursor.since(0))
     if cursor.crc() != crc and cursor.position <= len(data):
-        raise CorruptError("the checksum of the prelude does not hold: the file is damaged")
+        raise CorruptError("the checksum of the prelude is wrong: the file is damaged")
     if cursor.position > len(data):
         raise TruncatedError(f"expected {cursor.position} bytes of prelude, the file ends after {len(data)}")
     known_kind, known_mode = member_of(Kind, kind, "the kind"), member_of(Mode, mode, "the mode")
@@ -243,7 +243,7 @@ def pack_u8(value: int) -> bytes:
 
 
 class Cursor:
-    """Reads the fields of a section one after the other; everything that runs over its end raises CorruptError."""
+    """Read the fields of a section in order; reading past its end raises CorruptError."""
 
     __slots__ = ("_data", "position", "what")
 
@@ -312,7 +312,7 @@ class Cursor:
         """Read a finite float64, larger than ``above`` if that is given."""
         value = self.f8()
         if not math.isfinite(value) or (above is not None and value <= above):
-            raise CorruptError(f"expected a sound number for the {name} in {self.what}, found {value}")
+            raise CorruptError(f"expected a valid number for the {name} in {self.what}, found {value}")
         return value
 
     def i8(self) -> int:

@@ -1,4 +1,4 @@
-"""META: what a file holds, image by image and unit by unit (``docs/format.md`` section 3), and the PARAMS framing."""
+"""Pack and unpack META, the records of images and units (``docs/format.md`` section 3), and the PARAMS framing."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _BLOCKS_AN_IMAGE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """One image (3.1). ``bound`` is E in physical units, None where every pixel is exact or mode is lossy.
+    """One image (3.1). ``bound`` is E in physical units, None if every pixel is exact or the mode is lossy.
 
-    ``on_base``: its detail streams hold what is left of it beside its base layer.
+    ``on_base``: the detail streams hold the difference from the base layer.
     """
 
     sample_type: SampleType
@@ -122,7 +122,7 @@ def _unpack_shape(cursor: Cursor, kind: Kind) -> tuple[int, ...]:
     most = limits.MAX_ARRAY_AXES if kind is Kind.ARRAY else limits.MAX_AXES
     n_axes = cursor.leb_up_to(most, "number of axes")
     shape = tuple(cursor.leb_up_to(limits.MAX_PIXELS, "length of an axis") for _ in range(n_axes))
-    # Zeros aside, so that 0 x 2^47 x 2^47 is refused as well and no product below overflows anywhere.
+    # Zeros count as ones here, so that 0 x 2^47 x 2^47 is refused and no product below overflows.
     if math.prod(length for length in shape if length) > limits.MAX_PIXELS:
         raise LimitError(f"expected at most {limits.MAX_PIXELS} pixels in an image, found the axes {shape[:8]}")
     return shape
@@ -132,11 +132,11 @@ def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_
     """Raise CorruptError if the flags of an image record do not go with the rest of it (3.1)."""
     bounded = bool(flags & _BOUNDED)
     if flags & ~_ALL_FLAGS or (flags & _NEED_BOUND and not bounded):
-        raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
+        raise CorruptError(f"expected a valid set of flags in an image record, found {flags:#x}")
     if flags & _ON_BASE and not (bounded and sample_type.is_float and n_stages):
-        raise CorruptError("expected a bounded image of floats with base stages where details are on the base")
+        raise CorruptError("expected details on the base only in a bounded image of floats with base stages")
     if flags & _BLANK and sample_type.is_float:
-        raise CorruptError("expected BLANK for an image of integers only, found it for one of floats")
+        raise CorruptError("expected BLANK only in an image of integers, found it in one of floats")
     if flags & (_SCALED | _BLANK) and kind is Kind.ARRAY:
         raise CorruptError("expected no scaling and no BLANK in a file of kind array, found them")
     if 0 in shape and (bounded or n_stages):
@@ -146,7 +146,7 @@ def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_
 def _unpack_scaling(cursor: Cursor) -> tuple[float, float]:
     scaling = cursor.finite("BSCALE"), cursor.finite("BZERO")
     if scaling == (1.0, 0.0):
-        raise CorruptError("expected a scaling other than 1 and 0 where one follows, found these")
+        raise CorruptError("expected a stored scaling other than BSCALE 1 and BZERO 0, found these")
     return scaling
 
 
@@ -229,9 +229,9 @@ def _check_meta(meta: Meta, kind: Kind) -> None:
             f"expected one image and no HDU in a file of kind array, found {len(meta.images)} and {len(meta.hdus)}"
         )
     if any(image.n_stages for image in meta.images) != (meta.model is not None):
-        raise CorruptError("expected the name of a model beside base stages and only there, found one of them alone")
+        raise CorruptError("expected a model name exactly if there are base stages, found one without the other")
     if meta.original_sha256 is not None and (kind is Kind.ARRAY or meta.original_sha256 == meta.restored_sha256):
-        raise CorruptError("expected the SHA-256 of an original only where it differs from that of what is restored")
+        raise CorruptError("expected the SHA-256 of the original only if it differs from that of the restored file")
     if kind is Kind.ARRAY:
         n_bytes = meta.images[0].n_pixels * meta.images[0].sample_type.size_bytes
         if meta.original_bytes != n_bytes:

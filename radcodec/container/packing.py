@@ -1,4 +1,4 @@
-"""META and PARAMS as they are stored: as they are, as a zstandard frame, or as one made with the header dictionary."""
+"""Store META and PARAMS plain, as a zstandard frame, or as a frame with the header dictionary."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = 
     Parameters
     ----------
     dictionary
-        The one that is installed, None where there is none.
+        The installed dictionary, or None.
     may_share
-        Whether this section may have been made with a dictionary (META only).
+        Whether this section may use a dictionary (META only).
 
     Raises
     ------
     CorruptError, LimitError
-        If the form is not known, or the frame does not hold what it says.
+        If the form is unknown, or the frame is malformed.
     ModelNotFoundError
-        If it was made with a dictionary that is not installed.
+        If it needs a dictionary that is not installed.
     """
     cursor = Cursor(stored, what)
     packing = cursor.u1()

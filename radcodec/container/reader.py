@@ -1,4 +1,4 @@
-"""Reads a ``.rcz`` file piece by piece: first PRELUDE to INDEX, then whichever tiles and stages are asked for."""
+"""Read a ``.rcz`` file piece by piece: first PRELUDE to INDEX, then single tiles and stages on request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TileCounter = Callable[[tuple[int, ...], int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageIndex:
-    """Where the streams of one image are: offsets from the start of the file, one more than there are tiles."""
+    """File offsets of one image's streams; each list has one more item than there are tiles."""
 
     words: array[int]
     n_words: int
@@ -65,7 +65,7 @@ def _starts(sizes: Iterator[int], start: int) -> array[int]:
 
 
 class _Source:
-    """Ranges of a file or of bytes in memory; safe to use from several threads."""
+    """Ranges of a file or of bytes in memory; several threads may share it."""
 
     def __init__(self, source: bytes | bytearray | memoryview | BinaryIO) -> None:
         self._file: BinaryIO | None = None
@@ -104,7 +104,7 @@ class _Source:
 
 
 class Reader:
-    """One open ``.rcz`` file. Reads no more than PRELUDE to INDEX when it is made; safe to use from several threads.
+    """One open ``.rcz`` file. The constructor reads only PRELUDE to INDEX; several threads may share it.
 
     Parameters
     ----------
@@ -113,14 +113,14 @@ class Reader:
     count_tiles
         Number of tiles of an image, by its shape and tile size.
     dictionary
-        The zstandard dictionary for headers that is installed.
+        The installed zstandard dictionary for headers.
 
     Raises
     ------
     FormatError
-        If it is no sound .rcz file as far as INDEX.
+        If PRELUDE to INDEX are malformed.
     ModelNotFoundError
-        If its headers need a dictionary that is not installed.
+        If the headers need a dictionary that is not installed.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class Reader:
     def _checked_section(self, name: str, crc: int) -> bytes:
         stored = self.read_section(name)
         if crc_of(stored) != crc:
-            raise CorruptError(f"the checksum of {name} does not hold: the file is damaged, fetch it again")
+            raise CorruptError(f"the checksum of {name} is wrong: the file is damaged, fetch it again")
         return stored
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
@@ -187,9 +187,9 @@ class Reader:
             words = array("L")  # of at least 32 bits
             for _ in range(n_tiles):
                 entry = unpack_entry(cursor, image.n_stages)
-                # Before memory is reserved for the pixels.
+                # Checked before memory is reserved for the pixels.
                 if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
-                    raise CorruptError("expected a stream for every tile of INDEX, found a tile without any")
+                    raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
                 words.extend(entry)
             both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
             tile_starts = _starts(both, tile_start)
@@ -204,7 +204,7 @@ class Reader:
         cursor.end()
         ends = self.prelude.section_start("EXTRA"), self.prelude.section_start("TILES")
         if (tile_start, base_start) != ends:
-            raise CorruptError("expected the streams of INDEX to fill BASE and TILES exactly, they do not")
+            raise CorruptError("expected the streams in INDEX to fill BASE and TILES exactly, found other sizes")
         return tuple(images)
 
     def _tile_kinds(self) -> tuple[bool, bool, bool]:
@@ -213,7 +213,7 @@ class Reader:
         for index, image in zip(self.images, self.meta.images, strict=True):
             details = index.words[_DETAIL :: index.n_words]
             detailed = detailed or any(details)
-            # Where the first stage has no stream, the others have none.
+            # Without a stream of the first stage, no other stage has one.
             first = index.words[_STAGES :: index.n_words] if image.n_stages else ()
             for size, base in zip(details, first, strict=False):
                 alone = alone or bool(base and not size)
@@ -313,7 +313,7 @@ class Reader:
         Raises
         ------
         CorruptError
-            If the checksum of EXTRA does not hold or it is no frame of the declared size.
+            If the checksum of EXTRA is wrong, or it is not a frame of the declared size.
         """
         stored = self._checked_section("EXTRA", self.prelude.extra_crc)
         return unpack_frame(stored, self._extra_bytes, what="EXTRA") if stored else b""
@@ -331,4 +331,4 @@ class Reader:
         for start in range(0, end, _CHUNK_BYTES):
             crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
         if crc != unpack_crc(self._source.read(end, TRAILER_BYTES, "the trailer")):
-            raise CorruptError("the checksum of the whole file does not hold: it is damaged, fetch it again")
+            raise CorruptError("the checksum of the whole file is wrong: it is damaged, fetch it again")

@@ -1,4 +1,4 @@
-"""What a ``.rcz`` file holds, from its header and tile index alone. No pixel is decoded and numpy is not imported."""
+"""Describe a ``.rcz`` file from its header and tile index, without decoding a pixel or importing numpy."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _KIND_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A ``.rcz`` file in numbers; `to_dict` gives what ``--json`` prints.
+    """The properties of a ``.rcz`` file; `to_dict` returns the object that ``--json`` prints.
 
-    ``max_error`` is absolute, in the image's unit, the largest used; ``payload_bits_per_pixel`` counts what pixels are
-    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made, and
-    ``noise`` what was measured beside an absolute bound then: the file does not hold them.
+    ``max_error`` is the largest absolute bound, in the image's unit. ``payload_bits_per_pixel`` counts base, masks,
+    detail and their parameters. ``warnings`` were given while the file was written. ``noise`` was measured at the same
+    time, for an absolute bound. The file stores neither.
     """
 
     mode: str

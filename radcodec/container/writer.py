@@ -1,4 +1,4 @@
-"""A whole ``.rcz`` file from its packed parts, and base-only copies of one."""
+"""Write a ``.rcz`` file from its packed parts, and make base-only copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from radcodec.types import Kind, Mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileStreams:
-    """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage of its image."""
+    """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage."""
 
     mask: bytes = b""
     detail: bytes = b""
@@ -39,7 +39,7 @@ class TileStreams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContents:
-    """All that a file is made of; ``tiles`` and ``params`` have one item an image, ``extra`` is a frame or empty."""
+    """The parts of a file. ``tiles`` and ``params`` have one item an image; ``extra`` is a frame or empty."""
 
     kind: Kind
     mode: Mode
@@ -84,7 +84,7 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     Parameters
     ----------
     dictionary
-        Zstandard dictionary that META may be packed with, where that makes it smaller.
+        Zstandard dictionary for META, used if it makes META smaller.
     """
     meta = pack_section(pack_meta(contents.meta), dictionary)
     params = pack_section(pack_params(contents.params))
@@ -114,7 +114,7 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
 def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     """Make a base-only copy (5.1) of a file with at most ``n_stages`` base stages, without decoding a pixel.
 
-    Data of units that are not images are kept.
+    The data of units that are not images are copied.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The picture that the base layer of a file gives, without its detail layer."""
+"""Draw the picture that a file's base layer gives without its detail layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NumPy basic indexing of an image that is still in a file: which planes, rows and columns it needs."""
+"""Apply NumPy basic indexing to an image in a file: find the planes, rows and columns to decode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Part = int | slice | None | EllipsisType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What a key selects: plane numbers, the ranges of rows and columns to decode, and the key to apply to them."""
+    """The selection of a key: plane numbers, ranges of rows and columns to decode, and the key to apply to them."""
 
     planes: npt.NDArray[np.int64]
     y: tuple[int, int]
@@ -82,7 +82,7 @@ def select(key: object, shape: tuple[int, ...]) -> tuple[Selection, tuple[Any, .
     Raises
     ------
     IndexError
-        As NumPy does; also for masks and lists, which are not basic indexing.
+        As in NumPy; also for masks and lists, which are not basic indexing.
     """
     parts = _expand(key, len(shape))
     axes = [part for part in parts if part is not None]
@@ -107,6 +107,6 @@ def select(key: object, shape: tuple[int, ...]) -> tuple[Selection, tuple[Any, .
         inner=tuple(inner),
         n_inner_axes=n_inner,
     )
-    # Integers take an axis away, so only slices and new axes are left when new axes go in.
+    # Integers remove an axis, so only slices and new axes are left at this point.
     new = tuple(None if part is None else slice(None) for part in parts if not isinstance(part, int))
     return selection, new if None in new else ()

@@ -1,4 +1,4 @@
-"""Pictures for quick looks: an asinh stretch, averaging down, a PNG writer of a few lines, and JPEG by Pillow.
+"""Draw pictures for quick looks: asinh stretch, averaging down, a small PNG writer, and JPEG by Pillow.
 
 References
 ----------
@@ -28,9 +28,10 @@ _JPEG_QUALITY = 92
 _CHUNK = struct.Struct(">I")
 _HEADER = struct.Struct(">IIBBBBB")
 PictureWriter: TypeAlias = Callable[[npt.NDArray[Any], float | None], bytes]
-# Noise just visible above black, the brightest source just white.
+# Noise is just visible above black, and the brightest source is just white.
 _BLACK_SIGMA, _SOFT_SIGMA = -2.0, 3.0
-# No telescope has such a dynamic range: what lies above fills missing pixels (1e20, say) and must not set the white.
+# No telescope has such a dynamic range. Larger values mark missing pixels (such as 1e20) and must not set the white
+# level.
 _MOST_SIGMA = 1e9
 
 
@@ -55,8 +56,8 @@ def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.N
 def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple[float, float, float]:
     """Choose black level, softening and white level from the median and spread of the finite pixels.
 
-    ``noise`` is the spread of what the image is a picture of, where that is known: smoother pictures would otherwise
-    show ripples far below it.
+    ``noise`` is the spread of the original image, if known. Without it smoother pictures would show ripples far below
+    the noise.
     """
     finite = image[np.isfinite(image)].astype(np.float64)
     if finite.size == 0:
@@ -90,7 +91,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
     height, width = pixels.shape[:2]
     colour = _RGB if pixels.ndim == 3 else _GREY
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    # Filter 2 (up) for every row: smooth pictures pack better as differences.
+    # Filter 2 (up) for every row: smooth pictures compress better as differences.
     above = np.vstack([np.zeros((1, rows.shape[1]), np.uint8), rows[:-1]])
     filtered = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])
     header = _HEADER.pack(width, height, 8, colour, 0, 0, 0)
@@ -116,7 +117,7 @@ def sky_pixels(
 ) -> npt.NDArray[np.uint8]:
     """Return grey levels of an image [H, W], averaged down to ``side``, with the first row at the bottom.
 
-    ``noise`` as by `stretch_limits`; averaging makes it smaller.
+    ``noise`` is that of `stretch_limits`; averaging reduces it.
     """
     small = average_down(image, side)
     averaged = None if noise is None else noise * small.shape[0] / image.shape[0]
@@ -124,15 +125,15 @@ def sky_pixels(
 
 
 def picture_writer(dst: object, side: int | None = None) -> PictureWriter:
-    """Choose how a picture of an image [H, W] is written, by the ending of its name; PNG for streams and no ending.
+    """Choose the writer for a picture of an image [H, W] by the name's ending; PNG for streams and no ending.
 
-    What comes back is called with the image and the noise as `sky_pixels` has them, and gives the bytes of a file.
+    The result takes an image and its noise, like `sky_pixels`, and returns the bytes of a file.
 
     Raises
     ------
     InputError
-        If the ending is of no kind of picture that is written here, or JPEG's and Pillow is missing, or ``side``,
-        the pixels of the longer side at most, is not 1 or more.
+        If the ending is unknown, if it is JPEG's and Pillow is missing, or if ``side`` (most pixels of the longer side)
+        is below 1.
     """
     if side is not None and not 1 <= side <= MAX_ASKED_SIDE:
         raise InputError(f"expected a picture of 1 to {MAX_ASKED_SIDE} pixels a side, found {side}")

@@ -1,4 +1,4 @@
-"""A quick look at one plane: from its base layer, or decoded where that is too small to show the image."""
+"""Take a quick look at one plane: from its base layer, or decoded if that is too small to show the image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from radcodec.errors import InputError, ModelError, UnsupportedDataError
 from radcodec.pixels.noise import MAD_TO_SIGMA
 from radcodec.types import Mode
 
-# Measured on 64 to 112 pixels a side of five radio images (docs/previews.md): below this a tile's sources are blobs.
+# Measured on 64 to 112 pixels a side of five radio images (docs/previews.md): below this, sources become blobs.
 _LEAST_BYTES = 64
-# From here on sources are right even where the noise between them is left out; below, a picture smoother than a
-# quarter of the noise shows too little.
+# From this size on sources are right even without the noise between them. Below it, a picture smoother than a quarter
+# of the noise shows too little.
 _ENOUGH_BYTES = 512
 
 
 class Layer(Enum):
-    """What a picture was made from."""
+    """The source of a picture."""
 
     BASE = "base layer"
     PIXELS = "pixels"
@@ -32,9 +32,9 @@ class Layer(Enum):
 class QuickLook:
     """A picture of one plane.
 
-    ``pixels`` are float64 [H, W], physical values with NaN where undefined. ``noise`` is the plane's spread as the
-    base layer has it on record, physical, None without one. ``note`` says why pixels were decoded although there is a
-    base layer, or is empty.
+    ``pixels`` are float64 [H, W], physical values with NaN where undefined. ``noise`` is the plane's physical spread
+    from the base layer's record, None without one. ``note`` says why pixels were decoded in spite of a base layer, or
+    is empty.
     """
 
     pixels: npt.NDArray[np.float64] = field(repr=False)
@@ -74,10 +74,10 @@ def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArra
     try:
         picture = base_picture(image, plane, threads)
     except ModelError:
-        # An exact or bounded file does not need its model to be looked at.
+        # An exact or bounded file can be shown without its model.
         if is_lossy:
             raise
-        return None, "the model of the base layer is not there: the picture is of the decoded pixels"
+        return None, "the model of the base layer is not installed: the picture shows the decoded pixels"
     pairs = image.coding.normalisation
     if not is_lossy and share < _ENOUGH_BYTES and pairs is not None and _spread(picture) < pairs[plane, 1] / 4:
         return None, _note(share)
@@ -99,7 +99,7 @@ def base_share(image: StoredImage, plane: int) -> float:
 def _note(share: float) -> str:
     return (
         f"the base layer, {share:.0f} bytes for a plane of a tile, is too small to show the image: "
-        "the picture is of the decoded pixels"
+        "the picture shows the decoded pixels"
     )
 
 

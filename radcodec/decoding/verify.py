@@ -1,4 +1,4 @@
-"""Files checked: every checksum, every tile, and against the original where that is given."""
+"""Check files: every checksum, every tile, and optionally against the original."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from radcodec.types import Hdu, HduKind, Kind, Mode
 if TYPE_CHECKING:
     from radcodec.base.store import Model
 
-# Cards that a bounded or lossy image may hold otherwise than the original.
+# Cards that may differ from the original in a bounded or lossy image.
 _MAY_DIFFER = frozenset(name.encode("ascii") for name in (*PROVENANCE_KEYWORDS, "CHECKSUM", "DATASUM"))
 
 
 def check_written(reader: Reader, threads: int, model: Model | None = None) -> None:
-    """Read a file back as soon as it is encoded: decode every tile and compare it with the checksums of the encoder.
+    """Decode every tile of a newly encoded file and compare it with the encoder's checksums.
 
-    ``model`` is the one that the base layer was made with. What base streams decode to that only pictures need was
-    compared before they were written; here their checksums are.
+    ``model`` made the base layer. Base streams that only previews need were decoded and compared before they were
+    written; here only their checksums are compared.
 
     Raises
     ------
     GuaranteeError
-        If the file does not decode to what the encoder meant.
+        If the file does not decode to the encoder's result.
     """
     try:
         check_consistency(reader)
@@ -56,14 +56,14 @@ def check_written(reader: Reader, threads: int, model: Model | None = None) -> N
 
 
 def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
-    """Verify every checksum of a file and decode every tile and every base stream; gives warnings.
+    """Verify every checksum of a file, decode every tile and every base stream, and return warnings.
 
-    A base layer for pictures whose model is missing is left undecoded, with a warning.
+    If the model of a preview is missing, the preview is not decoded, and a warning says so.
 
     Raises
     ------
     FormatError, ModelError
-        As decoding does; CorruptError also where the checksum of the whole file does not hold.
+        As in decoding; CorruptError also if the checksum of the whole file is wrong.
     """
     _check_restored(reader, threads)
     for image in _with_spare_base(reader):
@@ -78,7 +78,7 @@ def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
 
 
 def _check_restored(reader: Reader, threads: int, model: Model | None = None) -> None:
-    """Verify every checksum and decode every tile as a full decode does; no more than a few tiles are in memory."""
+    """Verify every checksum and decode every tile; only a few tiles are in memory at a time."""
     reader.check_whole_file()
     if reader.prelude.kind is Kind.ARRAY:
         check_array(reader, threads, model)
@@ -96,7 +96,7 @@ def _with_spare_base(reader: Reader) -> list[StoredImage]:
 
 
 def _decode_base(image: StoredImage, tile: int) -> None:
-    """Decode the base streams of a tile where it has some."""
+    """Decode the base streams of a tile, if it has any."""
     streams = read_stages(image, tile)
     if streams:
         base_values(image.coding, image.coding.grid.box(tile), streams)
@@ -105,8 +105,9 @@ def _decode_base(image: StoredImage, tile: int) -> None:
 def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
     """Check that the file keeps its promise about ``original``, a plain FITS file.
 
-    Lossless: the same bytes. Bounded: every pixel within the bound, special ones the same bits. Lossy: special pixels
-    the same bits. In both, headers the same but for provenance and checksum cards, all else the same bytes.
+    Lossless: the bytes are equal. Bounded: every pixel is within the bound, and special ones have equal bits. Lossy:
+    special pixels have equal bits. In both, headers are equal but for provenance and checksum cards, and all other
+    bytes are equal.
 
     Raises
     ------
@@ -152,7 +153,7 @@ def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixe
 
 
 def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
-    """Raise GuaranteeError if a restored tile is not what it should be to the original one."""
+    """Raise GuaranteeError if a restored tile breaks its guarantee about the original."""
     grid = image.coding.grid
     tiles = range(grid.n_tiles)
     for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
@@ -173,7 +174,7 @@ def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int
 def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
     """Mark the samples [p, h, w] of the original that must come back with the same bits.
 
-    Those that the file's mask marks, whatever they are, and those that are special in every image.
+    These are the samples in the file's mask, and those that are special in every image.
     """
     record = image.coding.record
     special = always_special(samples, record.blank)

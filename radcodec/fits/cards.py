@@ -1,7 +1,7 @@
-"""The 80-byte cards of a FITS header, read leniently and written in fixed format.
+"""Read the 80-byte cards of a FITS header leniently, and write them in fixed format.
 
-Header bytes may hold TABs and other characters that the standard forbids, so everything here works on bytes and
-never decodes more than one value.
+Header bytes may hold TABs and other characters that the standard forbids. So everything here works on bytes and decodes
+one value at a time.
 
 References
 ----------
@@ -32,7 +32,7 @@ _COMMENTARY = (b"COMMENT", b"HISTORY", b"")
 def find_end(data: bytes | memoryview, start: int = 0, stop: int | None = None) -> int:
     """Return the offset of the END card of the header at ``start``; -1 if there is none before ``stop``.
 
-    Cards are counted from ``start``: the letters END elsewhere than at the beginning of a card do not count.
+    Cards are counted from ``start``: END counts only at the beginning of a card.
     """
     limit = len(data) if stop is None else stop
     for match in _END.finditer(data, start, limit):
@@ -62,8 +62,8 @@ def iter_cards(header: bytes) -> Iterator[tuple[bytes, bytes]]:
 def parse_value(card: bytes) -> CardValue:
     """Return the value of a card; None if it has none or is unreadable.
 
-    Fortran exponents (``1.5D-3``) are read, blanks after a sign are skipped, trailing blanks of strings are dropped,
-    and a string whose closing quote is missing ends with the card. Real numbers may come out infinite.
+    Fortran exponents (``1.5D-3``) are read, blanks after a sign are skipped, and trailing blanks of strings are
+    dropped. A string without a closing quote ends with the card. Real numbers may be infinite.
     """
     if card[8:9] != b"=":
         return None
@@ -107,8 +107,8 @@ def _printable(text: str) -> str:
 def format_value(value: CardValue) -> bytes:
     """Format the value field (columns 11 and on) of a card in fixed format; None gives an undefined value.
 
-    Numbers that need more than 20 columns go on to the right, which the standard allows for other than mandatory
-    keywords. Characters of strings outside printable ASCII become ``?``.
+    Numbers of more than 20 columns continue to the right, which the standard allows for keywords that are not
+    mandatory. Characters of strings outside printable ASCII become ``?``.
     """
     if value is None:
         return b" " * 20

@@ -1,4 +1,4 @@
-"""The DATASUM and CHECKSUM keywords of an HDU: checked, and brought up to date where they exist.
+"""Check the DATASUM and CHECKSUM keywords of an HDU, and update them where they exist.
 
 References
 ----------
@@ -16,7 +16,7 @@ from radcodec.fits.cards import CARD_BYTES, card_comment, card_keyword, find_end
 
 ByteSource: TypeAlias = bytes | memoryview | npt.NDArray[np.uint8]
 
-# Summed at a time: small enough to stay in cache, far below the 2^34 bytes at which a uint64 sum could overflow.
+# Bytes summed at a time: small enough for the cache, far below the 2^34 at which a uint64 sum could overflow.
 _CHUNK_BYTES = 1 << 20
 _ALL_ONES = 0xFFFFFFFF
 _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
@@ -25,7 +25,7 @@ _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
 def ones_complement_sum(data: ByteSource, start_sum: int = 0) -> int:
     """Sum big-endian 32-bit words with end-around carry, starting from ``start_sum``.
 
-    A length that is no multiple of 4 is summed as if zero bytes followed. The result lies in 0 to 2^32-1.
+    A length that is not a multiple of 4 is padded with zeros. The result is in 0 to 2^32-1.
     """
     octets = np.frombuffer(data, dtype=np.uint8)
     whole = len(octets) // 4 * 4
@@ -105,8 +105,8 @@ def _with_card(header: bytes, start: int, keyword: bytes, value: str) -> bytes:
 def refresh_checksums(header: bytes, data: ByteSource, *, datasum: bool = True, checksum: bool = True) -> bytes:
     """Correct DATASUM and CHECKSUM in a header for these data; its length stays the same.
 
-    Cards that are absent or undefined are not added. ``datasum`` and ``checksum`` say which of them may be rewritten,
-    so that one that was wrong before can be left wrong.
+    Cards that are absent or undefined are not added. ``datasum`` and ``checksum`` choose which of them to rewrite, so
+    that a wrong one can stay wrong.
     """
     places = _places(header)
     if not places:

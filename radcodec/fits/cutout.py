@@ -1,4 +1,4 @@
-"""The header of a part cut out of an image, with its world coordinates shifted to match."""
+"""Make the header of a part cut out of an image, with its world coordinates shifted to match."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from radcodec.fits.cards import (
 )
 
 _DROPPED = frozenset(b"CHECKSUM DATASUM ZHECKSUM ZDATASUM".split())
-# In an extension only: these cards have no meaning in a primary header.
+# These cards belong in an extension only.
 _DROPPED_OF_EXTENSION = frozenset(b"PCOUNT GCOUNT INHERIT".split())
 _CRPIX = re.compile(rb"CRPIX([1-9][0-9]{0,2})([A-Z]?)\Z")
 _LTV = re.compile(rb"LTV([1-9])\Z")
 _CNPIX = re.compile(rb"CNPIX([12])\Z")
 _LENGTH = re.compile(rb"NAXIS([1-9][0-9]{0,2})\Z")
-# Any of these cards gives an axis a world coordinate, whose CRPIX is 0 where it is not written.
+# Any of these cards gives an axis a world coordinate; its CRPIX is 0 by default.
 _WCS = (
     re.compile(rb"(?:CTYPE|CRVAL|CDELT|CUNIT)([1-9][0-9]{0,2})([A-Z]?)\Z"),
     re.compile(rb"(?:PC|CD)[1-9][0-9]{0,2}_([1-9][0-9]{0,2})([A-Z]?)\Z"),
 )
 _LTM = re.compile(rb"LTM[1-9]_([1-9])\Z")
-# Distortions by a function of the pixel (FITS WCS paper IV, draft): the pixel from which the function counts.
+# The origin of distortions that are functions of the pixel (FITS WCS paper IV, draft).
 _CPDIS = re.compile(rb"CPDIS([1-9][0-9]?)([A-Z]?)\Z")
 _DP = re.compile(rb"DP([1-9][0-9]?)([A-Z]?)\Z")
 _RECORD = re.compile(r"(NAXES|AXIS\.[1-9]|OFFSET\.[1-9]):\s*([-+0-9.EeDd]+)\s*\Z")
@@ -119,9 +119,10 @@ def _with_offsets(cards: list[bytes], first: Sequence[int]) -> list[bytes]:
 def cutout_header(header: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
     """Make the header, padding included, of a part of the image that ``header`` describes, as a primary HDU.
 
-    NAXISn hold the new lengths; CRPIXn of the primary and the alternate (A to Z) coordinates, LTVn, CNPIXn and the
-    offsets of distortions by a function are shifted, so that every pixel keeps its world coordinates (SIP is relative
-    to CRPIX). CHECKSUM and DATASUM are dropped. All other cards are verbatim, unprintable bytes included.
+    NAXISn hold the new lengths. Every pixel keeps its world coordinates. For that CRPIXn of the primary and the
+    alternate (A to Z) coordinates, LTVn, CNPIXn and the offsets of distortions by a function are shifted. SIP needs no
+    change, since it is relative to CRPIX. CHECKSUM and DATASUM are dropped. All other cards are verbatim, unprintable
+    bytes included.
 
     Parameters
     ----------

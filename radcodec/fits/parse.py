@@ -1,7 +1,7 @@
-"""A plain FITS file cut into its header and data units, as byte ranges.
+"""Divide a plain FITS file into its header and data units, as byte ranges.
 
-Nothing is decoded but the few cards that give structure, and nothing is refused: whatever cannot be understood becomes
-a unit of kind OPAQUE that is carried byte for byte. The units tile the file exactly, however malformed it is.
+Only the few cards that give structure are decoded, and no file is refused. A part that is not understood becomes a unit
+of kind OPAQUE, which is carried byte for byte. The units cover the file exactly, however malformed it is.
 
 References
 ----------
@@ -21,7 +21,7 @@ from radcodec.types import Hdu, HduKind, ImageInfo, SampleType
 
 
 class FitsBuffer(Protocol):
-    """The bytes of a plain FITS file: bytes, a memoryview, or a file whose ranges are read when they are asked for."""
+    """The bytes of a plain FITS file: bytes, a memoryview, or a file whose ranges are read on demand."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, key: slice, /) -> bytes | memoryview: ...
@@ -42,7 +42,7 @@ _WANTED = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT GROUPS ZIMAGE BSCALE BZERO BLANK BUNIT EXTNAME".split()
 )
 _NAMING = (b"BUNIT", b"EXTNAME")
-# Read at a time in the search for END, in whole cards: most headers are short.
+# Bytes read at a time in the search for END, in whole cards. Most headers are short.
 _FIRST_HEADER_BYTES = 4 * BLOCK_BYTES
 _MOST_HEADER_BYTES = 256 * BLOCK_BYTES
 _TABLES = ("BINTABLE", "TABLE", "A3DTABLE")
@@ -50,7 +50,7 @@ _TABLES = ("BINTABLE", "TABLE", "A3DTABLE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Structure:
-    """What the structure cards of one header say; ``problem`` is not empty where they make no sense."""
+    """The structure that one header declares; ``problem`` says why it is invalid, or is empty."""
 
     bitpix: int = 8
     shape: tuple[int, ...] = ()
@@ -64,8 +64,8 @@ class _Structure:
 def _wanted_values(header: bytes) -> dict[bytes, CardValue]:
     """Return the values of a header's structure cards, by keyword.
 
-    Of a repeated keyword the last card counts, but the first of BUNIT and EXTNAME: so it is in ``astropy.io.fits``,
-    which reads the pixels by the last cards and answers ``header["BUNIT"]`` with the first.
+    If a keyword is repeated, the last card counts, but the first one for BUNIT and EXTNAME. ``astropy.io.fits`` does
+    the same: it reads pixels by the last cards and gives the first for ``header["BUNIT"]``.
     """
     values: dict[bytes, CardValue] = {}
     for start in range(0, len(header), CARD_BYTES):
@@ -109,7 +109,7 @@ def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
         return _Structure(problem=f"PCOUNT is {values.get(b'PCOUNT')!r} and GCOUNT {values.get(b'GCOUNT')!r}")
     groups = primary and values.get(b"GROUPS") is True and naxis > 1 and axes[0] == 0
     pixels = math.prod(axes[1:] if groups else axes) if naxis else 0
-    # An image without pixels has no data, whatever a leftover PCOUNT says; only groups and extensions have parameters.
+    # An image without pixels has no data, even with a leftover PCOUNT; only groups and extensions have parameters.
     count = 0 if primary and not groups and pixels == 0 else gcount * (pcount + pixels)
     return _Structure(
         bitpix=bitpix,
@@ -154,7 +154,7 @@ def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderFacts:
-    """What a header says of its unit: ``end_bytes`` up to the END card and with it, ``data_bytes`` without padding."""
+    """A header's declarations: ``end_bytes`` up to and including the END card, ``data_bytes`` without padding."""
 
     kind: HduKind
     name: str
@@ -229,10 +229,10 @@ def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
         return _opaque_rest(start, start, total, "the header has no END card")
     values = _wanted_values(bytes(data[start:end_card]))
     header_bytes = end_card + CARD_BYTES - start
-    # The last card and the padding of a header may be cut off by the end of the file.
+    # The file may end within the last card or the padding of a header.
     data_start = min(start + header_bytes + -header_bytes % BLOCK_BYTES, total)
     if primary and values.get(b"SIMPLE") is not True:
-        note = "SIMPLE is not T: the file says that it does not conform to FITS"
+        note = "SIMPLE is not T: the file declares that it does not conform to FITS"
         return _opaque_rest(start, data_start, total, note)
     structure = _structure(values, primary=primary)
     if structure.problem:
@@ -257,15 +257,15 @@ def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
 def parse_fits(data: FitsBuffer) -> tuple[Hdu, ...]:
     """Parse the header and data units of a plain FITS file, in order, from 0 to ``len(data)`` without gaps.
 
-    Never fails on a file that starts with ``SIMPLE  =``: what is malformed comes out as units of kind OPAQUE whose
-    ``note`` says what is wrong. An opaque unit has its header wherever that ends with an END card; otherwise, and for
-    bytes after the last unit, the header is empty (``data_start == header_start``).
-    Scale cards that cannot be read count as BSCALE 1 and BZERO 0; ``blank`` may lie outside of the range of the type.
+    It never fails on a file that starts with ``SIMPLE  =``. Malformed parts become units of kind OPAQUE; their ``note``
+    gives the reason. An opaque unit has its header if that ends with an END card. Otherwise, and for bytes after the
+    last unit, the header is empty (``data_start == header_start``). Unreadable scale cards count as BSCALE 1 and BZERO
+    0. ``blank`` may lie outside of the type's range.
 
     Raises
     ------
     UnsupportedDataError
-        If the bytes do not start with ``SIMPLE  =``; the message names what they look like.
+        If the bytes do not start with ``SIMPLE  =``; the message says what they look like.
     """
     if bytes(data[: len(FITS_START)]) != FITS_START:
         raise UnsupportedDataError(

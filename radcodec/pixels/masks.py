@@ -1,4 +1,4 @@
-"""The samples of a tile that come back exactly and are no business of the other layers (``docs/format.md`` 7.1)."""
+"""Code the samples of a tile that come back exactly and that the other layers ignore (``docs/format.md`` 7.1)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def as_bits(samples: Pixels) -> npt.NDArray[Any]:
 def always_special(samples: Pixels, blank: int | None) -> Mask | None:
     """Mark the samples that are special in every image, in the shape of ``samples``; None if there are none.
 
-    NaN of any payload, infinities and -0.0 of floats; BLANK of integers.
+    These are NaN of any payload, infinities and -0.0 of floats, and BLANK of integers.
     """
     if samples.dtype.kind != "f":
         if blank is None:
@@ -57,7 +57,7 @@ def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple
     Raises
     ------
     CorruptError
-        If the stream is not what it should be.
+        If the stream is malformed.
     """
     form, frame = stream[0], stream[1:]
     bitmap_bytes = -(-n_samples // 8)

@@ -1,6 +1,6 @@
-"""Planes cut into tiles: how many there are and which samples each of them covers.
+"""Cut planes into tiles: their number, and the samples of each.
 
-The geometry of ``docs/format.md`` section 4. Nothing here holds more than a few numbers, however many tiles there are.
+This is the geometry of ``docs/format.md`` section 4. Memory use does not depend on the number of tiles.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def _piece_of(position: int, length: int, n_pieces: int) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileGrid:
-    """The tiles of one image of ``n_planes`` planes of ``height`` by ``width``, numbered planes slowest, x fastest.
+    """The tiles of an image of ``n_planes`` planes of ``height`` by ``width``, numbered with x fastest.
 
-    ``p_pieces``, ``y_pieces`` and ``x_pieces`` are how many pieces each axis is cut into; all are 0 without pixels.
+    ``p_pieces``, ``y_pieces`` and ``x_pieces`` are the numbers of pieces of each axis; all are 0 without pixels.
     """
 
     n_planes: int
@@ -116,10 +116,10 @@ def count_tiles(shape: tuple[int, ...], tile_size: int) -> int:
 
 
 def axis_chunks(shape: tuple[int, ...], tile_size: int) -> tuple[tuple[int, ...], ...]:
-    """Cut every axis of an array where its tiles end: the lengths of the pieces, axis by axis.
+    """Return the lengths of the tiles along each axis of an array.
 
-    Tiles of several planes are counted over all axes but the last two together. Where more than one of these axes is
-    longer than 1, the pieces of the last of them hold as many planes as a tile at most, and the others single planes.
+    A tile of several planes counts them over all axes but the last two. If several of these axes are longer than 1,
+    only the last of them has pieces of several planes. Pieces of the others are single planes.
     """
     grid = tile_grid(shape, tile_size)
     if grid.n_tiles == 0:

@@ -1,4 +1,4 @@
-"""Where the shipped models and the header dictionary are: inside the wheel, or beside the package in a checkout."""
+"""Find the shipped models and the header dictionary, inside the wheel or beside the package in a checkout."""
 
 from __future__ import annotations
 
