@@ -1,7 +1,7 @@
-"""Tiles normalised for the base layer and back (``docs/format.md`` 6.2 block 1, 9): the only caller of a model.
+"""Normalise tiles for the base layer and back (``docs/format.md`` 6.2 block 1, 9); only this module calls models.
 
-Each plane has an offset (its median) and a scale (1.4826 times its median absolute deviation), in stored units; a tile
-of several planes goes to the model stacked along y.
+Each plane has an offset (its median) and a scale (1.4826 times its median absolute deviation), in stored units. The
+model gets a tile of several planes stacked along y.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 # Offset and scale of each plane, float64 [P, 2].
 Normalisation = npt.NDArray[np.float64]
 
-# A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
+# Replaces an empty entropy-coded stream: in a file, an empty stream ends the tile's base layer.
 _NOTHING = b"\0"
 _ENOUGH_SAMPLES = 1 << 20
 MAX_SIZE = 2.0**1000  # of offsets and scales: no base value overflows
-MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
-GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
+MIN_STEP, MAX_STEP = 0.02, 128.0  # for models that take a step, in units of the noise
+GROUP = 4  # consecutive tiles whose base layers share choices, if there are at least four groups
 _NEEDS_TORCH = (
     "the base layer needs torch, which is not installed: install its CPU build with "
     "pip install torch --index-url https://download.pytorch.org/whl/cpu"
@@ -42,7 +42,7 @@ def load_named_model(name_or_path: str | None) -> Model:
     Raises
     ------
     ModelError
-        If torch is missing, there is no such model, or it does not match.
+        If torch is missing, or the model is missing or does not match.
     """
     try:
         return model_store.load_model(name_or_path)
@@ -79,9 +79,9 @@ def plan_normalisation(
 ) -> Normalisation:
     """Choose offset and scale of each plane of an image [P, H, W]; ``sigmas`` is its noise (0: none).
 
-    The scale is what models are trained with, 1.4826 times the median absolute deviation: more than the noise where
-    much of a plane is emission. Where that is 0 it is the noise, where there is none the standard deviation, and 1 for
-    a constant plane or one without samples.
+    The scale is 1.4826 times the median absolute deviation, as in training. It exceeds the noise if emission fills much
+    of a plane. If it is 0, the scale is the noise; without noise, the standard deviation. A constant or empty plane
+    gets 1.
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane, sigma in enumerate(sigmas):
@@ -109,7 +109,7 @@ def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
     if len(block) != 16 * n_planes:
         raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
     pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
-    # Written so that a NaN is out of range too.
+    # The test also rejects NaN.
     if not ((np.abs(pairs) <= MAX_SIZE).all() and (pairs[:, 1] >= 1.0 / MAX_SIZE).all()):
         raise CorruptError("expected offsets within +-2^1000 and scales of 2^-1000 to 2^1000 in the base normalisation")
     return pairs
@@ -127,9 +127,9 @@ def code_base(
 ) -> Codes:
     """Encode every stage of a tile [p, h, w]; ``pairs`` are offset and scale of its planes.
 
-    step, in units of the noise, is for models that take one; None is their finest. like are codes of another step, or
-    of a tile nearby, whose choices are kept. keep_flux is for base layers that nothing corrects: bright sources come
-    back with their flux, at a little more error elsewhere.
+    ``step``, in units of the noise, is for models that take one; None is their finest. ``like`` are codes of another
+    step, or of a tile nearby; their choices are reused. ``keep_flux`` is for base layers without details on them:
+    bright sources keep their flux, at a little more error elsewhere.
     """
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
@@ -178,12 +178,12 @@ def decode_base(
 ) -> npt.NDArray[np.float64]:
     """Decode the base values of a tile [p, h, w] in stored units, from the streams of its first stages.
 
-    With ``picture`` the cells of coarse stages are blended, for looking at: not what a file restores to.
+    With ``picture`` the cells of coarse stages are blended for display; the result differs from the restored pixels.
 
     Raises
     ------
     CorruptError
-        If a stream is unsound or the model has fewer stages.
+        If a stream is malformed or the model has fewer stages.
     """
     n_planes, height, width = shape
     if len(streams) > model.n_stages:
@@ -202,7 +202,7 @@ def round_to_type(values: npt.NDArray[np.float64], sample_type: SampleType) -> n
             return values.astype(dtype)
     limits = np.iinfo(dtype)
     rounded = np.rint(values)
-    # The largest 64-bit integers are no float64, so the ends are set apart instead of being clipped to.
+    # float64 cannot hold the largest 64-bit integers, so out-of-range values are set, not clipped.
     high, low = rounded >= float(limits.max), rounded <= float(limits.min)
     samples = np.where(high | low, 0.0, rounded).astype(dtype)
     samples[high], samples[low] = limits.max, limits.min

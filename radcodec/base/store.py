@@ -1,4 +1,4 @@
-"""Where models are: the registry that ships with the package, and files that the user names. No torch here.
+"""Find models: in the registry that ships with the package, and in files that the user names. Uses no torch.
 
 ``registry.toml`` holds one ``[[model]]`` a model: ``name``, ``sha256`` (of ``<name>/weights.safetensors``),
 ``default``, ``summary``.
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 from radcodec.runtime import resources
 
-Codes: TypeAlias = Any  # what a model makes of a tile; only the same model knows
+Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them
 
 
 class Model(Protocol):
@@ -43,9 +43,8 @@ class Model(Protocol):
     ) -> Codes:
         """Encode a tile [h, w].
 
-        For models that take a step, in units of the noise: like are codes at another one, or of
-        a tile nearby, of which choices are kept. keep_flux: coarse steps take nothing from
-        bright sources.
+        ``step`` is in units of the noise, for models that take one. ``like`` are codes at another step, or of a tile
+        nearby; their choices are reused. With ``keep_flux`` bright sources keep their flux at coarse steps.
         """
         ...
 
@@ -73,7 +72,7 @@ class Model(Protocol):
 
 
 WEIGHTS_FILE = "weights.safetensors"
-#: Where models that do not ship are looked for when a file names one.
+#: Variable with the places of models that do not ship, searched when a file names one.
 MODELS_VARIABLE = "RADCODEC_MODELS"
 
 
@@ -125,14 +124,14 @@ def list_models() -> list[ModelRecord]:
 
 
 def load_model(name_or_path: str | None = None) -> Model:
-    """Return a model: the default one, a shipped one by name, or one from a weights file or its folder.
+    """Load a model: the default one, a shipped one by name, or one from a weights file or its folder.
 
     Raises
     ------
     ModelNotFoundError
-        There is no such model; the message lists those that there are.
+        There is no such model; the message lists the installed ones.
     ModelMismatchError
-        A shipped model's bytes are not those of the registry, the file is no model, or the known-answer check fails.
+        A shipped model's bytes differ from the registry, the file is not a model, or the known-answer check fails.
     """
     records = list_models()
     if name_or_path is None:
@@ -151,10 +150,10 @@ def load_model(name_or_path: str | None = None) -> Model:
 
 
 def find_model(name: str, sha256: str) -> Model:
-    """Return the model that a file names; its SHA-256 decides, whatever the shipped one of that name is now.
+    """Find the model that a file names, by its SHA-256; a shipped model of that name may differ.
 
-    Models that do not ship are looked for in RADCODEC_MODELS: weights files, or folders of them or of model folders,
-    with the path separator of the system between them.
+    Models that do not ship are searched in RADCODEC_MODELS. It lists weights files, folders of them, or folders of
+    model folders, separated by the system's path separator.
 
     Raises
     ------
@@ -208,7 +207,7 @@ def _load_record(record: ModelRecord) -> Model:
 
 
 def _load_bytes(data: bytes, where: str) -> Model:
-    """Return the model held in the bytes of a weights file, its known answer checked.
+    """Load the model in the bytes of a weights file and check its known answer.
 
     Only convolutional models load torch.
     """

@@ -51,7 +51,8 @@ def parse_hdu(choice: HduChoice) -> HduSelector:
     Parameters
     ----------
     choice
-        The HDU's number (0: primary), also as text; its name in upper or lower case; or name and EXTVER, as ``"SCI,2"`` or ``("SCI", 2)``.
+        The HDU's number (0: primary), also as text; its name in upper or lower case; or name and EXTVER, as
+        ``"SCI,2"`` or ``("SCI", 2)``.
 
     Raises
     ------

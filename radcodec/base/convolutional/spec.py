@@ -1,4 +1,4 @@
-"""What a base-layer model is made of: its shape and its arrays, as NumPy, without torch.
+"""The parts of a base-layer model, its shape and its arrays, in NumPy without torch.
 
 The arithmetic of every integer layer is
 
@@ -27,11 +27,11 @@ HIDDEN_LIMIT = 511
 #: which is 1.3e7 sigma).
 OUTPUT_UNIT = 64
 OUTPUT_LIMIT = 3071
-#: Float32 holds every integer below this exactly, so that a layer whose sums stay below it may run in float32.
+#: Float32 holds every integer below this exactly. A layer with smaller sums may run in float32.
 EXACT_LIMIT = 1 << 24
 #: Counts of one probability table sum to 2^24, the precision of the ANS coder.
 TABLE_BITS = 24
-#: Pixels to a side of one latent cell.
+#: Side of a latent cell in pixels.
 CELL = 4
 #: Companding: y = COMPAND_KNEE * asinh((v - offset) / (COMPAND_KNEE * scale)), linear below about 3 sigma.
 COMPAND_KNEE = 3.0
@@ -39,7 +39,9 @@ COMPAND_KNEE = 3.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Sizes of a model; one a stage: `strides` in pixels, coarse first, codebook sizes `entries`, `prior_classes`."""
+    """Sizes of a model. For each stage, coarse first: `strides` in pixels, codebook sizes `entries`,
+    `prior_classes`.
+    """
 
     name: str
     strides: tuple[int, ...]
@@ -81,11 +83,11 @@ class ModelArrays:
 
     encoder : float32 weights and biases by name, `input`, `block{i}.{first,second}`, `output`.
     codebooks : one int16 [K, D] a stage, in units of 1/32.
-    penalties : one float32 [K] a stage: what choosing an entry costs beside its squared distance.
+    penalties : one float32 [K] a stage: cost of an entry, added to its squared distance.
     layers : integer layers by name, `decoder.*` and `prior{k}.*`.
     tables : one uint32 [M, K] a stage, rows summing to 2^24, no count below 2.
-    class_biases : one int16 [G, M] a stage: what a tile's class adds to the scores of the tables.
-    class_lengths : one float32 [G, K] a stage: bits of every index in each class; the encoder picks the class by them.
+    class_biases : one int16 [G, M] a stage: added to the scores of the tables for a tile's class.
+    class_lengths : one float32 [G, K] a stage: bits of every index in each class, for the encoder's choice.
     sinh : float64 [OUTPUT_LIMIT + 1], COMPAND_KNEE * sinh(n / OUTPUT_UNIT / COMPAND_KNEE).
     """
 
@@ -107,7 +109,7 @@ def grid_shape(shape: tuple[int, int], stride: int) -> tuple[int, int]:
 def expansion_table() -> npt.NDArray[np.float64]:
     """Return the inverse of the companding at every output integer from 0, float64 [OUTPUT_LIMIT + 1].
 
-    It is computed once, when a model is exported, and stored: sinh differs between platforms in its last bit.
+    It is computed when a model is exported, and stored: sinh differs between platforms in its last bit.
     """
     steps = np.arange(OUTPUT_LIMIT + 1, dtype=np.float64) / (OUTPUT_UNIT * COMPAND_KNEE)
     return np.asarray(COMPAND_KNEE * np.sinh(steps), dtype=np.float64)

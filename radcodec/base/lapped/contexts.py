@@ -1,4 +1,4 @@
-"""Cells of a plane of coefficients, and how many pairs are known around each (docs/format.md, 9.6 and 9.7)."""
+"""Cells of a plane of coefficients, and the number of known pairs around each (docs/format.md, 9.6 and 9.7)."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@
     values [h, w] -> companded -> lapped transform -> magnitudes and signs of pairs -> planes -> bucket -> ANS
     values [h, w] <- expanded  <- inverse transform <- coefficients <------------- planes of the stages that were read
 
-A residual vector quantiser of dimension two: each plane halves the cells of every pair, and its codes are chosen with
-their bits in the distance. The transform and the cells are fixed; the prior of the codes is learned.
+This is a residual vector quantiser of dimension two. Each plane halves the cells of every pair, and the choice of its
+codes counts their bits. The transform and the cells are fixed; the prior of the codes is learned.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from radcodec.errors import CorruptError, InputError, ModelMismatchError
 HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
 MAX_PLANES = 24
 OFFSET_LIMIT = 32
-CUT_OFFSET = 28  # of coefficients of which not all planes were read, in 64ths
+CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
-CUT = 2.0  # times the default step, at which transforms are compared where stages may be left off
+CUT = 2.0  # factor of the default step for comparing transforms when stages may be dropped
 OUTPUT_UNIT, OUTPUT_LIMIT = 64, 3071
 ANSWER_SHAPE = (21, 38)
 
@@ -42,7 +42,7 @@ F64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedCodes:
-    """What a tile's streams hold: coefficients int32 [A, B, n, m] in steps (256 + gain) * 2^-last, and two offsets."""
+    """The content of a tile's streams: coefficients int32 [A, B, n, m] in steps (256 + gain) * 2^-last, two offsets."""
 
     shape: tuple[int, int]
     code: int
@@ -63,7 +63,7 @@ class LappedCodes:
 
 
 class LappedModel:
-    """A trained lapped model. Immutable once made; safe to use from several threads.
+    """A trained lapped model. It is immutable, and several threads may share it.
 
     Attributes
     ----------
@@ -106,12 +106,12 @@ class LappedModel:
         offset, scale : float
             Median and robust noise, in the pixels' unit; ``scale`` is finite and above 0.
         step
-            Quantisation step in companded units, of which one is about the noise; 0.02 to 128. None is the default
-            one, with a transform that is good for the first stages, too.
+            Quantisation step in companded units (one is about the noise), 0.02 to 128. None is the default step, with a
+            transform that also suits the first stages.
         like
-            Codes of the same tile at another step, or of one nearby, whose block length is kept.
+            Codes of the same tile at another step, or of a tile nearby; their block length is reused.
         keep_flux
-            Bright sources are changed beforehand by about what coarse steps do to their flux (``emphasis``).
+            Correct bright sources beforehand for the flux that coarse steps lose (``emphasis``).
 
         Raises
         ------
@@ -155,7 +155,7 @@ class LappedModel:
     def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
         """Quantise companded pixels with the block code and step of ``like``; return the codes and about their bits.
 
-        Magnitudes are one less wherever that makes squared error and weighted bits smaller, contexts as they are.
+        A magnitude is lowered by one if that reduces squared error plus weighted bits, with fixed contexts.
         """
         g = transform.geometry_of(like.shape, like.code)
         steps = transform.analyse(companded, g, like.step) * (1.0 / like.step)
@@ -380,7 +380,7 @@ def load_bytes(data: bytes, where: str) -> LappedModel:
     Raises
     ------
     ModelMismatchError
-        The bytes are no lapped model, or this machine's arithmetic cannot be trusted with it.
+        The bytes are not a lapped model, or this machine's arithmetic is not exact.
     """
     spec, arrays, expected = unpack_model(data, where)
     model = LappedModel(spec, arrays, hashlib.sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-"""What a lapped model is made of (docs/format.md, 9.5): its arrays, and the checks that they are sound."""
+"""The parts of a lapped model (docs/format.md, 9.5): its arrays and their checks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedArrays:
-    """All that was trained, and the table of the companding.
+    """All trained arrays, and the table of the companding.
 
     log_table : int16 [4096]
     layers : layer0, layer1, layer2
@@ -65,7 +65,7 @@ class LappedArrays:
 
 
 def check_arrays(spec: LappedSpec, arrays: LappedArrays) -> None:
-    """Check that the arrays are those that the format describes.
+    """Check that the arrays follow the format.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The lapped transform in integers (docs/format.md, 9.5 and 9.9), forwards and back.
+"""The lapped transform in integers and its inverse (docs/format.md, 9.5 and 9.9).
 
-Lines of blocks: folded at the borders between blocks (time-domain aliasing cancellation, Princen and Bradley 1986,
-doi:10.1109/TASSP.1986.1164954), then a DCT-IV in each block, a DCT-II in the last. Matrix products run in binary64 on
-integers: below 2^53 every sum is exact, so that no order of summation, and no library, gives anything else.
+Lines of blocks are folded at the borders between blocks (time-domain aliasing cancellation, Princen and Bradley 1986,
+doi:10.1109/TASSP.1986.1164954). A DCT-IV in each block follows, a DCT-II in the last. Matrix products run in binary64
+on integers. Below 2^53 every sum is exact, so the order of summation and the library do not matter.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from radcodec.base.lapped import wavelet
 F64 = npt.NDArray[np.float64]
 
 NOMINAL = (16, 32, 64, 128, 256, 512)
-WAVELET = len(NOMINAL)  # block code of one block that is transformed otherwise
+WAVELET = len(NOMINAL)  # block code of a single block with the wavelet transform
 ONE = 2.0**15  # of matrix elements
 UNIT = 2.0**10  # of samples and coefficients, a companded unit
 LIMIT = 2.0**28  # of samples between the axes
 COSINE = (1.0, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800, 1 / 479001600)
 SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800)
-EXTENSIONS = 2  # times that what is beyond the image is made sparse
+EXTENSIONS = 2  # passes that make the part beyond the image sparse
 
 
 class Geometry(NamedTuple):
-    """Blocks of a tile: rows and columns of blocks, and samples to a side of each; or one block of wavelets."""
+    """Blocks of a tile: rows and columns of blocks, and the sides of each; or one block of wavelets."""
 
     rows: int
     columns: int
@@ -112,8 +112,8 @@ def _blocks(x: F64, n: int, transposed: bool) -> F64:
 def _rotate(x: F64, sign: float) -> None:
     """Fold (sign 1) or unfold (-1) lines [nb, n, w] at their borders.
 
-    The DCT-IV is even at its first sample and odd at its last one. What folding keeps behind a border is therefore the
-    sum of the two sides, before it their difference: with the other sign basis functions jump at every border.
+    The DCT-IV is even at its first sample and odd at its last one. So folding keeps the sum of the two sides after a
+    border, and their difference before it. With the other sign, basis functions would jump at every border.
     """
     n = x.shape[1]
     w, v = (part[:, None] for part in window(n))
@@ -151,7 +151,7 @@ def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.
 def forward(samples: F64, g: Geometry) -> F64:
     """Transform samples [rows * height, columns * width] to coefficients [rows, columns, height, width] in 2^-10.
 
-    Those of wavelets are no integers.
+    Wavelet coefficients are not integers.
     """
     if g.wavelet:
         return wavelet.forward(samples)[None, None]
@@ -165,7 +165,7 @@ def forward(samples: F64, g: Geometry) -> F64:
 def analyse(companded: F64, g: Geometry, step: float) -> F64:
     """Transform a companded image [h, w] to coefficients [rows, columns, height, width], in companded units.
 
-    What blocks cover beyond the image is mirrored, then a few times replaced by what its large coefficients give there.
+    The part of blocks beyond the image is mirrored, then repeatedly replaced by what its large coefficients give there.
     """
     h, w = companded.shape
     samples = np.rint(companded * UNIT)

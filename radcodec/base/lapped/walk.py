@@ -1,4 +1,4 @@
-"""The planes of one tile in order, and streams as they are opened."""
+"""Process the planes of one tile in order, and open its streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ I32 = npt.NDArray[np.int32]
 
 
 class Walk:
-    """The planes of one tile, one after the other."""
+    """The planes of one tile, processed in order."""
 
     def __init__(self, network: planes.Network, coder: planes.Coder, g: transform.Geometry) -> None:
         self._network, self._coder, self._columns = network, coder, g.columns

@@ -1,7 +1,8 @@
 """The wavelet transform of block code 6 (docs/format.md, 9.10): for images of edges and smooth structure.
 
 The biorthogonal 9/7 wavelet of Cohen, Daubechies and Feauveau (1992, doi:10.1002/cpa.3160450502) by lifting (Daubechies
-and Sweldens 1998, doi:10.1007/BF02476026). Back it is integer; forwards it is binary64, sample by sample.
+and Sweldens 1998, doi:10.1007/BF02476026). The inverse is in integers; the forward transform is in binary64, sample by
+sample.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A lapped model as one safetensors file (docs/format.md, 9.1 and 9.5)."""
+"""Read and write a lapped model as one safetensors file (docs/format.md, 9.1 and 9.5)."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, str
     Raises
     ------
     ModelMismatchError
-        The bytes are no lapped model of this version.
+        The bytes are not a lapped model of this version.
     """
     try:
         tensors = load(data)
