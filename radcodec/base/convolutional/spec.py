@@ -79,7 +79,7 @@ class IntegerLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArrays:
-    """All that was trained.
+    """All trained arrays.
 
     encoder : float32 weights and biases by name, `input`, `block{i}.{first,second}`, `output`.
     codebooks : one int16 [K, D] a stage, in units of 1/32.

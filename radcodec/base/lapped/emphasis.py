@@ -1,6 +1,9 @@
 """Brighten bright sources before quantising by about the flux that quantising loses.
 
-A compact source is spread over all coefficients of its block, where noise dominates it. A coarse quantiser keeps the same share of the source as of the noise: at a quarter bit a pixel two thirds of the flux. Codes are chosen once to find this share. Then the samples are multiplied by its inverse, and codes are chosen again. Errors elsewhere grow little, as sources are few. Samples fainter than BRIGHT do not change, since raising them would raise noise.
+A compact source is spread over all coefficients of its block, where noise dominates it. A coarse quantiser keeps the
+same share of the source as of the noise: at a quarter bit a pixel two thirds of the flux. Codes are chosen once to
+find this share. Then the samples are multiplied by its inverse, and codes are chosen again. Errors elsewhere grow
+little, as sources are few. Samples fainter than BRIGHT do not change, since raising them would raise noise.
 """
 
 from __future__ import annotations
