@@ -58,7 +58,7 @@ def check_output(output: str | None, as_json: bool) -> None:
 
 
 @contextmanager
-def told_of(name: str) -> Iterator[None]:
+def report_errors(name: str) -> Iterator[None]:
     """Report an error in one line that names the file, and end the command with its exit code."""
     try:
         yield

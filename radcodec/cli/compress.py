@@ -18,11 +18,11 @@ from radcodec.cli.common import (
     overwrite_option,
     print_json,
     quiet_option,
+    report_errors,
     size_text,
     source_of,
     target_of,
     threads_option,
-    told_of,
 )
 from radcodec.cli.errors import DONE
 from radcodec.cli.many import (
@@ -82,7 +82,7 @@ def _compress_one(name: str, output: str | None, options: dict[str, Any], quiet:
 
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
     """Compress many files with one line each and a total; return the exit code of the first failure."""
-    with told_of(out_dir):
+    with report_errors(out_dir):
         make_folder(out_dir)
 
     def place(name: str) -> str:
@@ -158,7 +158,7 @@ def compress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json: 
         return _compress_many(paths, out_dir, options, quiet=quiet, as_json=as_json)
     output = paths[1] if len(paths) == 2 else STDIO if paths[0] == STDIO else None
     check_output(output, as_json)
-    with told_of(paths[0]):
+    with report_errors(paths[0]):
         report = _compress_one(paths[0], output, options, quiet or as_json)
     _warn(paths[0], report, quiet)
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radcodec import api
-from radcodec.cli.common import threads_option, told_of
+from radcodec.cli.common import report_errors, threads_option
 from radcodec.cli.streams import say, tell
 from radcodec.container.report import Report
 from radcodec.errors import GuaranteeError, ModelError
@@ -111,9 +111,9 @@ def demo(output: str, threads: int | None) -> int:
 
     from radcodec.simulate import simulate_fits
 
-    with told_of("demo"):
+    with report_errors("demo"):
         check_output(output, None, overwrite=True)
-    with told_of("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
+    with report_errors("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
         with open(os.path.join(folder, "sample.fits"), "wb") as file:
             file.write(simulate_fits(_SHAPE, seed=_SEED))
         before = _pixels(os.path.join(folder, "sample.fits"))

@@ -10,11 +10,11 @@ from radcodec import api
 from radcodec.cli.common import (
     json_option,
     print_json,
+    report_errors,
     seekable_source,
     size_text,
     source_of,
     threads_option,
-    told_of,
 )
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import show
@@ -63,7 +63,7 @@ def _info_lines(name: str, report: Report) -> list[str]:
 @json_option
 def info(source: str, as_json: bool) -> int:
     """Describe a file, from its header and tile index alone."""
-    with told_of(source), seekable_source(source) as stream, api.open(stream) as file:
+    with report_errors(source), seekable_source(source) as stream, api.open(stream) as file:
         report = file.info
     if as_json:
         print_json(report.to_dict())
@@ -79,7 +79,7 @@ def info(source: str, as_json: bool) -> int:
 @json_option
 def estimate(source: str, model: str | None, threads: int | None, as_json: bool) -> int:
     """Estimate the size, noise and time of each mode, from a sample of the first image."""
-    with told_of(source):
+    with report_errors(source):
         rows = api.estimate(source_of(source), model=model, threads=threads)
     if as_json:
         print_json({"input": source, "modes": rows})

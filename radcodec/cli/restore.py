@@ -19,12 +19,12 @@ from radcodec.cli.common import (
     overwrite_option,
     print_json,
     quiet_option,
+    report_errors,
     seekable_source,
     size_text,
     source_of,
     target_of,
     threads_option,
-    told_of,
 )
 from radcodec.cli.errors import DONE
 from radcodec.cli.many import (
@@ -82,7 +82,7 @@ def decompress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json
     source, output = paths[0], paths[1] if len(paths) == 2 else None
     if output is not None and is_rcz_name(output) and os.path.exists(output):
         raise click.UsageError(f"{output}: expected an output that is not a .rcz file; for many give --out-dir DIR")
-    with told_of(source):
+    with report_errors(source):
         name = output or (STDIO if source == STDIO else restored_name(source))
         check_output(name, as_json)
         report = _restore_one(source, name, quiet=quiet or as_json, **options)
@@ -95,7 +95,7 @@ def decompress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json
 
 def _restore_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
     """Restore many files with one line each and a total; return the exit code of the first failure."""
-    with told_of(out_dir):
+    with report_errors(out_dir):
         make_folder(out_dir)
 
     def place(name: str) -> str:
@@ -146,7 +146,7 @@ def verify(paths: tuple[str, ...], against: str | None, threads: int | None, qui
     jobs = list_jobs(paths, ".rcz", find_rcz, place)
     if many:
         return run_many(jobs, lambda job: _verify_one(job, threads), lambda _: " hold", quiet=quiet, as_json=as_json)
-    with told_of(paths[0]):
+    with report_errors(paths[0]):
         if jobs[0].error is not None:
             raise jobs[0].error
         done = _verify_one(jobs[0], threads)
@@ -174,7 +174,7 @@ hdu_option = click.option("--hdu", metavar="NAME|N", help="The image: HDU name, 
 @quiet_option
 def cutout(source: str, output: str, quiet: bool, **options: Any) -> int:
     """Write a part of an image as a FITS file, its world coordinates shifted."""
-    with told_of(source), warnings.catch_warnings(), seekable_source(source) as stream:
+    with report_errors(source), warnings.catch_warnings(), seekable_source(source) as stream:
         # astropy's warnings about old headers do not matter for a cut-out.
         warnings.simplefilter("ignore")
         api.cutout(stream, target_of(output) or output, **options)
@@ -198,7 +198,7 @@ def cutout(source: str, output: str, quiet: bool, **options: Any) -> int:
 def preview(source: str, output: str, quiet: bool, **options: Any) -> int:
     """Write a picture of an image: from the base layer where that shows it, else decoded; asinh stretch."""
     notes: list[str] = []
-    with told_of(source), seekable_source(source) as stream:
+    with report_errors(source), seekable_source(source) as stream:
         api.preview(stream, target_of(output), on_note=notes.append, **options)
     for note in [] if quiet else notes:
         tell(f"radcodec: {source}: {note}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radcodec.cli.common import json_option, print_json, quiet_option, told_of
+from radcodec.cli.common import json_option, print_json, quiet_option, report_errors
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import say
 
@@ -27,7 +27,7 @@ restart_option = click.option(
 @contextmanager
 def _training(name: str, path: Path, kind: str) -> Iterator[None]:
     """Report errors of training, including a missing file or package, as other commands do."""
-    with told_of(name):
+    with report_errors(name):
         if not (path.is_dir() if kind == "folder" else path.is_file()):
             raise FileNotFoundError(2, f"expected a {kind}, found none", name)
         try:

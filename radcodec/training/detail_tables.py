@@ -1,9 +1,9 @@
-"""Training of the detail layer's table set: symbol counts for every shape, scale and phase (docs/format.md, 8.6).
+"""Train the detail layer's table set: symbol counts for every shape, scale and phase (docs/format.md, 8.6).
 
-Shapes start as Gaussian and Student-t errors integrated over bins; then, turn by turn, every training tile goes to
-the shape that codes it in the fewest bits and every shape becomes the counts of its tiles, smoothed by the parametric
-form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k, the
-centred phase is its own mirror image).
+Shapes start as Gaussian and Student-t errors integrated over bins. In every turn each training tile goes to the shape
+that codes it in the fewest bits. Then each shape becomes the counts of its tiles, smoothed by its parametric start and
+by the mirror symmetry of phases. Phase p of symbol k is phase 7 - p of symbol -k, and the centred phase is its own
+mirror image.
 
     python -m radcodec.training.detail_tables FITS_FOLDER OUT
 """
@@ -25,7 +25,7 @@ from radcodec.detail.tables import TOTAL, pack_tables
 from radcodec.simulate import simulate_image
 from radcodec.types import SampleType
 
-FREEDOM = (np.inf, 8.0, 4.0, 2.2)  # degrees of freedom that the shapes start from
+FREEDOM = (np.inf, 8.0, 4.0, 2.2)  # degrees of freedom of the shapes at the start
 ESCAPE_SHARE = 1e-6
 SUB = 16  # points of a phase over which a table is averaged
 PRIOR_PIXELS = 400.0  # weight of the parametric form in each row

@@ -1,4 +1,4 @@
-"""Figures of an exported model on whole images: real coded bits at equal error, and of every number of stages.
+"""Evaluate an exported model on whole images: coded bits at equal error, and for every number of stages.
 
 python -m radcodec.training.evaluate FITS_FOLDER [MODEL]
 """
@@ -21,7 +21,7 @@ from radcodec.training.sources import load_images
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """One number a stage: `rmse[k]` of the image from stages 0..k (companded units), the others of stage k alone.
+    """One number a stage: `rmse[k]` is of the image from stages 0..k (companded units), the others of stage k alone.
 
     Bits are per pixel: `coded_bits` of the real streams (whole bytes), `order0_bits` the empirical entropy of the
     indices over all images, `fixed_bits` at ceil(log2 K) bits an index.
@@ -104,8 +104,8 @@ def main() -> int:
         macs = ", ".join(f"{part} {number:.0f}" for part, number in macs_per_pixel(model.spec).items())
         sys.stdout.write(f"multiply-accumulates a pixel: {macs}\n")
     bits = bits_at_errors(model, images)
-    told = ", ".join(f"{value:.4f} at RMSE {error:g}" for error, value in bits.items())
-    sys.stdout.write(f"bits a pixel: {told}; geometric mean {mean_bits(bits):.4f}\n")
+    rates = ", ".join(f"{value:.4f} at RMSE {error:g}" for error, value in bits.items())
+    sys.stdout.write(f"bits a pixel: {rates}; geometric mean {mean_bits(bits):.4f}\n")
     return 0
 
 

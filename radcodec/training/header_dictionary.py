@@ -1,11 +1,11 @@
-"""The zstandard dictionary for FITS headers, made from headers.
+"""Make the zstandard dictionary for FITS headers.
 
 ``python -m radcodec.training.header_dictionary FOLDER... OUT`` reproduces the shipped one from the FITS files of the
 folders and the headers of ``generic_headers.txt``.
 
-A dictionary trained by zstandard alone picks short scattered pieces, so every card of a well-known header costs a
-match of its own. Here the content is laid out by hand: whole typical headers at its end, where long matches are
-found, and before them one card of each form that the others hold. The entropy tables are those that zstandard trains.
+A dictionary trained by zstandard alone consists of short scattered pieces, so every card of a well-known header costs a
+separate match. Here the content is arranged for long matches. Whole typical headers are at its end, and before them one
+card of each other form. zstandard trains the entropy tables.
 
 References
 ----------
@@ -31,9 +31,9 @@ from radcodec.fits.parse import parse_fits
 
 DEFAULT_SIZE_BYTES = 112 * 1024
 LEVEL = 19
-# Whole headers at the end of the content; each is about 17 KB of FIRST, and more of them gained under 2 bytes a header.
+# Whole headers at the end of the content. Those of FIRST have about 17 KB; more of them gained under 2 bytes a header.
 _N_WHOLE = 2
-# zstandard ends the entropy tables of a dictionary that it trains with these repeat offsets (1, 4, 8); content follows.
+# zstandard ends the entropy tables of a trained dictionary with these repeat offsets (1, 4, 8); content follows.
 _REPEAT_OFFSETS = bytes.fromhex("010000000400000008000000")
 # Dictionary identifiers below 2^15 and from 2^31 on are reserved (RFC 8878, section 5).
 _FIRST_ID, _LAST_ID = 1 << 15, (1 << 31) - 1
@@ -94,12 +94,12 @@ def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_B
     Parameters
     ----------
     headers
-        Whole headers, padding included. The order counts: where not everything fits, cards of the last ones stay.
+        Whole headers, padding included. Their order matters: if not everything fits, cards of the last ones stay.
 
     Raises
     ------
     InputError
-        If there are too few headers, or too little room, for zstandard to train its tables on.
+        If there are too few headers, or ``size`` is too small, for zstandard to train its tables.
     """
     try:
         trained = zstandard.train_dictionary(min(size, 32 * 1024), list(headers), level=LEVEL).as_bytes()
@@ -107,7 +107,7 @@ def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_B
         raise InputError(f"expected enough headers to train on, found {len(headers)} ({err}): give more") from err
     tables_end = trained.find(_REPEAT_OFFSETS) + len(_REPEAT_OFFSETS)
     if tables_end < len(_REPEAT_OFFSETS):
-        raise InputError("expected a dictionary with repeat offsets 1, 4, 8 from zstandard: its version is not known")
+        raise InputError("expected a dictionary with repeat offsets 1, 4, 8 from zstandard, found others")
     content = _content(headers, size - tables_end)
     digest = int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
     identifier = _FIRST_ID + digest % (_LAST_ID - _FIRST_ID + 1)

@@ -1,12 +1,12 @@
-"""What the prior of a lapped model sees: cells, pairs, network inputs and symbols, as docs/format.md 9.6 and 9.7 say.
+"""Compute the inputs of a lapped model's prior: cells, pairs, network inputs and symbols (docs/format.md 9.6, 9.7).
 
 ::
 
     coefficients [A, B, n, m] -> plane by plane: flags of cells -> pairs in three phases -> inputs [N, 21] -> bucket
                                                                         '-> symbols [N] of tables zz, zn, nn
 
-Written apart from the compiled coder in radcodec/lapped, in whole arrays instead of pixel by pixel, so that the two
-check each other. A B blocks, n m samples of a block, k row and j pair in a block, J = m / 2; every array is integer.
+This is independent of the native coder and works on whole arrays instead of single pixels, so that the two check each
+other. A B are blocks, n m samples of a block, k row and j pair in a block, J = m / 2. All arrays are integer.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Bools = npt.NDArray[np.bool_]
 CELLS = 16
 BUCKETS = 48
 PHASES = 3
-#: Inputs of the network, and those of them that are logarithms of means of magnitudes.
+#: Number of inputs of the network, and of those that are logarithms of mean magnitudes.
 INPUTS = 21
 MEANS = 14
-#: Of what contexts sum up, so that sums stay within 32 bits.
+#: Limit of the summed magnitudes, so that sums stay within 32 bits.
 LEVEL_LIMIT = 1 << 14
 HIDDEN = 16
 #: Activations are clamped to 0..ACTIVATION_LIMIT; sums stay below 2^24, so that float32 holds them exactly.
@@ -63,7 +63,7 @@ class Pairs:
 
     inputs : int16 [N, 21], of the network.
     positions : int64 [N], flat in the pair lattice [A, B, n, J].
-    before, after : int64 [N, 2], magnitudes before and behind the plane.
+    before, after : int64 [N, 2], magnitudes before and after the plane.
     negative : bool [N, 2], signs of the coefficients.
     """
 
@@ -95,7 +95,7 @@ class Symbols:
 
 
 class Lattice:
-    """The pairs of a tile, [A, B, n, J]: phase and cell of each, and how many pairs there are around it."""
+    """The pairs of a tile, [A, B, n, J]: phase and cell of each, and the number of pairs around it."""
 
     def __init__(self, shape: tuple[int, int, int, int]) -> None:
         self.shape = shape
@@ -224,7 +224,7 @@ def plane_pairs(
 ) -> Iterator[Pairs]:
     """Yield the coded pairs of one plane, phase by phase.
 
-    `after`, `negative` : [A, B, n, J, 2]; `now`, `active` : cells active in this plane and in the one before, [16, 16].
+    `after`, `negative` : [A, B, n, J, 2]; `now`, `active` : active cells of this plane and the previous one, [16, 16].
     """
     before = after >> 1
     on = lattice.pairs_of(now)
@@ -309,7 +309,7 @@ def walk_symbols(coefficients: Ints, last_plane: int, layers: tuple[DenseLayer, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedPrior:
-    """What is learned: integer layers, and tables uint32 of the shapes in TABLES, last axes summing to 2^24."""
+    """The learned prior: integer layers, and tables uint32 of the shapes in TABLES, last axes summing to 2^24."""
 
     layers: tuple[DenseLayer, ...]
     tables: dict[str, npt.NDArray[np.uint32]]
@@ -326,8 +326,8 @@ class LappedPrior:
     def search(self, ratios: npt.NDArray[np.float64], last_plane: int, weight: float, passes: int) -> Ints:
         """Search coefficients int [A, B, n, m] for ratios to the step: rounded towards zero where that saves enough.
 
-        Each pass takes the present magnitude or one less, whichever has the smaller squared error in steps plus
-        `weight` times its bits, with the contexts as the present magnitudes make them.
+        Each pass keeps a magnitude or lowers it by one. The choice has the smaller squared error in steps plus `weight`
+        times its bits, with contexts from the present magnitudes.
         """
         chosen = quantise(ratios, 0.55 + 0.3 * weight)
         costs = self._costs()
@@ -362,7 +362,7 @@ class LappedPrior:
         share = {name: table / 2.0**TABLE_BITS for name, table in self.tables.items()}
         zz = share["zz"].reshape(BUCKETS, 3, 3).sum(axis=2)
         zn = share["zn"].reshape(BUCKETS, 2, 5, 3, 2).sum(axis=4)
-        # The other coefficient of a pair hardly tells how the bits fall.
+        # The other coefficient of a pair hardly affects the bits.
         nn = share["nn"].reshape(2, 5, 5, 2, 2)
         both = (nn.sum(axis=4).mean(axis=2) + nn.sum(axis=3).mean(axis=1)) / 2
         bits = {"zz": np.stack([zz[..., 0], zz[..., 1:].mean(axis=-1)], axis=-1),
@@ -378,7 +378,7 @@ def quantise(ratios: npt.NDArray[np.float64], dead_zone: float) -> Ints:
 def finish_tables(counts: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.uint32]]:
     """Make tables from counts float64 [rows, symbols]; signs and the coefficients of a zero pair count alike.
 
-    Every row starts from what its bucket says (50 counts) or evenly.
+    Every row starts from 50 counts at its bucket's shares, or evenly.
     """
     centre = ((np.arange(BUCKETS) + 0.5) * SPAN / BUCKETS + LOWEST) / 16
     logistic = 1 / (1 + np.exp(-centre))

@@ -1,4 +1,4 @@
-"""What a run tells: lines and a status on the terminal, rows of log.csv, scalars for TensorBoard."""
+"""Log a run: lines and a status on the terminal, rows of log.csv, scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, TextIO
 
 LOG_FILE = "log.csv"
 TENSORBOARD_FOLDER = "tensorboard"
-#: Least time between two drawings of the status, seconds.
+#: Least time between two updates of the status, seconds.
 STATUS_SECONDS = 0.2
 
 Value = float | int | str
-#: Called with how much is done (rounds or steps) and the bits a pixel that the model so far needs; may raise to stop.
+#: Called with the finished rounds or steps and the model's bits a pixel; may raise to stop.
 Watch = Callable[[int, float], None]
 
 
 class Console:
-    """Where a run talks to people: lines, and on a terminal one status line below them. None says nothing."""
+    """The console of a run: lines, and on a terminal one status line below them. None prints nothing."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -36,7 +36,7 @@ class Console:
         self._write(text + "\n")
 
     def status(self, text: str) -> None:
-        """Show what is going on, on a terminal, until the next line or status."""
+        """Show the present activity on a terminal, until the next line or status."""
         if self._live and self._stream is not None and time.monotonic() >= self._next:
             self._write(f"\r\x1b[K{text}")
             self._shown = True
@@ -62,8 +62,8 @@ class Console:
 class RunLog:
     """log.csv and tensorboard/ in the folder of a run.
 
-    `rows` are those that the checkpoint knows of: later ones, written by a run that was killed before its next
-    checkpoint, are dropped, since they will be written again.
+    `rows` is the number of rows at the checkpoint. Later rows, from a run killed before its next checkpoint, are
+    dropped, since they will be written again.
     """
 
     def __init__(self, folder: Path, *, rows: int, console: Console) -> None:
@@ -106,7 +106,7 @@ class RunLog:
 def tell_missing_tensorboard(console: Console) -> None:
     """Report that there will be no TensorBoard files, if the package is missing."""
     if find_spec("tensorboard") is None:
-        console.line("tensorboard is not installed: figures go to log.csv alone (pip install 'radcodec[train]')")
+        console.line("tensorboard is not installed: the log goes only to log.csv (pip install 'radcodec[train]')")
 
 
 def append_row(path: Path, row: Mapping[str, object]) -> None:
@@ -120,7 +120,7 @@ def append_row(path: Path, row: Mapping[str, object]) -> None:
 
 
 def cut_rows(path: Path, rows: int) -> None:
-    """Keep the first rows of a CSV file; without any the file goes."""
+    """Keep the first rows of a CSV file; without any delete the file."""
     if not path.is_file():
         return
     lines = path.read_bytes().splitlines(keepends=True)

@@ -1,7 +1,7 @@
-"""The two training loops: autoencoder first, then the index prior on the frozen autoencoder; both resumable.
+"""Run the two training loops: the autoencoder, then the index prior on the frozen autoencoder; both resumable.
 
-Every batch has a number, which all that is random in it depends on: a run that was killed goes on from its last
-checkpoint to the weights of one that was not.
+Random choices depend only on the number of the batch. So a killed run, resumed from its last checkpoint, ends with the
+weights of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from radcodec.training.rate import mean_bits, share_bits, stage_points, zero_poi
 from radcodec.training.sources import thin_pixels
 from radcodec.training.start import start_network
 
-#: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (Rate in
+#: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (A rate in
 #: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)
 WARM_UP_SHARE = 0.02
 RATE_SHARES = (0.2, 0.5)
@@ -48,10 +48,10 @@ PRIOR_LOSSES = ("prior_bits",)
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a run is: what a checkpoint counts by.
+    """Progress of a run, as stored in a checkpoint.
 
-    autoencoder, prior : steps done. recounted : the tables had their last count. batches : drawn so far.
-    losses, summed : sums of the losses since the last row of the log, and of how many steps. seconds : spent so far.
+    autoencoder, prior : finished steps. recounted : the tables had their last count. batches : drawn so far.
+    losses, summed : sums of the losses since the last log row, and their steps. seconds : spent so far.
     """
 
     autoencoder: int = 0
@@ -121,7 +121,7 @@ class Trainer:
         if self.progress.recounted:
             return
         if self.progress.prior == 0 and not self.config.start:
-            self.console.status("prior: looking for classes")
+            self.console.status("prior: searching for classes")
             start_prior(self.network, self._codes, batches=60)
         while self.progress.prior < fit.prior_steps:
             losses = self.prior_step()
@@ -220,7 +220,7 @@ class Trainer:
             **self._stage_figures(figures), **rates, "mean_bits": mean_bits(bits), "seconds": round(progress.seconds),
         }  # fmt: skip
         steps = {"autoencoder": fit.steps}.get(phase, fit.prior_steps)
-        # The last count of the tables is a step of its own.
+        # The last count of the tables is a separate step.
         total = progress.autoencoder + progress.prior + progress.recounted
         self.log.row(total, row, report_text(f"{phase} {done}/{steps}", row, figures))
         self._save()

@@ -1,4 +1,4 @@
-"""A whole training run from a TOML file to an exported model folder."""
+"""Run a whole training from a TOML file to an exported model folder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from radcodec.training.loop import Trainer
 def train(
     config_path: Path, *, resume: bool = True, console: Console | None = None, watch: Watch | None = None
 ) -> Path:
-    """Return the folder of the exported model (weights.safetensors and config.toml) that a configuration describes.
+    """Train the model of a configuration; return its folder (weights.safetensors and config.toml).
 
-    Checkpoints and logs go to the configuration's `out` folder, relative to the working folder; with `resume` a run
-    that was interrupted goes on from its last checkpoint, otherwise it starts again. What happens is told to `console`.
+    Checkpoints and logs go to the configuration's `out` folder, relative to the working folder. With `resume` an
+    interrupted run continues from its last checkpoint, otherwise it starts again. `console` shows the progress.
 
     Raises
     ------
