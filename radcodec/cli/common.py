@@ -16,6 +16,7 @@ import click
 
 from radcodec.cli.errors import DONE, EXPECTED, error_line, exit_code
 from radcodec.cli.streams import say, show, standard_input, standard_output, tell
+from radcodec.container.report import Report
 from radcodec.runtime.spool import spooled
 
 STDIO = "-"
@@ -82,6 +83,17 @@ def announce(line: str, output: str | None) -> int:
         return say(line)
     tell(line)
     return DONE
+
+
+def warn(name: str, report: Report, quiet: bool) -> None:
+    """Print the warnings of a report about a file to standard error."""
+    for warning in report.warnings if not quiet else ():
+        tell(f"radcodec: warning: {name}: {warning}")
+
+
+def mode_text(report: Report) -> str:
+    """Return the mode of a file, and that it is a base-only copy if it is one."""
+    return f"{report.mode}{', base-only copy' if report.base_only else ''}"
 
 
 class Progress:

@@ -47,12 +47,13 @@ def _info_lines(name: str, report: Report) -> list[str]:
     lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
     lines.append(f"  format {report.format_version} draft {report.format_draft}, written by {report.writer}")
     if report.base_only:
-        lines.append("  base-only copy of another file")
+        lines.append("  base-only copy of another file: it restores the base layer, not the pixels")
     if report.model is not None:
         lines.append(f"  model {report.model['name']}  sha256 {report.model['sha256']}")
     lines += [_hdu_line(number, hdu) for number, hdu in enumerate(report.hdus)]
     lines += [f"  {layer['name']:<12}{layer['bytes']:>14,} bytes" for layer in report.layers if layer["bytes"]]
-    lines.append(f"  restores to sha256 {report.restored_sha256}")
+    if report.restored_sha256 is not None:
+        lines.append(f"  restores to sha256 {report.restored_sha256}")
     if report.original_sha256 not in (None, report.restored_sha256):
         lines.append(f"  original    sha256 {report.original_sha256}")
     return lines

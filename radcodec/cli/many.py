@@ -17,7 +17,7 @@ from radcodec.container.report import Report
 from radcodec.errors import InputError, UnsupportedDataError
 from radcodec.runtime.paths import check_folder
 
-out_dir_option = click.option("--out-dir", metavar="DIR", help="Where to put the outputs of many files or folders.")
+out_dir_option = click.option("--out-dir", metavar="DIR", help="Folder for the outputs of many files or folders.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

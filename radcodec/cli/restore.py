@@ -16,6 +16,7 @@ from radcodec.cli.common import (
     announce,
     check_output,
     json_option,
+    mode_text,
     overwrite_option,
     print_json,
     quiet_option,
@@ -25,8 +26,10 @@ from radcodec.cli.common import (
     source_of,
     target_of,
     threads_option,
+    warn,
 )
 from radcodec.cli.errors import DONE
+from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.many import (
     Done,
     Job,
@@ -60,7 +63,7 @@ def _restore_one(source: str, output: str, *, threads: int | None, overwrite: bo
 def _restored_line(source: str, output: str, report: Report) -> str:
     sizes = f"{size_text(report.size_bytes)} -> {size_text(report.original_bytes)}"
     target = "standard output" if output == STDIO else output
-    return f"{source} -> {target}  {report.mode}  {sizes}  {report.seconds or 0:.1f} s"
+    return f"{source} -> {target}  {mode_text(report)}  {sizes}  {report.seconds or 0:.1f} s"
 
 
 @click.command()
@@ -86,6 +89,7 @@ def decompress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json
         name = output or (STDIO if source == STDIO else restored_name(source))
         check_output(name, as_json)
         report = _restore_one(source, name, quiet=quiet or as_json, **options)
+    warn(source, report, quiet)
     if as_json:
         print_json({**report.to_dict(), "output": name})
     elif not quiet:
@@ -104,6 +108,7 @@ def _restore_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *
     def work(job: Job) -> Done:
         make_folder(os.path.dirname(job.other))
         report = _restore_one(job.source, job.other, quiet=quiet or as_json, **options)
+        warn(job.source, report, quiet)
         return Done(report=report, line=_restored_line(job.source, job.other, report), fields={"output": job.other})
 
     def sizes(total: dict[str, int]) -> str:
@@ -113,12 +118,13 @@ def _restore_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *
     return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
 
 
-def _verify_one(job: Job, threads: int | None) -> Done:
+def _verify_one(job: Job, threads: int | None, *, quiet: bool) -> Done:
     against = job.other or None
     with seekable_source(job.source) as stream:
         report = api.verify(stream, against=None if against is None else source_of(against), threads=threads)
+    warn(job.source, report, quiet)
     compared = "" if against is None else f", and the file keeps its promise about {against}"
-    line = f"{job.source}: all checksums are correct{compared} ({report.mode})"
+    line = f"{job.source}: all checksums are correct{compared} ({mode_text(report)})"
     return Done(report=report, line=line, fields={"verified": True, "against": against})
 
 
@@ -145,22 +151,38 @@ def verify(paths: tuple[str, ...], against: str | None, threads: int | None, qui
 
     jobs = list_jobs(paths, ".rcz", find_rcz, place)
     if many:
-        return run_many(jobs, lambda job: _verify_one(job, threads), lambda _: " hold", quiet=quiet, as_json=as_json)
+        return run_many(
+            jobs,
+            lambda job: _verify_one(job, threads, quiet=quiet),
+            lambda _: " verified",
+            quiet=quiet,
+            as_json=as_json,
+        )
     with report_errors(paths[0]):
         if jobs[0].error is not None:
             raise jobs[0].error
-        done = _verify_one(jobs[0], threads)
+        result = _verify_one(jobs[0], threads, quiet=quiet)
     if as_json:
-        print_json({**done.report.to_dict(), **done.fields})
+        print_json({**result.report.to_dict(), **result.fields})
     elif not quiet:
-        return say(done.line)
+        return say(result.line)
     return DONE
 
 
 hdu_option = click.option("--hdu", metavar="NAME|N", help="The image: HDU name, number (0: primary) or SCI,2.")
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    headings={
+        "Part of the image": ("region", "center", "size", "plane", "partial", "hdu"),
+        "Output": ("overwrite", "quiet", "threads"),
+    },
+    examples=[
+        ("radcodec cutout IN.rcz OUT.fits --region 100:200,300:400", "100 x 100 pixels, x first:"),
+        ('radcodec cutout IN.rcz OUT.fits --center "150.1 2.2" --size 2arcmin', "A field on the sky:"),
+    ],
+)
 @click.argument("source", metavar="IN.rcz")
 @click.argument("output", metavar="OUT.fits")
 @click.option("--region", metavar="X0:X1,Y0:Y1", help="A range for each axis, 0-based, half-open, x first; : is all.")
@@ -185,23 +207,39 @@ def cutout(source: str, output: str, quiet: bool, **options: Any) -> int:
     return DONE
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    headings={
+        "Picture": ("size", "plane", "hdu", "full"),
+        "Copy": ("base_only",),
+        "Output": ("overwrite", "quiet", "threads"),
+    },
+    examples=[
+        ("radcodec preview IN.rcz OUT.png", "A picture of the first image:"),
+        ("radcodec preview IN.rcz OUT.rcz --base-only", "A small .rcz file that holds only the base layer:"),
+    ],
+)
 @click.argument("source", metavar="IN.rcz")
-@click.argument("output", metavar="OUT.png")
-@click.option("--plane", type=int, default=0, show_default=True, metavar="N", help="Which plane.")
+@click.argument("output", metavar="OUT")
+@click.option("--plane", type=int, default=0, show_default=True, metavar="N", help="Plane to show.")
 @click.option("--full", is_flag=True, help="Decode the pixels instead of the base layer.")
 @click.option("--size", type=int, metavar="N", help="Most pixels of the longer side (default: 2048).")
+@click.option("--base-only", is_flag=True, help="Write a base-only copy OUT.rcz instead of a picture.")
 @hdu_option
 @threads_option
 @overwrite_option
 @quiet_option
 def preview(source: str, output: str, quiet: bool, **options: Any) -> int:
-    """Write a picture of an image: from the base layer where that shows it, else decoded; asinh stretch."""
+    """Write a picture of an image, or a base-only copy.
+
+    The picture has an asinh stretch. It comes from the base layer if that shows the image, else from decoded pixels.
+    """
     notes: list[str] = []
     with report_errors(source), seekable_source(source) as stream:
         api.preview(stream, target_of(output), on_note=notes.append, **options)
     for note in [] if quiet else notes:
         tell(f"radcodec: {source}: {note}")
     if not quiet:
-        return announce(f"{source} -> {output}", output)
+        copy = "  base-only copy" if options["base_only"] else ""
+        return announce(f"{source} -> {output}{copy}", output)
     return DONE

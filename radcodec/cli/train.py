@@ -12,6 +12,7 @@ import click
 
 from radcodec.cli.common import json_option, print_json, quiet_option, report_errors
 from radcodec.cli.errors import DONE
+from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.streams import say
 
 if TYPE_CHECKING:
@@ -60,7 +61,15 @@ def train(config: Path, restart: bool, quiet: bool) -> int:
     return say(f"{config} -> {folder}")
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    headings={
+        "Run": ("out", "name", "minutes", "restart", "threads"),
+        "Model": ("model",),
+        "Output": ("quiet", "as_json"),
+    },
+    examples=[("radcodec finetune survey --minutes 10", "Fit the default model to the images in survey:")],
+)
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option("--model", metavar="NAME|PATH", help="Model to start from (default: the default model).")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")

@@ -21,13 +21,17 @@ _KIND_NAMES = {
 }
 
 
+_COPY = "this is a base-only copy: it restores the base layer, not the pixels of the original"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The properties of a ``.rcz`` file; `to_dict` returns the object that ``--json`` prints.
 
     ``max_error`` is the largest absolute bound, in the image's unit. ``payload_bits_per_pixel`` counts base, masks,
     detail and their parameters. ``warnings`` were given while the file was written. ``noise`` was measured at the same
-    time, for an absolute bound. The file stores neither.
+    time, for an absolute bound. The file stores neither. A base-only copy has no ``restored_sha256``, and its
+    ``original_sha256`` is that of the original FITS file.
     """
 
     mode: str
@@ -48,7 +52,7 @@ class Report:
     hdus: list[dict[str, Any]]
     layers: list[dict[str, Any]]
     original_sha256: str | None
-    restored_sha256: str
+    restored_sha256: str | None
     path: str | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
@@ -79,6 +83,8 @@ def _fidelity(record: ImageRecord, mode: Mode) -> str:
 
 
 def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
+    # A base-only copy of a bounded file keeps the record of its bound, which it does not meet.
+    bound, bound_sigma = (None, 0.0) if mode is Mode.LOSSY else (record.bound, record.bound_sigma)
     return {
         "fidelity": _fidelity(record, mode),
         "pixels": record.n_pixels,
@@ -87,8 +93,8 @@ def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
         "tile": record.tile_size,
         "base_stages": record.n_stages,
         "on_base": record.on_base,
-        "max_error": record.bound,
-        "max_error_sigma": record.bound_sigma or None,
+        "max_error": bound,
+        "max_error_sigma": bound_sigma or None,
         "sigma": record.sigma,
         "sigma_cell": None,
         "dither": record.dither_seed is not None,
@@ -142,12 +148,14 @@ def describe(
     meta = reader.meta
     pixels = sum(image.n_pixels for image in meta.images)
     payload = sum(reader.section_bytes(name) for name in ("PARAMS", "BASE", "TILES"))
-    bounded = [image for image in meta.images if image.bound is not None]
+    is_lossy = reader.prelude.mode is Mode.LOSSY
+    bounded = [image for image in meta.images if image.bound is not None and not is_lossy]
     widest = max(bounded, key=lambda image: image.bound or 0.0, default=None)
     lossless = not bounded and meta.original_sha256 is None and reader.prelude.mode.name == "LOSSLESS"
-    original = meta.original_sha256 or (
-        meta.restored_sha256 if lossless or (reader.prelude.kind is Kind.FITS and not reader.is_base_only) else None
-    )
+    is_fits = reader.prelude.kind is Kind.FITS
+    original = meta.original_sha256 or (meta.restored_sha256 if lossless or is_fits else None)
+    if reader.is_base_only:
+        warnings = (*warnings, _COPY)
     return Report(
         mode=reader.prelude.mode.name.lower(),
         kind=reader.prelude.kind.name.lower(),
@@ -167,7 +175,7 @@ def describe(
         hdus=_hdus(reader),
         layers=_layers(reader),
         original_sha256=original.hex() if original else None,
-        restored_sha256=meta.restored_sha256.hex(),
+        restored_sha256=None if reader.is_base_only else meta.restored_sha256.hex(),
         path=path,
         seconds=seconds,
         warnings=warnings,

@@ -123,13 +123,13 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     FormatError
         If the file is damaged.
     """
-    images_of = reader.meta.images
-    if n_stages < 1 or not images_of or not all(image.n_stages for image in images_of):
+    records = reader.meta.images
+    if n_stages < 1 or not records or not all(record.n_stages for record in records):
         raise InputError(
-            f"expected a file whose images all have a base layer and 1 stage or more to keep, found {n_stages} stages"
+            f"expected images that all have a base layer and 1 stage or more to keep, found {n_stages} stages"
         )
     images: list[list[TileStreams]] = []
-    for number, record in enumerate(reader.meta.images):
+    for number, record in enumerate(records):
         tiles: list[TileStreams] = []
         for tile in range(reader.n_tiles(number)):
             mask, _ = reader.read_tile(number, tile)

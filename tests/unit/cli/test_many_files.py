@@ -91,14 +91,15 @@ def test_an_archive_is_verified_against_its_originals(capsys: pytest.CaptureFixt
     assert run(["verify", "archive", "--against", "originals"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == (
-        "archive/deep/b.fit.rcz: all checksums hold, and as promised against originals/deep/b.fit (lossless)"
+        "archive/deep/b.fit.rcz: all checksums are correct, and the file keeps its promise about "
+        "originals/deep/b.fit (lossless)"
     )
-    assert lines[3] == "total: 3 of 3 files hold"
+    assert lines[3] == "total: 3 of 3 files verified"
     Path("originals/a.fits").write_bytes(_fits(9))
     Path("originals/deep/b.fit").unlink()
     assert run(["verify", "archive", "--against", "originals"]) == 1
     streams = capsys.readouterr()
-    assert streams.out.splitlines()[-1] == "total: 1 of 3 files hold"
+    assert streams.out.splitlines()[-1] == "total: 1 of 3 files verified"
     errors = streams.err.splitlines()
     assert errors[0].startswith("radcodec: archive/a.fits.rcz: the restored file differs")
     assert errors[1] == (
