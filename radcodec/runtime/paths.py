@@ -166,7 +166,7 @@ def check_target(target: str, overwrite: bool) -> None:
     A device or a named pipe is not replaced, so it is always allowed.
     """
     if not target:
-        raise InputError("expected the name of a file to write, found an empty one")
+        raise InputError("expected the name of a file to write, found an empty name")
     _check_name(target)
     if os.path.isdir(target):
         raise IsADirectoryError(21, "expected the name of a file to write, found a folder", target)

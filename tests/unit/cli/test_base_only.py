@@ -59,7 +59,7 @@ def test_a_copy_is_small_and_says_what_it_is(folder: Path, capsys: pytest.Captur
 
 def test_a_copy_of_a_bounded_file_claims_no_bound(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The record of the bound is that of the whole file; the copy does not meet it and does not claim it."""
-    radcodec.compress("a.fits", "b.rcz", max_error="0.5sigma", details_on_base="never", preview=4.0, threads=1)
+    radcodec.compress("a.fits", "b.rcz", max_error="0.5sigma", details_on_base="never", preview=20.0, threads=1)
     radcodec.preview("b.rcz", "copy.rcz", base_only=True, threads=1)
     copy = info_of("copy.rcz", capsys)
     assert (copy["max_error"], copy["max_error_sigma"]) == (None, None)

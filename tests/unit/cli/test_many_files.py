@@ -115,7 +115,7 @@ def test_originals_that_are_packed_are_found(capsys: pytest.CaptureFixture[str])
     Path("originals/a.fits.gz").write_bytes(gzip.compress(Path("originals/a.fits").read_bytes()))
     Path("originals/a.fits").unlink()
     assert run(["verify", "archive/a.fits.rcz", "--against", "originals"]) == 0
-    assert "against originals/a.fits.gz" in capsys.readouterr().out
+    assert "promise about originals/a.fits.gz" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("archive")
@@ -170,7 +170,7 @@ def test_two_inputs_with_one_output(capsys: pytest.CaptureFixture[str]) -> None:
     Path("originals/deep/a.fits").write_bytes(_fits(7))
     inputs = ["originals/a.fits", "originals/deep/a.fits"]
     assert run(["compress", *inputs, "--out-dir", "out", "--overwrite"]) == 2
-    assert "expected an output of its own, found out/a.fits.rcz" in capsys.readouterr().err
+    assert "expected a separate output for each file, found out/a.fits.rcz" in capsys.readouterr().err
     assert run(["verify", "out/a.fits.rcz", "--against", "originals/a.fits"]) == 0
 
 
