@@ -302,11 +302,6 @@ class Reader:
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
         return stored
 
-    def stage_range(self, image: int, stage: int) -> tuple[int, int]:
-        """Return the range of file offsets that holds all streams of an image's base stage."""
-        starts = self.images[image].stage_starts[stage]
-        return starts[0], starts[-1]
-
     def read_extra(self) -> bytes:
         """Read the concatenated data of all units that are not images.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from radcodec.base.convolutional.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
+from radcodec.base.companding import KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.errors import InputError
 from radcodec.simulate import Coverage, ImageKind, simulate_image
 from radcodec.training.config import DataConfig, LappedDataConfig
@@ -35,7 +35,7 @@ SIMULATED_PX = 192
 def compand_ratio(ratio: Image) -> Image:
     """Return 3 asinh(ratio / 3) clamped to the decoder's range, float32."""
     limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    return np.asarray(np.clip(COMPAND_KNEE * np.arcsinh(ratio / COMPAND_KNEE), -limit, limit), dtype=np.float32)
+    return np.asarray(np.clip(KNEE * np.arcsinh(ratio / KNEE), -limit, limit), dtype=np.float32)
 
 
 def simulate_ratio(rng: np.random.Generator, side: int = SIMULATED_PX) -> Image:

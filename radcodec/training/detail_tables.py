@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.kernels import CENTRED, FIRST_TABLE, N_PHASES, N_SYMBOLS, N_TABLES, PHASES
 from radcodec.detail.maps import TileBound
 from radcodec.detail.stream import fit_image, load_predictors, model_tile
@@ -34,7 +35,6 @@ STEPS = (None, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # bounds in sigma; None i
 FOLDER_IMAGES = 48
 SIMULATED_IMAGES = 40
 
-F64 = npt.NDArray[np.float64]
 Histogram = npt.NDArray[np.int64]
 
 

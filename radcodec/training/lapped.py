@@ -229,14 +229,6 @@ def analyse(image: Image, nominal_px: int, step: float, passes: int = 5) -> npt.
     return np.ascontiguousarray(blocks, dtype=np.float64)
 
 
-def synthesise(coefficients: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Return the image of coefficients [A, B, n, m], float64 [H, W]: the inverse of `analyse` up to rounding."""
-    n_a, n_b, n, m = coefficients.shape
-    flat = coefficients.transpose(0, 2, 1, 3).reshape(n_a * n, n_b * m)
-    whole = analysis_matrix(n_a, n).T @ flat @ analysis_matrix(n_b, m)
-    return np.asarray(whole[: shape[0], : shape[1]], dtype=np.float64)
-
-
 def choose_nominal(image: Image, step: float) -> int:
     """Return the nominal block length with the least bits, by a stand-in: log2(1 + (coefficient / 0.7 step)^2)."""
     return min(

@@ -24,9 +24,8 @@ Bools = npt.NDArray[np.bool_]
 CELLS = 16
 BUCKETS = 48
 PHASES = 3
-#: Number of inputs of the network, and of those that are logarithms of mean magnitudes.
+#: Number of inputs of the network.
 INPUTS = 21
-MEANS = 14
 #: Limit of the summed magnitudes, so that sums stay within 32 bits.
 LEVEL_LIMIT = 1 << 14
 HIDDEN = 16

@@ -19,7 +19,6 @@ from radcodec.base.convolutional.model import BaseModel
 from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
-from radcodec.training.evaluate import Evaluation, evaluate
 from radcodec.training.log import Console, RunLog, Value, Watch, duration
 from radcodec.training.log import append_row as append_row
 from radcodec.training.losses import NOISE_LEVEL, commitment_loss, rate_loss, reconstruction_loss
@@ -27,6 +26,7 @@ from radcodec.training.network import Network, export_arrays, partial_sum
 from radcodec.training.prior import StageCodes, prior_bits, recount_tables, stage_codes, start_prior
 from radcodec.training.rate import mean_bits, share_bits, stage_points, zero_point
 from radcodec.training.sources import thin_pixels
+from radcodec.training.stage_rates import Evaluation, evaluate
 from radcodec.training.start import start_network
 
 #: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (A rate in

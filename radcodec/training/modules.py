@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.convolutional.network import encode_latent
 from radcodec.base.convolutional.spec import (
     CELL,
@@ -20,8 +21,6 @@ from radcodec.base.convolutional.spec import (
     HIDDEN_LIMIT,
     LATENT_LIMIT,
     LATENT_UNIT,
-    OUTPUT_LIMIT,
-    OUTPUT_UNIT,
     IntegerLayer,
     ModelSpec,
 )

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radcodec.base.companding import OUTPUT_UNIT
 from radcodec.base.convolutional.model import BaseModel
-from radcodec.base.convolutional.spec import OUTPUT_UNIT
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.store import Model
 from radcodec.training.data import compand_ratio
 from radcodec.training.datasets import Image
-from radcodec.training.evaluate import Evaluation, evaluate
+from radcodec.training.stage_rates import Evaluation, evaluate
 
 #: Errors for comparing models.
 ERRORS = (0.5, 0.25, 0.125)

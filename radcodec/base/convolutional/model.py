@@ -19,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from radcodec.base.companding import OUTPUT_LIMIT, compand
 from radcodec.base.convolutional import network, prior
 from radcodec.base.convolutional.integer import decode_latent, smooth
 from radcodec.base.convolutional.spec import (
     CELL,
-    COMPAND_KNEE,
-    OUTPUT_LIMIT,
-    OUTPUT_UNIT,
     ModelArrays,
     ModelSpec,
     grid_shape,
@@ -199,25 +197,6 @@ class BaseModel:
     ) -> npt.NDArray[np.float64]:
         """Return a tile's pixels from its first streams, float64 [h, w]; see `read_codes` and `reconstruct`."""
         return self.reconstruct(self.read_codes(streams, shape, n_stages), offset, scale)
-
-
-def compand(values: npt.NDArray[np.float64], offset: float, scale: float) -> npt.NDArray[np.float64]:
-    """Return 3 asinh((values - offset) / (3 scale)), clamped to the decoder's range.
-
-    Non-finite values become 0.
-
-    Raises
-    ------
-    InputError
-        `scale` is not above 0, or either number is not finite.
-    """
-    if not (np.isfinite(offset) and np.isfinite(scale) and scale > 0):
-        raise InputError(f"base layer: expected a finite offset and a scale above 0, found {offset} and {scale}")
-    with np.errstate(all="ignore"):
-        ratio = (values.astype(np.float64) - offset) / (COMPAND_KNEE * scale)
-    limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    finite = np.where(np.isnan(ratio) | ~np.isfinite(values), 0.0, ratio)
-    return np.asarray(np.clip(COMPAND_KNEE * np.arcsinh(finite), -limit, limit), dtype=np.float64)
 
 
 def expand(

@@ -13,9 +13,9 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.base.lapped.spec import KNEE
+from radcodec.arrays import F64
+from radcodec.base.companding import KNEE
 
-F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 BRIGHT = KNEE * math.asinh(5.0 / KNEE)  # 5 sigma

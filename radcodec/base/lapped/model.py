@@ -19,8 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, emphasis, planes, search, transform
-from radcodec.base.lapped.spec import KNEE, LEVELS, LappedArrays, LappedSpec
+from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
@@ -33,11 +35,9 @@ CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
 CUT = 2.0  # factor of the default step for comparing transforms when stages may be dropped
-OUTPUT_UNIT, OUTPUT_LIMIT = 64, 3071
 ANSWER_SHAPE = (21, 38)
 
 Ints = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,23 +334,6 @@ def _price_tables(
     halves = arrays.tables["nn"].reshape(2, LEVELS, LEVELS, 2, 2).sum(axis=4).mean(axis=2) / 2.0**24
     zero, one = -np.log2(stay), 1.0 - np.log2(1.0 - stay)
     return zero.astype(np.float32), one.astype(np.float32), (-np.log2(halves)).astype(np.float32)
-
-
-def compand(values: F64, offset: float, scale: float) -> F64:
-    """Return 3 asinh((values - offset) / (3 scale)), clamped to the decoder's range; non-finite values become 0.
-
-    Raises
-    ------
-    InputError
-        ``scale`` is not above 0, or either number is not finite.
-    """
-    if not (np.isfinite(offset) and np.isfinite(scale) and scale > 0):
-        raise InputError(f"base layer: expected a finite offset and a scale above 0, found {offset} and {scale}")
-    with np.errstate(all="ignore"):
-        ratio = (values.astype(np.float64) - offset) / (KNEE * scale)
-    limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    finite = np.where(np.isnan(ratio) | ~np.isfinite(values), 0.0, ratio)
-    return np.asarray(np.clip(KNEE * np.arcsinh(finite), -limit, limit), dtype=np.float64)
 
 
 def known_answer(model: LappedModel) -> str:

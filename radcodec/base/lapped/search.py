@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
-
-F64 = npt.NDArray[np.float64]
 
 MAX_LAST = 14
 MAX_OFFSET = 31
 OFFSET_UNIT = 64
-KNEE = 0.7  # share of a step above which a coefficient costs bits
+COSTLY = 0.7  # share of a step above which a coefficient costs bits
 COARSE_RATE, FINE_RATE = 0.2, 0.12  # squared steps a bit
 START_CODE = 4
 CHOICE_RATE = 0.12  # squared steps a bit, for comparing transforms of a tile: the fall of error with bits
@@ -36,7 +35,7 @@ def rate_weight(step: float) -> float:
 
 def promised_bits(coefficients: F64, step: float) -> float:
     """Return the sum of log2(1 + (c / 0.7 D)^2)."""
-    scaled = coefficients * (1.0 / (KNEE * step))
+    scaled = coefficients * (1.0 / (COSTLY * step))
     scaled *= scaled
     scaled += 1.0
     return float(np.log2(scaled, out=scaled).sum())

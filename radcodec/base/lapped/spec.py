@@ -14,7 +14,6 @@ N_BUCKETS = 48
 N_INPUTS = 21
 HIDDEN = 16
 LEVELS = 5  # of magnitudes that are not zero; the last one is open
-KNEE = 3.0  # of companded values: KNEE asinh(v / KNEE), v in units of the noise
 MAX_STAGES = 16
 FLAG_PLANES = 11
 LOG_ENTRIES = 4096

@@ -13,9 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.base.lapped import wavelet
-
-F64 = npt.NDArray[np.float64]
 
 NOMINAL = (16, 32, 64, 128, 256, 512)
 WAVELET = len(NOMINAL)  # block code of a single block with the wavelet transform

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
+from radcodec.arrays import F64
+
 Ints = npt.NDArray[np.int64]
 
 BITS = 16  # of the numbers below

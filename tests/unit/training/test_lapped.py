@@ -20,7 +20,8 @@ from radcodec.training import lapped_contexts as contexts
 from radcodec.training.config import LappedConfig, read_config
 from radcodec.training.data import compand_ratio, simulate_ratio
 from radcodec.training.lapped_loop import LappedTrainer
-from radcodec.training.run import register_model, train
+from radcodec.training.register import register_model
+from radcodec.training.run import train
 
 CONFIG = """
 [model]
