@@ -52,3 +52,13 @@ MAX_ASKED_SIDE = 65535
 MAX_PREVIEW_PERCENT = 50.0
 # More threads only cost memory.
 MAX_THREADS = 256
+# Training data. The largest published archive (Radio Galaxy Zoo) has some 2.4 GB before gzip.
+MAX_ARCHIVE_BYTES = 8 << 30
+# The largest published batch (Radio Galaxy Zoo: 2000 images of 150 x 150 bytes) has 46 MB, one of CIFAR-10 31 MB.
+MAX_BATCH_BYTES = 256 << 20
+# Entries of all lists of a batch: 2000 images with six values each, or 10000 labels and names, with room to spare.
+MAX_BATCH_ENTRIES = 1 << 20
+# A dictionary of lists of arrays has three levels.
+MAX_BATCH_DEPTH = 4
+# A file name of 1024 characters, at four bytes each.
+MAX_BATCH_SCALAR_BYTES = 4096

@@ -123,6 +123,37 @@ def list_models() -> list[ModelRecord]:
     return records
 
 
+def check_model(name_or_path: str | None) -> None:
+    """Check that a model exists, without reading its weights; None is the default one.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is no such model; the message lists the installed ones.
+    """
+    records = list_models()
+    if name_or_path is None or any(record.name == name_or_path for record in records):
+        return
+    path = Path(name_or_path)
+    if not (path / WEIGHTS_FILE if path.is_dir() else path).is_file():
+        raise ModelNotFoundError(_not_found(name_or_path, records))
+
+
+def find_record(name: str) -> ModelRecord:
+    """Find the record of an installed model by its name.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is no such model; the message lists the installed ones.
+    """
+    records = list_models()
+    for record in records:
+        if record.name == name:
+            return record
+    raise ModelNotFoundError(_not_found(name, records))
+
+
 def load_model(name_or_path: str | None = None) -> Model:
     """Load a model: the default one, a shipped one by name, or one from a weights file or its folder.
 

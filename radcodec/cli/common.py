@@ -58,6 +58,16 @@ def check_output(output: str | None, as_json: bool) -> None:
         raise click.UsageError("expected an output file with --json, found - (standard output)")
 
 
+def check_model_option(model: str | None) -> None:
+    """End the command with an error if ``--model`` names no model, before any work; None is the default model."""
+    if model is None:
+        return
+    from radcodec.base.store import check_model
+
+    with report_errors("--model"):
+        check_model(model)
+
+
 @contextmanager
 def report_errors(name: str) -> Iterator[None]:
     """Report an error in one line that names the file, and end the command with its exit code."""

@@ -13,6 +13,7 @@ from radcodec.cli.common import (
     STDIO,
     Progress,
     announce,
+    check_model_option,
     check_output,
     json_option,
     overwrite_option,
@@ -55,14 +56,20 @@ def _bound_text(report: Report) -> str:
     return f" (max error {report.max_error:.6g}{unit}{f' = {in_sigma:.4g} sigma' if in_sigma else ''})"
 
 
+def _hdus_text(report: Report) -> str:
+    """Return the names of the bounded or lossy images and of the exact ones, for a file of several images."""
+    groups = ((report.mode, report.changed_hdus), ("exact", report.exact_hdus))
+    parts = [f"{kind}: {', '.join(names)}" for kind, names in groups if names]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def summary(name: str, report: Report) -> str:
     """Summarise a compressed file in one line."""
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)}"
     seconds = "" if report.seconds is None else f"  {report.seconds:.1f} s"
     target = report.path or "standard output"
-    exact = f" (exact: {', '.join(report.exact_hdus)})" if report.exact_hdus else ""
-    mode = report.mode + _bound_text(report) + exact
+    mode = report.mode + _bound_text(report) + _hdus_text(report)
     return f"{name} -> {target}  {mode}  {sizes}  {report.ratio:.2f}x  {rate}{seconds}"
 
 
@@ -167,6 +174,7 @@ def compress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json: 
     """
     _check_arguments(paths, out_dir)
     options = kept_options(values)
+    check_model_option(options["model"])
     if out_dir is not None:
         return _compress_many(paths, out_dir, options, quiet=quiet, as_json=as_json)
     output = paths[1] if len(paths) == 2 else STDIO if paths[0] == STDIO else None

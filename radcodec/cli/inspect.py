@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from radcodec import api
 from radcodec.cli.common import (
+    check_model_option,
     json_option,
     print_json,
     report_errors,
@@ -19,6 +21,9 @@ from radcodec.cli.common import (
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import show
 from radcodec.container.report import Report
+
+if TYPE_CHECKING:
+    from radcodec.base.store import ModelRecord
 
 
 def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
@@ -80,6 +85,7 @@ def info(source: str, as_json: bool) -> int:
 @json_option
 def estimate(source: str, model: str | None, threads: int | None, as_json: bool) -> int:
     """Estimate the size, noise and time of each mode, from a sample of the first image."""
+    check_model_option(model)
     with report_errors(source):
         rows = api.estimate(source_of(source), model=model, threads=threads)
     if as_json:
@@ -97,20 +103,31 @@ def estimate(source: str, model: str | None, threads: int | None, as_json: bool)
 
 
 @click.command()
+@click.argument("name", required=False)
 @json_option
-def models(as_json: bool) -> int:
-    """List the models of the base layer, their hashes and cards."""
-    from radcodec.base.store import list_models
+def models(name: str | None, as_json: bool) -> int:
+    """List the models of the base layer, or print the card of model NAME."""
+    from radcodec.base.store import find_record, list_models
 
-    records = list_models()
+    with report_errors("models"):
+        records = list_models() if name is None else [find_record(name)]
     if as_json:
         fields = ("name", "sha256", "default", "summary", "card")
         print_json({"models": [{field: getattr(record, field) for field in fields} for record in records]})
-        return DONE
-    lines: list[str] = []
-    for record in records:
-        lines.append(f"{record.name}{' (default)' if record.default else ''}  sha256 {record.sha256}")
-        lines.append(f"  {record.summary}")
-        lines += [f"  | {line}" for line in record.card.splitlines()]
-    show("\n".join(lines or ["no models are installed"]))
+    elif name is not None:
+        card = records[0].card.rstrip() or f"{name}: no card is installed"
+        show(f"{name}  sha256 {records[0].sha256}\n\n{card}")
+    else:
+        show("\n".join(_model_lines(records)))
     return DONE
+
+
+def _model_lines(records: Sequence[ModelRecord]) -> list[str]:
+    """Return the table of models, with its heading."""
+    if not records:
+        return ["no models are installed"]
+    rows = [("name", "", "sha256", "summary")]
+    rows += [(one.name, "default" if one.default else "", one.sha256[:12], one.summary) for one in records]
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{name:<{width}}  {default:<7}  {sha256:<12}  {summary}" for name, default, sha256, summary in rows]
+    return [*lines, "radcodec models NAME prints a card; --json has full hashes"]

@@ -64,10 +64,18 @@ class Report:
 
     @property
     def exact_hdus(self) -> list[str]:
-        """Names, or numbers, of the images of a bounded or lossy file that are exact; none where all are or one is."""
+        """Names, or numbers, of the exact images in a bounded or lossy file of several images; otherwise empty."""
+        return self._named_images(exact=True)
+
+    @property
+    def changed_hdus(self) -> list[str]:
+        """Names, or numbers, of the bounded or lossy images in a file of several images; otherwise empty."""
+        return self._named_images(exact=False)
+
+    def _named_images(self, *, exact: bool) -> list[str]:
         images = [(number, hdu) for number, hdu in enumerate(self.hdus) if hdu.get("fidelity") and hdu["pixels"]]
-        exact = [hdu["name"] or str(number) for number, hdu in images if hdu["fidelity"] == "lossless"]
-        return exact if self.mode != "lossless" and len(images) > 1 else []
+        names = [hdu["name"] or str(number) for number, hdu in images if (hdu["fidelity"] == "lossless") is exact]
+        return names if self.mode != "lossless" and len(images) > 1 else []
 
     @property
     def ratio(self) -> float:

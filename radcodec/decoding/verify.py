@@ -21,8 +21,10 @@ from radcodec.decoding.image import (
     open_image,
     read_stages,
 )
+from radcodec.decoding.regions import axis_name
 from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples, to_physical
+from radcodec.fits.cards import CARD_BYTES
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.pixels.masks import Mask, always_special, decode_mask
@@ -128,10 +130,46 @@ def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
     position = 0
     for piece in iter_fits_bytes(reader, threads):
         if piece != original[position : position + len(piece)]:
-            raise GuaranteeError(f"the restored file differs from the original in bytes {position} and on")
+            raise GuaranteeError(_first_difference(piece, original, position))
         position += len(piece)
     if position != len(original):
         raise GuaranteeError(f"the restored file has {position} bytes, the original {len(original)}")
+
+
+def _first_difference(piece: bytes | memoryview, original: FitsBuffer, position: int) -> str:
+    """Describe the first byte of a restored piece at ``position`` that differs, by its HDU and pixel.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If ``original`` is not a FITS file.
+    """
+    hdus = parse_fits(original)
+    before = np.frombuffer(original[position : position + len(piece)], np.uint8)
+    after = np.frombuffer(piece, np.uint8)[: before.size]
+    different = np.flatnonzero(before != after)
+    if not different.size:
+        return f"the original ends after {len(original)} bytes, the restored file is longer"
+    offset = position + int(different[0])
+    number = next(number for number, hdu in enumerate(hdus) if offset < hdu.end)
+    return f"{_place_in_hdu(hdus[number], number, offset)} differs from the original (byte {offset} of the file)"
+
+
+def _place_in_hdu(hdu: Hdu, number: int, offset: int) -> str:
+    """Name the pixel, or the part of an HDU, that holds a byte of its file."""
+    name = f"HDU {number} ({hdu.name or 'without a name'})"
+    if offset < hdu.data_start:
+        return f"{name}: card {(offset - hdu.header_start) // CARD_BYTES} of its header"
+    if offset >= hdu.data_stop:
+        return f"{name}: its padding"
+    if hdu.image is None:
+        return f"{name}: byte {offset - hdu.data_start} of its data"
+    index = (offset - hdu.data_start) // hdu.image.sample_type.size_bytes
+    places: list[str] = []
+    for axis, length in enumerate(reversed(hdu.image.shape)):
+        index, at = divmod(index, length)
+        places.append(f"{axis_name(axis)} {at}")
+    return f"{name}: pixel {', '.join(places)}"
 
 
 def _unchanged_cards(header: bytes) -> list[bytes]:

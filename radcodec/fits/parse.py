@@ -17,6 +17,7 @@ from typing import Protocol
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, find_end, parse_value
 from radcodec.fits.sniff import describe_bytes
+from radcodec.limits import MAX_AXES
 from radcodec.types import Hdu, HduKind, ImageInfo, SampleType
 
 
@@ -28,7 +29,6 @@ class FitsBuffer(Protocol):
 
 
 FITS_START = b"SIMPLE  ="
-MAX_NAXIS = 999
 
 _SAMPLE_TYPES = {
     8: SampleType.U1,
@@ -95,8 +95,8 @@ def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
     naxis = _integer(values, b"NAXIS", None)
     if bitpix not in _SAMPLE_TYPES:
         return _Structure(problem=f"BITPIX is {values.get(b'BITPIX')!r}, not one of 8, 16, 32, 64, -32, -64")
-    if naxis is None or not 0 <= naxis <= MAX_NAXIS:
-        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_NAXIS}")
+    if naxis is None or not 0 <= naxis <= MAX_AXES:
+        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_AXES}")
     axes: list[int] = []
     for n in range(1, naxis + 1):
         length = _integer(values, b"NAXIS%d" % n, None)

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.errors import ModelMismatchError
+from radcodec.limits import MAX_STAGES
 
 N_BUCKETS = 48
 N_INPUTS = 21
 HIDDEN = 16
 LEVELS = 5  # of magnitudes that are not zero; the last one is open
-MAX_STAGES = 16
 FLAG_PLANES = 11
 LOG_ENTRIES = 4096
 SINH_ENTRIES = 3072

@@ -19,15 +19,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radcodec.errors import InputError
-from radcodec.training.datasets.pickles import MAX_BATCH_BYTES
+from radcodec.limits import MAX_ARCHIVE_BYTES, MAX_BATCH_BYTES
 from radcodec.version import VERSION
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
 #: Pause before another try, longer each time.
 PAUSE_S = 1.0
-#: The largest archive (Radio Galaxy Zoo) has some 2.4 GB before gzip. Longer downloads are stopped.
-MAX_ARCHIVE_BYTES = 8 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

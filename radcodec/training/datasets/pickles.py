@@ -24,18 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.errors import InputError, UnsupportedDataError
+from radcodec.limits import MAX_BATCH_BYTES, MAX_BATCH_DEPTH, MAX_BATCH_ENTRIES, MAX_BATCH_SCALAR_BYTES
 
 #: The content of a batch: dictionaries, lists, numbers, text, bytes, arrays.
 Plain = Any
-
-#: The largest published batch (Radio Galaxy Zoo: 2000 images of 150 x 150 bytes) has 46 MB, one of CIFAR-10 31 MB.
-MAX_BATCH_BYTES = 256 << 20
-#: Entries of all lists together: 2000 images with six values each, or 10000 labels and names, with room to spare.
-MAX_ENTRIES = 1 << 20
-#: A dictionary of lists of arrays has three levels.
-MAX_DEPTH = 4
-#: A file name of 1024 characters, at four bytes each.
-MAX_SCALAR_BYTES = 4096
 
 _PLAIN_DTYPE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248]|[SU][0-9]{1,4})")
 _ORDERS = ("|", "<", ">", "=")
@@ -62,7 +54,7 @@ def read_pickle(path: Path) -> Plain:
     try:
         _check_opcodes(content)
         loaded = _Unpickler(io.BytesIO(content), encoding="latin1").load()
-        return _Flattener().flatten(loaded, MAX_DEPTH)
+        return _Flattener().flatten(loaded, MAX_BATCH_DEPTH)
     except UnsupportedDataError as err:
         raise UnsupportedDataError(f"{path}: {err}") from err
     # The unpickler raises any of these for a malformed file (see the note in its documentation).
@@ -116,7 +108,11 @@ def _read_buffer(data: object, dtype: object, shape: tuple[int, ...], order: str
 
 def _read_scalar(dtype: object, data: object) -> str | int | float | bytes:
     """Replace numpy's scalar."""
-    if not isinstance(dtype, _DType) or not isinstance(data, bytes | str) or dtype.dtype.itemsize > MAX_SCALAR_BYTES:
+    if (
+        not isinstance(dtype, _DType)
+        or not isinstance(data, bytes | str)
+        or dtype.dtype.itemsize > MAX_BATCH_SCALAR_BYTES
+    ):
         raise UnsupportedDataError("expected a number or text, found another NumPy scalar")
     value: str | int | float | bytes = np.frombuffer(_bytes_of(data), dtype=dtype.dtype).reshape(1)[0].item()
     return value
@@ -199,8 +195,10 @@ class _Flattener:
         if not isinstance(value, dict | list | tuple):
             raise UnsupportedDataError(f"expected plain data, found a {type(value).__name__.strip('_')}")
         self._entries += len(value)
-        if depth == 0 or self._entries > MAX_ENTRIES:
-            raise UnsupportedDataError(f"expected at most {MAX_DEPTH} levels and {MAX_ENTRIES} entries, found more")
+        if depth == 0 or self._entries > MAX_BATCH_ENTRIES:
+            raise UnsupportedDataError(
+                f"expected at most {MAX_BATCH_DEPTH} levels and {MAX_BATCH_ENTRIES} entries, found more"
+            )
         if isinstance(value, dict):
             return {self.flatten(key, 0): self.flatten(item, depth - 1) for key, item in value.items()}
         return type(value)(self.flatten(item, depth - 1) for item in value)
