@@ -44,7 +44,7 @@ def test_a_pixel(pair: tuple[Path, bytes], tmp_path: Path) -> None:
 def test_the_first_of_several(pair: tuple[Path, bytes], tmp_path: Path) -> None:
     """A whole image that differs is named by its first pixel."""
     packed, original = pair
-    cube = np.frombuffer(original[5760 : 5760 + 7200], ">f4") + 1
+    cube = (np.frombuffer(original[5760 : 5760 + 7200], ">f4") + 1).astype(">f4")
     (tmp_path / "b.fits").write_bytes(original[:5760] + cube.tobytes() + original[5760 + 7200 :])
     with pytest.raises(radcodec.GuaranteeError, match=r"HDU 1 \(SCI\): pixel x 0, y 0, axis 3 0 differs .*byte 5760"):
         radcodec.verify(packed, against=tmp_path / "b.fits", threads=1)
@@ -61,7 +61,7 @@ def test_data_of_a_table(pair: tuple[Path, bytes], tmp_path: Path) -> None:
 def test_a_card(pair: tuple[Path, bytes], tmp_path: Path) -> None:
     """A header is named by its card, counted from 0."""
     card = pair[1].index(b"EXTNAME", 2880)
-    text = message(pair, tmp_path, card + 12)
+    text = message(pair, tmp_path, card + 40)
     assert text.startswith(f"HDU 1 (SCI): card {(card - 2880) // 80} of its header differs")
 
 
@@ -71,7 +71,7 @@ def test_padding(pair: tuple[Path, bytes], tmp_path: Path) -> None:
 
 
 def test_an_original_that_is_cut(pair: tuple[Path, bytes], tmp_path: Path) -> None:
-    """An original that ends earlier or later is told by its length, not by a byte."""
+    """An original that ends earlier or later is described by its length, not by a byte."""
     packed, original = pair
     (tmp_path / "long.fits").write_bytes(original + bytes(2880))
     with pytest.raises(
