@@ -48,7 +48,7 @@ class ImageHandle:
 
     @property
     def stored(self) -> StoredImage:
-        """The image as it is stored, for the modules of this package."""
+        """The stored image, for the modules of this package."""
         if self._opened is None:
             from radcodec.decoding.image import open_image
 

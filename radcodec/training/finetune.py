@@ -42,8 +42,9 @@ class Count:
 class FineTuned:
     """The result of a fine-tuning.
 
-    folder : of the model. trained, held_out : amounts of data. before, after : bits a pixel at each error, of the old
-    and the new model. compared_images, compared_pixels : held-out data of this comparison.
+    folder : of the model. trained, held_out : amounts of data.
+    before, after : bits a pixel at each error, of the old and the new model.
+    compared_images, compared_pixels : held-out data of this comparison.
     """
 
     folder: Path

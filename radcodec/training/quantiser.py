@@ -1,8 +1,8 @@
 """The residual quantiser in training: moving-average codebooks, dead-code revival, rate in the choice.
 
-A stage chooses the entry k with the least |r - c_k|^2 + lambda * bits_k. Here bits_k is -log2 of its running share.
-lambda is rate_weight * 2 ln 2 * (typical squared error of the stage per dimension), the slope -dD/dR of a Gaussian
-source. So blank sky, which is most of an image, uses a few cheap entries (Chou, Lookabaugh and Gray 1989).
+A stage chooses the entry k with the least |r - c_k|^2 + lambda * bits_k. The bits are -log2 of its running share. The
+factor lambda is rate_weight * 2 ln 2 * (typical squared error of the stage per dimension). This is the slope -dD/dR of
+a Gaussian source. So blank sky, which is most of an image, uses a few cheap entries (Chou, Lookabaugh and Gray 1989).
 """
 
 from __future__ import annotations

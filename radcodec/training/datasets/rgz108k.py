@@ -1,8 +1,8 @@
 """Radio Galaxy Zoo, the 108k batches: sources of the VLA FIRST survey, 150 x 150 pixels of 1.8 arcsec, 8 bits.
 
 There are 53 training batches of up to 2000 images and one for tests. Each is a dictionary of data (a list of 22500
-uint8 an image), filenames, src_ids, mb_flag and LAS (largest angular size, arcsec). mb_flag is 1 if the source is also
-in MiraBest: leave it out before testing on MiraBest. There are no classes. Some images occur more than once. The noise
+uint8 an image), filenames, src_ids, mb_flag and LAS (largest angular size, arcsec). The flag is 1 if the source is also
+in MiraBest; leave it out before testing on MiraBest. There are no classes. Some images occur more than once. The noise
 was cut off as in MiraBest.
 
 References
