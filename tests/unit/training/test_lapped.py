@@ -149,7 +149,7 @@ def test_a_fitted_model_can_be_registered(trained: Path, tmp_path: Path) -> None
         (('kind = "lapped"', 'kind = "wavelet"'), "expected model.kind"),
         (("stages = 6", "stages = 17"), "stages beyond"),
         (("steps = [60, 60]", "steps = [60]"), "different lengths"),
-        (("steps = [60, 60]", "steps = []"), "or none"),
+        (("steps = [60, 60]", "steps = []"), "or empty"),
         (("sides = [48, 64]", "sides = [8]"), "sides beyond"),
         (("batch = 512", "batch = 0"), "below 1"),
         (("simulated = 4", "simulated = -1"), "below 0"),
