@@ -131,6 +131,6 @@ def demo(output: str, threads: int | None) -> int:
             out.write(picture)
     return say(
         f"{table}\n"
-        "lossless: byte for byte; bounded: every pixel within the bound; all checksums hold\n"
+        "lossless: byte for byte; bounded: every pixel within the bound; all checksums are correct\n"
         f"{output}: original, base layer, bounded, original minus bounded"
     )
