@@ -157,7 +157,7 @@ def _first_difference(piece: bytes | memoryview, original: FitsBuffer, position:
 
 def _place_in_hdu(hdu: Hdu, number: int, offset: int) -> str:
     """Name the pixel, or the part of an HDU, that holds a byte of its file."""
-    name = f"HDU {number} ({hdu.name or 'without a name'})"
+    name = f"HDU {number} ({hdu.name or ('without a name' if number else 'PRIMARY')})"
     if offset < hdu.data_start:
         return f"{name}: card {(offset - hdu.header_start) // CARD_BYTES} of its header"
     if offset >= hdu.data_stop:
