@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +72,14 @@ class Outcome:
     sigma_used: float | None = None
 
 
-def sources(data: Path, chosen: str) -> Iterator[Source]:
-    """Yield the files of a set; ``mosaic`` is made in code."""
+def sources(data: Path, chosen: str, every: int = 1) -> Iterator[Source]:
+    """Yield each Nth file of a set; ``mosaic`` is made in code."""
     if chosen == MOSAIC:
         content = mosaic()
         yield Source(name=f"{MOSAIC}/{MOSAIC_SIDE}", content=content, sha256=_digest(content))
         return
     found = {image.file: image.sha256 for image in images(data, chosen)}
-    for name, sha256 in found.items():
+    for name, sha256 in islice(found.items(), 0, None, every):
         yield Source(name=name, content=(data / name).read_bytes(), sha256=sha256)
 
 
@@ -222,11 +223,11 @@ def cells_of(tool: Tool, source: Path, before: F64, folder: Path) -> dict[str, o
         return {"codec_version": version, "status": failure(err)}
 
 
-def run_bounds(*, data: Path, sets: list[str], out: Path, commit: str) -> int:
+def run_bounds(*, data: Path, sets: list[str], out: Path, commit: str, every: int = 1) -> int:
     """Measure every tool on every file whose first image has noise; return the number of rows added."""
     done, n_rows = rows_done(out, KEY), 0
     for chosen in sets:
-        for source in sources(data, chosen):
+        for source in sources(data, chosen, every):
             todo = [tool for tool in tools() if (source.name, tool.codec, tool.setting) not in done]
             if not todo:
                 continue

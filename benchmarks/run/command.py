@@ -25,6 +25,7 @@ def add_commands(commands: Commands) -> None:
     tracks.add_argument(
         "--divisor", type=float, action="append", help="bounded: E = sigma / DIVISOR; may be repeated (default: 8)"
     )
+    tracks.add_argument("--every", type=int, default=1, help="track bounds: only each Nth file of a folder")
     add_repeat(tracks, 1)
     add_output(tracks)
     lossy = commands.add_parser("rd", help="bits against error of the lossy mode; without --set only the tables")
@@ -66,7 +67,7 @@ def track_sizes(options: argparse.Namespace, out: Path, commit: str) -> list[str
     if options.track == "defaults":
         n_rows = run_defaults(data=data, sets=sets, out=out, commit=commit)
     elif options.track == "bounds":
-        n_rows = run_bounds(data=data, sets=sets, out=out, commit=commit)
+        n_rows = run_bounds(data=data, sets=sets, every=options.every, out=out, commit=commit)
     elif options.track == "files":
         n_rows = sum(
             run_files(data=data, sets=sets, divisor=divisor, out=out, commit=commit) for divisor in (None, *divisors)

@@ -30,4 +30,6 @@ def test_guarantee_page_names_them_as_dependencies() -> None:
     page = (ROOT / "docs" / "guarantee.md").read_text(encoding="utf-8")
     section = page.split("## What a reader needs", 1)[1].split("\n## ", 1)[0]
     assert "format.md#files-that-a-reader-needs" in section
-    assert {"headers.zdict", "detail.tables", "weights"} <= set(re.findall(r"headers\.zdict|detail\.tables|weights", section))
+    assert {"headers.zdict", "detail.tables", "weights"} <= set(
+        re.findall(r"headers\.zdict|detail\.tables|weights", section)
+    )
