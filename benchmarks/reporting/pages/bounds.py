@@ -10,6 +10,7 @@ from benchmarks.reporting.results import Results
 from benchmarks.reporting.tables import REPOSITORY_FOLDER
 
 FIRST, TELESCOPES, MOSAIC = "first/test", "telescopes", "mosaic"
+SIMULATED, SMOOTH = "simulated", "simulated-smooth"
 SETS = (FIRST, TELESCOPES, MOSAIC)
 LOCAL, GLOBAL = "--max-error 0.125localsigma", "--max-error 0.125sigma"
 
@@ -36,9 +37,12 @@ def noise_rise(facts: Facts, level: str, codec: str) -> str:
 
 
 def stack_of(facts: Facts, level: str, codec: str) -> str:
-    """Say what stacks of 1-sigma sources keep of their flux, with its standard error."""
-    row = facts.stack("simulated", "bound", level, codec)
-    return f"{percent(value_of(row, 'recovered'))} ± {percent(value_of(row, 'recovered_error'))}"
+    """Say what stacks of 1-sigma sources keep of their flux on two kinds of noise, each with its standard error."""
+    texts = []
+    for chosen in (SIMULATED, SMOOTH):
+        row = facts.stack(chosen, "bound", level, codec)
+        texts.append(f"{percent(value_of(row, 'recovered'))} ± {percent(value_of(row, 'recovered_error'))}")
+    return f"{texts[0]} (on smooth noise {texts[1]})"
 
 
 def sources_of(facts: Facts, level: str, part: str) -> str:
@@ -140,5 +144,5 @@ def sources(results: Results) -> list[str]:
         "",
         f"Rows: sizes and errors of the mosaic by `codec` and `setting` in {files('bounds', *SETS)}. "
         f"Noise and sources are rows with `comparison` bound in {files('science', FIRST)}. "
-        f"Stacks are rows of set simulated in {files('stack', 'simulated')}.",
+        f"Stacks are rows of {SIMULATED} and {SMOOTH} in {files('stack', SIMULATED, SMOOTH)}.",
     ]

@@ -61,9 +61,10 @@ def test_bounds_table_by_hand(tmp_path: Path) -> None:
         "set": "simulated", "codec": "radcodec", "comparison": "bound", "level": "8", "status": "ok", "amplitude": "1",
         "n": "4096", "recovered": "0.998", "recovered_error": "0.001", "bits_per_pixel": "1.2",
     }  # fmt: skip
-    write(tmp_path, "stack", STACK_COLUMNS, [stack])
+    smooth = stack | {"set": "simulated-smooth", "recovered": "1.009", "recovered_error": "0.0007"}
+    write(tmp_path, "stack", STACK_COLUMNS, [stack, smooth])
     text = bounds_block(Results(tmp_path))
-    lost = "noise +0.3 %; stacks of 1-sigma sources keep 99.8 % ± 0.1 %"
+    lost = "noise +0.3 %; stacks of 1-sigma sources keep 99.8 % ± 0.1 % (on smooth noise 100.9 % ± 0.1 %)"
     assert f"| stacking, faint sources | `{wanted}` | 2.00 / 1.25 | 15.0 | 3.5 | {lost} |" in text
     assert "`benchmarks/results/2026-01-01_m_0123456789ab_bounds.csv`" in text
     assert "| radcodec | - | 99.8 ± 0.1 (1.20) |" in science_summary(Results(tmp_path))
