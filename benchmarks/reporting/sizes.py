@@ -211,8 +211,9 @@ def bounds_tables(results: Results) -> list[Table]:
     ]
     tables = []
     for (chosen,), of_set in grouped(rows, "set").items():
-        lines = []
+        lines, n_files = [], len({row["file"] for row in of_set})
         for (codec, setting), some in grouped(of_set, "codec", "setting").items():
+            name = f"{codec} {setting}".strip() + ("" if len(some) == n_files else f" ({len(some)} of {n_files})")
             bits = statistics.mean(float(row["bits_per_pixel"]) for row in some)
             ratios = [float(row["sigma_used"]) / float(row["sigma_mad"]) for row in some if row["sigma_used"]]
             errors = [
@@ -220,9 +221,8 @@ def bounds_tables(results: Results) -> list[Table]:
                 for name in ("rmse_mad", "rmse_quiet", "rmse_noisy", "rms_ratio")
             ]
             ratio = f"{statistics.mean(ratios):.3f}" if ratios else "-"
-            line = [f"{codec} {setting}".strip(), f"{bits:.3f}", ratio, *(f"{value:.4f}" for value in errors)]
+            line = [name, f"{bits:.3f}", ratio, *(f"{value:.4f}" for value in errors)]
             lines.append(line)
-        n_files = len({row["file"] for row in of_set})
         title = f"Whole files, {chosen}, mean of {n_files}"
         tables.append(Table(title=title, header=header, rows=lines, notes=[from_files(results.sources(of_set))]))
     return tables
