@@ -121,11 +121,11 @@ def bounds_block(results: Results) -> str:
     """Return the table with its sources."""
     facts = Facts(results)
     lines = [
-        "| for | add to `radcodec compress IN.fits` | bits a pixel | gzip's size over it | fpack's | what is lost |",
+        "| for | add to `radcodec compress IN.fits` | bits a pixel | gzip / it | fpack / it | what is lost |",
         "|---|---|---:|---:|---:|---|",
     ]
     for use in USES:
-        option = f"`{use.option}`" if use.option else "nothing"
+        option = f"`{use.option}`" if use.option else "(no option)"
         lines.append(f"| {use.purpose} | {option} | {' | '.join(size_cell(facts, use))} | {use.lost(facts)} |")
     return "\n".join([*lines, "", *sources(results)]) + "\n"
 
@@ -140,7 +140,8 @@ def sources(results: Results) -> list[str]:
     n_first, n_others = (len(Facts(results).whole_files(chosen, "gzip")) for chosen in (FIRST, TELESCOPES))
     return [
         f"Bits a pixel are of whole files: the mean of {n_first} FIRST images / of {n_others} other telescopes. "
-        "The mosaic is simulated. gzip and fpack run without options. gzip is exact, fpack is not.",
+        "The mosaic is simulated. The next two columns are how many times larger the files of gzip (exact) and fpack "
+        "(not exact) are, both without options, on FIRST or the mosaic.",
         "",
         f"Rows: sizes and errors of the mosaic by `codec` and `setting` in {files('bounds', *SETS)}. "
         f"Noise and sources are rows with `comparison` bound in {files('science', FIRST)}. "

@@ -112,7 +112,9 @@ def test_no_number_without_a_row(tmp_path: Path) -> None:
     assert facts.best_other("first/test", "") is None
     assert facts.lead(["first/test"], "sigma/8") is None
     assert "run --track bounds" in sigma_block(Results(tmp_path))
-    assert "| archive: every byte comes back | nothing | - / - | - | - | nothing |" in bounds_block(Results(tmp_path))
+    assert "| archive: every byte comes back | (no option) | - / - | - | - | nothing |" in bounds_block(
+        Results(tmp_path)
+    )
 
 
 def test_picture_stands_alone() -> None:
