@@ -49,7 +49,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     exact = [tile for tile in range(grid.n_tiles) if codes[tile] is None and not coded.is_special(tile)]
     if not coded.is_lossy or not exact:
         return coded
-    return add_details(with_predictors(coded, fit_predictors(plan, plan.pixels, options.threads)), options, exact)
+    return add_details(with_predictors(coded, fit_predictors(plan, plan.pixels, options)), options, exact)
 
 
 def _tile(coded: CodedImage, tile: int) -> tuple[Pixels, Mask | None]:

@@ -46,7 +46,7 @@ def _smallest_step(plan: ImagePlan) -> float | None:
     return None if smallest is None else smallest / abs(record.bscale)
 
 
-def fit_predictors(plan: ImagePlan, pixels: Pixels, threads: int, max_radius: int | None = None) -> bytes:
+def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_radius: int | None = None) -> bytes:
     """Fit the predictor block of an image, or of what its base layer leaves of it.
 
     Parameters
@@ -59,7 +59,7 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, threads: int, max_radius: in
     if plan.special is not None and plan.special.all():
         return b""
     step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
-    return detail.fit_image(pixels, plan.special, step, sample_type, max_radius=max_radius, threads=threads)
+    return detail.fit_image(pixels, plan.special, step, sample_type, max_radius=max_radius, threads=options.threads)
 
 
 def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:

@@ -44,11 +44,11 @@ def code_image(
     coded = _masked(plan)
     if isinstance(plan.fidelity, Lossy) or not coded.n_tiles:
         return coded
-    base, block = find_base(plan, scaling, model, options.threads)
+    base, block = find_base(plan, scaling, model, options)
     if base is not None:
-        coded = _on_base(coded, base, options.threads)
+        coded = _on_base(coded, base, options)
     else:
-        coded = with_predictors(coded, fit_predictors(plan, plan.pixels, options.threads) if block is None else block)
+        coded = with_predictors(coded, fit_predictors(plan, plan.pixels, options) if block is None else block)
     coded = add_details(coded, options, range(coded.n_tiles))
     bounded = coded.record.bound is not None
     if not bounded or not may_be_smaller(coded.coding, plan.pixels, plan.special, coded.tile_bytes()):
@@ -73,9 +73,9 @@ def _masked(plan: ImagePlan) -> CodedImage:
     )
 
 
-def _on_base(coded: CodedImage, base: Base, threads: int) -> CodedImage:
+def _on_base(coded: CodedImage, base: Base, options: EncodeOptions) -> CodedImage:
     """Give an image the base layer that its details are coded on, and predictors of what that leaves."""
-    block = fit_predictors(coded.plan, base.left, threads, MAX_RADIUS)
+    block = fit_predictors(coded.plan, base.left, options, MAX_RADIUS)
     record = replace(coded.record, on_base=True)
     shared = SharedParts(block, base.model)
     return replace(

@@ -77,7 +77,7 @@ def plan_image(source: SourceImage, options: EncodeOptions, *, seed: int) -> Ima
     coding = _coding(source.record, ImageBounds())
     if coding.grid.n_tiles == 0:
         return ImagePlan(source=source, fidelity=source.fidelity, coding=coding)
-    found = mark_special(source.pixels, coding, source.fidelity, options.fills)
+    found = mark_special(source.pixels, coding, source.fidelity, options)
     plan = ImagePlan(
         source=source, fidelity=source.fidelity, coding=coding, special=all_marks(found), doubtful=found.doubtful
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from radcodec import detail
 from radcodec.decoding.tile import ImageCoding, Pixels
-from radcodec.encoding.options import Bounded, Fidelity, Lossless, Lossy
+from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless, Lossy
 from radcodec.encoding.special import Special, all_marks, find_special, with_outliers, with_value
 from radcodec.pixels.masks import Mask, encode_mask
 from radcodec.pixels.tiles import Box, slices
@@ -16,10 +14,10 @@ from radcodec.pixels.tiles import Box, slices
 TRIED_TILES = 3
 
 
-def mark_special(image: Pixels, coding: ImageCoding, fidelity: Fidelity, fills: Sequence[float]) -> Special:
+def mark_special(image: Pixels, coding: ImageCoding, fidelity: Fidelity, options: EncodeOptions) -> Special:
     """Mark the special samples of an image; of doubtful fill values those that make some of its tiles smaller."""
     exact, in_steps = isinstance(fidelity, Lossless), isinstance(fidelity, Bounded)
-    special = find_special(image, coding.record, exact=exact, in_steps=in_steps, fills=fills)
+    special = find_special(image, coding.record, exact=exact, in_steps=in_steps, fills=options.fills)
     for value in special.values:
         marked = with_value(special, image, value)
         if marked.sure is not None and _is_smaller(image, coding, marked.sure, special.sure):

@@ -28,7 +28,7 @@ from radcodec.container.layout import SHA256_BYTES, stage_entry_bytes
 from radcodec.decoding.tile import ImageCoding, Pixels
 from radcodec.encoding.details import fit_predictors
 from radcodec.encoding.image_plan import ImagePlan
-from radcodec.encoding.options import Bounded
+from radcodec.encoding.options import Bounded, EncodeOptions
 from radcodec.pixels.bounds import tile_bound
 from radcodec.pixels.masks import Mask
 from radcodec.pixels.tiles import Box, slices
@@ -70,7 +70,7 @@ class _Job:
     plan: ImagePlan
     pairs: Normalisation
     model: Model
-    threads: int
+    options: EncodeOptions
 
     @property
     def coding(self) -> ImageCoding:
@@ -129,7 +129,7 @@ def find_scaling(plan: ImagePlan) -> Normalisation | None:
 
 
 def find_base(
-    plan: ImagePlan, scaling: Normalisation | None, model: Model | None, threads: int
+    plan: ImagePlan, scaling: Normalisation | None, model: Model | None, options: EncodeOptions
 ) -> tuple[Base | None, bytes | None]:
     """Find the base layer that makes a bounded image smaller, by a trial on the middle of the image.
 
@@ -151,7 +151,7 @@ def find_base(
     """
     if scaling is None or model is None or not model.takes_step or not isinstance(plan.fidelity, Bounded):
         return None, None
-    job = _Job(plan=plan, pairs=scaling, model=model, threads=threads)
+    job = _Job(plan=plan, pairs=scaling, model=model, options=options)
     always = plan.fidelity.details_on_base is DetailsOnBase.ALWAYS
     with one_blas_thread():
         ratio, block = _best_ratio(job, 0.0 if always else LEAST_GAINS[plan.pixels.size > LARGE])
@@ -207,7 +207,7 @@ def _best_ratio(job: _Job, gain: float) -> tuple[float | None, bytes | None]:
     def alone(block: bytes) -> float:
         return len(detail.code_tile(samples, marks, detail.load_predictors(block), bound)[0]) + share * len(block)
 
-    first = ordered_map(total, (START, START + 1), job.threads)
+    first = ordered_map(total, (START, START + 1), job.options.threads)
     totals = dict(zip((START, START + 1), first, strict=True))
     step = 1 if totals[START + 1] < totals[START] else -1
     place = START + max(step, 0)
@@ -218,10 +218,10 @@ def _best_ratio(job: _Job, gain: float) -> tuple[float | None, bytes | None]:
             break
     best = min(totals, key=lambda place: totals[place])
     # Predictors of a small radius take less time, and few more bits: they decide where the choice is clear.
-    rough = alone(fit_predictors(job.plan, job.plan.pixels, job.threads, ROUGH_RADIUS))
+    rough = alone(fit_predictors(job.plan, job.plan.pixels, job.options, ROUGH_RADIUS))
     if totals[best] < (1.0 - gain) * SURE * rough:
         return RATIOS[best], None
-    block = fit_predictors(job.plan, job.plan.pixels, job.threads)
+    block = fit_predictors(job.plan, job.plan.pixels, job.options)
     return (RATIOS[best] if totals[best] < (1.0 - gain) * min(rough, alone(block)) else None), block
 
 
@@ -235,8 +235,8 @@ def _whole_base(job: _Job, ratio: float) -> Base:
         box = grid.box(tile)
         return pack_codes(model, codes, model.n_stages), job.left(box, job.values(box, codes))
 
-    codes = in_groups(lambda tile, like: job.code(grid.box(tile), ratio, like), grid.n_tiles, job.threads)
-    finished = ordered_map(lambda pair: finish(*pair), enumerate(codes), job.threads)
+    codes = in_groups(lambda tile, like: job.code(grid.box(tile), ratio, like), grid.n_tiles, job.options.threads)
+    finished = ordered_map(lambda pair: finish(*pair), enumerate(codes), job.options.threads)
     left, streams = np.zeros_like(job.plan.pixels), []
     for tile, (stages, part) in enumerate(finished):
         streams.append(stages)
