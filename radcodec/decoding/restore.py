@@ -95,7 +95,7 @@ def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[
 def decode_fits_to(
     reader: Reader, out: BinaryIO, threads: int, *, progress: Callable[[int], None] | None = None
 ) -> int:
-    """Write the restored FITS file to ``out`` as it is decoded; gives its number of bytes.
+    """Restore a FITS file and write it to ``out`` piece by piece; gives its number of bytes.
 
     ``progress`` gets the number of bytes done since its last call.
 
