@@ -31,7 +31,7 @@ class CodedImage:
 
     ``coding`` is that of the plan, with predictors and base layer. ``restored`` are the samples [P, H, W] that the
     detail streams give; the original ones where these are exact, and in lossy mode. ``codes`` are the base layer's of
-    each tile, and ``base`` the streams made of them. ``warnings`` is what there is to say.
+    each tile, and ``base`` the streams made of them.
     """
 
     plan: ImagePlan

@@ -1,4 +1,4 @@
-"""A file ready to be written, and what there is to say about it."""
+"""A file ready to be written, with its warnings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class EncodedFile:
 
 
 class _Pieces(list[bytes | memoryview]):
-    """A stream that keeps what it is given as it is."""
+    """A stream that keeps what it is given, without a copy."""
 
     def write(self, data: bytes | memoryview) -> int:
         """Keep some bytes; gives their number."""

@@ -26,7 +26,7 @@ _DISTORTIONS = frozenset(("WCSDVARR", "D2IMARR", "WCSCORR"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The fidelity of each image of a file, in order, and what there is to say about it."""
+    """The fidelity of each image of a file, in order, with warnings."""
 
     fidelities: tuple[Fidelity, ...]
     warnings: tuple[str, ...] = ()

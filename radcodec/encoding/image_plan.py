@@ -20,7 +20,7 @@ from radcodec.types import EarlierBound
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceImage:
-    """One image of a file as it is read.
+    """One image of a file, before anything is decided about it.
 
     ``pixels`` are stored samples, native [P, H, W]. ``record`` has its type, shape, tile size, scaling, BLANK and unit.
     ``name`` is what warnings call it; ``earlier`` is what its header says of an earlier compression.

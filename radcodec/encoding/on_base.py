@@ -119,7 +119,7 @@ def find_scaling(plan: ImagePlan) -> Normalisation | None:
     if record.bound is None or not record.sample_type.is_float or 0 < record.bound_sigma < least:
         return None
     with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
-        # The noise of a plane most of which is constant would take longer to measure than all else here.
+        # Noise of a plane that is mostly constant would take longer to measure than all else here.
         pairs = plan_normalisation(plan.pixels, plan.special, [0.0] * grid.n_planes)
     if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
         return None
