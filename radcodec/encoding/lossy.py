@@ -1,8 +1,8 @@
 """Lossy images: the base layer alone, with all stages, the first few, or as much of it as a bit-rate allows.
 
-A bit-rate counts the whole file. Headers hold checksums of the restored pixels: they pack to a few bytes more or less each
-time. The streams of a first try are searched by their own sizes. Where the file of a try is too
-large, `next_try` gives smaller images.
+A bit-rate counts the whole file. Headers hold checksums of the restored pixels: they pack to a few bytes more or less
+each time. The streams of a try are searched by their own sizes. Where the file of a try is too large, `next_try` gives
+smaller images.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class RateSearch:
     """Where the search for a bit-rate stands.
 
     ``smallest`` has the streams of the smallest file, and ``what`` says what that is. ``smallest_kept`` and
-    ``smallest_stages`` are how many stages of it tiles and images keep. ``start`` are the images to search from; without
-    any the smallest file is the only one. ``overhead`` is the bytes of a file beside its base streams, None before the
+    ``smallest_stages`` are how many stages of it tiles and images keep. ``start`` are the images to search from; if
+    none, the smallest file is the only one. ``overhead`` is the bytes of a file beside its base streams, None before the
     smallest file is known.
     """
 
