@@ -34,8 +34,8 @@ class RateSearch:
 
     ``smallest`` has the streams of the smallest file, and ``what`` says what that is. ``smallest_kept`` and
     ``smallest_stages`` are how many stages of it tiles and images keep. ``start`` are the images to search from; if
-    none, the smallest file is the only one. ``overhead`` is the bytes of a file beside its base streams, None before the
-    smallest file is known.
+    none, the smallest file is the only one. ``overhead`` is the bytes of a file beside its base streams; None before
+    the smallest file is known.
     """
 
     target: int
