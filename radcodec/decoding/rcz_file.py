@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from radcodec.decoding.quick_look import QuickLook
-    from radcodec.fits.select import HduChoice
+    from radcodec.types import HduChoice
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 
