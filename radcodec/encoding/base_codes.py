@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model
 
 
+def normalise(coded: CodedImage, model: Model) -> CodedImage:
+    """Plan offset and scale of each plane for the base layer of a model."""
+    plan = coded.plan
+    pairs = plan_normalisation(plan.pixels, plan.special, lambda plane: measure(plan.pixels, plan.special, plane))
+    coding = replace(coded.coding, normalisation=pairs, shared=SharedParts(coded.params.predictors, model))
+    return replace(coded, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
+
+
 def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
     """Code the base layer of every tile that it can hold; `add_stages` makes streams of the codes.
 
@@ -32,13 +40,11 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     grid, plan = coded.coding.grid, coded.plan
     if grid.n_tiles == 0:
         return coded
-    sigmas = [measure(plan.pixels, plan.special, plane) for plane in range(grid.n_planes)]
-    pairs = plan_normalisation(plan.pixels, plan.special, sigmas)
-    coding = replace(coded.coding, normalisation=pairs, shared=SharedParts(coded.params.predictors, model))
-    coded = replace(coded, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
+    coded = normalise(coded, model)
+    sigmas = [measure(plan.pixels, plan.special, plane) for plane in range(grid.n_planes)] if coded.is_lossy else []
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return _code_tile(coded, tile, step, like) if _has_base(coded, tile, sigmas) else None
+        return _code_tile(coded, tile, step, like) if has_base(coded, tile, sigmas) else None
 
     codes: list[Codes | None] = []
     for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):
@@ -52,15 +58,15 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     return add_details(with_predictors(coded, fit_predictors(plan, plan.pixels, options)), options, exact)
 
 
-def _tile(coded: CodedImage, tile: int) -> tuple[Pixels, Mask | None]:
+def tile_samples(coded: CodedImage, tile: int) -> tuple[Pixels, Mask | None]:
     """Give the samples [p, h, w] of a tile, and which are special."""
     part, special = slices(coded.coding.grid.box(tile)), coded.plan.special
     return coded.plan.pixels[part], None if special is None else special[part]
 
 
-def _has_base(coded: CodedImage, tile: int, sigmas: Sequence[float]) -> bool:
-    """Say whether a tile gets a base layer, by the noise of each plane."""
-    (p0, p1, *_), (samples, special) = coded.coding.grid.box(tile), _tile(coded, tile)
+def has_base(coded: CodedImage, tile: int, sigmas: Sequence[float] = ()) -> bool:
+    """Say whether a tile gets a base layer; in lossy mode by the noise of each plane."""
+    (p0, p1, *_), (samples, special) = coded.coding.grid.box(tile), tile_samples(coded, tile)
     if special is not None and bool(special.all()):
         return False
     if coded.is_lossy:
@@ -79,7 +85,7 @@ def _code_tile(coded: CodedImage, tile: int, step: float | None, like: Codes | N
     pairs, (p0, p1, *_) = coded.coding.normalisation, coded.coding.grid.box(tile)
     if pairs is None:
         return None
-    samples, special = _tile(coded, tile)
+    samples, special = tile_samples(coded, tile)
     model = coded.coding.shared.model
     return code_base(model, samples, special, pairs[p0:p1], step, like, keep_flux=coded.is_lossy)
 

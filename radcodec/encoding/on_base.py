@@ -120,7 +120,7 @@ def find_scaling(plan: ImagePlan) -> Normalisation | None:
         return None
     with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
         # Noise of a plane that is mostly constant would take longer to measure than all else here.
-        pairs = plan_normalisation(plan.pixels, plan.special, [0.0] * grid.n_planes)
+        pairs = plan_normalisation(plan.pixels, plan.special, lambda _: 0.0)
     if not (np.abs(pairs).max() < HUGE and pairs[:, 1].min() > 1 / HUGE):
         return None
     if any(_unit(plan.coding, pairs, grid.box(tile)) < least for tile in range(grid.n_tiles)):

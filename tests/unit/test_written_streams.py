@@ -14,6 +14,7 @@ import radcodec
 import radcodec.encoding.base_codes
 import radcodec.encoding.details
 import radcodec.encoding.image
+import radcodec.encoding.preview_tiles
 from radcodec import detail
 from radcodec.pixels.masks import encode_mask
 from radcodec.simulate import simulate_fits, simulate_image
@@ -44,7 +45,8 @@ def broken_base(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         streams[place] = flipped(streams[place])
         return tuple(streams)
 
-    monkeypatch.setattr(radcodec.encoding.base_codes, "pack_codes", broken)
+    for module in (radcodec.encoding.base_codes, radcodec.encoding.preview_tiles):
+        monkeypatch.setattr(module, "pack_codes", broken)
 
 
 @pytest.mark.parametrize("options", [{"lossy": True}, {"lossy_bpp": 1.0}, {"preview": 5.0}])
@@ -113,9 +115,9 @@ def test_verify_decodes_previews() -> None:
     """`verify` of an exact file decodes the base layer that only previews use, whose checksums are right."""
     data = radcodec.encode(simulate_image((96, 96), seed=5), preview=5.0)
     with pytest.MonkeyPatch.context() as patch:
-        pack = radcodec.encoding.base_codes.pack_codes
+        pack = radcodec.encoding.preview_tiles.pack_codes
         patch.setattr(
-            radcodec.encoding.base_codes, "pack_codes", lambda *a: tuple(flipped(stream) for stream in pack(*a))
+            radcodec.encoding.preview_tiles, "pack_codes", lambda *a: tuple(flipped(stream) for stream in pack(*a))
         )
         wrong = radcodec.encode(simulate_image((96, 96), seed=5), preview=5.0, verify=False)
     radcodec.verify(data)
