@@ -1,0 +1,1 @@
+"""Bridges to other libraries: one module each, imported by nobody at top level."""
