@@ -198,11 +198,13 @@ def _spectrum(axes: tuple[ImageAxis, ...], places: _Places, cards: dict[str, Any
     values = np.array([reference, reference + step]) if axis.values is None else axis.values
     kind = axis.ctype[:4]
     ends = _to_hz(np.array([reference, reference + step]), kind, rest)
+    # The exact step where the axis is linear in frequency, not a difference of large numbers.
+    width = {"FREQ": step, "VRAD": rest * step / _LIGHT_M_S}.get(kind, float(ends[1] - ends[0]))
     frame = _FRAMES.get(str(cards.get("SPECSYS", "LSRK")).strip().upper(), "LSRK")
     return _Spectrum(
         frequencies=_to_hz(values, kind, rest),
         reference_hz=float(ends[0]),
-        width_hz=abs(float(ends[1] - ends[0])),
+        width_hz=abs(width),
         rest_hz=max(rest, 0.0),
         frame=frame,
     )
