@@ -45,7 +45,9 @@ def cube_pixels(shape: tuple[int, ...] = (2, 5, 70, 90), dtype: str = "f4", seed
     return pixels.astype(dtype)
 
 
-def write_cube(folder: Path, name: str = "cube", *, pixels: np.ndarray | None = None, **cards: Any) -> tuple[Path, Path]:
+def write_cube(
+    folder: Path, name: str = "cube", *, pixels: np.ndarray | None = None, **cards: Any
+) -> tuple[Path, Path]:
     """Write a cube as FITS and as .rcz; the paths of both."""
     plain, packed = folder / f"{name}.fits", folder / f"{name}.fits.rcz"
     data = cube_pixels() if pixels is None else pixels

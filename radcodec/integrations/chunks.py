@@ -28,7 +28,7 @@ def check_options(max_error: Any, tile: Any) -> tuple[float | None, int]:
     InputError
         If the tile is out of its range.
     """
-    if isinstance(tile, bool) or not isinstance(tile, numbers.Integral) or not MIN_TILE <= tile <= MAX_TILE:
+    if isinstance(tile, bool) or not isinstance(tile, numbers.Integral) or not MIN_TILE <= int(tile) <= MAX_TILE:
         raise InputError(f"expected a tile of {MIN_TILE} to {MAX_TILE} pixels, found {tile!r}")
     if max_error is None:
         return None, int(tile)

@@ -20,7 +20,20 @@ if TYPE_CHECKING:
     from radcodec.decoding.image_handle import ImageHandle
 
 # Codes of the FITS Standard 4.0, table 29.
-STOKES = {1: "I", 2: "Q", 3: "U", 4: "V", -1: "RR", -2: "LL", -3: "RL", -4: "LR", -5: "XX", -6: "YY", -7: "XY", -8: "YX"}
+STOKES = {
+    1: "I",
+    2: "Q",
+    3: "U",
+    4: "V",
+    -1: "RR",
+    -2: "LL",
+    -3: "RL",
+    -4: "LR",
+    -5: "XX",
+    -6: "YY",
+    -7: "XY",
+    -8: "YX",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

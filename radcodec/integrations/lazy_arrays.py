@@ -143,14 +143,17 @@ def read_outer(image: ImageHandle, key: Sequence[Key]) -> Array:
     Lists are read tile by tile, so that what lies between two of their pixels is not decoded.
     """
     lists = {axis: np.asarray(part, np.int64) for axis, part in enumerate(key) if not _is_basic(part)}
-    basic: list[Any] = [part if isinstance(part, slice) or axis in lists else int(part) for axis, part in enumerate(key)]
+    basic: list[Any] = [
+        part if isinstance(part, slice) or axis in lists else int(part) for axis, part in enumerate(key)
+    ]
     if not lists:
         return np.asarray(image[tuple(basic)])
     groups = {axis: _by_tile(places, image.chunks[axis], image.shape[axis]) for axis, places in lists.items()}
     shape = _shape_of(basic, lists, image.shape)
     values = np.empty(shape, image.dtype)
     for chosen in itertools.product(*groups.values()):
-        part, out = list(basic), [slice(None)] * len(key)
+        part: list[Any] = list(basic)
+        out: dict[int, Array] = {}
         picks: dict[int, Array] = {}
         for axis, (where, places) in zip(groups, chosen, strict=True):
             low = int(places.min())
@@ -171,7 +174,7 @@ def _is_basic(part: Key) -> bool:
 def _by_tile(places: Array, chunks: Sequence[int], length: int) -> list[tuple[Array, Array]]:
     """The pixels of an axis by the tiles that hold them: where they are in the list, and where in the image."""
     places = np.where(places < 0, places + length, places)
-    if len(places) and not (0 <= places.min() and places.max() < length):
+    if len(places) and not (places.min() >= 0 and places.max() < length):
         raise IndexError(f"expected pixels of an axis of {length}, found {places.min()} to {places.max()}")
     tiles = np.searchsorted(np.cumsum(chunks), places, side="right")
     return [(found := np.flatnonzero(tiles == tile), places[found]) for tile in np.unique(tiles)]

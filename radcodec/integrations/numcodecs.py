@@ -80,7 +80,7 @@ class Radcodec(Codec):  # type: ignore[misc]
         return encode_chunk(ordered, self.max_error, self.tile)
 
     def decode(self, buf: Any, out: Any = None) -> npt.NDArray[Any]:
-        """Decode a buffer that `encode` made, into ``out`` where that is given.
+        """Decode a buffer that `encode` made, into ``out`` where that is given; else one axis, in the order of memory.
 
         Raises
         ------
@@ -95,7 +95,7 @@ class Radcodec(Codec):  # type: ignore[misc]
             raise TypeError("expected a buffer of numbers to decode into, found Python objects")
         with RczFile(data, threads=1) as file:
             self._check(file.dtype, file.size, target)
-        array = api.decode(data, threads=1)
+        array = api.decode(data, threads=1).reshape(-1)
         if out is None:
             return array
         found: npt.NDArray[Any] = ndarray_copy(array, out)

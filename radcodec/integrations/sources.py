@@ -50,7 +50,7 @@ def open_source(
 def missing_extra(extra: str, package: str, err: ImportError) -> ImportError:
     """Make the error for a package of an extra that is not installed; ``err`` is that of its import."""
     return ImportError(
-        f"expected the package {package}, found none ({err}): install it with pip install \"radcodec[{extra}]\""
+        f'expected the package {package}, found none ({err}): install it with pip install "radcodec[{extra}]"'
     )
 
 

@@ -141,6 +141,6 @@ def _fits_dataset(image: ImageHandle, *, sky_coords: bool) -> xarray.Dataset:
         sky = sky_axes(image, wcs)
         for is_latitude, name in enumerate(sky.names):
             lengths = (image.shape[sky.axes[0]], image.shape[sky.axes[1]])
-            values = LazilyIndexedArray(SkyArray(sky, lengths, is_latitude=bool(is_latitude)))
-            coords[name] = xarray.Variable((dims[sky.axes[0]], dims[sky.axes[1]]), values, {"units": "deg"})
+            lazy = LazilyIndexedArray(SkyArray(sky, lengths, is_latitude=bool(is_latitude)))
+            coords[name] = xarray.Variable((dims[sky.axes[0]], dims[sky.axes[1]]), lazy, {"units": "deg"})
     return xarray.Dataset({"image": variable}, coords=coords)

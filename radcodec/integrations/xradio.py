@@ -49,15 +49,54 @@ _SUB_TYPES = (
     "RotationMeasure", "RotationalTemperature", "SpectralIndex", "Velocity", "VelocityDispersion",
 )  # fmt: skip
 _NOTE = (
-    "{0} is the projection plane coordinate towards the {1}, measured from the reference direction, in radians; for the "
-    "SIN projection it is a direction cosine."
+    "{0} is the projection plane coordinate towards the {1}, measured from the reference direction, in radians; for "
+    "the SIN projection it is a direction cosine."
 )
 # Cards that say where pixels are or how the file is laid out; all others go along as they are.
-_OWN_CARDS = (
-    "SIMPLE XTENSION BITPIX EXTEND PCOUNT GCOUNT BSCALE BZERO BLANK BUNIT BTYPE BMAJ BMIN BPA CASAMBM CHECKSUM DATASUM "
-    "DATE DATE-OBS EPOCH EQUINOX LATPOLE LONPOLE MJD-OBS OBJECT OBSERVER OBSRA OBSDEC RADESYS RADECSYS RESTFRQ RESTFREQ "
-    "RESTWAV SPECSYS TELESCOP TIMESYS VELREF WCSAXES header units HISTORY COMMENT"
-).split()
+_OWN_CARDS = [
+    "SIMPLE",
+    "XTENSION",
+    "BITPIX",
+    "EXTEND",
+    "PCOUNT",
+    "GCOUNT",
+    "BSCALE",
+    "BZERO",
+    "BLANK",
+    "BUNIT",
+    "BTYPE",
+    "BMAJ",
+    "BMIN",
+    "BPA",
+    "CASAMBM",
+    "CHECKSUM",
+    "DATASUM",
+    "DATE",
+    "DATE-OBS",
+    "EPOCH",
+    "EQUINOX",
+    "LATPOLE",
+    "LONPOLE",
+    "MJD-OBS",
+    "OBJECT",
+    "OBSERVER",
+    "OBSRA",
+    "OBSDEC",
+    "RADESYS",
+    "RADECSYS",
+    "RESTFRQ",
+    "RESTFREQ",
+    "RESTWAV",
+    "SPECSYS",
+    "TELESCOP",
+    "TIMESYS",
+    "VELREF",
+    "WCSAXES",
+    "header",
+    "units",
+    "HISTORY",
+    "COMMENT",
+]
 _OWN_STARTS = ("NAXIS", "CRVAL", "CRPIX", "CTYPE", "CDELT", "CUNIT", "CROTA", "OBSGEO-", "PC", "PV", "CD")
 
 
@@ -101,9 +140,8 @@ def xradio_dataset(image: ImageHandle, *, sky_coords: bool) -> xarray.Dataset:
     axes = image_axes(image, wcs)
     places = _find_places(axes, wcs, image.ndim)
     cards = header_attrs(image)
-    labels = ["I"]
-    if places.polarization is not None:
-        labels = stokes_labels(axes[places.polarization].values if axes[places.polarization].values is not None else ())
+    codes = None if places.polarization is None else axes[places.polarization].values
+    labels = ["I"] if codes is None else stokes_labels(codes)
     order = np.array(sorted(range(len(labels)), key=lambda place: _rank(labels[place])), np.int64)
     spectrum = _spectrum(axes, places, cards, wcs)
     l_values, m_values = (_plane_values(wcs, image, axis) for axis in (places.longitude, places.latitude))
@@ -152,8 +190,8 @@ def _find_places(axes: tuple[ImageAxis, ...], wcs: Any, n_axes: int) -> _Places:
             frequency = place
         elif axis.length > 1:
             raise InputError(
-                f"expected axes of frequency, polarization and the sky for the layout xradio, found {axis.ctype or axis.name!r}: "
-                "open it with layout='fits'"
+                f"expected axes of frequency, polarization and the sky for the layout xradio, found "
+                f"{axis.ctype or axis.name!r}: open it with layout='fits'"
             )
     return _Places(longitude=longitude, latitude=latitude, frequency=frequency, polarization=polarization)
 
@@ -161,7 +199,9 @@ def _find_places(axes: tuple[ImageAxis, ...], wcs: Any, n_axes: int) -> _Places:
 def _main_axis(wcs: Any, matrix: npt.NDArray[np.bool_], world: int, n_axes: int) -> int:
     """Axis of the image that has the number of a celestial world axis, which its CRPIX and CDELT are about."""
     if world >= n_axes or not matrix[world, world]:
-        raise InputError("expected celestial coordinates along two axes of the image for the layout xradio, found others")
+        raise InputError(
+            "expected celestial coordinates along two axes of the image for the layout xradio, found others"
+        )
     return n_axes - 1 - world
 
 
@@ -178,7 +218,8 @@ def _plane_values(wcs: Any, image: ImageHandle, axis: int) -> npt.NDArray[np.flo
     """Coordinates of a celestial axis in the plane of projection, radians."""
     world = image.ndim - 1 - axis
     step = math.radians(float(_linear(wcs)[0][world]))
-    return (np.arange(image.shape[axis]) - (float(wcs.wcs.crpix[world]) - 1.0)) * step
+    pixels = np.arange(image.shape[axis], dtype=np.float64) - (float(wcs.wcs.crpix[world]) - 1.0)
+    return np.asarray(pixels * step, np.float64)
 
 
 def _spectrum(axes: tuple[ImageAxis, ...], places: _Places, cards: dict[str, Any], wcs: Any) -> _Spectrum:
@@ -195,7 +236,7 @@ def _spectrum(axes: tuple[ImageAxis, ...], places: _Places, cards: dict[str, Any
     rest = float(wcs.wcs.restfrq) or (_LIGHT_M_S / float(wcs.wcs.restwav) if wcs.wcs.restwav else 0.0)
     world = len(axes) - 1 - places.frequency
     reference, step = float(wcs.wcs.crval[world]), float(_linear(wcs)[0][world])
-    values = np.array([reference, reference + step]) if axis.values is None else axis.values
+    values = np.array([reference]) if axis.values is None else axis.values
     kind = axis.ctype[:4]
     ends = _to_hz(np.array([reference, reference + step]), kind, rest)
     # The exact step where the axis is linear in frequency, not a difference of large numbers.
@@ -215,10 +256,10 @@ def _to_hz(values: npt.NDArray[np.float64], kind: str, rest_hz: float) -> npt.ND
     if kind == "FREQ":
         return values
     if kind == "WAVE":
-        return np.asarray(_LIGHT_M_S / values)
+        return np.asarray(_LIGHT_M_S / values, np.float64)
     if kind in ("VRAD", "VOPT", "FELO") and rest_hz > 0:
         ratio = values / _LIGHT_M_S
-        return np.asarray(rest_hz * (1.0 - ratio) if kind == "VRAD" else rest_hz / (1.0 + ratio))
+        return np.asarray(rest_hz * (1.0 - ratio) if kind == "VRAD" else rest_hz / (1.0 + ratio), np.float64)
     why = "a rest frequency (RESTFRQ)" if kind in ("VRAD", "VOPT", "FELO") else "FREQ, VRAD, VOPT, FELO or WAVE"
     raise InputError(f"expected {why} for the spectral axis {kind!r} in the layout xradio, found none")
 
@@ -327,8 +368,9 @@ def _telescope(cards: dict[str, Any]) -> dict[str, Any]:
 def _sky_attrs(wcs: Any, cards: dict[str, Any]) -> dict[str, Any]:
     """Attributes of the variable SKY."""
     ra, dec = cards.get("OBSRA"), cards.get("OBSDEC")
-    is_pointed = isinstance(ra, (int, float)) and isinstance(dec, (int, float))
-    pointing = _direction(math.radians(ra), math.radians(dec), wcs) if is_pointed else _reference_direction(wcs)
+    pointing = _reference_direction(wcs)
+    if isinstance(ra, (int, float)) and isinstance(dec, (int, float)):
+        pointing = _direction(math.radians(ra), math.radians(dec), wcs)
     pointing["attrs"].pop("equinox", None)
     attrs: dict[str, Any] = {"type": "sky", "telescope": _telescope(cards), "pointing_center": pointing}
     for card, name in (("BUNIT", "units"), ("OBJECT", "object_name"), ("OBSERVER", "observer")):
@@ -338,7 +380,8 @@ def _sky_attrs(wcs: Any, cards: dict[str, Any]) -> dict[str, Any]:
         date = {"type": "time", "units": "d", "scale": _scale(wcs), "format": "mjd"}
         attrs["obsdate"] = {"data": _time(wcs), "dims": [], "attrs": date}
     kind = str(cards.get("BTYPE", "")).replace(" ", "").lower()
-    attrs |= {"sub_type": name for name in _SUB_TYPES if name.lower() == kind}
+    sub_type = next((name for name in _SUB_TYPES if name.lower() == kind), None)
+    attrs |= {} if sub_type is None else {"sub_type": sub_type}
     attrs["user"] = {
         name.lower(): value
         for name, value in cards.items()

@@ -87,7 +87,8 @@ class RadcodecCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):  # type
         native = np.dtype(dtype.to_native_dtype())
         if native.str[1:] not in _TYPES:
             raise UnsupportedDataError(
-                f"expected an array of integers of 8 to 64 bits, float32 or float64 for the codec radcodec, found {native}"
+                "expected an array of integers of 8 to 64 bits, float32 or float64 for the codec radcodec, found "
+                f"{native}"
             )
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: ArraySpec) -> int:

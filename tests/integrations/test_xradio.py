@@ -38,7 +38,9 @@ def xradio_itself(path: Path, **kwargs: Any) -> xr.Dataset:
 def plain(value: Any) -> Any:
     """Dictionaries of attributes with tuples as lists and numbers rounded, to compare."""
     if isinstance(value, dict):
-        return {name: plain([part] if name == "dims" and isinstance(part, str) else part) for name, part in value.items()}
+        return {
+            name: plain([part] if name == "dims" and isinstance(part, str) else part) for name, part in value.items()
+        }
     if isinstance(value, (list, tuple, np.ndarray)):
         return [plain(part) for part in value]
     if isinstance(value, (float, np.floating)):

@@ -19,10 +19,11 @@ import radcodec
 from radcodec.decoding import image as decoding_image
 
 zarr = pytest.importorskip("zarr", minversion="3.1")
-from radcodec.integrations.zarr import RadcodecCodec  # noqa: E402
 from zarr.abc.codec import ArrayBytesCodec  # noqa: E402
 from zarr.registry import get_codec_class, register_codec  # noqa: E402
 from zarr.storage import MemoryStore  # noqa: E402
+
+from radcodec.integrations.zarr import RadcodecCodec  # noqa: E402
 
 TYPES = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8"]
 
@@ -111,7 +112,13 @@ def test_chunks_of_the_fill_value_are_not_written(tmp_path: Path) -> None:
     for fill in (0.0, np.nan, -7.5):
         store = MemoryStore()
         array = zarr.create_array(
-            store, shape=(40, 40), chunks=(20, 20), dtype="f4", fill_value=fill, serializer=RadcodecCodec(), compressors=None
+            store,
+            shape=(40, 40),
+            chunks=(20, 20),
+            dtype="f4",
+            fill_value=fill,
+            serializer=RadcodecCodec(),
+            compressors=None,
         )
         array[:20, :20] = np.arange(400).reshape(20, 20)
         assert [key for key in store._store_dict if key.startswith("c/")] == ["c/0/0"]
@@ -154,7 +161,10 @@ def test_a_bound_holds_in_every_chunk(max_error: float) -> None:
     assert (np.isnan(found) == ~finite).all()
     off = np.abs(found[finite].astype("f8") - data[finite].astype("f8"))
     assert 0 < off.max() <= float(max_error)
-    assert array.metadata.codecs[0].to_dict() == {"name": "radcodec", "configuration": {"max_error": float(max_error), "tile": 512}}
+    assert array.metadata.codecs[0].to_dict() == {
+        "name": "radcodec",
+        "configuration": {"max_error": float(max_error), "tile": 512},
+    }
 
 
 @pytest.mark.parametrize("bound", ["0.125sigma", "0.125localsigma", "2e-5", "20uJy/beam"])
@@ -183,15 +193,19 @@ def test_metadata_goes_back_and_forth() -> None:
     codec = RadcodecCodec(max_error=0.1, tile=64)
     assert RadcodecCodec.from_dict(json.loads(json.dumps(codec.to_dict()))) == codec
     assert RadcodecCodec.from_dict({"name": "radcodec"}) == RadcodecCodec()
-    with pytest.raises(radcodec.InputError, match="found .*'level'"):
+    with pytest.raises(radcodec.InputError, match=r"found .*'level'"):
         RadcodecCodec.from_dict({"name": "radcodec", "configuration": {"level": 3}})
 
 
-@pytest.mark.parametrize("other", [np.zeros((8, 9), "f4"), np.zeros((8, 8), "i4"), np.zeros((8, 8), "f8"), np.zeros(64, "f4")])
+@pytest.mark.parametrize(
+    "other", [np.zeros((8, 9), "f4"), np.zeros((8, 8), "i4"), np.zeros((8, 8), "f8"), np.zeros(64, "f4")]
+)
 def test_a_chunk_of_another_array_is_corrupt(other: np.ndarray) -> None:
     """A chunk whose stream has another shape or type is an error and never other pixels."""
     store = MemoryStore()
-    array = zarr.create_array(store, data=np.ones((8, 8), "f4"), chunks=(8, 8), serializer=RadcodecCodec(), compressors=None)
+    array = zarr.create_array(
+        store, data=np.ones((8, 8), "f4"), chunks=(8, 8), serializer=RadcodecCodec(), compressors=None
+    )
     store._store_dict["c/0/0"] = type(store._store_dict["c/0/0"]).from_bytes(radcodec.encode(other))
     with pytest.raises(radcodec.CorruptError, match="expected a chunk of float32 and shape"):
         array[...]
@@ -202,7 +216,9 @@ def test_a_chunk_of_another_array_is_corrupt(other: np.ndarray) -> None:
 def test_a_damaged_chunk_is_an_error() -> None:
     """A flipped bit and a cut chunk are radcodec's errors."""
     store = MemoryStore()
-    array = zarr.create_array(store, data=cube_pixels((32, 32)), chunks=(32, 32), serializer=RadcodecCodec(), compressors=None)
+    array = zarr.create_array(
+        store, data=cube_pixels((32, 32)), chunks=(32, 32), serializer=RadcodecCodec(), compressors=None
+    )
     good = store._store_dict["c/0/0"].to_bytes()
     kind = type(store._store_dict["c/0/0"])
     store._store_dict["c/0/0"] = kind.from_bytes(good[:-9])
@@ -221,7 +237,13 @@ def test_files_of_images_are_chunks_too(tmp_path: Path) -> None:
     packed = write_cube(tmp_path, pixels=pixels)[1]
     store = MemoryStore()
     array = zarr.create_array(
-        store, shape=(2, 20, 30), chunks=(1, 20, 30), dtype="f4", serializer=RadcodecCodec(), compressors=None, fill_value=0
+        store,
+        shape=(2, 20, 30),
+        chunks=(1, 20, 30),
+        dtype="f4",
+        serializer=RadcodecCodec(),
+        compressors=None,
+        fill_value=0,
     )
     array[0] = 1
     kind = type(store._store_dict["c/0/0/0"])
