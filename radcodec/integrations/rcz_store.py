@@ -153,7 +153,7 @@ class RczStore(Store):  # type: ignore[misc]
                 axes_of.setdefault(dim, axis)
                 dims.append(dim)
             nodes[name] = _Node(
-                pixels=image, dims=tuple(dims), chunk=regular_chunk(image), attrs=_json_attrs(header_attrs(image))
+                pixels=image, dims=tuple(dims), chunk=regular_chunk(image), attrs=json_attrs(header_attrs(image))
             )
         for name, axis in axes_of.items():
             if axis.values is not None and name not in nodes and axis.length:
@@ -306,7 +306,7 @@ def _same(first: ImageAxis, second: ImageAxis) -> bool:
     return first.values is None or np.array_equal(first.values, second.values, equal_nan=True)  # type: ignore[arg-type]
 
 
-def _json_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
+def json_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
     """Attributes that JSON knows; numbers that are not finite become text."""
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
