@@ -22,7 +22,7 @@ try:
     from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
     from zarr.core.buffer import default_buffer_prototype
 except ImportError as _err:
-    raise missing_extra("zarr", "zarr (3.1 or later)", _err) from _err
+    raise missing_extra("zarr", "zarr (3.1.3 or later)", _err) from _err
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest

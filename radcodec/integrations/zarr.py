@@ -20,7 +20,7 @@ from radcodec.integrations.sources import missing_extra
 try:
     from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
 except ImportError as _err:
-    raise missing_extra("zarr", "zarr (3.1 or later)", _err) from _err
+    raise missing_extra("zarr", "zarr (3.1.3 or later)", _err) from _err
 
 from radcodec.integrations.rcz_store import RczStore
 

@@ -20,7 +20,7 @@ from made_cubes import cube_pixels, write_cube
 import radcodec
 from radcodec.decoding import image as decoding_image
 
-zarr = pytest.importorskip("zarr", minversion="3.1")
+zarr = pytest.importorskip("zarr", minversion="3.1.3")
 from zarr.abc.store import OffsetByteRequest, RangeByteRequest, SuffixByteRequest  # noqa: E402
 from zarr.core.buffer import default_buffer_prototype  # noqa: E402
 from zarr.testing.store import StoreTests  # noqa: E402

@@ -18,7 +18,7 @@ from made_cubes import cube_pixels, write_cube
 import radcodec
 from radcodec.decoding import image as decoding_image
 
-zarr = pytest.importorskip("zarr", minversion="3.1")
+zarr = pytest.importorskip("zarr", minversion="3.1.3")
 from zarr.abc.codec import ArrayBytesCodec  # noqa: E402
 from zarr.registry import get_codec_class, register_codec  # noqa: E402
 from zarr.storage import MemoryStore  # noqa: E402
