@@ -1,1 +1,1 @@
-"""Bridges to other libraries: one module each, imported by nobody at top level."""
+"""What other libraries need to read ``.rcz`` files, one module for each; none is imported before it is asked for."""
