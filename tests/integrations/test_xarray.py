@@ -110,6 +110,23 @@ def test_a_list_decodes_only_the_tiles_of_its_pixels(cube: tuple[Path, Path], de
     assert len(decoded) == len(set(decoded)) == 2
 
 
+def test_pixels_at_the_edge_of_a_tile_belong_to_it(cube: tuple[Path, Path], decoded: list[int]) -> None:
+    """The first pixel of a tile and one inside of it decode that tile once."""
+    open_image(cube[1])["image"].isel(stokes=0, freq=0, y=0, x=[30, 45]).load()
+    assert len(decoded) == 1
+
+
+def test_lists_count_from_the_end_too(cube: tuple[Path, Path]) -> None:
+    """Negative places of a list are counted from the end; places outside of the axis are an error."""
+    from radcodec.integrations.lazy_arrays import read_outer
+
+    with radcodec.open(cube[1]) as file:
+        found = read_outer(file.images[0], [1, slice(None), np.array([-1, 3, -70]), np.array([5, -2])])
+        np.testing.assert_array_equal(found, cube_pixels()[1][:, [69, 3, 0]][:, :, [5, 88]])
+        with pytest.raises(IndexError, match="expected pixels of an axis of 90, found 3 to 90"):
+            read_outer(file.images[0], [0, 0, 0, np.array([3, 90])])
+
+
 def test_axes_that_stand_alone_have_coordinates(cube: tuple[Path, Path]) -> None:
     """Frequency and Stokes parameters have coordinates as astropy computes them; x and y of a sky image have none."""
     dataset = open_image(cube[1])
