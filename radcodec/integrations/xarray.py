@@ -19,7 +19,7 @@ except ImportError as _err:
 
 if TYPE_CHECKING:
     from radcodec.decoding.image_handle import ImageHandle
-    from radcodec.fits.select import HduChoice
+    from radcodec.types import HduChoice
 
 _MAGIC = b"\x89RCZ\r\n\x1a\n"
 _SUFFIX = ".rcz"
