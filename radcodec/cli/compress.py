@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -40,7 +41,7 @@ from radcodec.cli.many import (
 )
 from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_TILE
-from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
+from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits, is_casa_image
 from radcodec.types import DetailsOnBase
 
 
@@ -83,6 +84,14 @@ def _compress_one(name: str, output: str | None, options: dict[str, Any], quiet:
         return api.compress(source_of(name), target_of(output), progress=progress, **options)
 
 
+def _named_as_fits(job: Job) -> Job:
+    """Name the output of a CASA image after the FITS file that comes back: ``x.image.fits.rcz``."""
+    if not job.other or not is_casa_image(job.source):
+        return job
+    bare = job.other.removesuffix(".rcz").removesuffix(".fits")
+    return replace(job, other=f"{bare}.fits.rcz")
+
+
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
     """Compress many files with one line each and a total; return the exit code of the first failure."""
     with report_errors(out_dir):
@@ -101,7 +110,7 @@ def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], 
         ratio = total["original_bytes"] / max(total["size_bytes"], 1)
         return f"  {size_text(total['original_bytes'])} -> {size_text(total['size_bytes'])}  {ratio:.2f}x"
 
-    jobs = with_own_outputs(list_jobs(paths, "FITS", find_fits, place))
+    jobs = with_own_outputs([_named_as_fits(job) for job in list_jobs(paths, "FITS", find_fits, place)])
     return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
 
 
