@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.container.report import Report, describe
-from radcodec.decoding.rcz_file import RczFile, Source, open_reader
+from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_reader
 from radcodec.errors import InputError
 from radcodec.limits import DEFAULT_TILE
 from radcodec.runtime.parallel import usable_threads
@@ -165,7 +165,7 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     from radcodec.decoding.image import decode_array, decode_image, image_info
     from radcodec.fits.arrays import to_physical
 
-    with RczFile(data, threads=threads) as file:
+    with RczFile(data, threads=threads, whole=True) as file:
         file.reader.check_whole_file()
         image = file.choose(hdu).stored
         if file.reader.prelude.kind is Kind.ARRAY:
@@ -290,11 +290,13 @@ def decompress(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    storage_options: StorageOptions | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Restore the FITS file of a ``.rcz`` file; what it was restored from, as a `Report`.
 
-    A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``.
+    A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``. A URL is
+    copied to a temporary file first.
     ``progress`` is called now and then with the number of bytes done since the last call.
 
     Raises
@@ -315,7 +317,7 @@ def decompress(
         dst = restored_name(os.fspath(src))
     check_output(dst, src, overwrite)
     with ExitStack() as stack:
-        reader = open_reader(src, stack)
+        reader = open_reader(src, stack, storage_options=storage_options, whole=True)
         reader.check_whole_file()
         with output_file(dst, overwrite=overwrite, like=src) as out:
             if reader.prelude.kind is Kind.FITS:
@@ -327,20 +329,38 @@ def decompress(
         return describe(reader, path=path, seconds=time.perf_counter() - start)
 
 
-def open(source: Source, *, threads: int | None = None) -> RczFile:
+def open(source: Source, *, storage_options: StorageOptions | None = None, threads: int | None = None) -> RczFile:
     """A ``.rcz`` file opened for reading parts of it: only its header and tile index are read.
+
+    Parameters
+    ----------
+    source
+        A path, a URL (``https://...``, ``s3://...``, chained by ``::``), a binary file or the bytes of a file.
+    storage_options
+        What fsspec needs for a URL: headers, credentials, endpoints.
 
     Raises
     ------
     FormatError, ModelNotFoundError
         If it is no sound ``.rcz`` file as far as that.
+    ImportError
+        If a URL is given and the extra ``remote`` is not installed.
+    OSError
+        If the operating system, the server or the network refuses.
     """
-    return RczFile(source, threads=threads)
+    return RczFile(source, threads=threads, storage_options=storage_options)
 
 
-def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int | None = None) -> Report:
+def verify(
+    src: Source,
+    *,
+    against: Path | BinaryIO | None = None,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Report:
     """The report of a file of which every checksum holds and that keeps its promise about ``against``, a FITS file.
 
+    A URL is copied to a temporary file first.
     Where ``against`` has tile-compressed images and the file has none, they are taken apart first (``recompress``).
 
     Raises
@@ -356,7 +376,7 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
 
     n_threads = usable_threads(threads)
     with ExitStack() as stack:
-        reader = open_reader(src, stack)
+        reader = open_reader(src, stack, storage_options=storage_options, whole=True)
         start = time.perf_counter()
         warnings = check_file(reader, n_threads)
         if against is not None:
@@ -382,6 +402,7 @@ def cutout(
     partial: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
+    storage_options: StorageOptions | None = None,
 ) -> None:
     """Write a part of an image as a FITS file, its world coordinates shifted; decodes only what it needs.
 
@@ -409,6 +430,8 @@ def cutout(
         with pixels for None.
     partial
         Whether the part may reach outside of the image; NaN is put there, or BLANK into integers.
+    storage_options
+        What fsspec needs where ``src`` is a URL.
 
     Raises
     ------
@@ -422,7 +445,7 @@ def cutout(
     check_output(dst, src, overwrite)
     check_fits_name(dst)
     part = Part(region=region, center=center, size=size, plane=plane, partial=partial)
-    with RczFile(src, threads=threads) as file:
+    with RczFile(src, threads=threads, storage_options=storage_options) as file:
         pieces = cutout_pieces(file.reader, file.choose(hdu).stored, part, file.threads)
     with output_file(dst, overwrite=overwrite, like=src) as out:
         for piece in pieces:
@@ -439,6 +462,7 @@ def preview(
     size: int | None = None,
     overwrite: bool = False,
     threads: int | None = None,
+    storage_options: StorageOptions | None = None,
     on_note: Note | None = None,
 ) -> npt.NDArray[np.float64]:
     """Look quickly at one plane of an image, float64 [H, W]; written as a picture too where ``dst`` is given.
@@ -459,6 +483,8 @@ def preview(
         Decode the pixels, whatever the base layer is worth.
     size
         Pixels of the longer side of the picture, at most; 2048 for None. The array stays as it is.
+    storage_options
+        What fsspec needs where ``src`` is a URL.
     on_note
         Called with a sentence where the base layer was left aside, to say why.
 
@@ -475,7 +501,7 @@ def preview(
     write = None if dst is None else picture_writer(dst, size)
     if dst is not None:
         check_output(dst, src, overwrite)
-    with RczFile(src, threads=threads) as file:
+    with RczFile(src, threads=threads, storage_options=storage_options) as file:
         look = file.choose(hdu).quick_look(plane, full=full)
     if on_note is not None and look.note:
         on_note(look.note)

@@ -109,6 +109,11 @@ def pack_prelude(prelude: Prelude) -> bytes:
     return packed + pack_crc(zlib.crc32(packed))
 
 
+def prelude_crc(prelude: Prelude) -> int:
+    """The CRC that ends a prelude."""
+    return unpack_crc(pack_prelude(prelude)[-_CRC.size :])
+
+
 def _check_version(version: int, draft: int) -> None:
     """Raise UnsupportedVersionError for another version or draft, and name the release that reads it."""
     if (version, draft) != (FORMAT_VERSION, FORMAT_DRAFT):

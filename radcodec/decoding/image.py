@@ -22,6 +22,7 @@ from radcodec.base.normalise import Normalisation, decode_base, find_stored_mode
 from radcodec.container.layout import pixel_crc_prefix
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
+from radcodec.decoding.needed_ranges import fetched_ahead
 from radcodec.errors import CorruptError, InputError, LimitError
 from radcodec.pixels.bounds import ImageBounds, tile_bound, unpack_bounds
 from radcodec.pixels.masks import decode_mask
@@ -262,7 +263,7 @@ def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iter
     _ = image.coding.lazy.predictors
     from_base = image.reader.prelude.mode is Mode.LOSSY or image.coding.record.on_base
     with one_blas_thread() if from_base else nullcontext():  # decoding a base layer is mostly products of matrices
-        yield from ordered_map(lambda tile: decode_tile(image, tile), tiles, threads)
+        yield from ordered_map(lambda tile: decode_tile(image, tile), fetched_ahead(image, tiles), threads)
 
 
 def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,6 +47,39 @@ class ImageHandle:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _handle_of, (self.file, self.number)
+
+    def __dask_tokenize__(self) -> tuple[str, int, str, int]:
+        return "radcodec", *self.file.content_token, self.number
+
+    def open_again(self, threads: int) -> tuple[Callable[..., ImageHandle], tuple[Any, ...]] | None:
+        """How to open the image anew, as a function and its arguments that can be pickled; None where it cannot be.
+
+        Parameters
+        ----------
+        threads
+            Threads that the new one decodes with.
+        """
+        arguments = self.file.open_arguments(threads)
+        return None if arguments is None else (_open_handle, (arguments, self.number))
+
+    def to_dask(self, chunks: Any = "tiles") -> Any:
+        """Make a ``dask.array.Array`` of the image. Each task decodes its chunk with one thread; nothing is decoded yet.
+
+        Where the file was opened by path, URL or from bytes, tasks open it again, in other processes too.
+
+        Parameters
+        ----------
+        chunks
+            ``"tiles"``, or what ``dask.array.from_array`` takes.
+
+        Raises
+        ------
+        ImportError
+            If dask is not installed.
+        """
+        from radcodec.integrations.dask import to_dask
+
+        return to_dask(self, chunks)
 
     @property
     def stored(self) -> StoredImage:
@@ -102,13 +136,17 @@ class ImageHandle:
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
         """Physical values of a part of the image."""
+        return self.read(key, threads=self.file.threads)
+
+    def read(self, key: object, *, threads: int) -> npt.NDArray[Any]:
+        """Physical values of a part of the image, decoded with so many threads."""
         from radcodec.decoding.image import decode_region, image_info
         from radcodec.decoding.indexing import select
         from radcodec.fits.arrays import to_physical
 
         selection, new_axes = select(key, self.shape)
         planes = selection.planes.tolist()
-        region = decode_region(self.stored, planes, selection.y, selection.x, self.file.threads)
+        region = decode_region(self.stored, planes, selection.y, selection.x, threads)
         stored = selection.apply(region, new_axes)
         return to_physical(stored, image_info(self._record))
 
@@ -179,3 +217,10 @@ class ImageHandle:
 def _handle_of(file: RczFile, number: int) -> ImageHandle:
     """The handle of an image of a file that was unpickled."""
     return file.images[number]
+
+
+def _open_handle(arguments: tuple[Any, ...], number: int) -> ImageHandle:
+    """The handle of an image of a file that is opened again."""
+    from radcodec.decoding.rcz_file import open_again
+
+    return open_again(*arguments).images[number]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import weakref
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from radcodec.container.layout import prelude_crc
 from radcodec.container.reader import Reader
 from radcodec.container.report import Report, describe
 from radcodec.decoding.consistency import check_consistency
@@ -18,6 +20,7 @@ from radcodec.decoding.image_handle import ImageHandle
 from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles
 from radcodec.runtime.parallel import usable_threads
+from radcodec.runtime.paths import is_url
 from radcodec.runtime.resources import load_header_dictionary
 from radcodec.runtime.spool import spooled
 from radcodec.types import HduKind, Kind
@@ -32,20 +35,40 @@ if TYPE_CHECKING:
     from radcodec.fits.select import HduChoice
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
+StorageOptions = Mapping[str, Any]
 
 
-def open_reader(source: Source, stack: ExitStack) -> Reader:
-    """Open a reader of a path, a binary file or bytes; a file that was opened for it closes with ``stack``.
+def open_reader(
+    source: Source, stack: ExitStack, *, storage_options: StorageOptions | None = None, whole: bool = False
+) -> Reader:
+    """Open a reader of a path, a URL, a binary file or bytes; what was opened for it closes with ``stack``.
 
     What cannot be sought, such as a pipe with or without a name, is copied to a temporary file first.
+
+    Parameters
+    ----------
+    storage_options
+        What fsspec needs for a URL.
+    whole
+        Whether all of the file will be read, so that one behind a URL is copied to a temporary file first.
 
     Raises
     ------
     InputError
         If it is none of these.
+    ImportError
+        If the packages are missing that reading a URL takes.
     FormatError, ModelNotFoundError
         If it is no sound ``.rcz`` file as far as INDEX, or what it says of itself does not fit together.
     """
+    if is_url(source):
+        from radcodec.integrations.remote import open_remote
+
+        remote = open_remote(str(source), storage_options, whole=whole)
+        stack.callback(remote.close)
+        reader = Reader(remote, count_tiles=count_tiles, dictionary=load_header_dictionary())
+        check_consistency(reader)
+        return reader
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
         source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
@@ -84,29 +107,41 @@ class RczFile:
 
     It stands for its first image with pixels: ``f[...]`` takes NumPy's basic indexing and decodes only the tiles that
     it needs; ``numpy.asarray(f)`` decodes all of it. Other images are in ``images`` and ``hdu(...)``. A file opened by
-    path or from bytes can be pickled and is opened again where it is unpickled.
+    path, URL or from bytes can be pickled and is opened again where it is unpickled.
 
     Parameters
     ----------
     source
-        A path, a binary file (which stays open) or the bytes of a file.
+        A path, a URL, a binary file (which stays open) or the bytes of a file.
     threads
         Threads to decode with; all usable cores for None.
+    storage_options
+        What fsspec needs for a URL: headers, credentials, endpoints.
+    whole
+        Whether all of the file will be read: one behind a URL is copied to a temporary file first.
     """
 
-    def __init__(self, source: Source, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        threads: int | None = None,
+        storage_options: StorageOptions | None = None,
+        whole: bool = False,
+    ) -> None:
         self.threads = usable_threads(threads)
         stack = ExitStack()
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         try:
-            self.reader = open_reader(source, stack)
+            self.reader = open_reader(source, stack, storage_options=storage_options, whole=whole)
             self.info: Report = describe(self.reader, path=path)
         except BaseException:
             stack.close()
             raise
         self._reopen: str | bytes | None = None
+        self._storage_options = storage_options
         if path is not None:
-            self._reopen = os.path.abspath(path)
+            self._reopen = path if is_url(path) else os.path.abspath(path)
         elif isinstance(source, (bytes, bytearray, memoryview)):
             self._reopen = bytes(source)
         # Closes what an unpickled file opened, which has no with statement around it.
@@ -126,12 +161,27 @@ class RczFile:
         return f"<RczFile {self.info.path or 'in memory'}: {self.info.mode}, {what}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._reopen is None:
+        arguments = self.open_arguments(self.threads)
+        if arguments is None:
             raise TypeError(
-                "expected a .rcz file opened by its path or from bytes to pickle, found one of an open file object: "
-                "open it by its path"
+                "expected a .rcz file opened by its path, by a URL or from bytes to pickle, found one of an open file "
+                "object: open it by its path"
             )
-        return _open_again, (self._reopen, self.threads, self.reader.meta.restored_sha256)
+        return open_again, arguments
+
+    def __dask_tokenize__(self) -> tuple[str, int, str, int]:
+        return "radcodec", *self.content_token, 0
+
+    @property
+    def content_token(self) -> tuple[int, str]:
+        """What tells the content from any other: the checksum of PRELUDE and the SHA-256 of what is restored."""
+        return prelude_crc(self.reader.prelude), self.reader.meta.restored_sha256.hex()
+
+    def open_arguments(self, threads: int) -> tuple[Any, ...] | None:
+        """Arguments by which `open_again` opens the file anew; None where it was opened from a file object."""
+        if self._reopen is None:
+            return None
+        return self._reopen, threads, self.reader.meta.restored_sha256, self._storage_options
 
     def close(self) -> None:
         """Close the file if it was opened here."""
@@ -270,6 +320,10 @@ class RczFile:
         """World coordinates of the first image, an ``astropy.wcs.WCS``; errors as `ImageHandle.wcs`."""
         return self._first.wcs
 
+    def to_dask(self, chunks: Any = "tiles") -> Any:
+        """Make a ``dask.array.Array`` of the first image; see `ImageHandle.to_dask`."""
+        return self._first.to_dask(chunks)
+
     def __len__(self) -> int:
         return len(self._first)
 
@@ -293,9 +347,11 @@ class RczFile:
         return self._first.preview(plane, full=full)
 
 
-def _open_again(source: str | bytes, threads: int, restored_sha256: bytes) -> RczFile:
-    """Open a file that was pickled; raises InputError where another one has taken its place."""
-    file = RczFile(source, threads=threads)
+def open_again(
+    source: str | bytes, threads: int, restored_sha256: bytes, storage_options: StorageOptions | None
+) -> RczFile:
+    """Open a file anew; raises InputError where another one has taken its place."""
+    file = RczFile(source, threads=threads, storage_options=storage_options)
     if file.reader.meta.restored_sha256 != restored_sha256:
         file.close()
         name = source if isinstance(source, str) else "the bytes"

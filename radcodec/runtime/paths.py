@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
+from urllib.parse import unquote, urlsplit
 
 from radcodec.errors import InputError
 
@@ -31,6 +33,23 @@ _START_BYTES = 100
 Times: TypeAlias = tuple[int, int]
 
 
+# A scheme before // or, in a chain of file systems, before ::.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
+
+
+def is_url(source: object) -> bool:
+    """Whether a source is a URL (``https://...``, ``s3://...``, chained by ``::``) and no file has such a name."""
+    return isinstance(source, str) and _URL.match(source) is not None and not os.path.lexists(source)
+
+
+def _local_name(source: str) -> str:
+    """The name that a file behind a URL has here, in the current folder; other names as they are."""
+    if not is_url(source):
+        return source
+    path = urlsplit(source.split("::")[0]).path if "://" in source.split("::")[0] else source.split("::")[-1]
+    return unquote(path.rstrip("/").rpartition("/")[2])
+
+
 def _without(name: str, suffixes: tuple[str, ...]) -> str:
     """The name without the suffix that it has of these, in letters of any size."""
     suffix = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
@@ -50,13 +69,15 @@ def compressed_name(source: str, *, recompress: bool = False) -> str:
 def restored_name(source: str) -> str:
     """Name of the FITS file of a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
 
-    What comes back is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` ``x.fits.fz``.
+    What comes back is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` ``x.fits.fz``. A URL gives
+    the name of its last part, so that the file goes to the current folder.
 
     Raises
     ------
     InputError
         If the name does not end in .rcz, so that there is nothing to take off.
     """
+    source = _local_name(source)
     if not source.lower().endswith(_RCZ) or len(os.path.basename(source)) == len(_RCZ):
         raise InputError(f"expected a name that ends in {_RCZ}, found {source}: name the output file too")
     stem = source[: -len(_RCZ)]

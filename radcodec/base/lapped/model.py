@@ -191,9 +191,7 @@ class LappedModel:
             coder.start()
             for _ in range(n_planes):
                 after = count - 1 - done
-                walk.plane(
-                    planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
-                )
+                walk.plane(planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign)
                 done += 1
             n = coder.n
             words = np.empty(n + 2, np.uint32)
