@@ -63,7 +63,7 @@ class ImageHandle:
         return None if arguments is None else (_open_handle, (arguments, self.number))
 
     def to_dask(self, chunks: Any = "tiles") -> Any:
-        """Make a ``dask.array.Array`` of the image. Each task decodes its chunk with one thread; nothing is decoded yet.
+        """Make a ``dask.array.Array`` of the image; each task decodes its chunk with one thread.
 
         Where the file was opened by path, URL or from bytes, tasks open it again, in other processes too.
 

@@ -106,7 +106,7 @@ class RemoteRanges(ByteRanges):
             raise self._error(err) from err
 
     def _read_http_head(self) -> bytes:
-        """The first bytes by HTTP, as a stream: an answer with the whole file is not taken before its length is known."""
+        """The first bytes by HTTP, as a stream: a whole file is not taken before its length is known."""
         headers = {**self._options["headers"], "Range": f"bytes=0-{_HEAD_BYTES - 1}"}
         # A size and no blocks: fsspec then opens a stream without a HEAD request.
         stream = self._system.open(self._path, "rb", block_size=0, size=1, headers=headers)
