@@ -7,6 +7,7 @@ afterwards ``CCDData.read("x.fits.rcz")`` and ``SpectralCube.read("x.fits.rcz")`
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -67,7 +68,7 @@ def open(
 
 
 def is_rcz(origin: str, path: str | None, fileobj: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether what astropy is asked to read is a ``.rcz`` file: by its first bytes, or by its name where it is not open.
+    """Whether astropy is asked to read a ``.rcz`` file: by its first bytes, or by its name where it is not open.
 
     The position of an open file is what it was before.
     """
@@ -147,8 +148,11 @@ def _register() -> None:
     """Make the format known to astropy's unified I/O, for spectral-cube too where it is installed."""
     classes: list[tuple[Any, Any]] = [(CCDData, read_ccd)]
     try:
-        from spectral_cube import StokesSpectralCube
-        from spectral_cube.spectral_cube import BaseSpectralCube
+        with warnings.catch_warnings():
+            # What the import of another library warns of is no news to whoever imports this one.
+            warnings.simplefilter("ignore")
+            from spectral_cube import StokesSpectralCube
+            from spectral_cube.spectral_cube import BaseSpectralCube
     except ImportError:
         pass
     else:
