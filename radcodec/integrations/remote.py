@@ -314,7 +314,8 @@ class RemoteRanges(ByteRanges):
             return missing_extra("remote", "reading this URL", err)
         if isinstance(err, FileNotFoundError):
             return FileNotFoundError(errno.ENOENT, "expected a file at this URL, found none", self.url)
-        if getattr(err, "status", None) == 416 or "InvalidRange" in str(err):
+        # HTTP 416 as aiohttp has it and, as text alone, as object stores have it.
+        if getattr(err, "status", None) == 416 or "not satisfiable" in str(err).lower():
             return TruncatedError(f"expected more bytes of {self.url}, the server has none there: fetch the file again")
         text = " ".join(str(err).split()) or type(err).__name__
         number = getattr(err, "errno", None) or errno.EIO

@@ -157,7 +157,8 @@ def test_cubes_of_lists_and_without_dask(cube: tuple[Path, Path], monkeypatch: p
     expected = module.SpectralCube.read(plain)
     seen = watch_tiles(monkeypatch)
     with radcodec.open(packed, threads=1) as file, file.hdulist() as hdus:
-        for found in (module.SpectralCube.read(hdus), module.SpectralCube.read(packed, use_dask=False)):
+        for source, options in ((hdus, {}), (packed, {"use_dask": False})):
+            found = module.SpectralCube.read(source, **options)
             assert len(seen) == len(set(seen)) == file.reader.n_tiles(0)
             seen.clear()
             assert found.header == expected.header
