@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
-from urllib.parse import unquote, urlsplit
 
 from radcodec.errors import InputError
 
@@ -46,8 +45,11 @@ def _local_name(source: str) -> str:
     """The name that a file behind a URL has here, in the current folder; other names as they are."""
     if not is_url(source):
         return source
-    path = urlsplit(source.split("::")[0]).path if "://" in source.split("::")[0] else source.split("::")[-1]
-    return unquote(path.rstrip("/").rpartition("/")[2])
+    from urllib.parse import unquote, urlsplit
+
+    # Of a chain the first link names the file where it has a path, such as zip://x.rcz; others only change the way.
+    first, *_, last = source.split("::") if "::" in source else (source, source)
+    return unquote(urlsplit(first if "://" in first else last).path.rpartition("/")[2])
 
 
 def _without(name: str, suffixes: tuple[str, ...]) -> str:
