@@ -32,8 +32,8 @@ _START_BYTES = 100
 Times: TypeAlias = tuple[int, int]
 
 
-# A scheme before // or, in a chain of file systems, before ::.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(://|::)")
+# A scheme before // or, in a chain of file systems, before ::. A single letter is a drive.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
 
 
 def is_url(source: object) -> bool:

@@ -6,6 +6,7 @@ import io
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from astropy.io import fits
 from web_servers import web_server
 
 import radcodec
+from radcodec.decoding import needed_ranges
 from radcodec.simulate import simulate_image
 
 fsspec = pytest.importorskip("fsspec")
@@ -325,9 +327,46 @@ def test_other_file_systems(values: np.ndarray, packed: bytes, tmp_path: Path) -
 def test_a_file_with_the_name_of_a_url(values: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A local file is a file, whatever its name looks like."""
     monkeypatch.chdir(tmp_path)
-    Path("a::b.rcz").write_bytes(radcodec.encode(values[:9, :9]))
-    with radcodec.open("a::b.rcz") as file:
+    Path("zip::b.rcz").write_bytes(radcodec.encode(values[:9, :9]))
+    with radcodec.open("zip::b.rcz") as file:
         assert np.array_equal(file[...], values[:9, :9])
+
+
+def test_what_was_fetched_is_given_out_once(values: np.ndarray, packed: bytes) -> None:
+    """Streams of tiles that were decoded are not kept; those that nobody read are forgotten beyond a limit."""
+    with web_server({"a.rcz": packed}) as (url, traffic), radcodec.open(f"{url}/a.rcz", threads=1) as file:
+        assert np.array_equal(file[60:300], values[60:300])
+        source = file.reader._source
+        assert source._blocks == []
+        source.fetch([(100_000, 150_000)])
+        source.fetch([(120_000, 140_000), (149_000, 151_000)])
+        assert traffic.requests[-1][2] == (150_000, 151_000)
+        gets = traffic.gets
+        assert source.read(149_500, 1500, "a range") == packed[149_500:151_000]
+        assert traffic.gets == gets
+
+
+def test_many_threads_and_small_batches(values: np.ndarray, packed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several threads read one file, in batches of a few tiles, and all pixels are right."""
+    monkeypatch.setattr(needed_ranges, "_BATCH_BYTES", 40_000)
+    monkeypatch.setattr(remote, "_HELD_BYTES", 60_000)
+    keys = [np.s_[row : row + 50, column : column + 130] for row in (0, 90, 270) for column in (0, 100, 254)]
+    with (
+        web_server({"a.rcz": packed}) as (url, _),
+        radcodec.open(f"{url}/a.rcz", threads=3) as file,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        found = list(pool.map(file.__getitem__, keys))
+    assert all(np.array_equal(part, values[key]) for part, key in zip(found, keys, strict=True))
+
+
+def test_ranges_that_are_joined() -> None:
+    """The smallest gaps are read along until 8 MiB are spent; ranges beyond stay apart."""
+    mib = 1 << 20
+    assert remote._join_all([0, 100], [50, 200]) == ([0], [200])
+    assert remote._join_all([0, 6 * mib, 11 * mib], [mib, 7 * mib, 12 * mib]) == ([0, 6 * mib], [mib, 12 * mib])
+    assert remote._join_all([0, 10 * mib], [mib, 11 * mib]) == ([0, 10 * mib], [mib, 11 * mib])
+    assert remote._join_all([7], [9]) == ([7], [9])
 
 
 def run_cli(*arguments: str) -> Any:
