@@ -220,6 +220,11 @@ class RczFile:
         ----------
         **options
             As `astropy.io.fits.open` takes them.
+
+        Raises
+        ------
+        InputError
+            If ``mode`` is one that writes.
         """
         from radcodec.fits.hdulist import open_hdulist
 

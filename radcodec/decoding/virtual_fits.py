@@ -207,9 +207,12 @@ class VirtualFits(io.RawIOBase):
 
     def __init__(self, file: RczFile, *, cache_bytes: int | None = None, owned: bool = False) -> None:
         super().__init__()
+        self._rcz = file
+        self._lock = threading.RLock()
+        # Also a file that cannot be made is closed in the end, and leaves the other open.
+        self._owned = False
         if cache_bytes is not None and cache_bytes < 0:
             raise InputError(f"expected 0 bytes or more for the cache, found {cache_bytes}")
-        self._rcz = file
         self._owned = owned
         self._reader = file.reader
         self._segments = tuple(_segments(self._reader))
@@ -219,7 +222,6 @@ class VirtualFits(io.RawIOBase):
         self._opened_cache: _TileCache | None = None
         self._extra: bytes | None = None
         self._position = 0
-        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from radcodec.errors import InputError
+
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
+
+_WRITING = ("update", "append", "ostream")
 
 
 def open_hdulist(file: io.RawIOBase | BinaryIO, **options: Any) -> HDUList:
@@ -16,16 +20,26 @@ def open_hdulist(file: io.RawIOBase | BinaryIO, **options: Any) -> HDUList:
     ----------
     **options
         As `astropy.io.fits.open` takes them.
+
+    Raises
+    ------
+    InputError
+        If ``mode`` is one that writes.
     """
     from astropy.io import fits
 
     options.setdefault("memmap", False)
     try:
-        hdus = fits.open(file, **options)
+        mode = options.get("mode") or "readonly"
+        if mode in _WRITING:
+            raise InputError(
+                f"expected a mode that reads (readonly, copyonwrite, denywrite), found {mode}: nothing can be written "
+                "into a .rcz file, write the list to a new FITS file and compress that"
+            )
+        return fits.open(file, **options)
     except BaseException:
         file.close()
         raise
-    return hdus
 
 
 def read_header(text: str) -> Header:

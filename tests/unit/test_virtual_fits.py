@@ -182,14 +182,18 @@ def test_scaling_and_blank_are_those_of_astropy() -> None:
 
 
 def test_closing_the_list_leaves_the_file_open() -> None:
-    """Lists are closed on their own; what was read of them stays."""
+    """Lists are closed on their own; what was read of them stays. Modes that write are refused."""
     with radcodec.open(PACKED, threads=1) as file:
         with file.hdulist() as hdus:
             data = hdus[0].data
         assert not file.closed
         assert np.array_equal(data, file[...])
-        with file.hdulist(mode="readonly") as hdus:
-            assert len(hdus) == 4
+        for mode in ("readonly", "denywrite", "copyonwrite", None):
+            with file.hdulist(mode=mode) as hdus:
+                assert len(hdus) == 4
+        for mode in ("update", "append", "ostream"):
+            with pytest.raises(radcodec.InputError, match=f"expected a mode that reads .* found {mode}"):
+                file.hdulist(mode=mode)
 
 
 def test_damage_is_found_where_it_is_read() -> None:
