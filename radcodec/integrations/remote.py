@@ -25,6 +25,8 @@ _HEAD_BYTES = 64 << 10
 # A request costs about as much time as so many bytes of a fast connection.
 _GAP_BYTES = 16 << 10
 _BLOCK_BYTES = 8 << 20
+# Requests of a preview after the first one, where the masks are not too far from each other.
+_FEW = 2
 # Blocks of which something was never read are forgotten beyond this: four times what is fetched in one go.
 _HELD_BYTES = 256 << 20
 # Of a download: so many blocks are asked for at once.
@@ -196,7 +198,7 @@ class RemoteRanges(ByteRanges):
             [self._path] * len(wanted), starts, stops, max_gap=_GAP_BYTES, max_block=_BLOCK_BYTES
         )
         if few:
-            starts, stops = _join_all(starts, stops)
+            starts, stops = _join_some(starts, stops)
         blocks = []
         for start, stop, data in zip(starts, stops, self._get(starts, stops), strict=True):
             unread = sum(min(stop, high) - max(start, low) for low, high in wanted if low < stop and high > start)
@@ -352,12 +354,12 @@ def _read_up_to(stream: Any, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _join_all(starts: Sequence[int], stops: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Join ranges that follow each other as long as what is read on top of them stays under a block."""
+def _join_some(starts: Sequence[int], stops: Sequence[int]) -> tuple[list[int], list[int]]:
+    """Join ranges over the smallest gaps until few are left, as long as less than a block is read on top of them."""
     spare = _BLOCK_BYTES
     gaps = sorted(range(1, len(starts)), key=lambda place: starts[place] - stops[place - 1])
     joined: set[int] = set()
-    for place in gaps:
+    for place in gaps[: max(0, len(starts) - _FEW)]:
         spare -= starts[place] - stops[place - 1]
         if spare < 0:
             break
