@@ -114,9 +114,7 @@ def read_ccd(source: Any, *args: Any, **options: Any) -> CCDData:
         return fits_ccddata_reader(file.fits_file(), *args, **({"memmap": False} | options))
 
 
-def read_cube(
-    source: Any, *, hdu: Any = None, target_cls: Any = None, use_dask: bool = True, **options: Any
-) -> Any:
+def read_cube(source: Any, *, hdu: Any = None, target_cls: Any = None, use_dask: bool = True, **options: Any) -> Any:
     """Read a cube of spectral-cube; its pixels stay in the file until they are computed.
 
     Parameters

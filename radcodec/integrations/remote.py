@@ -9,6 +9,7 @@ import errno
 import os
 import tempfile
 import threading
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
@@ -37,13 +38,18 @@ _MEMORY_BYTES = 64 << 20
 class _Block:
     """A part of the file that was fetched; ``unread`` counts the bytes that somebody still waits for."""
 
-    __slots__ = ("data", "start", "stop", "unread")
+    __slots__ = ("age", "data", "start", "stop", "unread")
 
-    def __init__(self, start: int, data: bytes, unread: int) -> None:
+    def __init__(self, start: int, data: bytes, unread: int, age: int) -> None:
         self.start = start
         self.stop = start + len(data)
         self.data = data
         self.unread = unread
+        self.age = age
+
+
+def _start_of(block: _Block) -> int:
+    return block.start
 
 
 class RemoteRanges(ByteRanges):
@@ -72,7 +78,9 @@ class RemoteRanges(ByteRanges):
         self._system, self._path = _file_system(url, storage_options)
         self._options = _request_options(self._system)
         self._lock = threading.Lock()
+        # By their starts.
         self._blocks: list[_Block] = []
+        self._n_fetched = 0
         self._whole: BinaryIO | None = None
         self._stream: Any = None
         self._closed = False
@@ -95,6 +103,10 @@ class RemoteRanges(ByteRanges):
                 if file is not None:
                     with suppress(OSError):
                         file.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("expected an open file, found one that was closed")
 
     def _read_head(self) -> bytes:
         """The first bytes of the file, by one request."""
@@ -177,8 +189,7 @@ class RemoteRanges(ByteRanges):
     def read(self, start: int, size: int, what: str) -> bytes:
         """Read ``size`` bytes from ``start``: what `fetch` has got, or by a request of its own."""
         with self._lock:
-            if self._closed:
-                raise ValueError("expected an open file, found one that was closed")
+            self._check_open()
             data = self._take(start, start + size)
         if data is None:
             data = self._get([start], [start + size])[0]
@@ -189,6 +200,7 @@ class RemoteRanges(ByteRanges):
         if self._whole is not None:
             return
         with self._lock:
+            self._check_open()
             missing = [self._missing(start, stop) for start, stop in ranges if stop > start]
         wanted = sorted({span for span in missing if span is not None})
         if not wanted:
@@ -199,20 +211,34 @@ class RemoteRanges(ByteRanges):
         )
         if few:
             starts, stops = _join_some(starts, stops)
-        blocks = []
-        for start, stop, data in zip(starts, stops, self._get(starts, stops), strict=True):
-            unread = sum(min(stop, high) - max(start, low) for low, high in wanted if low < stop and high > start)
-            blocks.append(_Block(start, data, unread))
+        parts = self._get(starts, stops)
         with self._lock:
-            if not self._closed:
-                self._blocks += blocks
-                held = sum(len(block.data) for block in self._blocks)
-                while held > _HELD_BYTES and len(self._blocks) > len(blocks):
-                    held -= len(self._blocks.pop(0).data)
+            if self._closed:
+                return
+            self._n_fetched += 1
+            for start, stop, data in zip(starts, stops, parts, strict=True):
+                # Each wanted range begins in one block.
+                inside = wanted[bisect_left(wanted, (start, 0)) : bisect_left(wanted, (stop, 0))]
+                unread = sum(min(stop, high) - low for low, high in inside)
+                insort(self._blocks, _Block(start, data, unread, self._n_fetched), key=_start_of)
+            self._forget_old()
+
+    def _forget_old(self) -> None:
+        """Forget what was fetched first, and not read, where too much is held; the lock is held."""
+        held = sum(len(block.data) for block in self._blocks)
+        while held > _HELD_BYTES:
+            oldest = min(self._blocks, key=lambda block: block.age)
+            if oldest.age == self._n_fetched:
+                return
+            held -= len(oldest.data)
+            self._blocks.remove(oldest)
 
     def _holder(self, position: int) -> _Block | None:
         """The block that holds a position; the lock is held."""
-        return next((block for block in reversed(self._blocks) if block.start <= position < block.stop), None)
+        place = bisect_right(self._blocks, position, key=_start_of)
+        if place and position < self._blocks[place - 1].stop:
+            return self._blocks[place - 1]
+        return None
 
     def _missing(self, start: int, stop: int) -> ByteRange | None:
         """What is not there of a range, without a part at its start that is; None where all of it is there."""
@@ -286,7 +312,7 @@ class RemoteRanges(ByteRanges):
         file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115
         try:
             file.write(self._head[:size])
-            starts = list(range(min(size, len(self._head)), size, _BLOCK_BYTES))
+            starts = range(min(size, len(self._head)), size, _BLOCK_BYTES)
             for first in range(0, len(starts), _BLOCKS_AT_ONCE):
                 some = starts[first : first + _BLOCKS_AT_ONCE]
                 for data in self._get(some, [min(start + _BLOCK_BYTES, size) for start in some]):
