@@ -1,4 +1,4 @@
-"""``radcodec demo``: the main job on a simulated image, every claim checked, with a table and a picture."""
+"""``radcodec demo``: run all modes on a simulated image, check every claim, print a table and draw a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radcodec import api
-from radcodec.cli.common import threads_option, told_of
+from radcodec.cli.common import report_errors, threads_option
 from radcodec.cli.streams import say, tell
 from radcodec.container.report import Report
 from radcodec.errors import GuaranteeError, ModelError
@@ -27,7 +27,7 @@ _IN_SIGMA = 0.125
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One mode of the demo: what it took and what came back."""
+    """Result of one mode of the demo."""
 
     name: str
     report: Report
@@ -37,7 +37,7 @@ class _Row:
 
 
 def _pixels(path: str) -> npt.NDArray[np.float64]:
-    """Physical values of the primary image of a FITS file, read back by the plain way round."""
+    """Return the physical values of a FITS file's primary image, parsed without the codec."""
     import numpy as np
 
     from radcodec.fits.arrays import to_physical
@@ -59,7 +59,7 @@ def _digest(path: str) -> str:
 
 
 def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any) -> _Row:
-    """One mode: there, back, and checked against its promise."""
+    """Run one mode: compress, restore, and check the result against its promise."""
     import numpy as np
 
     source = os.path.join(folder, "sample.fits")
@@ -77,7 +77,7 @@ def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any
 
 
 def _picture(panels: list[npt.NDArray[np.float64]]) -> bytes:
-    """PNG of the panels side by side: all but the last with the stretch of the first, the last with its own."""
+    """Draw the panels side by side as PNG: the first one's stretch for all but the last."""
     import numpy as np
 
     from radcodec.decoding.picture import png_bytes, stretch, stretch_limits
@@ -111,9 +111,9 @@ def demo(output: str, threads: int | None) -> int:
 
     from radcodec.simulate import simulate_fits
 
-    with told_of("demo"):
+    with report_errors("demo"):
         check_output(output, None, overwrite=True)
-    with told_of("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
+    with report_errors("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
         with open(os.path.join(folder, "sample.fits"), "wb") as file:
             file.write(simulate_fits(_SHAPE, seed=_SEED))
         before = _pixels(os.path.join(folder, "sample.fits"))
@@ -131,6 +131,6 @@ def demo(output: str, threads: int | None) -> int:
             out.write(picture)
     return say(
         f"{table}\n"
-        "lossless: byte for byte; bounded: every pixel within the bound; all checksums hold\n"
+        "lossless: byte for byte; bounded: every pixel within the bound; all checksums are correct\n"
         f"{output}: original, base layer, bounded, original minus bounded"
     )

@@ -19,7 +19,15 @@ from benchmarks.run.tracks import COLUMNS
 from benchmarks.science.run import SCIENCE_COLUMNS
 from benchmarks.types import Row
 
-PAGES = ("*.md", "docs/*.md", "docs/design/*.md", "benchmarks/**/*.md", "models/**/*.md")
+PAGES = (
+    "*.md",
+    "docs/*.md",
+    "docs/design/*.md",
+    "docs/tables/*.md",
+    "docs/tutorials/*.md",
+    "benchmarks/**/*.md",
+    "models/**/*.md",
+)
 SPREAD = {"": "4", "_least": "3", "_most": "5"}
 
 
@@ -189,7 +197,7 @@ def test_report_of_own_base_speeds(
     [
         (None, (), r"mine\.csv: expected a results file"),
         ("a,b\n1,2\n", (), "expected the columns of a benchmark's rows"),
-        (",".join(COLUMNS) + "\n", (), "expected rows of which tables can be made"),
+        (",".join(COLUMNS) + "\n", (), "expected rows for tables"),
         (",".join(COLUMNS) + "\n", ("--write",), "expected --only alone"),
     ],
 )
