@@ -110,7 +110,7 @@ def pack_prelude(prelude: Prelude) -> bytes:
 
 
 def prelude_crc(prelude: Prelude) -> int:
-    """The CRC that ends a prelude."""
+    """Compute the CRC that ends a prelude."""
     return unpack_crc(pack_prelude(prelude)[-_CRC.size :])
 
 

@@ -105,7 +105,7 @@ class Reader:
         self._check_extra()
 
     def _read_prelude(self) -> Prelude:
-        """The start of the file, its length compared with what there is."""
+        """Read the start of the file and compare the length that it declares with the length that there is."""
         size = self._source.size_bytes
         start = MAX_PRELUDE_BYTES if size is None else min(size, MAX_PRELUDE_BYTES)
         prelude = unpack_prelude(self._source.read(0, start, "the prelude"))
@@ -139,21 +139,21 @@ class Reader:
         return isinstance(self._source, LocalRanges)
 
     def tile_range(self, image: int, tile: int) -> ByteRange:
-        """Where the mask and the detail stream of a tile are."""
+        """Give the range of the mask and the detail stream of a tile."""
         starts = self.images[image].tile_starts
         return starts[tile], starts[tile + 1]
 
     def mask_range(self, image: int, tile: int) -> ByteRange:
-        """Where the mask of a tile is."""
+        """Give the range of the mask of a tile."""
         start = self.images[image].tile_starts[tile]
         return start, start + self.images[image].word(tile, _MASK)
 
     def stage_ranges(self, image: int, tile: int) -> list[ByteRange]:
-        """Where the base streams of a tile are, stage by stage."""
+        """Give the ranges of the base streams of a tile, stage by stage."""
         return [(starts[tile], starts[tile + 1]) for starts in self.images[image].stage_starts]
 
     def extra_range(self) -> ByteRange:
-        """Where EXTRA is."""
+        """Give the range of EXTRA."""
         return self._section_range("EXTRA")
 
     @property

@@ -161,12 +161,12 @@ def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
 
 
 def _inside(ranges: Sequence[Range], shape: tuple[int, ...]) -> tuple[Range, ...]:
-    """What of ranges, fastest axis first, lies inside of an image, slowest axis first."""
+    """Clip ranges, fastest axis first, to an image; the result has the slowest axis first."""
     return tuple((max(a, 0), min(b, length)) for (a, b), length in zip(reversed(ranges), shape, strict=True))
 
 
 def _planes_and_box(inside: tuple[Range, ...], shape: tuple[int, ...]) -> tuple[list[int], Range, Range]:
-    """Numbers of the planes, and the ranges of rows and columns, of a range for each axis, slowest axis first."""
+    """Turn one range an axis, slowest axis first, into plane numbers and the ranges of rows and columns."""
     lead = shape[:-2]
     numbers = np.arange(math.prod(lead), dtype=np.int64).reshape(lead)
     planes: list[int] = numbers[tuple(slice(a, b) for a, b in inside[:-2])].reshape(-1).tolist()

@@ -52,7 +52,7 @@ class ImageHandle:
         return "radcodec", *self.file.content_token, self.number
 
     def open_again(self, threads: int) -> tuple[Callable[..., ImageHandle], tuple[Any, ...]] | None:
-        """How to open the image anew, as a function and its arguments that can be pickled; None where it cannot be.
+        """Return a function and arguments that open the image anew and can be pickled; None if there are none.
 
         Parameters
         ----------
@@ -220,7 +220,7 @@ def _handle_of(file: RczFile, number: int) -> ImageHandle:
 
 
 def _open_handle(arguments: tuple[Any, ...], number: int) -> ImageHandle:
-    """The handle of an image of a file that is opened again."""
+    """Open a file again and return the handle of an image."""
     from radcodec.decoding.rcz_file import open_again
 
     return open_again(*arguments).images[number]

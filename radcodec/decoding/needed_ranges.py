@@ -19,7 +19,7 @@ _BATCH_BYTES = 64 << 20
 
 
 def tile_ranges(image: StoredImage, tiles: Iterable[int]) -> Iterator[ByteRange]:
-    """The ranges that decoding these tiles reads: their masks and details, and base streams where those need them."""
+    """Yield the ranges that decoding these tiles reads: masks, details, and the base streams that they need."""
     reader, number = image.reader, image.number
     from_base = reader.prelude.mode is Mode.LOSSY or image.coding.record.on_base
     for tile in tiles:
@@ -29,21 +29,21 @@ def tile_ranges(image: StoredImage, tiles: Iterable[int]) -> Iterator[ByteRange]
 
 
 def picture_ranges(image: StoredImage, tiles: Iterable[int]) -> Iterator[ByteRange]:
-    """The ranges that a picture of the base layer of these tiles reads: masks and base streams."""
+    """Yield the ranges that a picture of the base layer of these tiles reads: masks and base streams."""
     for tile in tiles:
         yield image.reader.mask_range(image.number, tile)
         yield from image.reader.stage_ranges(image.number, tile)
 
 
 def region_tiles(image: StoredImage, planes: Sequence[int], y: tuple[int, int], x: tuple[int, int]) -> list[int]:
-    """Numbers of the tiles that hold a pixel of a part of an image, ascending."""
+    """List the numbers of the tiles that hold a pixel of a part of an image, ascending."""
     grid = image.coding.grid
     pieces = {grid.p_piece_of(plane): plane for plane in planes}
     return [tile for _, plane in sorted(pieces.items()) for tile in grid.tiles_in_region((plane, plane + 1, *y, *x))]
 
 
 def first_batch(image: StoredImage, tiles: Iterable[int]) -> list[ByteRange]:
-    """The ranges that decoding these tiles reads first; of very many tiles the others are fetched later."""
+    """List the ranges that decoding these tiles reads first; those of very many tiles are fetched later."""
     ranges: list[ByteRange] = []
     size = 0
     for tile in tiles:
@@ -56,7 +56,7 @@ def first_batch(image: StoredImage, tiles: Iterable[int]) -> list[ByteRange]:
 
 
 def fetched_ahead(image: StoredImage, tiles: Iterable[int]) -> Iterable[int]:
-    """The same tiles; before the first of them comes, the streams of many are fetched in one go."""
+    """Pass tiles through; fetch the streams of many of them in one go before the first comes."""
     return tiles if image.reader.is_near else _fetched_ahead(image, tiles)
 
 

@@ -178,7 +178,7 @@ class RczFile:
         return prelude_crc(self.reader.prelude), self.reader.meta.restored_sha256.hex()
 
     def open_arguments(self, threads: int) -> tuple[Any, ...] | None:
-        """Arguments by which `open_again` opens the file anew; None where it was opened from a file object."""
+        """Return the arguments by which `open_again` opens the file anew; None for a file object."""
         if self._reopen is None:
             return None
         return self._reopen, threads, self.reader.meta.restored_sha256, self._storage_options

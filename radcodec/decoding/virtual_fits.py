@@ -1,7 +1,7 @@
 """The FITS file that a ``.rcz`` file restores, as a file object: nothing is decoded before it is read.
 
-Headers and padding come from META, pixels from tiles that are decoded when a read touches them, and the data of all
-other units from EXTRA, which is unpacked at its first touch.
+Headers and padding come from META. Pixels come from tiles, which are decoded when a read touches them. The data of
+all other units come from EXTRA, which is unpacked at its first touch.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Block:
 
 
 def _segments(reader: Reader) -> Iterator[_Segment]:
-    """The runs of bytes that make up the restored file, in order, without empty ones."""
+    """Yield the runs of bytes that make up the restored file, in order, without empty ones."""
     position = 0
 
     def run(size: int, **content: Any) -> Iterator[_Segment]:
@@ -93,7 +93,7 @@ def _segments(reader: Reader) -> Iterator[_Segment]:
 
 
 def _row_bytes(grid: TileGrid, itemsize: int) -> int:
-    """The most bytes that the tiles of one row of tiles hold."""
+    """Compute the most bytes that the tiles of one row of tiles hold."""
     if not grid.n_tiles:
         return 0
     sides = (-(-grid.n_planes // grid.p_pieces), -(-grid.height // grid.y_pieces))
@@ -137,7 +137,7 @@ class _TileCache:
         self._used_bytes = 0
 
     def tiles(self, number: int, wanted: list[int]) -> dict[int, _Tile]:
-        """Tiles of an image by their numbers: those that are not in the cache are decoded, together."""
+        """Return tiles of an image by their numbers; those that are not in the cache are decoded together."""
         found: dict[int, _Tile] = {}
         for tile in wanted:
             if (number, tile) in self._tiles:
@@ -156,7 +156,7 @@ class _TileCache:
             self._used_bytes -= self._tiles.popitem(last=False)[1].nbytes
 
     def batches(self, number: int, blocks: Iterator[_Block]) -> Iterator[tuple[list[_Block], dict[int, _Tile]]]:
-        """Blocks in runs whose tiles fit into the cache together, and the tiles of each run."""
+        """Yield blocks in runs whose tiles fit into the cache together, with the tiles of each run."""
         grid = self.images[number].coding.grid
         itemsize = self.images[number].coding.record.sample_type.size_bytes
         waiting: list[_Block] = []
@@ -232,15 +232,15 @@ class VirtualFits(io.RawIOBase):
         return f"<VirtualFits of {self.name}: {self.size_bytes} bytes>"
 
     def readable(self) -> bool:
-        """Whether it can be read: always."""
+        """Return True: it can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be sought: always."""
+        """Return True: it can be sought."""
         return True
 
     def tell(self) -> int:
-        """Where the next read starts."""
+        """Return the position where the next read starts."""
         self._check_open()
         return self._position
 
@@ -317,7 +317,7 @@ class VirtualFits(io.RawIOBase):
         return self._opened_cache
 
     def _fill(self, view: memoryview, start: int) -> None:
-        """Fill memory with the bytes from ``start`` on, all of which are there."""
+        """Fill memory with the bytes from ``start`` on; the file is long enough."""
         position, end = start, start + len(view)
         place = bisect_right(self._starts, start) - 1
         while position < end:

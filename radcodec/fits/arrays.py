@@ -97,7 +97,7 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
 
 
 def big_endian_samples(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Samples as FITS stores them: big-endian and contiguous, unsigned integers and int8 by the BZERO convention.
+    """Convert samples to how FITS stores them: big-endian, contiguous, unsigned types and int8 by BZERO.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def open(
 
 
 def is_rcz(origin: str, path: str | None, fileobj: Any, *args: Any, **kwargs: Any) -> bool:
-    """Whether astropy is asked to read a ``.rcz`` file: by its first bytes, or by its name where it is not open.
+    """Tell whether astropy is asked to read a ``.rcz`` file: by its first bytes, or by its name if it is not open.
 
     The position of an open file is what it was before.
     """
@@ -86,7 +86,7 @@ def is_rcz(origin: str, path: str | None, fileobj: Any, *args: Any, **kwargs: An
 
 
 def _opened(source: Any, stack: ExitStack, options: dict[str, Any]) -> RczFile:
-    """The file that a reader is asked for; ``stack`` closes what was opened here.
+    """Open the file that a reader is asked for; ``stack`` closes what is opened here.
 
     astropy opens a path itself and closes it after reading: what is read later needs the path.
     """
@@ -147,7 +147,7 @@ def _register() -> None:
     classes: list[tuple[Any, Any]] = [(CCDData, read_ccd)]
     try:
         with warnings.catch_warnings():
-            # What the import of another library warns of is no news to whoever imports this one.
+            # Warnings of the import of another library are no news to those who import this one.
             warnings.simplefilter("ignore")
             from spectral_cube import StokesSpectralCube
             from spectral_cube.spectral_cube import BaseSpectralCube

@@ -28,7 +28,7 @@ _GAP_BYTES = 16 << 10
 _BLOCK_BYTES = 8 << 20
 # Requests of a preview after the first one, where the masks are not too far from each other.
 _FEW = 2
-# Blocks of which something was never read are forgotten beyond this: four times what is fetched in one go.
+# Blocks that nobody read to the end are forgotten beyond this: four times what is fetched in one go.
 _HELD_BYTES = 256 << 20
 # Of a download: so many blocks are asked for at once.
 _BLOCKS_AT_ONCE = 8
@@ -109,7 +109,7 @@ class RemoteRanges(ByteRanges):
             raise ValueError("expected an open file, found one that was closed")
 
     def _read_head(self) -> bytes:
-        """The first bytes of the file, by one request."""
+        """Read the first bytes of the file by one request."""
         try:
             if not self._options:
                 head = bytes(self._system.cat_file(self._path, start=0, end=_HEAD_BYTES))
@@ -120,7 +120,7 @@ class RemoteRanges(ByteRanges):
             raise self._error(err) from err
 
     def _read_http_head(self) -> bytes:
-        """The first bytes by HTTP, as a stream: a whole file is not taken before its length is known."""
+        """Read the first bytes by HTTP, as a stream: a whole file is not taken before its length is known."""
         headers = {**self._options["headers"], "Range": f"bytes=0-{_HEAD_BYTES - 1}"}
         # A size and no blocks: fsspec then opens a stream without a HEAD request.
         stream = self._system.open(self._path, "rb", block_size=0, size=1, headers=headers)
@@ -157,7 +157,7 @@ class RemoteRanges(ByteRanges):
             raise self._other_length(size_bytes, str(len(self._head)))
 
     def _read_rest(self, size_bytes: int) -> BinaryIO:
-        """All of the file from a stream that has begun, in a temporary file."""
+        """Read the rest of a stream that has begun; the whole file is then in a temporary file."""
         stream, self._stream = self._stream, None
         declared = stream.r.headers.get("Content-Length", "")
         if declared.isdecimal() and int(declared) != size_bytes:
@@ -234,14 +234,14 @@ class RemoteRanges(ByteRanges):
             self._blocks.remove(oldest)
 
     def _holder(self, position: int) -> _Block | None:
-        """The block that holds a position; the lock is held."""
+        """Find the block that holds a position; the lock is held."""
         place = bisect_right(self._blocks, position, key=_start_of)
         if place and position < self._blocks[place - 1].stop:
             return self._blocks[place - 1]
         return None
 
     def _missing(self, start: int, stop: int) -> ByteRange | None:
-        """What is not there of a range, without a part at its start that is; None where all of it is there."""
+        """Find what is missing of a range, without a part at its start that is there; None if all is there."""
         while start < stop:
             if start < len(self._head):
                 start = len(self._head)
@@ -252,7 +252,7 @@ class RemoteRanges(ByteRanges):
         return None
 
     def _take(self, start: int, stop: int) -> bytes | None:
-        """Bytes that are there, or None; the lock is held. A block of which all was read is forgotten."""
+        """Take bytes that are there, or None; the lock is held. Blocks that were read to the end are forgotten."""
         if self._whole is not None:
             self._whole.seek(start)
             return self._whole.read(stop - start)
@@ -277,7 +277,7 @@ class RemoteRanges(ByteRanges):
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _get(self, starts: Sequence[int], stops: Sequence[int]) -> list[bytes]:
-        """Ranges by one request each, all at once, their lengths checked."""
+        """Get ranges by one request each, all at once, and check their lengths."""
         try:
             found = self._system.cat_ranges(
                 [self._path] * len(starts), list(starts), list(stops), on_error="raise", **self._options
@@ -335,7 +335,7 @@ class RemoteRanges(ByteRanges):
             raise CorruptError(f"expected a file of {size} bytes, found {found}: bytes follow its end")
 
     def _error(self, err: BaseException) -> Exception:
-        """The error to raise for one of fsspec or of what is under it."""
+        """Make the error to raise for one of fsspec or of what is under it."""
         if isinstance(err, (RadcodecError, MemoryError)):
             return err
         if isinstance(err, ImportError):
@@ -352,7 +352,7 @@ class RemoteRanges(ByteRanges):
 
 
 def _file_system(url: str, storage_options: StorageOptions | None) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; errors as `RemoteRanges`."""
+    """Find the file system of a URL and the path in it; errors as `RemoteRanges`."""
     url_to_fs = import_extra("fsspec.core", "remote", "reading a URL").url_to_fs
     try:
         system, path = url_to_fs(url, **dict(storage_options or {}))
@@ -364,7 +364,7 @@ def _file_system(url: str, storage_options: StorageOptions | None) -> tuple[Any,
 
 
 def _request_options(system: Any) -> dict[str, Any]:
-    """What each request of HTTP says beside its range: bytes as they are, not compressed; nothing for other systems."""
+    """Make the options of each request beside its range: HTTP is asked for uncompressed bytes."""
     protocol = system.protocol
     if "http" not in ((protocol,) if isinstance(protocol, str) else protocol) or not hasattr(system, "kwargs"):
         return {}

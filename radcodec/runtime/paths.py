@@ -37,12 +37,12 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
 
 
 def is_url(source: object) -> bool:
-    """Whether a source is a URL (``https://...``, ``s3://...``, chained by ``::``) and no file has such a name."""
+    """Tell whether a source is a URL (``https://...``, ``s3://...``, chained by ``::``) and no file has that name."""
     return isinstance(source, str) and _URL.match(source) is not None and not os.path.lexists(source)
 
 
 def _local_name(source: str) -> str:
-    """The name that a file behind a URL has here, in the current folder; other names as they are."""
+    """Return the name that a file behind a URL gets in the current folder; other names are unchanged."""
     if not is_url(source):
         return source
     from urllib.parse import unquote, urlsplit
