@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.coding.samples import native_in, native_of, sample_bytes
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
-from radcodec.fits.parse import FitsBuffer
+from radcodec.fits.parse import FitsBuffer, unit_data
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 # BITPIX, and the BZERO with which FITS stores a type that it does not have.
@@ -42,14 +43,10 @@ def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
     info = hdu.image
     if info is None:
         raise UnsupportedDataError(f"expected an image in HDU {hdu.name!r}, found none")
-    content = data[hdu.data_start : hdu.data_stop]
-    stored = np.frombuffer(content, ">" + info.sample_type.dtype_str)
-    if not stored.flags.writeable:
-        return stored.astype(info.sample_type.dtype_str).reshape(info.shape)
-    native = stored.view(info.sample_type.dtype_str)
-    if stored.dtype != native.dtype:
-        native.byteswap(inplace=True)
-    return native.reshape(info.shape)
+    content, dtype_str = unit_data(data, hdu), info.sample_type.dtype_str
+    if isinstance(content, memoryview) and not content.readonly:
+        return native_in(content, dtype_str, ">").reshape(info.shape)
+    return native_of(content, dtype_str, ">").reshape(info.shape)
 
 
 def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
@@ -92,8 +89,18 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
     header = minimal_header(sample_type, array.shape)
     if array.size == 0:
         return header, memoryview(b""), b""
-    data = big_endian_samples(array).reshape(-1).view(np.uint8).data
+    data = sample_bytes(_storable(array), ">").data
     return header, data, b"\0" * (-len(data) % BLOCK_BYTES)
+
+
+def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Convert unsigned integers and int8 by the BZERO convention; other samples are unchanged."""
+    if not _STORAGE[_NAMES[array.dtype.str[1:]]][1]:
+        return array
+    # Subtracting BZERO modulo 2^bits flips the top bit.
+    unsigned = array.astype(f"=u{array.dtype.itemsize}", copy=False)
+    flipped: npt.NDArray[Any] = unsigned ^ unsigned.dtype.type(1 << (8 * array.dtype.itemsize - 1))
+    return flipped
 
 
 def big_endian_samples(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -104,12 +111,7 @@ def big_endian_samples(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     array
         Of a dtype that `array_to_fits_bytes` takes.
     """
-    bits = array.dtype.itemsize * 8
-    stored: npt.NDArray[Any] = array
-    if _STORAGE[_NAMES[array.dtype.str[1:]]][1]:
-        # Subtracting BZERO modulo 2^bits flips the top bit.
-        unsigned = array.astype(f"=u{array.dtype.itemsize}", copy=False)
-        stored = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    stored = _storable(array)
     return np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder(">"))
 
 
