@@ -26,17 +26,17 @@
 #define PLANE_COLUMNS 10
 #define CELLS 16
 #define EDGE 18
-#define MOST_SAMPLES 96 /* of a small case */
-#define MOST_PAIRS 48
+#define MOST_SAMPLES 64 /* of a small case */
+#define MOST_PAIRS 32
 
 typedef struct {
     uint32_t *cumulative;
     uint8_t *starts;
-} shape;
+} table_set;
 
 struct tables {
     int n_shapes;
-    shape *shapes;
+    table_set *shapes;
     int32_t *network[7];
     int32_t shifts[3];
     uint32_t *planes;
@@ -175,7 +175,7 @@ static void take_tile(const tables *t, source *in, int small, int reals, tile *o
     rcz_pass *pass = &out->pass;
     rcz_taps *taps = &pass->taps;
     int flags = (int)take(in, 1);
-    const shape *s = &t->shapes[take(in, 1) % (uint64_t)t->n_shapes];
+    const table_set *s = &t->shapes[take(in, 1) % (uint64_t)t->n_shapes];
     taps->radius = (int64_t)take(in, 1) % (small ? 9 : 25);
     taps->border = (int64_t)take(in, 1) % 9;
     taps->reach = (int64_t)take(in, 1) % 25;
@@ -203,7 +203,7 @@ static void take_tile(const tables *t, source *in, int small, int reals, tile *o
     if (flags & 1) pass->special = out->special = take_u8s(in, out->size);
     if (flags & 2) out->gain = take_doubles(in, out->size);
     if (flags & 4) out->dither = take_doubles(in, out->size);
-    if (flags & 8) out->targets = room(out->size, 8);
+    if (!reals && (flags & 8)) out->targets = room(out->size, 8);
     int64_t r = taps->radius, b = taps->border, side = b * (2 * b + 1) * taps->reach;
     taps->own = out->own = take_doubles(in, (b > 0 ? 4 + 3 * b : 1) * r);
     taps->left = out->left = take_doubles(in, side);
