@@ -1,4 +1,4 @@
-"""Calls of the native core while the golden files are decoded: ``python tests/native/export.py FOLDER``.
+"""Calls of the native core while the golden files are decoded: ``python tests/native_cases/export.py FOLDER``.
 
 Writes ``tables.bin``, ``cases.bin`` (each case with what decoding gave, which ``vectors.c`` compares) and the folder
 ``seeds`` of single cases, from which a fuzzer starts. ``cases.c`` says what a case holds.
@@ -102,7 +102,8 @@ class Recorder:
         code, last, _, count, *_ = lapped._read_header(streams[0])
         g = lapped.transform.geometry_of(shape, code)
         n_planes = lapped._planes_of_stages(count, model.n_stages)[: len(streams)]
-        case = struct.pack("<5BbBB", 4, *(side - 1 for side in (g.rows, g.columns, g.height, g.width // 2)), last, count, len(n_planes))
+        sides = (side - 1 for side in (g.rows, g.columns, g.height, g.width // 2))
+        case = struct.pack("<5BbBB", 4, *sides, last, count, len(n_planes))
         case += bytes(n_planes)
         expected = b""
         walk = Walk(model._network, planes.Coder(model._cumulative), g)
