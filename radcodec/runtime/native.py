@@ -7,6 +7,7 @@ numbers are handed over. Calls release the GIL.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from ctypes import (
     POINTER,
@@ -244,7 +245,10 @@ class Core:
 
 
 def library_path() -> Path:
-    """Where the build puts the library."""
+    """Where the build puts the library; RADCODEC_CORE names another, such as one with sanitizers."""
+    named = os.environ.get("RADCODEC_CORE")
+    if named:
+        return Path(named).resolve()
     return Path(__file__).resolve().parents[1] / "native" / LIBRARY
 
 
