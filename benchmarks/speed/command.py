@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import add_output, add_repeat, add_sets, chosen_names
+from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chosen_names
 
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
