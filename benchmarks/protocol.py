@@ -17,6 +17,7 @@ DIVISORS = "--divisor 16 --divisor 8 --divisor 4 --divisor 2 --divisor 1"
 #: Timed commands come first; nothing else may run beside them.
 STEPS = (
     "cold",
+    "effort",
     f"speed --no-memory {SMALL_SIDES}",
     "speed --side 4096",
     "speed --divisor 2 --rivals radcodec,jpeg2000,sz3,sperr",

@@ -70,6 +70,8 @@ def encode(array: npt.ArrayLike, **options: Unpack[EncodeKeywords]) -> bytes:
         Whether details of a bounded image are coded on a base layer. ``"auto"``: at bounds coarser than a quarter of
         the noise, where that saves enough bits for its time. ``"always"``: wherever it saves bits; stacks of faint
         sources then lose flux (docs/guarantee.md). ``"never"``: the image decodes without a model.
+    effort
+        How much time is spent on fewer bits, from 1 (fast) to 9 (smallest); docs/effort.md says what each level costs.
     fill
         A finite value, or several, that marks missing pixels: exact in every mode, and nothing is predicted from it.
         Values that fill areas far outside the rest are found without it.

@@ -16,6 +16,10 @@ MAX_PIXELS = (1 << 48) - 1
 MIN_TILE = 8
 MAX_TILE = 2048
 DEFAULT_TILE = 512
+# From 1, fast, to 9, smallest: docs/effort.md says what each level costs.
+MIN_EFFORT = 1
+MAX_EFFORT = 9
+DEFAULT_EFFORT = 5
 # Models have fewer stages. This bounds an index entry to 144 bytes.
 MAX_STAGES = 16
 # Names, units and notes; a FITS value is under 80.

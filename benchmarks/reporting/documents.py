@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.paths import HTML, RESULTS, ROOT
 from benchmarks.reporting.page import fingerprint, map_section, maps_of, page
 from benchmarks.reporting.pages.bounds import bounds_block
-from benchmarks.reporting.pages.codes import CODES, code_table, codes_summary, previews_report
+from benchmarks.reporting.pages.codes import CODES, code_table, codes_summary, effort_report, previews_report
 from benchmarks.reporting.pages.comparison import comparison, comparison_summary
 from benchmarks.reporting.pages.detail import detail_summary, detail_table
 from benchmarks.reporting.pages.overview import overview
@@ -68,6 +68,7 @@ DOCUMENTS: dict[str, Maker] = {
     "docs/codes.md": codes_summary,
     "docs/comparison.md": lambda results: comparison_summary(results, default_model()),
     "docs/previews.md": previews_report,
+    "docs/effort.md": effort_report,
 }
 #: Files that are written whole: pages of tables, and pictures.
 WHOLE: dict[str, Maker] = {
@@ -81,6 +82,7 @@ ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
     "stack": lambda results: [] if results.rows("science") else science_report(results).splitlines(),
     **{name: partial(code_table, command=name) for name in CODES},
     "previews": lambda results: previews_report(results).splitlines(),
+    "effort": lambda results: effort_report(results).splitlines(),
     "lossless-neural": lambda results: comparison(results).splitlines(),
 }
 

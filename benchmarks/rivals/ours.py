@@ -9,16 +9,24 @@ import numpy as np
 
 from benchmarks.rivals.base import Unsupported
 from benchmarks.types import Array
+from radcodec.limits import DEFAULT_EFFORT
 
 
 class Radcodec:
-    """``radcodec.encode``: lossless, or bounded by the absolute error; one thread and output verified by default."""
+    """``radcodec.encode``: lossless, or bounded by the absolute error; one thread and output verified by default.
+
+    Sizes are those of the largest effort unless another is named.
+    """
 
     name = "radcodec"
 
-    def __init__(self, *, threads: int = 1, verify: bool = True, dither: bool = False, smallest: bool = False) -> None:
+    def __init__(
+        self, *, threads: int = 1, verify: bool = True, dither: bool = False, smallest: bool = False, effort: int = 9
+    ) -> None:
         self.threads, self.verify, self.dither, self.smallest = threads, verify, dither, smallest
-        self.setting = f"default, {threads} thread{'s' if threads > 1 else ''}{'' if verify else ', not verified'}"
+        self.effort = effort
+        level = "default" if effort == DEFAULT_EFFORT else f"effort {effort}"
+        self.setting = f"{level}, {threads} thread{'s' if threads > 1 else ''}{'' if verify else ', not verified'}"
 
     def version(self) -> str:
         from importlib.metadata import version
@@ -31,6 +39,7 @@ class Radcodec:
         import radcodec
 
         options: dict[str, Any] = {"threads": self.threads, "verify": self.verify, "dither": self.dither}
+        options["effort"] = self.effort
         options["smallest"] = self.smallest and max_error is not None
         return bytes(radcodec.encode(array, max_error=max_error, **options))
 

@@ -1,4 +1,4 @@
-"""The commands ``speed``, ``base-speed`` and ``cold``."""
+"""The commands ``speed``, ``base-speed``, ``effort`` and ``cold``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import add_output, add_repeat, add_sets, chosen_names
+from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chosen_names
 
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
 
-COMMANDS = ("speed", "base-speed", "cold")
+COMMANDS = ("speed", "base-speed", "effort", "cold")
 DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
@@ -40,6 +40,13 @@ def add_commands(commands: Commands) -> None:
     colds.add_argument(
         "--side", type=int, action="append", help=f"of simulated images, pixels; may be repeated (default: {COLD_SIDE})"
     )
+    efforts = commands.add_parser("effort", help="bits and seconds of each level of effort, with default options")
+    add_data(efforts)
+    efforts.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
+    efforts.add_argument("--count", type=int, default=30, help="files of the set (default: %(default)s)")
+    efforts.add_argument("--side", type=int, action="append", help="of simulated images (default: 1024, 4096)")
+    efforts.add_argument("--effort", type=int, action="append", help="may be repeated (default: 1 to 9)")
+    add_output(efforts)
     for command in (speeds, bases, colds):
         add_repeat(command, 5)
         add_output(command)
@@ -53,6 +60,14 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         samples = [first_of(options.data, chosen) for chosen in options.sets or COLD_SETS]
         samples += [simulated(side) for side in options.side or [COLD_SIDE]]
         return run_cold(samples=samples, repeats=options.repeat, out=out, commit=commit)
+    if options.command == "effort":
+        from benchmarks.speed.effort import run_effort
+
+        return run_effort(
+            data=options.data, chosen=options.chosen, count=options.count,
+            sides=[1024, 4096] if options.side is None else options.side,
+            levels=options.effort or range(1, 10), out=out, commit=commit,
+        )  # fmt: skip
     threads = options.threads or list(THREADS)
     if options.command == "base-speed":
         from benchmarks.speed.base import run_base_speed

@@ -12,6 +12,7 @@ from benchmarks.rivals.jpegxl import JpegXl
 from benchmarks.rivals.ours import Radcodec
 from benchmarks.rivals.registry import all_rivals
 from benchmarks.types import Array
+from radcodec.limits import DEFAULT_EFFORT
 
 THREADED = ("radcodec", "jpeg2000", "jpegxl-e7", "jpegxl-e9")
 
@@ -31,7 +32,7 @@ class Contestant:
 
     def _made(self) -> Rival:
         if self.codec == "radcodec":
-            return Radcodec(threads=self.threads, verify=self.verify)
+            return Radcodec(threads=self.threads, verify=self.verify, effort=DEFAULT_EFFORT)
         if self.codec == "jpeg2000":
             return Jpeg2000(threads=self.threads)
         if self.codec.startswith("jpegxl-e"):

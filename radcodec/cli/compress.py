@@ -40,7 +40,7 @@ from radcodec.cli.many import (
     with_own_outputs,
 )
 from radcodec.container.report import Report
-from radcodec.limits import DEFAULT_TILE
+from radcodec.limits import DEFAULT_EFFORT, DEFAULT_TILE, MAX_EFFORT, MIN_EFFORT
 from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits, is_casa_image
 from radcodec.types import DetailsOnBase
 
@@ -131,7 +131,7 @@ def kept_options(values: dict[str, Any]) -> dict[str, Any]:
 
 _HEADINGS = {
     "How exact (lossless by default)": ("max_error", "lossy", "lossy_bpp", "lossy_stages"),
-    "Output": ("out_dir", "overwrite", "quiet", "as_json", "threads"),
+    "Output": ("out_dir", "overwrite", "quiet", "as_json", "threads", "effort"),
     "Which images and pixels": ("hdu", "exact_hdu", "fill", "recompress"),
     "Preview and model": ("preview_percent", "no_preview", "model"),
     "Details of a bound": ("sigma", "force", "dither", "details_on_base", "smallest"),
@@ -163,6 +163,8 @@ _EXAMPLES = (
               show_default=True,
               help="Code details on a base layer. always: smaller files at the same bound; "
                    "faint sources lose flux in stacks.")  # fmt: skip
+@click.option("--effort", type=click.IntRange(MIN_EFFORT, MAX_EFFORT), default=DEFAULT_EFFORT, show_default=True,
+              metavar="N", help="From 1 (fast) to 9 (smallest).")  # fmt: skip
 @click.option("--smallest", is_flag=True, help="Same as --details-on-base always.")
 @click.option("--preview", "preview_percent", type=float, metavar="PCT",
               help="Percent of the file for a quick-look preview (default: 1).")  # fmt: skip

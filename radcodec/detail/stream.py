@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.borders import MAX_BORDER
-from radcodec.detail.fit import fit_predictors
+from radcodec.detail.effort import EFFORTS
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
@@ -32,6 +32,7 @@ from radcodec.detail.rounding import Predictor
 from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.errors import CorruptError
+from radcodec.limits import DEFAULT_EFFORT
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
@@ -55,12 +56,18 @@ def fit_image(
     *,
     max_radius: int | None = None,
     threads: int = 1,
+    effort: int = DEFAULT_EFFORT,
 ) -> bytes:
     """Predictor block for an image [P, H, W], empty if no tile of it should use the learned method.
 
     bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius, 1 to 24, is by
-    default the largest that is worth its time: it counts for less in large images.
+    default the largest that is worth its time: it counts for less in large images. effort, 1 to 9, says how much time
+    to spend (docs/effort.md).
     """
+    # Decoders import this module, and fit nothing.
+    from radcodec.detail.fit import fit_predictors
+    from radcodec.detail.quick_fit import fit_quickly
+
     if image.size < MIN_LEARNED:
         return b""
     fill = _fill(image, special)
@@ -83,22 +90,43 @@ def fit_image(
     if max_radius is None:
         max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
         max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
+    level = EFFORTS.get(effort)
+    to_window = to_smooth if lossless_float else to_steps
+    floor = 0.0 if lossless_float else 0.3
+    loop = None if exact or not sample_type.is_float else to_smooth
     with np.errstate(over="ignore", invalid="ignore"):
-        candidates = fit_predictors(
-            image,
-            special,
-            to_smooth if lossless_float else to_steps,
-            floor=0.0 if lossless_float else 0.3,
-            exact=exact,
-            max_radius=max_radius,
-            thrift=THRIFT if image.size > RADIUS_BY_SIZE[-1][0] else 0.0,
-            to_smooth=None if exact or not sample_type.is_float else to_smooth,
-            threads=threads,
-        )
+        if level is None:
+            candidates = fit_predictors(
+                image,
+                special,
+                to_window,
+                floor=floor,
+                exact=exact,
+                max_radius=max_radius,
+                thrift=THRIFT if image.size > RADIUS_BY_SIZE[-1][0] else 0.0,
+                to_smooth=loop,
+                threads=threads,
+            )
+        else:
+            most = min(max_radius, level.exact_radius if exact else level.bounded_radius)
+            candidates = fit_quickly(
+                image,
+                special,
+                to_window,
+                level,
+                floor=floor,
+                exact=exact,
+                max_radius=most,
+                to_smooth=loop,
+                threads=threads,
+            )
     if not candidates:
         return b""
     trial = _Trial(image, special, bound, fill)
-    best = _cheapest(list(map(_with_borders, candidates)), trial, threads)
+    bordered = list(map(_with_borders, candidates))
+    best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
+    if level is not None and not level.borders:
+        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
     reaches = {(0, 0)} | {
         (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
     }

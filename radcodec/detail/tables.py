@@ -78,10 +78,11 @@ def unpack_tables(data: bytes) -> TableSet:
 
 def _starts(cumulative: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     """Symbol holding quantile i * 2**18, for i = 0..63, of every row."""
-    starts = np.empty((*cumulative.shape[:2], 64), np.uint8)
-    for i in range(64):
-        starts[:, :, i] = (cumulative[:, :, 1:] <= i << 18).sum(axis=2)
-    return starts
+    # A symbol ends at or before quantile i if its cumulative count, in 64ths of the range and rounded up, is at most i.
+    rows = cumulative.shape[0] * cumulative.shape[1]
+    ends = (cumulative[:, :, 1:].reshape(rows, -1).astype(np.int64) + ((1 << 18) - 1)) >> 18
+    counts = np.bincount((ends + 65 * np.arange(rows)[:, None]).ravel(), minlength=65 * rows).reshape(rows, 65)
+    return np.cumsum(counts[:, :64], axis=1).astype(np.uint8).reshape(*cumulative.shape[:2], 64)
 
 
 @lru_cache(maxsize=1)

@@ -59,7 +59,15 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
     if plan.special is not None and plan.special.all():
         return b""
     step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
-    return detail.fit_image(pixels, plan.special, step, sample_type, max_radius=max_radius, threads=options.threads)
+    return detail.fit_image(
+        pixels,
+        plan.special,
+        step,
+        sample_type,
+        max_radius=max_radius,
+        threads=options.threads,
+        effort=options.effort,
+    )
 
 
 def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -31,15 +32,23 @@ from radcodec.pixels.tiles import Box, count_tiles, plane_shape, tile_grid
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 _BOUNDS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # largest errors that are tried, in sigma
-# Enough for three digits of the rate, a second of work.
+# Enough for two digits of the rate, a second of work.
 _SAMPLE_TILES = 4
-_SMALL_PIXELS = _SAMPLE_TILES * DEFAULT_TILE * DEFAULT_TILE
+_SAMPLE_SIDE = 256
+_SMALL_PIXELS = 2 * _SAMPLE_TILES * _SAMPLE_SIDE * _SAMPLE_SIDE
+# Exact images and this bound take little less with more effort. Others are measured, as this one is again, on a part of
+# the sample with less effort, and their rates are scaled. Coarse bounds have a base layer: effort matters little.
+_MAIN_BOUND, _MAIN_EFFORT = 1 / 8, 4
+_COARSE, _COARSE_EFFORT = 1 / 2, 1
+_PART_SIDE = 160
+_LEAST_PART_SIDE = 64
+_PART_EFFORT = 2
 
 
 def _sample_boxes(shape: tuple[int, ...]) -> list[Box]:
     """Choose boxes of one size that stand for planes of this shape: all of a small one, else tiles evenly spread."""
     n_planes, height, width = shape
-    grid = tile_grid(shape, DEFAULT_TILE)
+    grid = tile_grid(shape, _SAMPLE_SIDE)
     if n_planes * height * width <= _SMALL_PIXELS or grid.n_tiles <= 1:
         return [(0, n_planes, 0, height, 0, width)]
     chosen = [(2 * place + 1) * grid.n_tiles // (2 * _SAMPLE_TILES) for place in range(_SAMPLE_TILES)]
@@ -52,6 +61,20 @@ def _sample(image: Pixels) -> Pixels:
     """Cut out the boxes of an image [P, H, W] that are measured, as planes that follow each other."""
     parts = [image[p0:p1, y0:y1, x0:x1] for p0, p1, y0, y1, x0, x1 in _sample_boxes(image.shape)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _part(sample: Pixels) -> Pixels:
+    """Cut out the part of a sample on which most bounds are tried; all of it where that is hardly more.
+
+    It ends in the middle, so that it has a quarter of a source there.
+    """
+    n_planes, height, width = sample.shape
+    h, w = (min(-(-n // 2), _PART_SIDE) for n in (height, width))
+    p = max(1, min(n_planes, _PART_SIDE * _PART_SIDE // (h * w)))
+    if sample.size < 2 * p * h * w or min(h, w) < _LEAST_PART_SIDE:
+        return sample
+    p0, y0, x0 = (n_planes - p) // 2, -(-height // 2) - h, -(-width // 2) - w
+    return np.ascontiguousarray(sample[p0 : p0 + p, y0 : y0 + h, x0 : x0 + w])
 
 
 def _read_sample(data: FitsBuffer, hdu: Hdu, info: ImageInfo) -> Pixels:
@@ -123,33 +146,94 @@ def estimate_ladder(
     special = all_marks(find_special(sample, record, exact=False))
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
-    rows: list[dict[str, Any]] = []
+    part = _part(sample)
+    found: dict[tuple[str, float], _Rung] = {}
     for mode, step, fidelity in _ladder(sigma):
         options = EncodeOptions(fidelity=fidelity, tile_size=DEFAULT_TILE, threads=threads, model=model)
-        start = time.perf_counter()
+        effort = _COARSE_EFFORT if step >= _COARSE else _MAIN_EFFORT
         try:
-            restored, size = _round_trip(sample, options)
+            if part is sample or step in (0.0, _MAIN_BOUND) or step >= _COARSE:
+                found[mode, step] = _measure(sample, replace(options, effort=effort), sigma)
+            else:
+                found[mode, step] = _measure(part, _on_part(options, sigma), sigma)
+            if part is not sample and step == _MAIN_BOUND:
+                again = _measure(part, _on_part(options, sigma), sigma)
         except ModelError:
             # Without a base layer there is no lossy mode.
             continue
-        seconds = time.perf_counter() - start
-        rows.append(
-            {
-                "mode": mode,
-                "max_error": step * sigma * abs(record.bscale) if step else None,
-                "max_error_sigma": step or None,
-                "bits_per_pixel": 8 * size / sample.size,
-                "noise_added_percent": _noise_added(sample, restored, special, sigma),
-                "seconds": seconds * n_pixels / sample.size,
-            }
-        )
-    return rows
+    if part is not sample and ("bounded", _MAIN_BOUND) in found:
+        _scale(found, again)
+    return [
+        {
+            "mode": mode,
+            "max_error": step * sigma * abs(record.bscale) if step else None,
+            "max_error_sigma": step or None,
+            "bits_per_pixel": rung.rate + rung.fixed / sample.size,
+            "noise_added_percent": rung.noise,
+            "seconds": rung.seconds * n_pixels,
+        }
+        for (mode, step), rung in found.items()
+    ]
 
 
-def _round_trip(sample: Pixels, options: EncodeOptions) -> tuple[Pixels, int]:
-    """Encode and decode a sample; gives what it restores to and how many bytes it takes."""
-    data = encode_array(sample, options).to_bytes()
-    return decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads), len(data)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rung:
+    """What a mode takes: percent of noise added (None without noise), seconds a pixel, and bits.
+
+    rate : bits a pixel of the tiles' streams
+    fixed : bits of all else in the file
+    on_base : whether details are coded on a base layer
+    scaled : whether the rate is that of a part with less effort
+    """
+
+    rate: float
+    fixed: float
+    on_base: bool
+    noise: float | None
+    seconds: float
+    scaled: bool
+
+
+def _on_part(options: EncodeOptions, sigma: float) -> EncodeOptions:
+    """Take options for a part: less effort, and the noise of the whole sample."""
+    fidelity = options.fidelity
+    if isinstance(fidelity, Bounded):
+        fidelity = replace(fidelity, sigma=sigma)
+    return replace(options, fidelity=fidelity, effort=_PART_EFFORT)
+
+
+def _measure(sample: Pixels, options: EncodeOptions, sigma: float) -> _Rung:
+    """Encode a sample and decode it again."""
+    start = time.perf_counter()
+    encoded = encode_array(sample, options)
+    data = encoded.to_bytes()
+    restored = decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads)
+    seconds = time.perf_counter() - start
+    kind = SampleType[sample.dtype.str[1:].upper()]
+    record = ImageRecord(sample_type=kind, shape=sample.shape, tile_size=DEFAULT_TILE)
+    special = all_marks(find_special(sample, record, exact=False))
+    streams = sum(len(s) for tiles in encoded.contents.tiles for t in tiles for s in (t.mask, t.detail, *t.stages))
+    return _Rung(
+        rate=8 * streams / sample.size,
+        fixed=8 * (len(data) - streams),
+        on_base=any(image.on_base for image in encoded.contents.meta.images),
+        noise=_noise_added(sample, restored, special, sigma),
+        seconds=seconds / sample.size,
+        scaled=options.effort == _PART_EFFORT,
+    )
+
+
+def _scale(found: dict[tuple[str, float], _Rung], main: _Rung) -> None:
+    """Scale the rungs of a part by what the main bound takes on all of the sample and, ``main``, on the part.
+
+    What a base layer takes does not depend on the predictor's effort.
+    """
+    whole = found["bounded", _MAIN_BOUND]
+    for key, rung in found.items():
+        if rung.scaled:
+            rate = rung.rate if rung.on_base or not main.rate > 0.0 else rung.rate * whole.rate / main.rate
+            seconds = max(rung.seconds - main.seconds, 0.0) + whole.seconds
+            found[key] = replace(rung, rate=rate, seconds=seconds)
 
 
 def _noise_added(before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float) -> float | None:

@@ -13,6 +13,7 @@ import zstandard
 
 from radcodec import detail
 from radcodec.decoding.tile import ImageCoding, Pixels
+from radcodec.limits import MAX_EFFORT, MIN_EFFORT
 from radcodec.pixels.masks import Mask
 from radcodec.pixels.tiles import slices
 from radcodec.types import SampleType
@@ -21,12 +22,15 @@ PARTS, SIDE = 8, 64  # parts that are coded exactly, and their side
 RADIUS = 3  # of their predictors
 SURE = 1.5  # bits of the exact form over those of the bounded one that end the matter
 CHEAP_PARTS = 2  # parts that take fewer bits than their tiles have, from which all of it is tried
+CLEAR, CLEAR_PARTS = 4.0, 3  # likewise, after so many parts that are all dear, at all levels of effort but the last
 SMALL, FEW_SAMPLES = 1 << 14, 1 << 16  # up to which all of it is tried, in any case and where it is predictable
 PREDICTABLE = 8.0  # bits a sample of the exact parts up to which a whole tile is tried, as much of them is their start
 QUICK_LEVEL, QUICK_BYTES = 1, 1 << 20
 
 
-def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, tile_bytes: Sequence[int]) -> bool:
+def may_be_smaller(
+    coding: ImageCoding, image: Pixels, special: Mask | None, tile_bytes: Sequence[int], effort: int
+) -> bool:
     """Guess whether lossless coding of an image [P, H, W] may take fewer bytes than its bounded tiles do.
 
     True wherever it is not clear. ``tile_bytes`` are those of each bounded tile.
@@ -36,7 +40,7 @@ def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, til
     grid = coding.grid
     tiles = sorted({(2 * part + 1) * grid.n_tiles // (2 * PARTS) for part in range(PARTS)})
     exact = bounded = 0.0
-    cheap = looked = 0
+    cheap = looked = seen = 0
     for place, tile in enumerate(tiles):
         box = grid.box(tile)
         samples = image[slices(box)]
@@ -46,7 +50,7 @@ def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, til
             return True
         for number in range(place * PARTS // len(tiles), (place + 1) * PARTS // len(tiles)):
             part = _part(samples.shape, number)
-            found = _exact_bytes(samples[part], None if marks is None else marks[part])
+            found = _exact_bytes(samples[part], None if marks is None else marks[part], effort)
             if found is None:
                 continue
             size = samples[part].size
@@ -54,18 +58,23 @@ def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, til
             bounded += rate * size
             cheap += found < rate * size
             looked += size
+            seen += 1
+            if effort < MAX_EFFORT and seen >= CLEAR_PARTS and cheap == 0 and exact > CLEAR * bounded:
+                return False
     if exact < SURE * bounded or cheap >= CHEAP_PARTS or bounded == 0.0:
         return True
     if 8.0 * exact > PREDICTABLE * looked:
         return False
-    return image.size <= FEW_SAMPLES or _is_smaller(coding, image, special, tile_bytes)
+    return image.size <= FEW_SAMPLES or _is_smaller(coding, image, special, tile_bytes, effort)
 
 
-def _is_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, tile_bytes: Sequence[int]) -> bool:
+def _is_smaller(
+    coding: ImageCoding, image: Pixels, special: Mask | None, tile_bytes: Sequence[int], effort: int
+) -> bool:
     """Say whether the exact form of the tile in the middle takes hardly more bytes than its bounded one."""
     tile = coding.grid.n_tiles // 2
     box = slices(coding.grid.box(tile))
-    found = _exact_bytes(image[box], None if special is None else special[box])
+    found = _exact_bytes(image[box], None if special is None else special[box], effort)
     return found is None or found < SURE * tile_bytes[tile]
 
 
@@ -86,13 +95,14 @@ def _part(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
     return slice(p, p + planes), slice(y, y + SIDE), slice(x, x + side)
 
 
-def _exact_bytes(samples: Pixels, special: Mask | None) -> int | None:
+def _exact_bytes(samples: Pixels, special: Mask | None, effort: int) -> int | None:
     """Count the bytes of the exact details of a part; None where all of it is special."""
     samples = np.ascontiguousarray(samples)
     marks = None if special is None else np.ascontiguousarray(special)
     if marks is not None and bool(marks.all()):
         return None
     sample_type = SampleType[samples.dtype.str[1:].upper()]
-    block = detail.fit_image(samples, marks, None, sample_type, max_radius=RADIUS)
+    level = effort if effort == MAX_EFFORT else MIN_EFFORT
+    block = detail.fit_image(samples, marks, None, sample_type, max_radius=RADIUS, effort=level)
     stream, _ = detail.code_tile(samples, marks, detail.load_predictors(block), None)
     return len(stream)

@@ -51,7 +51,7 @@ def code_image(
         coded = with_predictors(coded, fit_predictors(plan, plan.pixels, options) if block is None else block)
     coded = add_details(coded, options, range(coded.n_tiles))
     bounded = coded.record.bound is not None
-    if not bounded or not may_be_smaller(coded.coding, plan.pixels, plan.special, coded.tile_bytes()):
+    if not bounded or not may_be_smaller(coded.coding, plan.pixels, plan.special, coded.tile_bytes(), options.effort):
         return coded
     exact = code_image(exact_plan(plan, options), replace(options, progress=None))
     return _smaller(coded, exact, options.preview_percent)

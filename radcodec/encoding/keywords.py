@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias, TypedDict
 
-from radcodec.limits import DEFAULT_TILE
+from radcodec.limits import DEFAULT_EFFORT, DEFAULT_TILE
 from radcodec.types import HduChoice
 
 # A number, a text such as "0.125sigma", or a quantity of astropy.units.
@@ -35,6 +35,7 @@ class ImageKeywords(TypedDict, total=False):
     dither: Annotated[bool, False]
     smallest: Annotated[bool, False]
     details_on_base: Annotated[str, "auto"]
+    effort: Annotated[int, DEFAULT_EFFORT]
     fill: Annotated[Fill | Sequence[Fill], ()]
     force: Annotated[bool, False]
 

@@ -20,7 +20,7 @@ def mark_special(image: Pixels, coding: ImageCoding, fidelity: Fidelity, options
     special = find_special(image, coding.record, exact=exact, in_steps=in_steps, fills=options.fills)
     for value in special.values:
         marked = with_value(special, image, value)
-        if marked.sure is not None and _is_smaller(image, coding, marked.sure, special.sure):
+        if marked.sure is not None and _is_smaller(image, coding, (marked.sure, special.sure), options.effort):
             special = marked
     special = with_outliers(special, image)
     if not isinstance(fidelity, Lossy):
@@ -45,11 +45,12 @@ def _taken(plane: Pixels, known: Mask) -> Pixels:
     return np.asarray(plane[known])
 
 
-def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | None) -> bool:
+def _is_smaller(image: Pixels, coding: ImageCoding, masks: tuple[Mask, Mask | None], effort: int) -> bool:
     """Say whether a few tiles, coded losslessly, take fewer bytes with the first special samples than with the second.
 
     The tiles are spread evenly over those that differ.
     """
+    first, second = masks
     differs = first if second is None else first != second
     boxes = [coding.grid.box(tile) for tile in range(coding.grid.n_tiles)]
     boxes = [box for box in boxes if differs[slices(box)].any()]
@@ -63,7 +64,7 @@ def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | 
             special = part_of(mask, box)
             sizes.append(len(encode_mask(samples, special)))
             if special is None or not special.all():
-                block = detail.fit_image(samples, special, None, coding.record.sample_type)
+                block = detail.fit_image(samples, special, None, coding.record.sample_type, effort=effort)
                 stream = detail.encode_tile(samples, special, detail.load_predictors(block), None)
                 sizes[-1] += len(block) + len(stream)
         saved += sizes[1] - sizes[0]

@@ -193,13 +193,14 @@ def _best_ratio(job: _Job, gain: float) -> tuple[float | None, bytes | None]:
         return None, None
     share = samples.size / size
     least = (bound.error if bound.map is None else float(bound.map.min())) / abs(record.bscale)
+    effort = job.options.effort
     beside = share * (16 * len(job.pairs) + len(model.name) + SHA256_BYTES)
 
     def total(place: int) -> float:
         codes = job.code(box, RATIOS[place], None)
         values, streams = job.values(box, codes), pack_codes(model, codes, model.n_stages)
         left = job.left(box, values)
-        found = detail.fit_image(left, marks, least, record.sample_type, max_radius=MAX_RADIUS)
+        found = detail.fit_image(left, marks, least, record.sample_type, max_radius=MAX_RADIUS, effort=effort)
         stream, _ = detail.code_tile(samples, marks, detail.load_predictors(found), replace(bound, base=values))
         base = sum(len(stage) + stage_entry_bytes(len(stage)) for stage in streams)
         return base + len(stream) + share * len(found) + beside

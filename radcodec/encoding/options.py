@@ -17,7 +17,15 @@ from radcodec.encoding.bound_spec import BoundSpec, parse_bound
 from radcodec.encoding.keywords import CompressKeywords, Fill
 from radcodec.errors import BoundError, InputError
 from radcodec.fits.select import HduSelector, parse_hdu
-from radcodec.limits import MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
+from radcodec.limits import (
+    DEFAULT_EFFORT,
+    MAX_EFFORT,
+    MAX_PREVIEW_PERCENT,
+    MAX_STAGES,
+    MAX_TILE,
+    MIN_EFFORT,
+    MIN_TILE,
+)
 from radcodec.runtime.keywords import fill_in
 from radcodec.runtime.parallel import usable_threads
 from radcodec.types import DetailsOnBase, HduChoice, Mode
@@ -70,6 +78,7 @@ class EncodeOptions:
     exact_hdus: tuple[HduSelector, ...] = ()
     fills: tuple[float, ...] = ()
     preview_percent: float = 0.0
+    effort: int = DEFAULT_EFFORT
     model: str | None = None
     tile_size: int
     threads: int
@@ -117,6 +126,19 @@ def _checked_noise(sigma: Any) -> float:
         raise BoundError(f"expected the noise as a number in the image's unit, found {sigma!r:.80}") from err
 
 
+def _checked_effort(effort: Any) -> int:
+    """Read a level of effort; raises InputError for what is none."""
+    try:
+        if isinstance(effort, bool):
+            raise TypeError
+        level = operator.index(effort)
+    except TypeError as err:
+        raise InputError(f"expected an effort of {MIN_EFFORT} to {MAX_EFFORT}, found {effort!r:.80}") from err
+    if not MIN_EFFORT <= level <= MAX_EFFORT:
+        raise InputError(f"expected an effort of {MIN_EFFORT} (fast) to {MAX_EFFORT} (smallest), found {level}")
+    return level
+
+
 def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
     """Make options of the keywords of `radcodec.encode` or `radcodec.compress`; those not given have their default.
 
@@ -142,6 +164,7 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
         exact_hdus=parse_hdus(given["exact_hdu"]),
         fills=parse_fills(given["fill"]),
         preview_percent=0.0 if isinstance(fidelity, Lossy) else float(preview),
+        effort=_checked_effort(given["effort"]),
         model=None if given["model"] is None else os.fspath(given["model"]),
         tile_size=tile,
         threads=usable_threads(given["threads"]),

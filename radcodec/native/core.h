@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define RCZ_ABI 2
+#define RCZ_ABI 3
 
 #if defined(_WIN32)
 #define RCZ_API __declspec(dllexport)
@@ -116,6 +116,20 @@ RCZ_API double RCZ(weighted_error)(const double *padded, int64_t radius, const d
                                    int64_t height, int64_t width, double *row);
 RCZ_API int32_t RCZ(local_error)(const double *padded, int64_t radius, const double *coefs, const uint8_t *known,
                                  int64_t height, int64_t width, double *row, double *error, double *out);
+/* The quick fit. values is [8 rows + radius][8 columns + 2 radius], the targets of cell (0, 0) at (radius, radius); weights
+ * is [rows][columns]. Adds to out [n + 1][n + 1] the weighted sums of products of all pairs of the n = 2R(R + 1) taps, in
+ * tap order, and the target, which comes last; place [n + 1] says which row and column of out each has. Of out only the
+ * lower triangle is filled. rough: in single
+ * precision. scratch has products_bytes, -1 for numbers out of range. */
+RCZ_API int64_t RCZ(products_bytes)(int64_t radius, int64_t rows, int64_t columns);
+RCZ_API int32_t RCZ(products)(const double *values, int64_t radius, int64_t rows, int64_t columns, const double *weights,
+                              const int64_t *place, int32_t rough, double *out, void *scratch, int64_t scratch_bytes);
+/* Sums over 9 x 9 pixels of absolute errors, 0 where known is; row [width + 8] and wide like out are scratch. */
+RCZ_API int32_t RCZ(error_sums)(const double *padded, int64_t radius, const double *coefs, const uint8_t *known,
+                                int64_t height, int64_t width, double *row, double *wide, double *out);
+/* Turn z [n] into the solution of L x = z or L^T x = z, L the lower triangle of lower [n][stride]. */
+RCZ_API int32_t RCZ(forward)(const double *lower, int64_t n, int64_t stride, double *z);
+RCZ_API int32_t RCZ(backward)(const double *lower, int64_t n, int64_t stride, double *z);
 RCZ_API int32_t RCZ(float_quantum)(const double *values, int64_t n, int64_t *z, int64_t *mantissa);
 
 /* 9.6 and 9.7: one plane of a tile of a lapped model. */

@@ -6,6 +6,8 @@
  */
 #include "predict.h"
 
+#define MOST_ESCAPE ((int64_t)1 << 53) /* distances from which an escape takes more bits than decoders read */
+
 int64_t RCZ(pass_bytes)(int64_t radius, int64_t width) { return pass_bytes(radius, width); }
 
 /* Append n <= 64 bits of value, least significant first. */
@@ -93,6 +95,16 @@ static void predict_waiting_float(const rcz_pass *pass, state *st, int64_t y, co
     }
 }
 
+/* Whether an escape would take more bits than decoders read. */
+static inline int too_far(int64_t k) { return k >= MOST_ESCAPE || k <= -MOST_ESCAPE; }
+
+static inline int real_too_far(double v, const bin *b) {
+    double scaled = fabs(v) * pow2(-b->d);
+    if (!(scaled < 0x1p53)) return 0; /* stored as it is */
+    int64_t m = (int64_t)floor(scaled);
+    return too_far((v >= 0.0 ? m : -m - 1) - (int64_t)b->base);
+}
+
 /* Append what says where a float lies beside its prediction's bin; gives its symbol. */
 FOR_BOTH uint8_t put_real(const rcz_pass *pass, double v, const bin *b, uint8_t *raw, int64_t *pos) {
     double a = fabs(v), scaled = a * pow2(-b->d);
@@ -130,6 +142,8 @@ FOR_BOTH int32_t code_row(const rcz_pass *pass, state *st, const samples *r, con
         bin b;
         status = reals ? bin_of_float(pass, mu, s, &b) : bin_of_int(mu, s, loop, &b);
         if (n >= out->capacity || step > INT_BOUND || step < -INT_BOUND) status = RCZ_UNFIT;
+        if (status == RCZ_OK && (reals ? real_too_far(r->reals[x], &b) : too_far((step >> b.d) - (int64_t)b.base)))
+            status = RCZ_UNFIT;
         if (status != RCZ_OK) break;
         out->tables[n] = (uint16_t)b.table;
         out->symbols[n] = reals ? put_real(pass, r->reals[x], &b, out->raw, &pos) : put_integer(step, &b, out->raw, &pos);

@@ -116,6 +116,20 @@ static inline void predict_above(const double *const *rows, int64_t radius, cons
     }
 }
 
+/* Fill out [width] with the predictions of row y of a block whose pixels are all known. */
+static inline void predict_row(const double *padded, int64_t y, int64_t radius, const double *coefs, int64_t width,
+                        double *out) {
+    const double *rows[MAX_RADIUS + 1];
+    int64_t stride = width + 2 * radius, first = radius * (2 * radius + 1);
+    for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = padded + (y + radius - dy) * stride;
+    predict_above(rows, radius, coefs, width, out);
+    for (int64_t k = 0; k < radius; k++) {
+        double c = coefs[first + k];
+        const double *restrict part = rows[0] + k;
+        for (int64_t x = 0; x < width; x++) out[x] += c * part[x];
+    }
+}
+
 /* Fill the first and last B elements of acc [n], n >= 2B, as predict_above, for the sets of a row's ends. */
 static inline void predict_edges(const double *const *rows, const rcz_taps *taps, int64_t n, double *restrict acc) {
     int64_t radius = taps->radius, border = taps->border, reach = taps->reach, end = n - reach, i = 0;

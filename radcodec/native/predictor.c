@@ -180,20 +180,6 @@ double RCZ(round_to_plane)(const double *x, const double *lower, int64_t n, doub
     return added;
 }
 
-/* Fill out [width] with the predictions of row y of a block whose pixels are all known. */
-static void predict_row(const double *padded, int64_t y, int64_t radius, const double *coefs, int64_t width,
-                        double *out) {
-    const double *rows[MAX_RADIUS + 1];
-    int64_t stride = width + 2 * radius, first = radius * (2 * radius + 1);
-    for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = padded + (y + radius - dy) * stride;
-    predict_above(rows, radius, coefs, width, out);
-    for (int64_t k = 0; k < radius; k++) {
-        double c = coefs[first + k];
-        const double *restrict part = rows[0] + k;
-        for (int64_t x = 0; x < width; x++) out[x] += c * part[x];
-    }
-}
-
 double RCZ(weighted_error)(const double *padded, int64_t radius, const double *coefs, const double *weight,
                            int64_t height, int64_t width, double *row) {
     double total = 0.0;

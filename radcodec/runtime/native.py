@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ABI = 2
+ABI = 3
 LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_core.so")
 VARIANTS = ("base", "avx2", "avx512")
 
@@ -199,6 +199,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "round_to_plane": (c_double, [_F64, _F64, c_int64, _F64, _F64]),
     "weighted_error": (c_double, [_F64, c_int64, _F64, _F64, c_int64, c_int64, _F64]),
     "local_error": (c_int32, [_F64, c_int64, _F64, _U8, c_int64, c_int64, _F64, _F64, _F64]),
+    "products_bytes": (c_int64, [c_int64, c_int64, c_int64]),
+    "products": (c_int32, [_F64, c_int64, c_int64, c_int64, _F64, _I64, c_int32, _F64, _U8, c_int64]),
+    "error_sums": (c_int32, [_F64, c_int64, _F64, _U8, c_int64, c_int64, _F64, _F64, _F64]),
+    "forward": (c_int32, [_F64, c_int64, c_int64, _F64]),
+    "backward": (c_int32, [_F64, c_int64, c_int64, _F64]),
     "float_quantum": (c_int32, [_F64, c_int64, _I64, _I64]),
     "plane_bytes": (c_int64, [c_int64, c_int64, c_int64]),
     "walk_plane": (c_int32, [c_int32, POINTER(Plane), POINTER(Network), POINTER(Coder), POINTER(Prices)]),

@@ -59,3 +59,16 @@ def test_functions_are_not_shadowed_by_modules() -> None:
     radcodec.decode(radcodec.encode(np.zeros(3)))
     for name in ("compress", "cutout", "decode", "decompress", "encode", "estimate", "open", "preview", "verify"):
         assert callable(getattr(radcodec, name)), name
+
+
+def test_decoding_imports_no_fit() -> None:
+    """What only encoders need of the detail layer is not imported to decode."""
+    code = (
+        "import numpy, radcodec, subprocess, sys\n"
+        "data = radcodec.encode(numpy.zeros((9, 9)))\n"
+        "script = 'import sys, radcodec; radcodec.decode(sys.stdin.buffer.read()); print(sorted(sys.modules))'\n"
+        "done = subprocess.run([sys.executable, '-c', script], input=data, capture_output=True, check=True)\n"
+        "assert b'radcodec.detail.stream' in done.stdout, done.stdout\n"
+        "assert b'radcodec.detail.fit' not in done.stdout and b'quick_fit' not in done.stdout"
+    )
+    _loaded_after(code)

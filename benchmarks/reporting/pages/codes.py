@@ -1,10 +1,11 @@
-"""Markdown of docs/codes.md, docs/tables/codes.md and docs/previews.md from the newest rows of four studies."""
+"""Markdown of docs/codes.md, docs/tables/codes.md, docs/previews.md and docs/effort.md from the newest rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from benchmarks.reporting.results import Results
+from benchmarks.speed.effort import effort_lines
 from benchmarks.studies.codebooks import codebook_lines
 from benchmarks.studies.indices import MODELS
 from benchmarks.studies.latents import SETS, latent_lines
@@ -54,3 +55,8 @@ def codes_summary(results: Results) -> str:
 def previews_report(results: Results) -> str:
     """Return the table and pictures of docs/previews.md."""
     return "\n".join(section(results, "previews", "Previews of 1 % of a file", preview_lines, ())).rstrip() + "\n"
+
+
+def effort_report(results: Results) -> str:
+    """Return the table of docs/effort.md."""
+    return "\n".join(section(results, "effort", "Levels of effort", effort_lines, ())).rstrip() + "\n"
