@@ -11,7 +11,7 @@ from radcodec.container.reader import Reader
 from radcodec.limits import MAX_CELL
 from radcodec.types import HduKind, Kind, Mode
 
-# The card that headers made from CASA images have, and what is said of their images.
+# The card that headers made from CASA images have, and the note on their images.
 _CASA_CARD = b"RCZFROM = 'CASA image'"
 _CASA_NOTE = "from a CASA image: its pixels, mask (as NaN) and header, not the bytes of its tables"
 _KIND_NAMES = {

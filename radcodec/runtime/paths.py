@@ -145,7 +145,7 @@ def _find(folder: str, suffixes: tuple[str, ...], *, images: bool = False) -> li
 
 
 def casa_table_type(path: str) -> str:
-    """The type that a folder's table.info gives a table of casacore, ``"unknown"`` where it gives none; "": no table.
+    """Read the type of a casacore table from its folder: ``"unknown"`` where table.info gives none, "" for no table.
 
     Images are of the type ``Image``, measurement sets ``Measurement Set``.
     """
