@@ -21,6 +21,7 @@ _COMPLETE = "_RADCODEC_COMPLETE"
 # Command to module, one line of help; so that listing or running one command imports no other.
 _COMMANDS = {
     "compress": ("radcodec.cli.compress", "Compress FITS files: exactly unless told otherwise."),
+    "batch": ("radcodec.cli.batch", "Compress thousands of files: processes, shares, a manifest."),
     "decompress": ("radcodec.cli.restore", "Restore FITS files."),
     "info": ("radcodec.cli.inspect", "Say what a file holds, without decoding a pixel."),
     "verify": ("radcodec.cli.restore", "Check files, also against the originals."),
@@ -28,10 +29,13 @@ _COMMANDS = {
     "preview": ("radcodec.cli.restore", "Write a picture of an image."),
     "estimate": ("radcodec.cli.inspect", "Dry run: what each mode would take."),
     "models": ("radcodec.cli.inspect", "List the models of the base layer."),
+    "report": ("radcodec.cli.report", "Write a page about a file: picture, bound, header, errors."),
+    "serve": ("radcodec.cli.serve", "Serve a folder of files as FITS over HTTP, with a viewer."),
     "demo": ("radcodec.cli.demo", "The main job on an embedded sample."),
     "train": ("radcodec.cli.train", "Train a model as a configuration says."),
     "finetune": ("radcodec.cli.train", "Fit a model to a folder of FITS images."),
     "tune": ("radcodec.cli.train", "Search for the best values of a configuration."),
+    "completion": ("radcodec.cli.completion", "Print the completion script of a shell."),
 }
 
 

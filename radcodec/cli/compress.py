@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -35,6 +35,7 @@ from radcodec.cli.many import (
     run_many,
     with_own_outputs,
 )
+from radcodec.cli.side_by_side import compressing
 from radcodec.cli.streams import tell
 from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_TILE
@@ -65,7 +66,8 @@ def summary(name: str, report: Report) -> str:
     return f"{name} -> {target}  {mode}  {sizes}  {report.ratio:.2f}x  {rate}{seconds}"
 
 
-def _warn(name: str, report: Report, quiet: bool) -> None:
+def warn(name: str, report: Report, quiet: bool) -> None:
+    """Say what there was to say about a file while it was compressed."""
     for warning in report.warnings if not quiet else ():
         tell(f"radcodec: warning: {name}: {warning}")
 
@@ -80,26 +82,30 @@ def _compress_one(name: str, output: str | None, options: dict[str, Any], quiet:
         return api.compress(source_of(name), target_of(output), progress=progress, **options)
 
 
+def place_in(out_dir: str, *, recompress: bool) -> Callable[[str], str]:
+    """Make a function that gives the output of a file from its name, or its path below a folder that was given."""
+    return lambda name: os.path.join(out_dir, compressed_name(name, recompress=recompress))
+
+
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
     """Exit code of the first failure, which does not stop the others; one line each and a total."""
     with told_of(out_dir):
         make_folder(out_dir)
 
-    def place(name: str) -> str:
-        return os.path.join(out_dir, compressed_name(name, recompress=options["recompress"]))
-
-    def work(job: Job) -> Done:
-        make_folder(os.path.dirname(job.other))
-        report = _compress_one(job.source, job.other, options, quiet or as_json)
-        _warn(job.source, report, quiet)
-        return Done(report=report, line=summary(job.source, report))
-
     def sizes(total: dict[str, int]) -> str:
         ratio = total["original_bytes"] / max(total["size_bytes"], 1)
         return f"  {size_text(total['original_bytes'])} -> {size_text(total['size_bytes'])}  {ratio:.2f}x"
 
+    place = place_in(out_dir, recompress=options["recompress"])
     jobs = with_own_outputs(list_jobs(paths, "FITS", find_fits, place))
-    return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
+    with compressing(jobs, options, quiet=quiet or as_json) as compressed:
+
+        def work(job: Job) -> Done:
+            report = compressed(job)
+            warn(job.source, report, quiet)
+            return Done(report=report, line=summary(job.source, report))
+
+        return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
 
 
 def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
@@ -110,7 +116,7 @@ def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
         raise click.UsageError(f"{second}: expected an output that is no FITS file; for many give --out-dir DIR")
 
 
-def _dropped(values: dict[str, Any]) -> dict[str, Any]:
+def kept_options(values: dict[str, Any]) -> dict[str, Any]:
     """Options as `radcodec.compress` names them."""
     preview = 0.0 if values["no_preview"] else values["preview_percent"]
     kept = {name: value for name, value in values.items() if name not in ("no_preview", "preview_percent", "no_verify")}
@@ -153,14 +159,14 @@ def compress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json: 
     OUT defaults to the name of IN with .rcz added; - is standard input or output.
     """
     _check_arguments(paths, out_dir)
-    options = _dropped(values)
+    options = kept_options(values)
     if out_dir is not None:
         return _compress_many(paths, out_dir, options, quiet=quiet, as_json=as_json)
     output = paths[1] if len(paths) == 2 else STDIO if paths[0] == STDIO else None
     check_output(output, as_json)
     with told_of(paths[0]):
         report = _compress_one(paths[0], output, options, quiet or as_json)
-    _warn(paths[0], report, quiet)
+    warn(paths[0], report, quiet)
     if as_json:
         print_json(report.to_dict())
     elif not quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -188,6 +189,12 @@ def file_times(source: object) -> Times | None:
     except OSError:
         return None
     return status.st_atime_ns, status.st_mtime_ns
+
+
+def temporary_pattern(target: str) -> str:
+    """Make a regular expression of the names that temporary files of a target have."""
+    start = _start_of(os.path.basename(os.path.realpath(target)))
+    return rf"\.{re.escape(start)}\.[a-z0-9_]{{8}}\.tmp"
 
 
 def _create_temporary(final: str) -> tuple[int, str]:
