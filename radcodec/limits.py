@@ -52,3 +52,13 @@ MAX_ASKED_SIDE = 65535
 MAX_PREVIEW_PERCENT = 50.0
 # More threads than this only cost memory.
 MAX_THREADS = 256
+# Of a server: files that are open at once, and decoded tiles of each that are kept.
+SERVED_OPEN_FILES = 8
+SERVED_CACHE_BYTES = 64 << 20
+# What it decodes for one picture or cut-out: 256 MiB of float64, and a few times that while it works.
+SERVED_PIXELS = 1 << 25
+# What it holds of one answer, and how many connections it has at once; more are answered with 503.
+SERVED_PIECE_BYTES = 1 << 19
+SERVED_CONNECTIONS = 512
+# Names on one page of a folder.
+SERVED_NAMES = 5000

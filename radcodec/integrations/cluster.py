@@ -40,7 +40,7 @@ def on_cluster(
     with Client(address, timeout=_CONNECT_SECONDS, set_as_default=False) as client:
         futures = client.map(function, items, pure=False, retries=retries)
         numbers = {future.key: number for number, future in enumerate(futures)}
-        finished = as_completed(futures)
+        finished = as_completed(futures, loop=client.loop)
         del futures
         try:
             for future in finished:
