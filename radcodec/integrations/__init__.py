@@ -1,1 +1,1 @@
-"""What radcodec is for other libraries: one module each, imported by nobody before it is needed."""
+"""What other libraries need to read ``.rcz`` files, one module for each; none is imported before it is asked for."""
