@@ -16,7 +16,7 @@ from radcodec.cli.streams import finish, silence, tell
 from radcodec.version import VERSION
 
 # Set by the shell that asks for completions.
-_COMPLETE = "_RADCODEC_COMPLETE"
+COMPLETE = "_RADCODEC_COMPLETE"
 
 # Command to module, one line of help; so that listing or running one command imports no other.
 _COMMANDS = {
@@ -51,7 +51,13 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        if COMPLETE in os.environ:
+            from radcodec.cli.completion import complete_file_names
+
+            return complete_file_names(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
@@ -70,7 +76,7 @@ def _invoke(arguments: list[str]) -> Any:
 
     `click.Command.main` is not used: it ends with 1, the code of a broken guarantee, where nobody reads the output.
     """
-    if _COMPLETE in os.environ:
+    if COMPLETE in os.environ:
         radcodec.main(prog_name="radcodec")
     try:
         with radcodec.make_context("radcodec", arguments) as context:

@@ -108,9 +108,11 @@ class _Handlers:
 
     async def _answer(self, request: Request) -> Response:
         path = request.path_params["path"]
-        parts = tuple(path.strip("/").split("/")) if path.strip("/") else ()
-        if (path.endswith("/") or not parts) and await self._run(self._shelf.is_folder, parts):
-            return await self._folder(request, parts)
+        parts = tuple(path.removesuffix("/").split("/")) if path else ()
+        if path.endswith("/") or not parts:
+            if await self._run(self._shelf.is_folder, parts):
+                return await self._folder(request, parts)
+            return _nothing()
         if (place := await self._run(self._shelf.find_rcz, parts) if parts else None) is not None:
             return FileResponse(place.path, media_type="application/octet-stream", headers={"accept-ranges": "bytes"})
         if (place := await self._run(self._shelf.find_fits, parts)) is not None:
@@ -121,7 +123,7 @@ class _Handlers:
                 return await self._VIEWS[parts[-1]](self, request, place, parts[-2])
         if parts and await self._run(self._shelf.is_folder, parts):
             return RedirectResponse(request.url.path + "/", status_code=308)
-        return PlainTextResponse("expected the name of a FITS file or a folder, found none\n", status_code=404)
+        return _nothing()
 
     async def _folder(self, request: Request, parts: tuple[str, ...]) -> Response:
         entries = await self._run(self._shelf.entries, parts)
@@ -234,6 +236,10 @@ class _Handlers:
 
 def _tag_and_size(entry: OpenFile) -> tuple[str, int]:
     return f'"{entry.file.info.restored_sha256}"', entry.fits.size_bytes
+
+
+def _nothing() -> Response:
+    return PlainTextResponse("expected the name of a FITS file or a folder, found none\n", status_code=404)
 
 
 def _failure(status: int, error: Exception, headers: dict[str, str] | None = None) -> Response:

@@ -38,7 +38,7 @@ def page(title: str, body: str, *, policy: str = STATIC_POLICY, style: str = "")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{text(policy)}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">\n'
         f"<title>{text(title)}</title>\n<style>body{{margin:0}}main{{max-width:60rem;margin:auto;padding:1rem}}\n"
         f"{STYLE}{style}</style></head>\n"
         f'<body class="radcodec"><main>\n{body}\n</main></body></html>\n'
