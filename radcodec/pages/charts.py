@@ -36,6 +36,7 @@ class Errors:
     image_power: Floats = field(repr=False)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def measure(original: Floats, restored: Floats) -> Errors | None:
     """Measure the errors of a plane [H, W], float64; None where no pixel is finite in both."""
     known = np.isfinite(original) & np.isfinite(restored)
@@ -103,7 +104,8 @@ def chart(curves: Sequence[Curve], *, across: str, up: str, logarithmic: bool = 
     x0, x1 = _range([x for x, _ in every])
     y0, y1 = _range([y for _, y in every])
     if not logarithmic:
-        y0 = min(y0, 0.0)
+        # Room for the names of the curves.
+        y0, y1 = min(y0, 0.0), y1 + 0.15 * (y1 - min(y0, 0.0))
 
     def place(x: float, y: float) -> str:
         across_px = _LEFT + (x - x0) / (x1 - x0) * (_WIDTH - _LEFT - _RIGHT)
@@ -139,7 +141,9 @@ def _labels(x0: float, x1: float, y0: float, y1: float, logarithmic: bool) -> st
     bottom, parts = _HEIGHT - _BOTTOM, []
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         x = _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="{anchor}">{x0 + share * (x1 - x0):.3g}</text>')
+        across = x0 + share * (x1 - x0)
+        across = 0.0 if abs(across) < 1e-9 * (x1 - x0) else across
+        parts.append(f'<text x="{x}" y="{bottom + 16}" text-anchor="{anchor}">{across:.3g}</text>')
         y = bottom - share * (bottom - _TOP) + (10 if share == 1.0 else 4 if share else 0)
         value = y0 + share * (y1 - y0)
         shown = f"{10**value:.2g}" if logarithmic else f"{value:.3g}"
