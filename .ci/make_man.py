@@ -65,8 +65,8 @@ def man_page() -> str:
         ".SH SYNOPSIS",
         "\\fBradcodec\\fR \\fICOMMAND\\fR [\\fIOPTIONS\\fR] ...",
         ".SH DESCRIPTION",
-        escaped("A dash stands for standard input or output. Files are written beside their target and renamed when they "
-                "are complete: a failure or a signal leaves nothing behind."),
+        escaped("A dash stands for standard input or output. Files are written beside their target and renamed when "
+                "they are complete: a failure or a signal leaves nothing behind."),
         ".SH COMMANDS",
     ]  # fmt: skip
     for name in names:

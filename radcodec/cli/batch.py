@@ -20,7 +20,6 @@ from radcodec.cli.many import Job, list_jobs, make_folder, with_own_outputs
 from radcodec.cli.pool import Outcome, attempt, in_processes
 from radcodec.cli.streams import say, tell
 from radcodec.cli.work import Archived, Task, archive_file, is_passing
-from radcodec.errors import InputError
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import find_fits
 from radcodec.version import VERSION

@@ -131,9 +131,7 @@ def demo(output: str, threads: int | None) -> int:
         check_output(output, None, overwrite=True)
     with told_of("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
         with open(os.path.join(folder, "sample.fits"), "wb") as file:
-            image = simulate_image(
-                _SHAPE, seed=_SEED, beam_fwhm_px=_BEAM_PX, n_sources=_N_SOURCES, max_snr=_MOST_SNR
-            )
+            image = simulate_image(_SHAPE, seed=_SEED, beam_fwhm_px=_BEAM_PX, n_sources=_N_SOURCES, max_snr=_MOST_SNR)
             file.write(pack_fits(image, beam_fwhm_px=_BEAM_PX))
         before = _pixels(os.path.join(folder, "sample.fits"))
         rows = [_try(folder, "lossless", before, threads=threads)]

@@ -88,7 +88,8 @@ def _half_line(handle: int, size: int) -> bytes:
 
 def _no_manifest(path: str, line: bytes) -> InputError:
     return InputError(
-        f"expected JSON objects in the lines of the manifest {path}, found {line[:40]!r}: give another name (--manifest)"
+        f"expected JSON objects in the lines of the manifest {path}, found {line[:40]!r}: "
+        "give another name (--manifest)"
     )
 
 

@@ -14,13 +14,13 @@ import threading
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from radcodec.cli.signals import catch_signals
 
@@ -62,7 +62,7 @@ def in_processes(
     processes: int,
     weigh: Callable[[Item], int] = lambda _: 1,
     retry: Callable[[int, Outcome[Result]], bool] = lambda _number, _outcome: False,
-) -> Iterator[tuple[int, Outcome[Result]]]:
+) -> Generator[tuple[int, Outcome[Result]], None, None]:
     """Give the number and the outcome of each item as they are done. All processes have ended when this ends.
 
     Parameters
@@ -125,8 +125,8 @@ class _Pool(Generic[Item, Result]):
 
     def collect(self) -> Iterator[tuple[int, Item, Outcome[Result]]]:
         """Wait until at least one process has answered or died, and give what came."""
-        for ready in wait(list(self.busy)):
-            worker = self.busy.pop(ready)  # type: ignore[arg-type]  # of connections alone
+        for ready in cast(list[Connection], wait(list(self.busy))):
+            worker = self.busy.pop(ready)
             try:
                 outcome: Outcome[Result] = worker.connection.recv()
             except (EOFError, OSError):

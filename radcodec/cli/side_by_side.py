@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 
@@ -40,9 +40,7 @@ def compressing(jobs: Sequence[Job], options: dict[str, Any], *, quiet: bool) ->
         for task in tasks
     ]
     with Progress("files", len(tasks), quiet=quiet) as progress:
-        work = in_processes(
-            compress_file, tasks, processes=cores, weigh=lambda task: cores if _is_large(task) else 1
-        )
+        work = in_processes(compress_file, tasks, processes=cores, weigh=lambda task: cores if _is_large(task) else 1)
         with closing(_in_order(work, progress)) as outcomes:
             yield lambda job: _report(job, next(outcomes))
 
@@ -61,12 +59,12 @@ def _alone(task: Task, quiet: bool) -> Report:
 
 
 def _in_order(
-    work: Iterator[tuple[int, Outcome[Report]]], progress: Progress
-) -> Iterator[Outcome[Report]]:
+    work: Generator[tuple[int, Outcome[Report]], None, None], progress: Progress
+) -> Generator[Outcome[Report], None, None]:
     """Outcomes in the order of the files; those that are early wait, which are small."""
     early: dict[int, Outcome[Report]] = {}
     wanted = 0
-    with closing(work):  # type: ignore[type-var]  # a generator
+    with closing(work):
         for number, outcome in work:
             early[number] = outcome
             progress(1)

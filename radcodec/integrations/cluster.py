@@ -44,7 +44,7 @@ def on_cluster(
         del futures
         try:
             for future in finished:
-                error = future.exception()
-                yield numbers.pop(future.key), future.result() if error is None else error
+                failure = future.exception()
+                yield numbers.pop(future.key), future.result() if failure is None else failure
         finally:
             client.cancel([future for future in finished.futures])

@@ -112,9 +112,7 @@ def _plane_part(image: ImageHandle, plane: int, ranges: tuple[Range, ...]) -> An
 def cutout_fits(file: RczFile, query: Query) -> bytes:
     """Make a FITS file of a part, as `radcodec.cutout` does; errors as there, and for more pixels than are served."""
     image = _chosen(file, query)
-    part = Part(
-        region=query.region, center=query.center, size=query.size, plane=query.plane, partial=query.partial
-    )
+    part = Part(region=query.region, center=query.center, size=query.size, plane=query.plane, partial=query.partial)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of old headers
         ranges = part_ranges(ImageSky(file.reader, image.stored, file.threads), part)

@@ -18,16 +18,16 @@ Decoding runs in a few threads, whatever the number of requests; an answer is ma
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from email.utils import formatdate
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from radcodec.errors import FormatError, InputError, ModelError, RadcodecError
 from radcodec.integrations import looks
 from radcodec.integrations.byte_ranges import Span, UnsatisfiableError, parse_ranges
-from radcodec.integrations.shelf import OpenFile, Place, Shelf
+from radcodec.integrations.shelf import Entry, OpenFile, Place, Shelf
 from radcodec.limits import SERVED_PIECE_BYTES
 from radcodec.pages import viewer
 from radcodec.pages.html import STATIC_POLICY
@@ -89,7 +89,8 @@ class _Handlers:
         """Call a function in one of the threads that decode."""
         if self._limiter is None:
             self._limiter = CapacityLimiter(self._threads)
-        return await to_thread.run_sync(partial(function, *arguments), limiter=self._limiter)
+        result: Result = await to_thread.run_sync(partial(function, *arguments), limiter=self._limiter)
+        return result
 
     async def answer(self, request: Request) -> Response:
         """Answer any request; errors as one line of text."""
@@ -113,7 +114,7 @@ class _Handlers:
             if await self._run(self._shelf.is_folder, parts):
                 return await self._folder(request, parts)
             return _nothing()
-        if (place := await self._run(self._shelf.find_rcz, parts) if parts else None) is not None:
+        if (place := await self._run(self._shelf.find_rcz, parts)) is not None:
             return FileResponse(place.path, media_type="application/octet-stream", headers={"accept-ranges": "bytes"})
         if (place := await self._run(self._shelf.find_fits, parts)) is not None:
             return await self._fits(request, place, parts[-1])
@@ -121,17 +122,17 @@ class _Handlers:
             place = await self._run(self._shelf.find_fits, parts[:-1])
             if place is not None:
                 return await self._VIEWS[parts[-1]](self, request, place, parts[-2])
-        if parts and await self._run(self._shelf.is_folder, parts):
+        if await self._run(self._shelf.is_folder, parts):
             return RedirectResponse(request.url.path + "/", status_code=308)
         return _nothing()
 
     async def _folder(self, request: Request, parts: tuple[str, ...]) -> Response:
-        entries = await self._run(self._shelf.entries, parts)
+        entries: list[Entry] = await self._run(self._shelf.entries, parts)
         if request.query_params.get("format") == "json":
             names = ("folder" if entry.is_folder else "fits" for entry in entries)
-            rows = [{"name": entry.name, "kind": kind, "rcz_bytes": entry.size_bytes or None}
-                    for entry, kind in zip(entries, names, strict=True)]  # fmt: skip
-            return JSONResponse({"folder": "/".join(parts), "entries": rows})
+            listed = [{"name": entry.name, "kind": kind, "rcz_bytes": entry.size_bytes or None}
+                      for entry, kind in zip(entries, names, strict=True)]  # fmt: skip
+            return JSONResponse({"folder": "/".join(parts), "entries": listed})
         rows = [(entry.name, entry.is_folder, entry.size_bytes) for entry in entries]
         return _page(viewer.folder_page(parts, rows), STATIC_POLICY)
 
@@ -183,10 +184,14 @@ class _Handlers:
                 if before:
                     yield before
                 for first in range(start, stop, SERVED_PIECE_BYTES):
-                    size = min(SERVED_PIECE_BYTES, stop - first)
-                    yield await self._run(self._with_file, place, lambda entry, a=first, n=size: entry.fits.read_at(a, n))
+                    yield await self._run(self._read, place, first, min(SERVED_PIECE_BYTES, stop - first))
 
         return StreamingResponse(content(), status_code=status, headers=headers)
+
+    def _read(self, place: Place, start: int, size: int) -> bytes:
+        """Bytes of the FITS file."""
+        with self._shelf.opened(place) as entry:
+            return entry.fits.read_at(start, size)
 
     def _with_file(self, place: Place, function: Callable[[OpenFile], Result]) -> Result:
         """Call a function with an open file, in the thread that calls."""
@@ -224,7 +229,7 @@ class _Handlers:
         nonce = secrets.token_urlsafe(16)
         return _page(viewer.viewer_page(name, shapes, nonce), viewer.policy(nonce))
 
-    _VIEWS = {
+    _VIEWS: ClassVar[dict[str, Callable[..., Awaitable[Response]]]] = {
         "preview.png": _preview,
         "cutout": _cutout,
         "value": _value,

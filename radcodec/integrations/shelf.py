@@ -77,7 +77,7 @@ class Shelf:
     def find_rcz(self, parts: tuple[str, ...]) -> Place | None:
         """Find a ``.rcz`` file by its own name."""
         path = self._inside(parts)
-        if path is None or not is_rcz_name(parts[-1]):
+        if path is None or not parts or not is_rcz_name(parts[-1]):
             return None
         with suppress(OSError, ValueError):
             status = os.stat(path)
@@ -142,7 +142,8 @@ class Shelf:
         try:
             status = os.stat(place.path)
             if (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) != place.identity:
-                raise FileNotFoundError(2, "expected the file that was found, found another one in its place", place.path)
+                text = "expected the file that was found, found another one in its place"
+                raise FileNotFoundError(2, text, place.path)
             return OpenFile(file, file.fits_file(cache_bytes=SERVED_CACHE_BYTES))
         except BaseException:
             file.close()

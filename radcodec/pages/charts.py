@@ -112,7 +112,8 @@ def chart(curves: Sequence[Curve], *, across: str, up: str, logarithmic: bool = 
         return f"{across_px:.1f},{_HEIGHT - _BOTTOM - (y - y0) / (y1 - y0) * (_HEIGHT - _TOP - _BOTTOM):.1f}"
 
     lines = "".join(
-        f'<polyline fill="none" stroke="{curve.colour}" stroke-width="1.5" points="{" ".join(place(*p) for p in line)}"/>'
+        f'<polyline fill="none" stroke="{curve.colour}" stroke-width="1.5" '
+        f'points="{" ".join(place(*point) for point in line)}"/>'
         for curve, line in zip(curves, points, strict=True)
     )
     names = "".join(

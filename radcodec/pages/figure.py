@@ -39,10 +39,11 @@ class Scale:
 
     def place(self, values: npt.NDArray[np.float64]) -> Levels:
         """Where values are on the scale, 0 to 1; NaN is at 0."""
-        low, high = np.float64(self.low), np.float64(self.high)
+        ends = np.array([self.low, self.high], np.float64)
         if self.soft is not None:
-            values, low, high = (np.arcsinh(value / self.soft) for value in (values, low, high))
-        return np.clip(np.nan_to_num((values - low) / (high - low), nan=0.0), 0.0, 1.0)
+            values, ends = np.arcsinh(values / self.soft), np.arcsinh(ends / self.soft)
+        levels = np.nan_to_num((values - ends[0]) / (ends[1] - ends[0]), nan=0.0)
+        return np.asarray(np.clip(levels, 0.0, 1.0), np.float64)
 
     def paint(self, levels: Levels) -> Colours:
         """Colours [..., 3] of places on the scale."""

@@ -69,8 +69,8 @@ def bar(parts: Sequence[tuple[str, int]]) -> str:
     """Make a bar of parts, each a name and a size, in shares of the width."""
     total = max(sum(size for _, size in parts), 1)
     pieces = "".join(
-        f'<div title="{text(name)}" style="width:{100 * size / total:.3f}%;background:{_COLOURS[place % len(_COLOURS)]}">'
-        "</div>"
+        f'<div title="{text(name)}" style="width:{100 * size / total:.3f}%;'
+        f'background:{_COLOURS[place % len(_COLOURS)]}"></div>'
         for place, (name, size) in enumerate(parts)
     )
     return f'<div class="bar">{pieces}</div>'

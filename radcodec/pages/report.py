@@ -133,7 +133,8 @@ def _picture(image: ImageHandle, side: int, *, full: bool) -> str:
     black, _, white = stretch_limits(small, noise)
     number = "" if image.ndim < 3 else f"plane {plane}, "
     unit = image.stored.coding.record.unit
-    caption = f"{number}from the {look.layer.value}; asinh stretch from {black:.4g} (black) to {white:.4g} {unit}".rstrip()
+    stretch = f"asinh stretch from {black:.4g} (black) to {white:.4g} {unit}".rstrip()
+    caption = f"{number}from the {look.layer.value}; {stretch}"
     shown = picture(png_bytes(grey), caption, width=max(grey.shape[1], min(side, 4 * grey.shape[1], 256)))
     return f'{shown}<p class="note">{text(caption)}{text(f" ({look.note})" if look.note else "")}</p>'
 

@@ -13,7 +13,8 @@ from radcodec.pages.html import page, text
 
 def policy(nonce: str) -> str:
     """Say what the viewer may load: pictures and values of this server, and its own script."""
-    return f"default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'"
+    loads = "default-src 'none'; img-src 'self' data:; connect-src 'self'; style-src 'unsafe-inline'"
+    return f"{loads}; script-src 'nonce-{nonce}'"
 
 
 def folder_page(parts: Sequence[str], entries: Sequence[tuple[str, bool, int]]) -> str:
@@ -35,13 +36,14 @@ def folder_page(parts: Sequence[str], entries: Sequence[tuple[str, bool, int]]) 
 
 
 def viewer_page(name: str, images: Sequence[Mapping[str, Any]], nonce: str) -> str:
-    """Make the viewer of a file with these images, each with ``hdu``, ``name``, ``planes``, ``height`` and ``width``."""
+    """Make the viewer of a file; its images have ``hdu``, ``name``, ``planes``, ``height`` and ``width``."""
     if not images:
         return page(name, f"<h1>{text(name)}</h1><p>no image with pixels</p>")
     # Inside of a script only </ and <! end it: JSON has no other way out.
     data = json.dumps(list(images)).replace("<", "\\u003c")
     options = "".join(
-        f'<option value="{place}">HDU {image["hdu"]} {text(image["name"])}</option>' for place, image in enumerate(images)
+        f'<option value="{place}">HDU {image["hdu"]} {text(image["name"])}</option>'
+        for place, image in enumerate(images)
     )
     body = (
         f"<h1>{text(name)}</h1>"

@@ -1,4 +1,4 @@
-"""radcodec report and the notebook view: what they say is right, nothing in a header can act, a phone shows all of it."""
+"""radcodec report and the notebook view: what they say is right, no header can act, a phone shows all of it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_page_says_what_the_file_is(capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.usefixtures("folder")
 def test_errors_against_the_original() -> None:
-    """Largest error and rms are what NumPy finds; another original is refused with exit code 1 and nothing is written."""
+    """Largest error and rms are what NumPy finds; another original is exit code 1 and nothing is written."""
     radcodec.decompress("sky.fits.rcz", "back.fits")
     difference = fits.getdata("back.fits").astype(float) - fits.getdata("sky.fits").astype(float)
     assert run(["report", "sky.fits.rcz", "errors.html", "--against", "sky.fits"]) == 0

@@ -122,9 +122,7 @@ def test_shares_of_an_array_run_at_the_same_time(survey: Path) -> None:
 def test_a_dask_scheduler_does_it(survey: Path) -> None:
     """Killed and run again with the workers of a LocalCluster, every file is done once."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         command = [
             sys.executable, "-m", "radcodec", "batch", "survey", "--out-dir", "out-dask", "--skip-done", "--quiet",
             "--no-preview", "--dask", cluster.scheduler_address,

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 import radcodec
 from radcodec.cli.app import run
 
