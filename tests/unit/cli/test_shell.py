@@ -106,3 +106,13 @@ def test_the_recipe_agrees_with_the_package() -> None:
     ]
     for path in (recipe["about"]["license_file"], "CITATION.cff"):
         assert (ROOT / path).is_file()
+
+
+def test_the_recipe_renders() -> None:
+    """rattler-build, which conda-forge builds with, makes one package of it."""
+    rattler_build = pytest.importorskip("rattler_build")
+    recipe = rattler_build.Stage0Recipe.from_file(str(ROOT / "recipe/recipe.yaml"))
+    variants = recipe.render(rattler_build.VariantConfig.from_file(str(ROOT / "recipe/variants.yaml")))
+    assert len(variants) == 1
+    package = variants[0].recipe.package
+    assert (str(package.name), str(package.version)) == ("radcodec", radcodec.__version__)
