@@ -35,7 +35,6 @@ from radcodec.cli.many import (
     run_many,
     with_own_outputs,
 )
-from radcodec.cli.side_by_side import compressing
 from radcodec.cli.streams import tell
 from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_TILE
@@ -89,6 +88,8 @@ def place_in(out_dir: str, *, recompress: bool) -> Callable[[str], str]:
 
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
     """Exit code of the first failure, which does not stop the others; one line each and a total."""
+    from radcodec.cli.side_by_side import compressing
+
     with told_of(out_dir):
         make_folder(out_dir)
 
