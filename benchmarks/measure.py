@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """``max_error`` and ``rmse`` are over finite samples, in the stored unit; ``holds`` says whether the track's demand
-    was met: bit for bit, or within the bound without tolerance and with non-finite samples exact."""
+    """``max_error`` and ``rmse`` are over finite samples, in the stored unit. ``holds`` says whether the result is bit
+    for bit equal, or within the bound without tolerance and with exact non-finite samples."""
 
     size_bytes: int
     max_error: float

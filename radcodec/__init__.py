@@ -1,4 +1,4 @@
-"""Compresses radio-astronomical images: exactly, within a bound, or to a bit-rate.
+"""Compress radio-astronomical images: exactly, within an error bound, or to a bit-rate.
 
 >>> import numpy as np, radcodec
 >>> image = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -70,7 +70,7 @@ _PLACES = {"RczFile": "radcodec.decoding.rcz_file", "Report": "radcodec.containe
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, from the module it lives in."""
+    """Return a public name from the module that defines it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     place = _PLACES.get(name, "radcodec.errors" if name.endswith("Error") else "radcodec.api")
@@ -78,5 +78,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """Return the public names."""
     return sorted(__all__)

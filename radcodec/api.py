@@ -437,6 +437,7 @@ def preview(
     hdu: HduChoice | None = None,
     full: bool = False,
     size: int | None = None,
+    base_only: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
     on_note: Note | None = None,
@@ -459,6 +460,9 @@ def preview(
         Decode the pixels, whatever the base layer is worth.
     size
         Pixels of the longer side of the picture, at most; 2048 for None. The array stays as it is.
+    base_only
+        Write a base-only copy to ``dst``, a ``.rcz`` file, instead of a picture. It holds all images and planes, so
+        ``plane``, ``hdu``, ``full`` and ``size`` are refused.
     on_note
         Called with a sentence where the base layer was left aside, to say why.
 
@@ -470,6 +474,12 @@ def preview(
     FormatError, ModelError, OSError
         As `decompress`.
     """
+    if base_only:
+        from radcodec.decoding.base_copy import copy_base
+
+        if plane or full or hdu is not None or size is not None:
+            raise InputError("expected base_only (--base-only) without plane, hdu, full and size, found one of them")
+        return copy_base(src, dst, overwrite=overwrite, threads=threads)
     from radcodec.decoding.picture import picture_writer
 
     write = None if dst is None else picture_writer(dst, size)

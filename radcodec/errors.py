@@ -1,16 +1,16 @@
-"""Every exception that radcodec raises on purpose.
+"""All exceptions that radcodec raises on purpose.
 
 ::
 
     RadcodecError
-    +-- InputError (ValueError)       what was given cannot be compressed as asked
+    +-- InputError (ValueError)       the input cannot be compressed as requested
     |   +-- UnsupportedDataError      not FITS, or a dtype that no mode supports
     |   +-- BoundError                a bound, bit-rate or unit that cannot be met
-    +-- FormatError (ValueError)      a .rcz file that is not what it should be
+    +-- FormatError (ValueError)      a malformed .rcz file
     |   +-- NotRadcodecError          the magic is missing
     |   +-- UnsupportedVersionError   written in another version or draft
-    |   +-- TruncatedError            ends before it should
-    |   +-- CorruptError              a checksum or an invariant does not hold
+    |   +-- TruncatedError            the file ends too early
+    |   +-- CorruptError              a checksum or an invariant is wrong
     |   +-- LimitError                a declared size is over a cap of ``limits``
     +-- ModelError
     |   +-- ModelNotFoundError        the file names a model that is not installed
@@ -28,7 +28,7 @@ class RadcodecError(Exception):
 
 
 class InputError(RadcodecError, ValueError):
-    """The input or an option cannot be compressed as asked."""
+    """The input or an option does not allow compression as requested."""
 
 
 class UnsupportedDataError(InputError):
@@ -36,9 +36,9 @@ class UnsupportedDataError(InputError):
 
 
 class BoundError(InputError):
-    """The bound, bit-rate or unit asked for cannot be met.
+    """The requested bound, bit-rate or unit cannot be met.
 
-    ``too_coarse``: it is over 10 times the noise of an image, and not forced.
+    ``too_coarse``: the bound exceeds 10 times the noise of an image and is not forced.
     """
 
     def __init__(self, message: str, *, too_coarse: bool = False) -> None:
@@ -47,7 +47,7 @@ class BoundError(InputError):
 
 
 class FormatError(RadcodecError, ValueError):
-    """A .rcz stream is not what it should be."""
+    """A .rcz stream is malformed."""
 
 
 class NotRadcodecError(FormatError):
@@ -63,11 +63,11 @@ class TruncatedError(FormatError):
 
 
 class CorruptError(FormatError):
-    """A checksum or an invariant of the format does not hold."""
+    """A checksum or an invariant of the format is wrong."""
 
 
 class LimitError(FormatError):
-    """A declared size is over one of the caps in ``radcodec.limits``."""
+    """A declared size exceeds a cap in ``radcodec.limits``."""
 
 
 class ModelError(RadcodecError):
@@ -75,7 +75,7 @@ class ModelError(RadcodecError):
 
 
 class ModelNotFoundError(ModelError):
-    """The model that is asked for is not installed."""
+    """The requested model is not installed."""
 
 
 class ModelMismatchError(ModelError):

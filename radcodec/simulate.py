@@ -1,4 +1,4 @@
-"""Radio images made in code: uv coverage, restoring beam, noise and sources.
+"""Simulate radio images: uv coverage, restoring beam, noise and sources.
 
 ::
 
@@ -7,9 +7,9 @@
     sources (points, blobs, double lobes) -----|-----------------*--> sky
                                                +--> noise -----------> + --> image --> FITS bytes
 
-Everything is linear and done with FFTs on a padded grid, so that nothing wraps around the edges. It is a
-stand-in for real maps in tests, the demo and training; it is no imager: there is no gridding kernel, no w term
-and no cleaning (a "clean" map is the model convolved with the restoring beam, plus noise).
+Everything is linear and done with FFTs on a padded grid, so that nothing wraps around the edges. The images replace
+real maps in tests, the demo and training. This is not an imager: it has no gridding kernel, no w term and no cleaning.
+A "clean" map is the model convolved with the restoring beam, plus noise.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def simulate_image(
     uv_coverage : {"gaussian", "tracks", "snapshot"}
         Power spectrum of the noise: the restoring beam's, that of hours of Earth rotation, or of one instant.
     primary_beam_fwhm_px : float, optional
-        Divide by a Gaussian primary beam of that width (floor 0.1), so that the noise grows outwards.
+        Width of a Gaussian primary beam (floor 0.1) to divide by, so that the noise grows outwards.
     """
     rng = np.random.default_rng(seed)
     height, width = shape
@@ -127,9 +127,9 @@ def pack_fits(
 ) -> bytes:
     """Return a FITS file holding `image` (float32 [H, W], Jy/beam), with a standard radio header.
 
-    RA---SIN / DEC--SIN axes about the image's centre, then degenerate FREQ and STOKES axes for `n_axes` 3 and 4;
-    BMAJ, BMIN, BPA, BUNIT and a few HISTORY cards. With `bitpix` 16 the pixels are scaled to the range of the
-    integers by BSCALE and BZERO and NaN becomes BLANK = -32768.
+    The axes are RA---SIN / DEC--SIN about the image's centre, then degenerate FREQ and STOKES for `n_axes` 3 and 4.
+    BMAJ, BMIN, BPA, BUNIT and a few HISTORY cards follow. With `bitpix` 16, BSCALE and BZERO scale the pixels to the
+    integers' range, and NaN becomes BLANK = -32768.
     """
     cards = [_card("SIMPLE", True, "conforms to FITS standard"), _card("BITPIX", bitpix, "array data type")]
     shape_fits = [image.shape[1], image.shape[0], 1, 1][:n_axes]
@@ -167,11 +167,11 @@ def _uv_weights(
     coverage: Coverage,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
-    """Return tapered gridded uv weights, float64 [H, W//2+1], zero where no baseline ever was.
+    """Return tapered gridded uv weights, float64 [H, W//2+1], zero where no baseline samples.
 
-    A Y-shaped array with antennas spaced as a power 1.7 of their number (as at the VLA) rotates under the source
-    for up to ten hours; the longest baseline reaches 0.75 / minor FWHM cycles a pixel, where the taper has dropped
-    to a few per cent, so that the taper sets the width of the dirty beam and the gaps set its side lobes.
+    A Y-shaped array, antennas spaced as a power 1.7 of their number (as at the VLA), rotates for up to ten hours. The
+    longest baseline reaches 0.75 / minor FWHM cycles a pixel, where the taper has dropped to a few per cent. So the
+    taper sets the width of the dirty beam, and the gaps set its side lobes.
     """
     east, north = _antennas(rng)
     hours = np.zeros(1) if coverage == "snapshot" else np.linspace(-1, 1, 240) * rng.uniform(1.5, 5.0)

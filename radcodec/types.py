@@ -1,4 +1,4 @@
-"""Frozen dataclasses and closed sets that pass between the stages."""
+"""Frozen dataclasses and enums that the stages exchange."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SampleType(IntEnum):
 
 
 class DetailsOnBase(Enum):
-    """Whether the details of a bounded image are coded on a base layer. Not on disk: the image's record says it."""
+    """When to code the details of a bounded image on a base layer. Not stored: the image's record has the result."""
 
     AUTO = "auto"
     ALWAYS = "always"
@@ -60,7 +60,7 @@ class DetailsOnBase(Enum):
 
 
 class HduKind(IntEnum):
-    """What a header and data unit of a FITS file holds, as far as radcodec cares."""
+    """Kind of a header and data unit of a FITS file, as radcodec distinguishes them."""
 
     IMAGE = 0
     EMPTY = 1
@@ -92,7 +92,7 @@ class Hdu:
 
     The header is ``[header_start, data_start)`` (its padding included), the data without padding
     ``[data_start, data_stop)``, and the unit ends at ``end`` (padding included, whatever it holds).
-    ``image`` is given exactly for ``HduKind.IMAGE``; ``note`` says why a unit is carried as opaque bytes.
+    Only ``HduKind.IMAGE`` has ``image``. ``note`` says why a unit is carried as opaque bytes.
     """
 
     kind: HduKind
@@ -107,9 +107,9 @@ class Hdu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EarlierBound:
-    """What the header of an image says of an earlier compression.
+    """Record of an earlier compression in the header of an image.
 
-    ``total`` is the largest error against the first original, None where it is not known (lossy). ``last`` and
+    ``total`` is the largest error relative to the first original, None if unknown (lossy). ``last`` and
     ``sigma`` are the bound and the noise of the last compression.
     """
 

@@ -38,7 +38,7 @@ def own_report(results: Results) -> str:
             lines += make(results)
     if not lines:
         names = ", ".join(f"{file.path.name} ({file.command})" for file in results.files)
-        raise SystemExit(f"report: expected rows of which tables can be made, found none in {names}")
+        raise SystemExit(f"report: expected rows for tables, found none in {names}")
     text = "\n".join(lines).rstrip() + "\n"
     for file in results.files:  # tables name files as those of the repository
         text = text.replace(f"{REPOSITORY_FOLDER}/{file.path.name}", str(file.path))

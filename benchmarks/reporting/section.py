@@ -39,7 +39,7 @@ class Section:
 
 
 def default_model() -> str:
-    """Name of the base layer's default model."""
+    """Return the name of the base layer's default model."""
     listed = tomllib.loads(MODELS.read_text(encoding="utf-8"))["model"]
     return str(next(model["name"] for model in listed if model["default"]))
 

@@ -17,7 +17,7 @@ OURS = "radcodec"
 SHOWN = {"": "lossless", "sigma/1": "sigma"}
 PACKAGES = {"rice": "rice (astropy)", "hcompress": "hcompress (astropy)", "gzip2": "gzip2 (astropy)"}
 PACKAGES |= {"gzip2-lossless": "gzip2, floats (astropy)"}
-#: Sets of which the mean is shown; of the others each image.
+#: Sets shown by their mean; others are shown image by image.
 OF_MANY = ("first/", "simulated", "mirabest")
 
 

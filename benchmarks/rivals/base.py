@@ -159,10 +159,10 @@ class IntegerRival:
 
 
 class FloatRival:
-    """A coder of floats with an absolute error of its own, through imagecodecs.
+    """A coder of floats with its own absolute error mode, through imagecodecs.
 
-    It gets the bound as it is, arrays of two and three axes as they are, and integers under a bound as float64.
-    Non-finite samples are stored apart.
+    It gets the unchanged bound, unchanged arrays of two and three axes, and integers under a bound as float64.
+    Non-finite samples are stored separately.
     """
 
     name: str

@@ -11,7 +11,7 @@ from benchmarks.types import Array
 class JpegLs(IntegerRival):
     """Lossless JPEG-LS on quantised integers (mapping: IntegerRival).
 
-    Its contexts suit the whole range of 8 or 16 bits, of which an image may use a part: imagecodecs has no switch.
+    Its contexts suit the whole range of 8 or 16 bits, although an image may use only a part; imagecodecs has no switch.
     """
 
     name = "jpegls"

@@ -61,9 +61,9 @@ class JpegXl(IntegerRival):
 class MappedJpegXl(MappedRival):
     """JPEG XL (libjxl), VarDCT, on y scaled to [0, 1] as 32-bit floats; least and greatest y are stored.
 
-    Quality is the Butteraugli distance, of which 25 is the largest there is. It is made for the eye, so it matters what
-    range y is scaled to: at half the contrast (1/4 to 3/4) it reaches lower rates, and does better at most of them.
-    Effort 9 gives what 8 gives; modular lossy mode, which imagecodecs has no switch for, is worse at every rate.
+    Quality is the Butteraugli distance, at most 25. It models the eye, so the range of y matters. At half the contrast
+    (1/4 to 3/4) it reaches lower rates, and is better at most of them. Effort 9 gives what 8 gives; modular lossy mode,
+    which imagecodecs has no switch for, is worse at every rate.
     """
 
     name = "jpegxl"

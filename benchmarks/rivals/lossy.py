@@ -1,12 +1,12 @@
-"""What the rivals of the lossy mode share: coders of pictures and of floats with a knob for quality.
+"""Shared parts of the lossy mode's rivals: coders of pictures and of floats with a knob for quality.
 
 All of them code the image in units of its noise. With m the median of the finite samples and s 1.4826 times their
 median absolute deviation, that is
 
     plain      y = (v - m) / s
-    companded  y = 3 asinh((v - m) / 3s)      noise as it is, sources logarithmic
+    companded  y = 3 asinh((v - m) / 3s)      noise linear, sources logarithmic
 
-m, s and what restores non-finite samples stand before each coder's own stream, and count. The median replaces
+m, s and the record of non-finite samples precede each coder's own stream, and count. The median replaces
 non-finite samples. Stacks of planes are coded as one tall image. One thread.
 """
 

@@ -3,12 +3,11 @@
 Errors are RMSEs over the finite samples of an HDU, with m their median and s 1.4826 times their median absolute
 deviation:
 
-- ``rmse_companded``: of 3 asinh((v - m) / 3s), where noise counts as it is and sources by their logarithm;
+- ``rmse_companded``: of 3 asinh((v - m) / 3s), where noise counts linearly and sources by their logarithm;
 - ``rmse_faint``: of v / s, over samples of the original with abs(v - m) < 5s: the noise and what is in it.
 
-The bound, codec "R(D)", is reverse water-filling over the spectrum of the companded image, which counts as a Gaussian
-field of known local amplitude (``spectrum.py`` says what that leaves out). It is no bound for sources, and has no row
-of ``rmse_faint``.
+The bound, codec "R(D)", is reverse water-filling over the spectrum of the companded image. It assumes a Gaussian field
+of known local amplitude; ``spectrum.py`` lists its limits. It does not bound sources, and has no row of ``rmse_faint``.
 """
 
 from __future__ import annotations

@@ -13,14 +13,14 @@ The model is a Gaussian field of spectrum S(f) times a known amplitude a(p). Wit
     floor = mean over p and f of 0.5 * log2(2 pi e (a(p)^2 S(f) + n) / D^2)    bits a pixel
     rd    = mean over p and f of max(0, 0.5 * log2(a(p)^2 S(f) / t)),   with mean of min(t, a(p)^2 S(f)) = n
 
-What the floor is: the rate of an ideal predictor and an ideal entropy coder behind a subtractively dithered uniform
-quantiser, if dither noise counts as Gaussian. What it is not:
+The floor is the rate of an ideal predictor and entropy coder after a subtractively dithered uniform quantiser. Dither
+noise counts as Gaussian. The floor is not
 
-- a bound for sources: their shapes are not Gaussian noise, and a(p) is taken as known where it costs bits to tell;
-- a bound at low rates: uniform noise has 0.254 bit less entropy than Gaussian noise, so where n outweighs a^2 S the
-  formula exceeds the true rate of a dithered quantiser by up to that much, and a quantiser without dither, or in a
-  closed loop, or with dead zones, may go further below it. ``rd`` is the bound on any code of that Gaussian field at
-  a mean square error of n; a code that keeps to the maximum error D / 2 may have a larger mean square error than n.
+- a bound for sources: their shapes are not Gaussian noise, and a(p) is known here but costs bits in a file;
+- a bound at low rates: uniform noise has 0.254 bit less entropy than Gaussian noise. Where n exceeds a^2 S the formula
+  exceeds the true rate of a dithered quantiser by up to that much. A quantiser without dither, in a closed loop, or
+  with dead zones may be further below it. ``rd`` bounds any code of that Gaussian field at a mean square error of n.
+  A code with the maximum error D / 2 may have a larger mean square error than n.
 - exact where the spectrum is steep: a Hann-squared taper smears it by about one bin of the block, which raises the
   estimate.
 """
@@ -38,7 +38,7 @@ from benchmarks.types import F64, Array
 
 CELL = 64  # side of a cell of the noise map, pixels
 SOURCE_WINDOW = 2.0  # standard deviation of the Gaussian window in which the rms finds sources, pixels
-SOURCE_RMS = 2.5  # rms in the window, in the noise's, from which on it is a source's: sky is left as it is
+SOURCE_RMS = 2.5  # rms in the window, in the noise's, above which it is a source's: sky does not change
 LEAST_FINITE = 0.9  # share of finite pixels that a block needs
 LEVELS = 64  # of a(p), each of an equal share of the pixels
 EULER = 0.5772156649015329  # -E[ln of a chi-square variable of two degrees of freedom over its mean]
@@ -49,8 +49,8 @@ EULER_REAL = 1.2703628454614782  # the same for one degree: frequencies that are
 class LocalSpectrum:
     """A field's model.
 
-    ``power`` F64 [B, B] is S(f) of the field of unit amplitude, its mean the variance; ``amplitude`` F64 [LEVELS] are
-    a(p) from low to high in the image's unit, each of an equal share of the pixels; ``n_blocks`` were averaged;
+    ``power`` F64 [B, B] is S(f) of the field of unit amplitude; its mean is the variance. ``amplitude`` F64 [LEVELS]
+    are a(p) from low to high in the image's unit, each for an equal share of the pixels. ``n_blocks`` were averaged.
     ``finite`` is the share of finite pixels.
     """
 

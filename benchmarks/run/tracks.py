@@ -100,7 +100,7 @@ def run_files(*, data: Path, sets: list[str], divisor: float | None, out: Path, 
 def run_track(
     rivals: list[Rival], demand: Demand, *, data: Path, sets: list[str], repeats: int, out: Path, commit: str
 ) -> int:
-    """Measure codecs on one track, and write each row as soon as it is measured; return the number of rows added.
+    """Measure codecs on one track, and write each row after its measurement; return the number of rows added.
 
     A codec that is not installed gets one row without a file, which says so.
     """

@@ -44,7 +44,7 @@ class Command:
 
     @property
     def shown(self) -> str:
-        """The command line as it is written down."""
+        """The command line in the results."""
         shown = " ".join(Path(part).name if part.startswith(os.sep) else part for part in self.arguments)
         return f"first use: {shown}" if self.first_use else shown
 

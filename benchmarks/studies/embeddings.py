@@ -1,8 +1,8 @@
 """Images as vectors: features from a model's indices, and plain features to compare with.
 
-An image is first brought into one of two ``POSES``:
+An image is first put into one of two ``POSES``:
 
-- ``four turns``: as it is; the features of it and of its three turns by a right angle are averaged;
+- ``four turns``: unchanged; the features of it and of its three turns by a right angle are averaged;
 - ``aligned``: moved, turned and scaled (linear interpolation) so that the centre of its light is in the middle, the
   long axis level and of one size, the longer tail of the light to the right and on top.
 """

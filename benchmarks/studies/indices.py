@@ -71,7 +71,7 @@ def image_stages(model: Model, ratio: Ratio, step: float | None = None) -> list[
 def by_plane(model: LappedModel) -> LappedModel:
     """Return the model with as many stages as the format has, so that (almost) every plane is a stage of its own."""
     from radcodec.base.lapped.model import LappedModel
-    from radcodec.base.lapped.spec import MAX_STAGES
+    from radcodec.limits import MAX_STAGES
 
     return LappedModel(replace(model.spec, stages=MAX_STAGES), model.arrays, model.sha256)
 

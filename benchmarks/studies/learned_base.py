@@ -270,7 +270,7 @@ def size_cells(base: int, residual: int, coder: str, dimensions: int, *, exact: 
 
 
 def whole_cells(codec: str, samples: Array) -> tuple[str, dict[str, object]]:
-    """Return version and cells of a codec that takes the image as it is.
+    """Return version and cells of a codec that takes the unchanged image.
 
     8-bit stacks are one tall image, but not for radcodec.
     """

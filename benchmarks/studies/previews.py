@@ -173,6 +173,6 @@ def preview_lines(rows: list[Row]) -> list[str]:
 
 
 def title_of(row: Row) -> str:
-    """Name of a row's image, with its plane where it has several."""
+    """Return the name of a row's image, with its plane if it has several."""
     plane = f", plane {row['plane']}" if row["shape"].count("x") > 1 else ""
     return f"{Path(row['file']).stem}{plane}"

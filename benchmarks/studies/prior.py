@@ -52,7 +52,7 @@ def adaptive_bits(counts: Counts) -> float:
 
 def stage_cells(stages: list[Stage]) -> dict[str, object]:
     """Measure the cells of one stage of all images, one Stage each."""
-    from radcodec.training.evaluate import entropy_bits
+    from radcodec.training.stage_rates import entropy_bits
 
     pooled: dict[str, Counts] = {}
     fixed = image = adaptive = 0.0

@@ -100,7 +100,7 @@ def alone() -> Context:
 
 
 def smallest() -> Context:
-    """Do what ``smallest=True`` does, whoever encodes."""
+    """Encode as with ``smallest=True`` in every caller."""
     from radcodec.encoding import on_base
 
     return both(

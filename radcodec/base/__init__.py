@@ -1,1 +1,1 @@
-"""The base layer: its models, and how tiles are normalised for them."""
+"""The base layer: its models, and the normalisation of tiles for them."""

@@ -1,7 +1,7 @@
-"""Tiles normalised for the base layer and back (``docs/format.md`` 6.2 block 1, 9): the only caller of a model.
+"""Normalise tiles for the base layer and back (``docs/format.md`` 6.2 block 1, 9); only this module calls models.
 
-Each plane has an offset (its median) and a scale (1.4826 times its median absolute deviation), in stored units; a tile
-of several planes goes to the model stacked along y.
+Each plane has an offset (its median) and a scale (1.4826 times its median absolute deviation), in stored units. The
+model gets a tile of several planes stacked along y.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 # Offset and scale of each plane, float64 [P, 2].
 Normalisation = npt.NDArray[np.float64]
 
-# A stage whose entropy-coded stream is empty: in a file an empty one says that the tile's base layer ends there.
+# Replaces an empty entropy-coded stream: in a file, an empty stream ends the tile's base layer.
 _NOTHING = b"\0"
 _ENOUGH_SAMPLES = 1 << 20
 MAX_SIZE = 2.0**1000  # of offsets and scales: no base value overflows
-MIN_STEP, MAX_STEP = 0.02, 128.0  # of models that take a step, in units of the noise
-GROUP = 4  # tiles in a row whose base layers share choices, where there are at least four groups
+MIN_STEP, MAX_STEP = 0.02, 128.0  # for models that take a step, in units of the noise
+GROUP = 4  # consecutive tiles whose base layers share choices, if there are at least four groups
 _NEEDS_TORCH = (
     "the base layer needs torch, which is not installed: install its CPU build with "
     "pip install torch --index-url https://download.pytorch.org/whl/cpu"
@@ -37,12 +37,12 @@ _NEEDS_TORCH = (
 
 
 def load_named_model(name_or_path: str | None) -> Model:
-    """The model of that name or weights file, the default one for None.
+    """Load the model of a name or weights file; None is the default one.
 
     Raises
     ------
     ModelError
-        If torch is missing, there is no such model, or it does not match.
+        If torch is missing, or the model is missing or does not match.
     """
     try:
         return model_store.load_model(name_or_path)
@@ -51,7 +51,7 @@ def load_named_model(name_or_path: str | None) -> Model:
 
 
 def find_stored_model(model: tuple[str, bytes] | None) -> Model:
-    """The model that a file names; raises ModelError as `load_named_model` does."""
+    """Find the model that a file names; raises ModelError as `load_named_model` does."""
     if model is None:
         raise CorruptError("expected the name of a model in a file with base streams, found none")
     try:
@@ -64,7 +64,7 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
 
 
 def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
-    """Samples [n] of a plane that are not special: at least a million where there are so many, evenly spread."""
+    """Return a plane's non-special samples [n]: at least a million if it has as many, evenly spread."""
     step = max(1, plane.size // _ENOUGH_SAMPLES)
     flat = plane.reshape(-1)[::step]
     if special is None:
@@ -77,11 +77,11 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
 def plan_normalisation(
     image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
 ) -> Normalisation:
-    """Offset and scale of each plane of an image [P, H, W] whose noise is ``sigmas`` (0 where it has none).
+    """Choose offset and scale of each plane of an image [P, H, W]; ``sigmas`` is its noise (0: none).
 
-    The scale is what models are trained with, 1.4826 times the median absolute deviation: more than the noise where
-    much of a plane is emission. Where that is 0 it is the noise, where there is none the standard deviation, and 1 for
-    a constant plane or one without samples.
+    The scale is 1.4826 times the median absolute deviation, as in training. It exceeds the noise if emission fills much
+    of a plane. If it is 0, the scale is the noise; without noise, the standard deviation. A constant or empty plane
+    gets 1.
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane, sigma in enumerate(sigmas):
@@ -100,16 +100,16 @@ def plan_normalisation(
 
 
 def pack_normalisation(pairs: Normalisation) -> bytes:
-    """Base normalisation block of PARAMS."""
+    """Pack the base normalisation block of PARAMS."""
     return pairs.astype("<f8").tobytes()
 
 
 def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
-    """Offset and scale of each plane; raises CorruptError where the block is not sound."""
+    """Read offset and scale of each plane; raises CorruptError if the block is malformed."""
     if len(block) != 16 * n_planes:
         raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
     pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
-    # Written so that a NaN is out of range too.
+    # The test also rejects NaN.
     if not ((np.abs(pairs) <= MAX_SIZE).all() and (pairs[:, 1] >= 1.0 / MAX_SIZE).all()):
         raise CorruptError("expected offsets within +-2^1000 and scales of 2^-1000 to 2^1000 in the base normalisation")
     return pairs
@@ -125,11 +125,11 @@ def code_base(
     *,
     keep_flux: bool = False,
 ) -> Codes:
-    """Codes of every stage of a tile [p, h, w]; ``pairs`` are the offsets and scales of its planes.
+    """Encode every stage of a tile [p, h, w]; ``pairs`` are offset and scale of its planes.
 
-    step, in units of the noise, is for models that take one; None is their finest. like are codes of another step, or
-    of a tile nearby, whose choices are kept. keep_flux is for base layers that nothing corrects: bright sources come
-    back with their flux, at a little more error elsewhere.
+    ``step``, in units of the noise, is for models that take one; None is their finest. ``like`` are codes of another
+    step, or of a tile nearby; their choices are reused. ``keep_flux`` is for base layers without details on them:
+    bright sources keep their flux, at a little more error elsewhere.
     """
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
@@ -141,7 +141,7 @@ def code_base(
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
-    """Codes of every tile; of many each fourth makes the choices that take long, and the next ones take them over."""
+    """Encode tiles in groups of four: the first runs the full search; the next three reuse its choices."""
     if n_tiles < GROUP**2:
         return ordered_map(lambda tile: code(tile, None), range(n_tiles), threads)
     first = list(ordered_map(lambda tile: code(tile, None), range(0, n_tiles, GROUP), threads))
@@ -154,17 +154,17 @@ def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, t
 
 
 def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:
-    """Stream, never empty, of each of the first ``n_stages`` stages of a tile."""
+    """Return the stream of each of the first ``n_stages`` stages of a tile; none is empty."""
     return tuple(stream or _NOTHING for stream in model.stage_streams(codes, n_stages))
 
 
 def restore_codes(model: Model, codes: Codes, n_stages: int, pairs: Normalisation) -> npt.NDArray[np.float64]:
-    """What ``decode_base`` gives for the first ``n_stages`` streams of ``pack_codes``, without reading them."""
+    """Return what ``decode_base`` gives for the first ``n_stages`` streams of ``pack_codes``, without reading them."""
     return _unstacked(model.restore_codes(codes, 0.0, 1.0, n_stages), pairs)
 
 
 def _unstacked(stacked: npt.NDArray[np.float64], pairs: Normalisation) -> npt.NDArray[np.float64]:
-    """Values [p, h, w] in stored units of what a model gives for planes on top of each other, [p * h, w]."""
+    """Return values [p, h, w] in stored units, from a model's output for stacked planes [p * h, w]."""
     return pairs[:, 0, None, None] + pairs[:, 1, None, None] * stacked.reshape(len(pairs), -1, stacked.shape[1])
 
 
@@ -176,14 +176,14 @@ def decode_base(
     *,
     picture: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """Base values of a tile [p, h, w] in stored units, from the streams of its first stages.
+    """Decode the base values of a tile [p, h, w] in stored units, from the streams of its first stages.
 
-    With ``picture`` the cells of coarse stages are blended, for looking at: not what a file restores to.
+    With ``picture`` the cells of coarse stages are blended for display; the result differs from the restored pixels.
 
     Raises
     ------
     CorruptError
-        If a stream is unsound or the model has fewer stages.
+        If a stream is malformed or the model has fewer stages.
     """
     n_planes, height, width = shape
     if len(streams) > model.n_stages:
@@ -195,14 +195,14 @@ def decode_base(
 
 
 def round_to_type(values: npt.NDArray[np.float64], sample_type: SampleType) -> npt.NDArray[Any]:
-    """Values as samples (7.2): floats by conversion, integers to nearest even, clamped to the range of the type."""
+    """Round values to samples (7.2): floats by conversion, integers to nearest even and clamped to the type."""
     dtype = np.dtype(sample_type.dtype_str)
     if sample_type.is_float:
         with np.errstate(over="ignore"):
             return values.astype(dtype)
     limits = np.iinfo(dtype)
     rounded = np.rint(values)
-    # The largest 64-bit integers are no float64, so the ends are set apart instead of being clipped to.
+    # float64 cannot hold the largest 64-bit integers, so out-of-range values are set, not clipped.
     high, low = rounded >= float(limits.max), rounded <= float(limits.min)
     samples = np.where(high | low, 0.0, rounded).astype(dtype)
     samples[high], samples[low] = limits.max, limits.min

@@ -1,4 +1,4 @@
-"""Where models are: the registry that ships with the package, and files that the user names. No torch here.
+"""Find models: in the registry that ships with the package, and in files that the user names. Uses no torch.
 
 ``registry.toml`` holds one ``[[model]]`` a model: ``name``, ``sha256`` (of ``<name>/weights.safetensors``),
 ``default``, ``summary``.
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 from radcodec.runtime import resources
 
-Codes: TypeAlias = Any  # what a model makes of a tile; only the same model knows
+Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them
 
 
 class Model(Protocol):
@@ -41,39 +41,38 @@ class Model(Protocol):
         like: Codes | None = None,
         keep_flux: bool = False,
     ) -> Codes:
-        """Codes of a tile [h, w].
+        """Encode a tile [h, w].
 
-        For models that take a step, in units of the noise: like are codes at another one, or of
-        a tile nearby, of which choices are kept. keep_flux: coarse steps take nothing from
-        bright sources.
+        ``step`` is in units of the noise, for models that take one. ``like`` are codes at another step, or of a tile
+        nearby; their choices are reused. With ``keep_flux`` bright sources keep their flux at coarse steps.
         """
         ...
 
     def stage_streams(self, codes: Codes, n_stages: int | None = None) -> list[bytes]:
-        """One stream a stage, of the first ``n_stages``."""
+        """Return one stream for each of the first ``n_stages`` stages."""
         ...
 
     def restore_codes(
         self, codes: Codes, offset: float, scale: float, n_stages: int | None = None
     ) -> npt.NDArray[np.float64]:
-        """Pixels [h, w] that the streams of the first stages of codes decode to."""
+        """Return the pixels [h, w] that the streams of the first stages of codes decode to."""
         ...
 
     def decode_tile(
         self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float, n_stages: int | None = None
     ) -> npt.NDArray[np.float64]:
-        """Pixels [h, w] from the streams of the first stages; raises CorruptError where one is malformed."""
+        """Decode pixels [h, w] from the streams of the first stages; raises CorruptError for a malformed one."""
         ...
 
     def preview_tile(
         self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float
     ) -> npt.NDArray[np.float64]:
-        """The same, for looking at."""
+        """Decode the same pixels for display."""
         ...
 
 
 WEIGHTS_FILE = "weights.safetensors"
-#: Where models that do not ship are looked for when a file names one.
+#: Variable with the places of models that do not ship, searched when a file names one.
 MODELS_VARIABLE = "RADCODEC_MODELS"
 
 
@@ -124,15 +123,46 @@ def list_models() -> list[ModelRecord]:
     return records
 
 
-def load_model(name_or_path: str | None = None) -> Model:
-    """Return a model: the default one, a shipped one by name, or one from a weights file or its folder.
+def check_model(name_or_path: str | None) -> None:
+    """Check that a model exists, without reading its weights; None is the default one.
 
     Raises
     ------
     ModelNotFoundError
-        There is no such model; the message lists those that there are.
+        There is no such model; the message lists the installed ones.
+    """
+    records = list_models()
+    if name_or_path is None or any(record.name == name_or_path for record in records):
+        return
+    path = Path(name_or_path)
+    if not (path / WEIGHTS_FILE if path.is_dir() else path).is_file():
+        raise ModelNotFoundError(_not_found(name_or_path, records))
+
+
+def find_record(name: str) -> ModelRecord:
+    """Find the record of an installed model by its name.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is no such model; the message lists the installed ones.
+    """
+    records = list_models()
+    for record in records:
+        if record.name == name:
+            return record
+    raise ModelNotFoundError(_not_found(name, records))
+
+
+def load_model(name_or_path: str | None = None) -> Model:
+    """Load a model: the default one, a shipped one by name, or one from a weights file or its folder.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is no such model; the message lists the installed ones.
     ModelMismatchError
-        A shipped model's bytes are not those of the registry, the file is no model, or the known-answer check fails.
+        A shipped model's bytes differ from the registry, the file is not a model, or the known-answer check fails.
     """
     records = list_models()
     if name_or_path is None:
@@ -151,10 +181,10 @@ def load_model(name_or_path: str | None = None) -> Model:
 
 
 def find_model(name: str, sha256: str) -> Model:
-    """Return the model that a file names; its SHA-256 decides, whatever the shipped one of that name is now.
+    """Find the model that a file names, by its SHA-256; a shipped model of that name may differ.
 
-    Models that do not ship are looked for in RADCODEC_MODELS: weights files, or folders of them or of model folders,
-    with the path separator of the system between them.
+    Models that do not ship are searched in RADCODEC_MODELS. It lists weights files, folders of them, or folders of
+    model folders, separated by the system's path separator.
 
     Raises
     ------
@@ -208,7 +238,7 @@ def _load_record(record: ModelRecord) -> Model:
 
 
 def _load_bytes(data: bytes, where: str) -> Model:
-    """Return the model held in the bytes of a weights file, its known answer checked.
+    """Load the model in the bytes of a weights file and check its known answer.
 
     Only convolutional models load torch.
     """

@@ -1,4 +1,4 @@
-"""The command line. `main` is the entry point; commands are loaded when they are used."""
+"""Run the command line. `main` is the entry point; each command is imported when it is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main() -> None:
         code = run(sys.argv[1:])
         ignore_signals()
     except KeyboardInterrupt as error:
-        # Before or after the work itself, while modules are loaded or threads ended.
+        # The signal came while modules were loaded or threads ended.
         code = getattr(error, "code", 130)
         if sys.stderr is not None:
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The click group, its commands loaded lazily, and what happens to their errors."""
+"""The click group: loads commands lazily and reports their errors."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from radcodec.cli.errors import DONE, EXPECTED, SYSTEM, error_line, exit_code
 from radcodec.cli.streams import finish, silence, tell
 from radcodec.version import VERSION
 
-# Set by the shell that asks for completions.
+# The shell sets this to ask for completions.
 COMPLETE = "_RADCODEC_COMPLETE"
 
-# Command to module, one line of help; so that listing or running one command imports no other.
+# Command to module and one line of help. Listing or running one command imports no other.
 _COMMANDS = {
-    "compress": ("radcodec.cli.compress", "Compress FITS files: exactly unless told otherwise."),
-    "batch": ("radcodec.cli.batch", "Compress thousands of files: processes, shares, a manifest."),
+    "compress": ("radcodec.cli.compress", "Compress FITS files, losslessly by default."),
+    "batch": ("radcodec.cli.batch", "Compress thousands of files and keep a record."),
     "decompress": ("radcodec.cli.restore", "Restore FITS files."),
-    "info": ("radcodec.cli.inspect", "Say what a file holds, without decoding a pixel."),
-    "verify": ("radcodec.cli.restore", "Check files, also against the originals."),
-    "cutout": ("radcodec.cli.restore", "Write a rectangle of an image as a FITS file."),
-    "preview": ("radcodec.cli.restore", "Write a picture of an image."),
-    "estimate": ("radcodec.cli.inspect", "Dry run: what each mode would take."),
+    "info": ("radcodec.cli.inspect", "Describe a file without decoding a pixel."),
+    "verify": ("radcodec.cli.restore", "Check files, and compare them with the originals."),
+    "cutout": ("radcodec.cli.restore", "Write a part of an image as a FITS file."),
+    "preview": ("radcodec.cli.restore", "Write a picture of an image, or a base-only copy."),
+    "estimate": ("radcodec.cli.inspect", "Estimate the size, noise and time of each mode."),
     "models": ("radcodec.cli.inspect", "List the models of the base layer."),
-    "report": ("radcodec.cli.report", "Write a page about a file: picture, bound, header, errors."),
-    "serve": ("radcodec.cli.serve", "Serve a folder of files as FITS over HTTP, with a viewer."),
-    "demo": ("radcodec.cli.demo", "The main job on an embedded sample."),
-    "train": ("radcodec.cli.train", "Train a model as a configuration says."),
+    "report": ("radcodec.cli.report", "Write a page about a file."),
+    "serve": ("radcodec.cli.serve", "Serve a folder as FITS files over HTTP, with a viewer."),
+    "demo": ("radcodec.cli.demo", "Try all modes on a simulated image."),
+    "train": ("radcodec.cli.train", "Train a model from a configuration."),
     "finetune": ("radcodec.cli.train", "Fit a model to a folder of FITS images."),
-    "tune": ("radcodec.cli.train", "Search for the best values of a configuration."),
+    "tune": ("radcodec.cli.train", "Search for the best configuration values."),
     "completion": ("radcodec.cli.completion", "Print the completion script of a shell."),
 }
 
 
 class _Group(click.Group):
-    """A group whose commands are imported when they are run."""
+    """A group that imports a command when it is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of the commands, in the order of use."""
+        """Return the names of the commands, most used first."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name."""
+        """Return the command with that name."""
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
@@ -60,7 +60,7 @@ class _Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
 
@@ -72,9 +72,9 @@ def radcodec() -> None:
 
 
 def _invoke(arguments: list[str]) -> Any:
-    """What a command returns, or the exit code that ends it.
+    """Run a command and return its result, or the exit code that ends it.
 
-    `click.Command.main` is not used: it ends with 1, the code of a broken guarantee, where nobody reads the output.
+    `click.Command.main` is not used: on a closed pipe it exits with 1, which here means a broken guarantee.
     """
     if COMPLETE in os.environ:
         radcodec.main(prog_name="radcodec")
@@ -91,7 +91,7 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Exit code of the command line with these arguments. Never raises for an error that is expected."""
+    """Run the command line with these arguments and return its exit code. Expected errors are never raised."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         return _run(arguments)
@@ -103,7 +103,7 @@ def _run(arguments: Sequence[str]) -> int:
         finish()
     except BrokenPipeError:
         silence(sys.stdout)
-        tell("radcodec: the reader of the output has gone")
+        tell("radcodec: the program that reads the output has exited")
         return SYSTEM
     except click.exceptions.NoArgsIsHelpError as error:
         tell(error.format_message())

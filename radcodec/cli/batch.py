@@ -11,10 +11,21 @@ from typing import Any
 
 import click
 
-from radcodec.cli.common import STDIO, Progress, json_option, print_json, quiet_option, size_text
-from radcodec.cli.common import told_of as errors_name
-from radcodec.cli.compress import compress, kept_options, place_in, summary, warn
+from radcodec.cli.common import (
+    STDIO,
+    Progress,
+    check_model_option,
+    json_option,
+    print_json,
+    quiet_option,
+    report_errors,
+    size_text,
+    warn,
+)
+from radcodec.cli.compress import HEADINGS as COMPRESS_HEADINGS
+from radcodec.cli.compress import compress, kept_options, place_in, summary
 from radcodec.cli.errors import DONE, EXPECTED, NO_GUARANTEE, error_line, exit_code
+from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.manifest import Manifest, read_records
 from radcodec.cli.many import Job, list_jobs, make_folder, with_own_outputs
 from radcodec.cli.pool import Outcome, attempt, in_processes
@@ -83,7 +94,7 @@ def _named_in(files_from: str | None) -> list[str]:
     """Names of inputs in a file, one a line."""
     if files_from is None:
         return []
-    with errors_name(files_from):
+    with report_errors(files_from):
         if files_from == STDIO:
             lines = sys.stdin.read().splitlines() if sys.stdin is not None else []
         else:
@@ -210,8 +221,18 @@ def _own_options(command: click.Command) -> click.Command:
     return command
 
 
+_HEADINGS = {
+    "Many files": ("out_dir", "files_from", "jobs", "task", "address", "retries", "skip_done", "manifest"),
+    **{heading: names for heading, names in COMPRESS_HEADINGS.items() if heading != "Output"},
+}
+_EXAMPLES = (
+    ("radcodec batch survey --out-dir archive --max-error 0.125sigma", "Compress a folder on all cores:"),
+    ("radcodec batch survey --out-dir archive --max-error 0.125sigma --skip-done", "Do what is left of it:"),
+)
+
+
 @_own_options
-@click.command()
+@click.command(cls=GroupedCommand, headings=_HEADINGS, examples=_EXAMPLES)
 @click.argument("paths", nargs=-1, metavar="IN...")
 @click.option("--out-dir", metavar="DIR", required=True, help="Where the outputs go.")
 @click.option("--files-from", metavar="FILE|-", help="Names of more inputs, one a line.")
@@ -233,6 +254,7 @@ def batch(
     """
     own = {name: values.pop(name) for name in ("jobs", "task", "address", "retries", "skip_done", "manifest")}
     options = kept_options(values)
+    check_model_option(options["model"])
     share = _share_of(own["task"])
     if own["address"] is not None and (share is not None or own["jobs"] is not None):
         raise click.UsageError("expected --dask, or --task and --jobs, found both: choose one")
@@ -242,11 +264,11 @@ def batch(
     if not out_dir:
         raise click.UsageError("expected the name of a folder for --out-dir, found an empty one")
     jobs = _plan(inputs, out_dir, options, share)
-    with errors_name(out_dir):
+    with report_errors(out_dir):
         make_folder(out_dir)
     name = "manifest.jsonl" if share is None else f"manifest.{share.number or share.count}-of-{share.count}.jsonl"
     path = own["manifest"] or os.path.join(out_dir, name)
-    with errors_name(path):
+    with report_errors(path):
         manifest = Manifest(path)
         known = _known([path, *_manifests(out_dir)], _recorded(options)) if own["skip_done"] else {}
     run = _Run(jobs=jobs, manifest=manifest, options=options, quiet=quiet, as_json=as_json)

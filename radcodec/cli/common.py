@@ -1,4 +1,4 @@
-"""What commands share: standard streams for ``-``, the file in an error, progress, JSON."""
+"""Shared parts of the commands: standard streams for ``-``, errors that name a file, progress, JSON."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ import click
 
 from radcodec.cli.errors import DONE, EXPECTED, error_line, exit_code
 from radcodec.cli.streams import say, show, standard_input, standard_output, tell
+from radcodec.container.report import Report
 from radcodec.runtime.spool import spooled
 
 STDIO = "-"
-# Shorter work needs no bar.
+# Shorter work shows no bar.
 _PATIENCE_SECONDS = 2.0
 
 threads_option = click.option("--threads", type=click.IntRange(min=1), help="Threads to use (default: all cores).")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
-quiet_option = click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+quiet_option = click.option("--quiet", is_flag=True, help="Print errors only.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
 def source_of(name: str) -> str | BinaryIO:
-    """The name itself, or standard input for ``-``."""
+    """Return the name itself, or standard input for ``-``."""
     return standard_input() if name == STDIO else name
 
 
 @contextmanager
 def seekable_source(name: str) -> Iterator[str | BinaryIO]:
-    """The name itself; a temporary copy of what can be read only once: standard input, a named pipe."""
+    """Yield the name itself, or a temporary copy of what can be read only once (standard input, a named pipe)."""
     if name == STDIO:
         with spooled(standard_input()) as copy:
             yield copy
@@ -47,19 +48,29 @@ def seekable_source(name: str) -> Iterator[str | BinaryIO]:
 
 
 def target_of(name: str | None) -> str | BinaryIO | None:
-    """The name itself, or standard output for ``-``."""
+    """Return the name itself, or standard output for ``-``."""
     return standard_output() if name == STDIO else name
 
 
 def check_output(output: str | None, as_json: bool) -> None:
     """Raise a usage error if standard output would hold a file and an object."""
     if output == STDIO and as_json:
-        raise click.UsageError("expected an output file beside --json, found - (standard output)")
+        raise click.UsageError("expected an output file with --json, found - (standard output)")
+
+
+def check_model_option(model: str | None) -> None:
+    """End the command with an error if ``--model`` names no model, before any work; None is the default model."""
+    if model is None:
+        return
+    from radcodec.base.store import check_model
+
+    with report_errors("--model"):
+        check_model(model)
 
 
 @contextmanager
-def told_of(name: str) -> Iterator[None]:
-    """Errors in the block are told in one line that names the file, and end the command with their exit code."""
+def report_errors(name: str) -> Iterator[None]:
+    """Report an error in one line that names the file, and end the command with its exit code."""
     try:
         yield
     except BrokenPipeError:
@@ -77,20 +88,31 @@ def print_json(value: Any) -> None:
 
 
 def announce(line: str, output: str | None) -> int:
-    """Print a line about work that is done, to standard error where the output is on standard output; an exit code."""
+    """Print a line about finished work and return an exit code; use standard error if output is on standard output."""
     if output != STDIO:
         return say(line)
     tell(line)
     return DONE
 
 
+def warn(name: str, report: Report, quiet: bool) -> None:
+    """Print the warnings of a report about a file to standard error."""
+    for warning in report.warnings if not quiet else ():
+        tell(f"radcodec: warning: {name}: {warning}")
+
+
+def mode_text(report: Report) -> str:
+    """Return the mode of a file, and that it is a base-only copy if it is one."""
+    return f"{report.mode}{', base-only copy' if report.base_only else ''}"
+
+
 class Progress:
-    """A bar on a terminal's standard error once work has taken two seconds; a context manager called with steps.
+    """A progress bar on the terminal, shown after two seconds. Use it as a context manager and call it with steps.
 
     Parameters
     ----------
     total
-        All there is to do, in the unit of the steps; 0 where that is not known, so that there is no bar.
+        The whole work in the unit of the steps; 0 if unknown, which shows no bar.
     """
 
     def __init__(self, label: str, total: int, *, quiet: bool) -> None:
@@ -112,18 +134,18 @@ class Progress:
                 self._bar.__exit__(kind, error, trace)
 
     def __call__(self, step: int) -> None:
-        """Note that ``step`` more is done."""
+        """Add ``step`` to the work that is finished."""
         self._done += step
         if not self._wanted:
             return
         try:
             self._draw(step)
         except OSError:
-            # The terminal has gone; the work has not.
+            # The terminal is closed, but the work goes on.
             self._wanted = False
 
     def _draw(self, step: int) -> None:
-        """Move the bar, or show it once the work takes long."""
+        """Move the bar, or show it when the work has taken long enough."""
         if self._bar is not None:
             self._bar.update(step)
         elif time.monotonic() - self._start > _PATIENCE_SECONDS:
@@ -133,7 +155,7 @@ class Progress:
 
 
 def size_text(size_bytes: float) -> str:
-    """A size as people read it."""
+    """Format a size for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if size_bytes < 1000 or unit == "GB":
             break

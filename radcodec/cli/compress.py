@@ -13,29 +13,30 @@ from radcodec.cli.common import (
     STDIO,
     Progress,
     announce,
+    check_model_option,
     check_output,
     json_option,
     overwrite_option,
     print_json,
     quiet_option,
+    report_errors,
     size_text,
     source_of,
     target_of,
     threads_option,
-    told_of,
+    warn,
 )
 from radcodec.cli.errors import DONE
+from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.many import (
     Done,
     Job,
     check_many,
     list_jobs,
-    make_folder,
     out_dir_option,
     run_many,
     with_own_outputs,
 )
-from radcodec.cli.streams import tell
 from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_TILE
 from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
@@ -43,7 +44,7 @@ from radcodec.types import DetailsOnBase
 
 
 def _bound_text(report: Report) -> str:
-    """The largest error of a bounded file in the unit of its image, and in units of its noise where that is known."""
+    """Return the largest error of a bounded file in its image's unit, and in units of its noise if known."""
     if report.max_error is None:
         return ""
     hdu = next((hdu for hdu in report.hdus if hdu.get("max_error") == report.max_error), {})
@@ -54,25 +55,25 @@ def _bound_text(report: Report) -> str:
     return f" (max error {report.max_error:.6g}{unit}{f' = {in_sigma:.4g} sigma' if in_sigma else ''})"
 
 
+def _hdus_text(report: Report) -> str:
+    """Return the names of the bounded or lossy images and of the exact ones, for a file of several images."""
+    groups = ((report.mode, report.changed_hdus), ("exact", report.exact_hdus))
+    parts = [f"{kind}: {', '.join(names)}" for kind, names in groups if names]
+    return f" ({'; '.join(parts)})" if parts else ""
+
+
 def summary(name: str, report: Report) -> str:
-    """One line about a file that was compressed."""
+    """Summarise a compressed file in one line."""
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)}"
     seconds = "" if report.seconds is None else f"  {report.seconds:.1f} s"
     target = report.path or "standard output"
-    exact = f" (exact: {', '.join(report.exact_hdus)})" if report.exact_hdus else ""
-    mode = report.mode + _bound_text(report) + exact
+    mode = report.mode + _bound_text(report) + _hdus_text(report)
     return f"{name} -> {target}  {mode}  {sizes}  {report.ratio:.2f}x  {rate}{seconds}"
 
 
-def warn(name: str, report: Report, quiet: bool) -> None:
-    """Say what there was to say about a file while it was compressed."""
-    for warning in report.warnings if not quiet else ():
-        tell(f"radcodec: warning: {name}: {warning}")
-
-
 def _pixels(name: str) -> int:
-    """About how many pixels a file has, for the bar: half its bytes at least; 0 for a stream."""
+    """Estimate the number of pixels of a file for the progress bar: a quarter of its bytes; 0 for a stream."""
     return 0 if name == STDIO or not os.path.isfile(name) else max(1, os.path.getsize(name) // 4)
 
 
@@ -87,10 +88,10 @@ def place_in(out_dir: str, *, recompress: bool) -> Callable[[str], str]:
 
 
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
-    """Exit code of the first failure, which does not stop the others; one line each and a total."""
+    """Compress many files with one line each and a total; return the exit code of the first failure."""
     from radcodec.cli.side_by_side import compressing
 
-    with told_of(out_dir):
+    with report_errors(out_dir):
         make_folder(out_dir)
 
     def sizes(total: dict[str, int]) -> str:
@@ -110,62 +111,80 @@ def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], 
 
 
 def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
-    """Raise a usage error if the files make no sense together."""
+    """Raise a usage error if inputs and output do not fit together."""
     check_many(paths, out_dir)
     second = paths[1] if out_dir is None and len(paths) == 2 else ""
     if second.lower().endswith(FITS_SUFFIXES) and os.path.exists(second):
-        raise click.UsageError(f"{second}: expected an output that is no FITS file; for many give --out-dir DIR")
+        raise click.UsageError(f"{second}: expected an output that is not a FITS file; for many give --out-dir DIR")
 
 
 def kept_options(values: dict[str, Any]) -> dict[str, Any]:
-    """Options as `radcodec.compress` names them."""
+    """Return the options under the names that `radcodec.compress` gives them."""
     preview = 0.0 if values["no_preview"] else values["preview_percent"]
     kept = {name: value for name, value in values.items() if name not in ("no_preview", "preview_percent", "no_verify")}
     return {**kept, "preview": preview, "verify": not values["no_verify"]}
 
 
-@click.command()
+HEADINGS = {
+    "How exact (lossless by default)": ("max_error", "lossy", "lossy_bpp", "lossy_stages"),
+    "Output": ("out_dir", "overwrite", "quiet", "as_json", "threads"),
+    "Which images and pixels": ("hdu", "exact_hdu", "fill", "recompress"),
+    "Preview and model": ("preview_percent", "no_preview", "model"),
+    "Details of a bound": ("sigma", "force", "dither", "details_on_base", "smallest"),
+    "Checks, headers and tiles": ("no_verify", "no_provenance", "tile"),
+}
+_EXAMPLES = (
+    ("radcodec compress image.fits", "Keep every bit; writes image.fits.rcz:"),
+    ("radcodec compress image.fits --max-error 0.125sigma", "Change no pixel by more than an eighth of the noise:"),
+    ("radcodec compress survey --out-dir archive", "Compress all FITS files of a folder:"),
+)
+
+
+@click.command(cls=GroupedCommand, headings=HEADINGS, examples=_EXAMPLES)
 @click.argument("paths", nargs=-1, required=True, metavar="IN... [OUT]")
 @out_dir_option
 @click.option("--max-error", metavar="E", help="Bounded: 2e-5, 20uJy/beam, 0.125sigma or 0.125localsigma.")
-@click.option("--force", is_flag=True, help="Bounded: take a bound of over 10 sigma.")
-@click.option("--sigma", type=float, metavar="S", help="The noise to use instead of the measured one.")
-@click.option("--lossy", is_flag=True, help="Base layer only.")
-@click.option("--bpp", "lossy_bpp", type=float, metavar="B", help="Lossy: at most B bits a pixel, the whole file.")
+@click.option("--force", is_flag=True, help="Allow a bound of over 10 sigma.")
+@click.option("--sigma", type=float, metavar="S", help="Use this noise instead of the measured one.")
+@click.option("--lossy", is_flag=True, help="Lossy: keep the base layer only.")
+@click.option("--bpp", "lossy_bpp", type=float, metavar="B", help="Lossy: at most B bits a pixel in the whole file.")
 @click.option("--stages", "lossy_stages", type=int, metavar="N", help="Lossy: N stages of the base layer.")
-@click.option(
-    "--hdu", multiple=True, metavar="NAME|N", help="Bound or lossy mode for this image HDU, all others exact; many."
-)
-@click.option("--exact-hdu", multiple=True, metavar="NAME|N", help="An image HDU that stays exact; many.")
-@click.option("--fill", multiple=True, metavar="VALUE", help="A value of missing pixels, exact in every mode; many.")
-@click.option("--dither", is_flag=True, help="Bounded: subtractive dither.")
+@click.option("--hdu", multiple=True, metavar="NAME|N",
+              help="Apply the bound or lossy mode to this image HDU only; repeatable.")  # fmt: skip
+@click.option("--exact-hdu", multiple=True, metavar="NAME|N", help="Keep this image HDU exact; repeatable.")
+@click.option("--fill", multiple=True, metavar="VALUE",
+              help="This value marks missing pixels, exact in every mode; repeatable.")  # fmt: skip
+@click.option("--dither", is_flag=True, help="Use subtractive dither.")
 @click.option("--details-on-base", type=click.Choice([choice.value for choice in DetailsOnBase]), default="auto",
               show_default=True,
-              help="Bounded: code what a base layer leaves; always: also where faint sources lose flux.")  # fmt: skip
-@click.option("--smallest", is_flag=True, help="The same as --details-on-base always.")
-@click.option("--preview", "preview_percent", type=float, metavar="PCT", help="Share of the file for a preview (1).")
-@click.option("--no-preview", is_flag=True, help="The same as --preview 0.")
-@click.option("--model", metavar="NAME|PATH", help="Model of the base layer.")
+              help="Code details on a base layer. always: smaller files at the same bound; "
+                   "faint sources lose flux in stacks.")  # fmt: skip
+@click.option("--smallest", is_flag=True, help="Same as --details-on-base always.")
+@click.option("--preview", "preview_percent", type=float, metavar="PCT",
+              help="Percent of the file for a quick-look preview (default: 1).")  # fmt: skip
+@click.option("--no-preview", is_flag=True, help="Same as --preview 0.")
+@click.option("--model", metavar="NAME|PATH", help="Model of the base layer (see: radcodec models).")
 @click.option("--tile", type=int, default=DEFAULT_TILE, show_default=True, metavar="N", help="Side of a tile.")
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")
-@click.option("--no-provenance", is_flag=True, help="Leave the headers of bounded and lossy images as they are.")
-@click.option("--recompress", is_flag=True, help="Take tile-compressed images (.fz) apart, as funpack does.")
+@click.option("--no-provenance", is_flag=True, help="Do not record the compression in FITS headers.")
+@click.option("--recompress", is_flag=True, help="Decode tile-compressed images (.fz), as funpack does.")
 @threads_option
 @overwrite_option
 @quiet_option
 @json_option
 def compress(paths: tuple[str, ...], out_dir: str | None, quiet: bool, as_json: bool, **values: Any) -> int:
-    """Compress FITS files: exactly unless told otherwise.
+    """Compress FITS files, losslessly by default.
 
     OUT defaults to the name of IN with .rcz added; - is standard input or output.
     """
     _check_arguments(paths, out_dir)
     options = kept_options(values)
+    check_model_option(options["model"])
     if out_dir is not None:
         return _compress_many(paths, out_dir, options, quiet=quiet, as_json=as_json)
     output = paths[1] if len(paths) == 2 else STDIO if paths[0] == STDIO else None
     check_output(output, as_json)
-    with told_of(paths[0]):
+    with report_errors(paths[0]):
         report = _compress_one(paths[0], output, options, quiet or as_json)
     warn(paths[0], report, quiet)
     if as_json:

@@ -1,4 +1,4 @@
-"""``radcodec demo``: the main job on a simulated image, every claim checked, with a table and a picture."""
+"""``radcodec demo``: run all modes on a simulated image, check every claim, print a table and draw a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from radcodec import api
-from radcodec.cli.common import threads_option, told_of
+from radcodec.cli.common import report_errors, threads_option
 from radcodec.cli.streams import say, tell
 from radcodec.container.report import Report
 from radcodec.errors import GuaranteeError, ModelError
@@ -32,7 +32,7 @@ _NEXT = """next, with an image of yours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One mode of the demo: what it took and what came back."""
+    """Result of one mode of the demo."""
 
     name: str
     report: Report
@@ -42,7 +42,7 @@ class _Row:
 
 
 def _pixels(path: str) -> npt.NDArray[np.float64]:
-    """Physical values of the primary image of a FITS file, read back by the plain way round."""
+    """Return the physical values of a FITS file's primary image, parsed without the codec."""
     import numpy as np
 
     from radcodec.fits.arrays import to_physical
@@ -64,7 +64,7 @@ def _digest(path: str) -> str:
 
 
 def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any) -> _Row:
-    """One mode: there, back, and checked against its promise."""
+    """Run one mode: compress, restore, and check the result against its promise."""
     import numpy as np
 
     source = os.path.join(folder, "sample.fits")
@@ -127,9 +127,9 @@ def demo(output: str, threads: int | None) -> int:
     """Compress a simulated image in each mode, restore and check it; print a table and write a picture."""
     from radcodec.simulate import pack_fits, simulate_image
 
-    with told_of("demo"):
+    with report_errors("demo"):
         check_output(output, None, overwrite=True)
-    with told_of("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
+    with report_errors("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
         with open(os.path.join(folder, "sample.fits"), "wb") as file:
             image = simulate_image(_SHAPE, seed=_SEED, beam_fwhm_px=_BEAM_PX, n_sources=_N_SOURCES, max_snr=_MOST_SNR)
             file.write(pack_fits(image, beam_fwhm_px=_BEAM_PX))
@@ -147,7 +147,7 @@ def demo(output: str, threads: int | None) -> int:
             out.write(_picture(rows, before, sigma))
     return say(
         f"{table}\n"
-        "lossless: byte for byte; bounded: every pixel within the bound; all checksums hold\n"
+        "lossless: byte for byte; bounded: every pixel within the bound; all checksums are correct\n"
         f"{output}: original, lossy and bounded image in units of the noise, and the error of the bounded one\n"
         f"{_NEXT}"
     )

@@ -1,4 +1,4 @@
-"""The one place where errors become exit codes and lines on standard error."""
+"""Map errors to exit codes and lines on standard error, in one place."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from radcodec.errors import (
 
 DONE, NO_GUARANTEE, USAGE, BAD_INPUT, NO_MODEL, SYSTEM, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
-# The first class that an error is an instance of counts.
+# The first matching class decides.
 _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (GuaranteeError, NO_GUARANTEE),
     (UnsupportedDataError, BAD_INPUT),
@@ -32,19 +32,19 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
 )
 
-# Errors that are told in one line; anything else is a bug and shows as one.
+# Errors reported in one line. Any other exception is a bug and shows a traceback.
 EXPECTED = tuple(kind for kind, _ in _CODES)
 
 
 def exit_code(error: BaseException) -> int:
-    """Exit code of an error of one of the classes in ``EXPECTED``."""
+    """Return the exit code for an error of a class in ``EXPECTED``."""
     if isinstance(error, Ended):
         return error.code
     return next(code for kind, code in _CODES if isinstance(error, kind))
 
 
 def printable(text: str) -> str:
-    r"""The text with an escape such as ``\x1b`` for each character that is not printable.
+    r"""Replace each character that is not printable by an escape such as ``\x1b``.
 
     Names, units and notes come from files: printed as they are, they could command a terminal.
     """
@@ -52,7 +52,7 @@ def printable(text: str) -> str:
 
 
 def error_line(error: BaseException, name: str = "") -> str:
-    """The error as one line, with the file it is about where that is known and not yet in it."""
+    """Return the error as one line, with the name of its file unless the message has it."""
     if isinstance(error, click.ClickException):
         text = error.format_message()
     elif isinstance(error, (KeyboardInterrupt, click.Abort)):
@@ -60,7 +60,7 @@ def error_line(error: BaseException, name: str = "") -> str:
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror}" if error.filename is not None else error.strerror
     elif isinstance(error, MemoryError):
-        text = "the memory of this machine does not suffice"
+        text = "this machine does not have enough memory"
     else:
         text = str(error)
     text = " ".join(text.split())

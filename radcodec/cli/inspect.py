@@ -1,24 +1,29 @@
-"""``radcodec info``, ``estimate`` and ``models``: nothing is written."""
+"""``radcodec info``, ``estimate`` and ``models``, which write no files."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from radcodec import api
 from radcodec.cli.common import (
+    check_model_option,
     json_option,
     print_json,
+    report_errors,
     seekable_source,
     size_text,
     source_of,
     threads_option,
-    told_of,
 )
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import show
 from radcodec.container.report import Report
+
+if TYPE_CHECKING:
+    from radcodec.base.store import ModelRecord
 
 
 def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
@@ -41,18 +46,19 @@ def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
 
 
 def _info_lines(name: str, report: Report) -> list[str]:
-    """What people read about a file."""
+    """Return the lines that describe a file to people."""
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)} ({report.ratio:.2f}x, {rate})"
     lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
     lines.append(f"  format {report.format_version} draft {report.format_draft}, written by {report.writer}")
     if report.base_only:
-        lines.append("  base-only copy of another file")
+        lines.append("  base-only copy of another file: it restores the base layer, not the pixels")
     if report.model is not None:
         lines.append(f"  model {report.model['name']}  sha256 {report.model['sha256']}")
     lines += [_hdu_line(number, hdu) for number, hdu in enumerate(report.hdus)]
     lines += [f"  {layer['name']:<12}{layer['bytes']:>14,} bytes" for layer in report.layers if layer["bytes"]]
-    lines.append(f"  restores to sha256 {report.restored_sha256}")
+    if report.restored_sha256 is not None:
+        lines.append(f"  restores to sha256 {report.restored_sha256}")
     if report.original_sha256 not in (None, report.restored_sha256):
         lines.append(f"  original    sha256 {report.original_sha256}")
     return lines
@@ -62,8 +68,8 @@ def _info_lines(name: str, report: Report) -> list[str]:
 @click.argument("source", metavar="IN.rcz")
 @json_option
 def info(source: str, as_json: bool) -> int:
-    """Say what a file holds, from its header and tile index alone."""
-    with told_of(source), seekable_source(source) as stream, api.open(stream) as file:
+    """Describe a file, from its header and tile index alone."""
+    with report_errors(source), seekable_source(source) as stream, api.open(stream) as file:
         report = file.info
     if as_json:
         print_json(report.to_dict())
@@ -78,8 +84,9 @@ def info(source: str, as_json: bool) -> int:
 @threads_option
 @json_option
 def estimate(source: str, model: str | None, threads: int | None, as_json: bool) -> int:
-    """Dry run: what each of a ladder of modes would take, measured on a sample of the first image."""
-    with told_of(source):
+    """Estimate the size, noise and time of each mode, from a sample of the first image."""
+    check_model_option(model)
+    with report_errors(source):
         rows = api.estimate(source_of(source), model=model, threads=threads)
     if as_json:
         print_json({"input": source, "modes": rows})
@@ -96,20 +103,31 @@ def estimate(source: str, model: str | None, threads: int | None, as_json: bool)
 
 
 @click.command()
+@click.argument("name", required=False)
 @json_option
-def models(as_json: bool) -> int:
-    """List the models of the base layer, their hashes and cards."""
-    from radcodec.base.store import list_models
+def models(name: str | None, as_json: bool) -> int:
+    """List the models of the base layer, or print the card of model NAME."""
+    from radcodec.base.store import find_record, list_models
 
-    records = list_models()
+    with report_errors("models"):
+        records = list_models() if name is None else [find_record(name)]
     if as_json:
         fields = ("name", "sha256", "default", "summary", "card")
         print_json({"models": [{field: getattr(record, field) for field in fields} for record in records]})
-        return DONE
-    lines: list[str] = []
-    for record in records:
-        lines.append(f"{record.name}{' (default)' if record.default else ''}  sha256 {record.sha256}")
-        lines.append(f"  {record.summary}")
-        lines += [f"  | {line}" for line in record.card.splitlines()]
-    show("\n".join(lines or ["no models are installed"]))
+    elif name is not None:
+        card = records[0].card.rstrip() or f"{name}: no card is installed"
+        show(f"{name}  sha256 {records[0].sha256}\n\n{card}")
+    else:
+        show("\n".join(_model_lines(records)))
     return DONE
+
+
+def _model_lines(records: Sequence[ModelRecord]) -> list[str]:
+    """Return the table of models, with its heading."""
+    if not records:
+        return ["no models are installed"]
+    rows = [("name", "", "sha256", "summary")]
+    rows += [(one.name, "default" if one.default else "", one.sha256[:12], one.summary) for one in records]
+    width = max(len(row[0]) for row in rows)
+    lines = [f"{name:<{width}}  {default:<7}  {sha256:<12}  {summary}" for name, default, sha256, summary in rows]
+    return [*lines, "radcodec models NAME prints a card; --json has full hashes"]

@@ -1,4 +1,4 @@
-"""Many files and folders in one call: a line each, a total, and no failure that stops the rest."""
+"""Process many files and folders in one call: a line each and a total; a failure does not stop the rest."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from radcodec.container.report import Report
 from radcodec.errors import InputError, UnsupportedDataError
 from radcodec.runtime.paths import check_folder
 
-out_dir_option = click.option("--out-dir", metavar="DIR", help="Where to put the outputs of many files or folders.")
+out_dir_option = click.option("--out-dir", metavar="DIR", help="Folder for the outputs of many files or folders.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One file of many: what is read, and what is written or compared with; or why there is no such file."""
+    """One file of many: its source, the file to write or compare with, or the error that rules it out."""
 
     source: str
     other: str = ""
@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What became of a file: its report, what --json says beside it, and the line for people."""
+    """The result of one file: its report, additions for --json, and the line for people."""
 
     report: Report
     line: str
@@ -39,7 +39,7 @@ class Done:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name is a folder of files. A measurement set is one unit, which the library refuses by name."""
+    """Return whether a name is a folder of files. A measurement set is one unit; the library refuses it by name."""
     return os.path.isdir(name) and not os.path.isfile(os.path.join(name, "table.dat"))
 
 
@@ -47,14 +47,14 @@ def check_many(paths: Sequence[str], out_dir: str | None) -> None:
     """Raise UsageError where the files of a command with IN [OUT] and --out-dir make no sense together."""
     if out_dir is not None:
         if not out_dir:
-            raise click.UsageError("expected the name of a folder for --out-dir, found an empty one")
+            raise click.UsageError("expected the name of a folder for --out-dir, found an empty name")
         if STDIO in paths:
-            raise click.UsageError("expected files or folders beside --out-dir, found - (standard input)")
+            raise click.UsageError("expected files or folders with --out-dir, found - (standard input)")
         return
     if len(paths) > 2:
         raise click.UsageError(f"expected IN [OUT], or --out-dir DIR for many files, found {len(paths)} files")
     if is_folder(paths[0]):
-        raise click.UsageError(f"{paths[0]}: expected --out-dir DIR beside a folder, found none")
+        raise click.UsageError(f"{paths[0]}: expected --out-dir DIR with a folder, found none")
 
 
 def list_jobs(
@@ -65,11 +65,11 @@ def list_jobs(
     Parameters
     ----------
     kind
-        Of the files, as messages name it.
+        Kind of the files, for messages.
     find
-        Gives the paths of the files in a folder and below.
+        Lists the paths of the files in a folder and below.
     place
-        Gives the other file from the name of a file, or from its path below the folder that was given.
+        Names the other file, from a file's name or its path below the given folder.
     """
     jobs: list[Job] = []
     for name in inputs:
@@ -100,7 +100,7 @@ def with_own_outputs(jobs: Sequence[Job]) -> list[Job]:
     for job in jobs:
         before = first.setdefault(os.path.normpath(job.other), job.source) if job.other else job.source
         if before != job.source:
-            text = f"expected an output of its own, found {job.other}, which is that of {before}, too"
+            text = f"expected a separate output for each file, found {job.other}, which is that of {before}, too"
             job = Job(source=job.source, error=InputError(text))
         checked.append(job)
     return checked
@@ -123,12 +123,12 @@ def run_many(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Do the work for each job and return the exit code of the first failure, which does not stop the others.
+    """Run the work for each job and return the exit code of the first failure; later jobs still run.
 
     Parameters
     ----------
     total_text
-        What to say of the sizes of all files that are done, from the object of the total.
+        Formats the sizes of all finished files, from the object of the total.
     """
     files: list[dict[str, Any]] = []
     done: list[Report] = []

@@ -10,11 +10,11 @@ from radcodec.cli.common import (
     announce,
     overwrite_option,
     quiet_option,
+    report_errors,
     seekable_source,
     source_of,
     target_of,
     threads_option,
-    told_of,
 )
 from radcodec.cli.errors import DONE
 from radcodec.runtime.paths import check_output, is_rcz_name, output_file
@@ -38,7 +38,7 @@ def report(
         stem = source[:-4] if is_rcz_name(source) else source
         output = STDIO if source == STDIO else f"{stem}.html"
     target = target_of(output) or output
-    with told_of(source), seekable_source(source) as stream:
+    with report_errors(source), seekable_source(source) as stream:
         check_output(target, source, overwrite)
         from radcodec.pages.report import report_page
 

@@ -9,7 +9,7 @@ import socket
 
 import click
 
-from radcodec.cli.common import quiet_option, threads_option, told_of
+from radcodec.cli.common import quiet_option, report_errors, threads_option
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import say, tell
 from radcodec.limits import SERVED_CONNECTIONS
@@ -32,7 +32,7 @@ def serve(folder: str, port: int, bind: str, origins: tuple[str, ...], threads: 
 
     Only this machine is served unless --bind says otherwise. Ctrl-C ends it.
     """
-    with told_of(folder):
+    with report_errors(folder):
         if not os.path.isdir(folder):
             number = errno.ENOTDIR if os.path.exists(folder) else errno.ENOENT
             raise OSError(number, "expected a folder of .rcz files, found none", folder)
@@ -43,7 +43,7 @@ def serve(folder: str, port: int, bind: str, origins: tuple[str, ...], threads: 
     except ImportError as error:
         text = str(error) if "pip install" in str(error) else str(missing_extra("serve", error))
         raise click.UsageError(text) from error
-    with told_of(f"{bind}:{port}"):
+    with report_errors(f"{bind}:{port}"):
         listener = _listen(bind, port)
     with listener:
         is_local = _is_local(bind)

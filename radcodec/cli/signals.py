@@ -1,4 +1,4 @@
-"""Signals that ask the program to end: what is half written goes away, and the exit code names the signal."""
+"""Handle signals that end the program: remove incomplete files and exit with the signal's code."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import time
 from types import FrameType
 from typing import Any
 
-# Names of the signals and what is said of them. Windows has no SIGHUP.
+# Names of the signals and their messages. Windows has no SIGHUP.
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "hung up"}
-# Ctrl-C pressed twice, or SIGTERM followed by SIGHUP, must not stop the removal of what is half written.
+# A second signal within this time must not stop the removal of incomplete files.
 _DEAF_SECONDS = 2.0
-# After which the signal comes again whose exception was lost.
+# Delay before a signal whose exception was lost is sent again.
 _AGAIN_SECONDS = 0.01
 
 
@@ -40,19 +40,19 @@ class _Handler:
         raise Ended(number)
 
     def _again(self, lost: Any) -> None:
-        """Send the signal again whose exception Python dropped in a callback; say nothing of half-made objects."""
+        """Send a signal again if Python dropped its exception in a callback; ignore other dropped exceptions."""
         if isinstance(lost.exc_value, Ended):
             import threading
 
             self._last = -_DEAF_SECONDS
-            # Not from here: what is raised in a hook is dropped, too.
+            # Python drops exceptions raised in this hook, so a timer sends the signal.
             again = threading.Timer(_AGAIN_SECONDS, _send, [lost.exc_value.code - 128])
             again.daemon = True
             again.start()
 
 
 def _send(number: int) -> None:
-    """Send a signal to the main thread, so that it does not sleep on."""
+    """Send a signal to the main thread, which wakes it."""
     import threading
 
     if sys.platform == "win32":
@@ -62,7 +62,7 @@ def _send(number: int) -> None:
 
 
 def catch_signals() -> None:
-    """Let SIGINT, SIGTERM and SIGHUP raise `Ended`; those that whoever started us ignores (nohup) stay ignored."""
+    """Let SIGINT, SIGTERM and SIGHUP raise `Ended`; signals ignored by the parent process (nohup) stay ignored."""
     handler = _Handler()
     for name in _WORDS:
         number = getattr(signal, name, None)
@@ -71,7 +71,7 @@ def catch_signals() -> None:
 
 
 def ignore_signals() -> None:
-    """Ignore these signals from now on: the work is done and its exit code is known."""
+    """Ignore these signals from now on: the work is finished and its exit code is known."""
     for name in _WORDS:
         number = getattr(signal, name, None)
         if number is not None:

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, full or without a reader: what is said there never stops the work."""
+"""Write to standard streams that may be closed, full or without a reader; a lost message never stops the work."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _CLOSED = "expected an open stream, found it closed"
 
 
 def open_missing() -> None:
-    """Put the null device in the place of each standard stream that is closed.
+    """Replace each closed standard stream by the null device.
 
-    Without it the next file that is opened gets the number of that stream, and whatever is said goes into the file.
+    Otherwise the next opened file gets that stream's number, and messages are written into the file.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number is taken: all below this one are open.
+            # The system gives the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDWR)
 
 
@@ -53,7 +53,7 @@ def standard_output() -> BinaryIO:
 
 
 def show(text: str) -> None:
-    """Print what a command is for.
+    """Print the output of a command.
 
     Raises
     ------
@@ -66,9 +66,9 @@ def show(text: str) -> None:
 
 
 def say(text: str) -> int:
-    """Print a line about work that is done, and return an exit code.
+    """Print a line about finished work and return an exit code.
 
-    That is SYSTEM where the line is lost because the device refuses it, and DONE where nobody listens.
+    It is SYSTEM if the device refuses the line, and DONE if standard output is closed or has no reader.
     """
     if sys.stdout is None:
         return DONE
@@ -84,7 +84,7 @@ def say(text: str) -> int:
 
 
 def tell(text: str) -> None:
-    """Print a line to standard error, if that still takes one."""
+    """Print a line to standard error, if it is open."""
     if sys.stderr is None:
         return
     try:
@@ -94,7 +94,7 @@ def tell(text: str) -> None:
 
 
 def finish() -> None:
-    """Send what is left for standard output on its way.
+    """Flush standard output.
 
     Raises
     ------
@@ -106,10 +106,10 @@ def finish() -> None:
 
 
 def silence(stream: TextIO | None) -> None:
-    """Let what is still meant for a stream go nowhere, so that Python does not complain about it on its way out."""
+    """Redirect a stream to the null device, so that Python reports no error when it flushes it at exit."""
     if stream is None:
         return
-    # A stream that a test put there has no number.
+    # A stream that a test installed has no number.
     with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         try:
@@ -119,7 +119,7 @@ def silence(stream: TextIO | None) -> None:
 
 
 def _write(stream: TextIO, text: str) -> None:
-    """Write lines; characters that the stream cannot show, or that could command a terminal, are escaped."""
+    """Write lines; escape characters that the stream cannot show or that could control a terminal."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     text = "\n".join(map(printable, text.split("\n")))
     stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")

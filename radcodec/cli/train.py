@@ -1,4 +1,4 @@
-"""``radcodec train``, ``finetune`` and ``tune``: make models; they need the optional extra ``train``."""
+"""``radcodec train``, ``finetune`` and ``tune``, which make models. They need the extra ``train``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radcodec.cli.common import json_option, print_json, quiet_option, told_of
+from radcodec.cli.common import json_option, print_json, quiet_option, report_errors
 from radcodec.cli.errors import DONE
+from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.streams import say
 
 if TYPE_CHECKING:
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
     from radcodec.training.tune import Tuned
 
 restart_option = click.option(
-    "--restart", is_flag=True, help="Start again instead of going on from the last checkpoint."
+    "--restart", is_flag=True, help="Start again instead of resuming from the last checkpoint."
 )
 
 
 @contextmanager
 def _training(name: str, path: Path, kind: str) -> Iterator[None]:
-    """Errors are told as everywhere; a missing file or package is one of them."""
-    with told_of(name):
+    """Report errors of training, including a missing file or package, as other commands do."""
+    with report_errors(name):
         if not (path.is_dir() if kind == "folder" else path.is_file()):
             raise FileNotFoundError(2, f"expected a {kind}, found none", name)
         try:
@@ -39,7 +40,7 @@ def _training(name: str, path: Path, kind: str) -> Iterator[None]:
 
 
 def _console(quiet: bool) -> Console:
-    """Where a run talks to: standard error."""
+    """Return the console of a run: standard error."""
     from radcodec.training.log import Console, tell_missing_tensorboard
 
     console = Console(None if quiet else sys.stderr)
@@ -52,7 +53,7 @@ def _console(quiet: bool) -> Console:
 @restart_option
 @quiet_option
 def train(config: Path, restart: bool, quiet: bool) -> int:
-    """Train a model as a configuration says; the ones under models/ reproduce what ships."""
+    """Train a model from a configuration; those under models/ reproduce the shipped models."""
     with _training(str(config), config, "configuration file"):
         from radcodec.training.run import train as run_training
 
@@ -60,7 +61,15 @@ def train(config: Path, restart: bool, quiet: bool) -> int:
     return say(f"{config} -> {folder}")
 
 
-@click.command()
+@click.command(
+    cls=GroupedCommand,
+    headings={
+        "Run": ("out", "name", "minutes", "restart", "threads"),
+        "Model": ("model",),
+        "Output": ("quiet", "as_json"),
+    },
+    examples=[("radcodec finetune survey --minutes 10", "Fit the default model to the images in survey:")],
+)
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option("--model", metavar="NAME|PATH", help="Model to start from (default: the default model).")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
@@ -82,7 +91,7 @@ def finetune(
     quiet: bool,
     as_json: bool,
 ) -> int:
-    """Fit a model to a folder of FITS images, and compare both on a tenth of it that is held out."""
+    """Fit a model to a folder of FITS images, and compare both models on a held-out tenth."""
     with _training(str(folder), folder, "folder"):
         from radcodec.training.finetune import finetune as run_finetune
 
@@ -98,7 +107,7 @@ def finetune(
 
 
 def _finetuned_text(result: FineTuned) -> str:
-    """Return the comparison, what it says, and how the model is used."""
+    """Return the comparison, its conclusion, and how to use the model."""
     from radcodec.training.finetune import table_lines, verdict
 
     return "\n".join([
@@ -113,7 +122,7 @@ def _finetuned_text(result: FineTuned) -> str:
 
 
 def _finetuned_json(result: FineTuned) -> dict[str, object]:
-    """The object that --json prints."""
+    """Return the object that --json prints."""
 
     def numbers(count: Count) -> dict[str, int]:
         return {"files": count.files, "images": count.images, "pixels": count.pixels}
@@ -135,11 +144,11 @@ def _finetuned_json(result: FineTuned) -> dict[str, object]:
 @click.command()
 @click.argument("study", metavar="STUDY.toml", type=click.Path(path_type=Path))
 @click.option("--trials", type=click.IntRange(min=1), metavar="N",
-              help="Trials there are to be in all (default: what the study says).")  # fmt: skip
+              help="Total number of trials (default: from the study).")  # fmt: skip
 @quiet_option
 @json_option
 def tune(study: Path, trials: int | None, quiet: bool, as_json: bool) -> int:
-    """Search for the best values of a configuration's keys; run again to go on."""
+    """Search for the best values of a configuration's keys; run it again to continue."""
     with _training(str(study), study, "study file"):
         from radcodec.training.tune import tune as run_tune
 
@@ -163,7 +172,7 @@ def _tuned_text(result: Tuned) -> str:
 
 
 def _tuned_json(result: Tuned) -> dict[str, object]:
-    """The object that --json prints."""
+    """Return the object that --json prints."""
     return {
         "best": {"number": result.best.number, "config": str(result.config), "model": str(result.model)},
         "trials": [

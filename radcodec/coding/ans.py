@@ -1,7 +1,7 @@
 """ANS coder that writes the words that constriction's AnsCoder writes (docs/format.md, 8.6).
 
-64-bit state, 32-bit words, 24-bit precision. Decoding is woven into the detail layer's passes, because there each
-symbol's table depends on the pixels before it.
+64-bit state, 32-bit words, 24-bit precision. The detail layer's passes decode, because there each symbol's table
+depends on the pixels before it.
 
 References: Duda (2013), arXiv:1311.2540; Bamler (2022), arXiv:2201.01741.
 """
@@ -20,7 +20,7 @@ def encode_symbols(
     cumulative: npt.NDArray[np.uint32],
     words: npt.NDArray[np.uint32],
 ) -> int:
-    """Write words [>= n + 2] for symbols [n], each coded with its row of cumulative [T, S + 1]; gives their number."""
+    """Encode symbols [n], each with its row of cumulative [T, S + 1], to words [>= n + 2]; return the word count."""
     rows, columns = cumulative.shape
     count = int(
         core().ans_encode(
@@ -42,7 +42,7 @@ def encode_symbols(
 def count_symbols(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], counts: npt.NDArray[np.int64]
 ) -> None:
-    """Add up in counts [T, S] how often each symbol [n] is coded with each table [n]."""
+    """Count in counts [T, S] how often each symbol [n] is coded with each table [n]."""
     rows, columns = counts.shape
     status = core().count_symbols(
         pointer(symbols, np.uint8),

@@ -8,7 +8,7 @@ _MAX_BYTES = 10
 
 
 def pack_leb(value: int) -> bytes:
-    """Unsigned LEB128 of a number, in its shortest form."""
+    """Pack a number as unsigned LEB128 in its shortest form."""
     packed = bytearray()
     while value > 0x7F:
         packed.append(value & 0x7F | 0x80)
@@ -18,7 +18,7 @@ def pack_leb(value: int) -> bytes:
 
 
 def unpack_leb(data: bytes | memoryview, position: int, what: str) -> tuple[int, int]:
-    """Number at a position of ``data``, and the position behind it; ``what`` names the data.
+    """Read the number at a position of ``data``; return it and the next position. ``what`` names the data.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The ``.rcz`` container: knows sections, records and streams, but no pixel."""
+"""The ``.rcz`` container: sections, records and streams; it never decodes pixels."""

@@ -1,4 +1,4 @@
-"""CRC-32 of streams as they are stored and of whole files."""
+"""CRC-32 of stored streams and of whole files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 
 def crc_of(*parts: bytes | memoryview) -> int:
-    """CRC-32 (RFC 1952) of the parts one after the other."""
+    """Compute the CRC-32 (RFC 1952) of the concatenated parts."""
     crc = 0
     for part in parts:
         crc = zlib.crc32(part, crc)
@@ -15,7 +15,7 @@ def crc_of(*parts: bytes | memoryview) -> int:
 
 
 class CrcWriter:
-    """A stream that passes bytes on and keeps the CRC and number of all of them."""
+    """An output stream that counts its bytes and computes their CRC."""
 
     __slots__ = ("_out", "crc", "size_bytes")
 

@@ -1,7 +1,7 @@
-"""THE format: every struct string and magic number of a ``.rcz`` file, as pairs of pack and unpack.
+"""Pack and unpack every struct and magic number of a ``.rcz`` file.
 
-``docs/format.md`` is normative; section numbers below are its sections. META, which is made of what is here, is in
-`radcodec.container.meta`. Nothing here reads a file, knows a pixel or allocates by a number that was read.
+``docs/format.md`` is normative; section numbers below refer to it. `radcodec.container.meta` builds META from these
+parts. No function here reads a file, decodes a pixel or allocates by a number read from a file.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Member = TypeVar("Member", bound=IntEnum)
 MAGIC = b"\x89RCZ\r\n\x1a\n"
 FORMAT_VERSION = 0
 FORMAT_DRAFT = 1
-# Who reads the drafts of version 0 that are not this one, and what cannot be known yet.
+# Releases that read other drafts of version 0, and the name for unknown ones.
 _READERS = {(0, 0): "radcodec 0.1.0 and its development versions before 0.2"}
 _NEWER = "a newer radcodec"
 FLAG_BASE_ONLY = 1
@@ -42,14 +42,14 @@ _CRC = struct.Struct("<I")
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
-# Longest leb of the largest size of each section, four CRCs and that of the prelude.
+# The longest LEB128 of each section's size, four CRCs and the prelude's own CRC.
 MAX_PRELUDE_BYTES = _PRELUDE.size + 5 + 5 + 6 + 3 * 9 + 5 * _CRC.size
 TRAILER_BYTES = _CRC.size
 
 SECTIONS = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
 _CHECKED = tuple(
     SECTIONS.index(name) for name in ("META", "PARAMS", "INDEX", "EXTRA")
-)  # those with a CRC in the prelude
+)  # sections with a CRC in the prelude
 _SECTION_CAPS = (
     limits.MAX_META_BYTES,
     limits.MAX_PARAMS_BYTES,
@@ -62,7 +62,7 @@ _SECTION_CAPS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prelude:
-    """The start of a file (2.1): sizes of the six sections in the order of ``SECTIONS``, CRCs of four of them.
+    """The start of a file (2.1): the sizes of the six ``SECTIONS`` in order, and CRCs of four of them.
 
     The CRC of a section without bytes is 0.
     """
@@ -87,12 +87,12 @@ class Prelude:
         return self.prelude_bytes + sum(self.section_bytes) + TRAILER_BYTES
 
     def section_start(self, name: str) -> int:
-        """Offset of a section in the file."""
+        """Return the offset of a section in the file."""
         return self.prelude_bytes + sum(self.section_bytes[: SECTIONS.index(name)])
 
 
 def member_of(members: type[Member], value: int, what: str) -> Member:
-    """The member of a closed set that ``value`` stands for; raises CorruptError where there is none."""
+    """Return the enum member for ``value``; raises CorruptError if there is none."""
     try:
         return members(value)
     except ValueError as err:
@@ -100,7 +100,7 @@ def member_of(members: type[Member], value: int, what: str) -> Member:
 
 
 def pack_prelude(prelude: Prelude) -> bytes:
-    """The bytes of a prelude."""
+    """Pack a prelude."""
     packed = _PRELUDE.pack(MAGIC, FORMAT_VERSION, FORMAT_DRAFT, prelude.kind, prelude.mode, prelude.flags)
     packed += b"".join(map(pack_leb, prelude.section_bytes))
     crcs = (prelude.meta_crc, prelude.params_crc, prelude.index_crc, prelude.extra_crc)
@@ -120,7 +120,7 @@ def _check_version(version: int, draft: int) -> None:
 
 
 def unpack_prelude(data: bytes) -> Prelude:
-    """The prelude that a file begins with; ``data`` is its first ``MAX_PRELUDE_BYTES``, or all of a shorter file.
+    """Read the prelude from a file's first ``MAX_PRELUDE_BYTES``, or from all of a shorter file.
 
     Raises
     ------
@@ -131,14 +131,14 @@ def unpack_prelude(data: bytes) -> Prelude:
         raise NotRadcodecError(f"expected a .rcz file, which starts with {MAGIC!r}, found {data[:8]!r}")
     if len(data) >= len(MAGIC) + 2:
         _check_version(data[len(MAGIC)], data[len(MAGIC) + 1])
-    # Bytes of 1 end every number: what a file that is cut off lacks reads as such, and is told afterwards.
+    # A byte of 1 ends every number, so a truncated file parses to its end and is reported below.
     cursor = Cursor(data + b"\1" * MAX_PRELUDE_BYTES, "the prelude")
     _, _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
     sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb())
     crcs = [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
     crc = zlib.crc32(cursor.since(0))
     if cursor.crc() != crc and cursor.position <= len(data):
-        raise CorruptError("the checksum of the prelude does not hold: the file is damaged")
+        raise CorruptError("the checksum of the prelude is wrong: the file is damaged")
     if cursor.position > len(data):
         raise TruncatedError(f"expected {cursor.position} bytes of prelude, the file ends after {len(data)}")
     known_kind, known_mode = member_of(Kind, kind, "the kind"), member_of(Mode, mode, "the mode")
@@ -162,49 +162,49 @@ def unpack_prelude(data: bytes) -> Prelude:
 
 
 def pack_crc(crc: int) -> bytes:
-    """Four bytes of a CRC."""
+    """Pack a CRC in four bytes."""
     return _CRC.pack(crc)
 
 
 def unpack_crc(data: bytes) -> int:
-    """The CRC in four bytes."""
+    """Read a CRC from four bytes."""
     return int.from_bytes(data, "little")
 
 
 def pixel_crc_prefix(record: bytes, tile_number: int) -> int:
-    """CRC so far of what comes before the samples in a pixel CRC (section 5)."""
+    """Compute the CRC of the bytes before the samples in a pixel CRC (section 5)."""
     return zlib.crc32(_U8.pack(tile_number), zlib.crc32(record))
 
 
 def least_entry_bytes(n_stages: int) -> int:
-    """Bytes that one INDEX entry (section 5) of an image with ``n_stages`` base stages has at least."""
+    """Return the least size of an INDEX entry (section 5) for an image with ``n_stages`` base stages."""
     return 2 + _CRC.size + n_stages
 
 
 def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = ()) -> int:
-    """Bytes of one INDEX entry, by the sizes of the mask and detail stream and of the stream of each base stage."""
+    """Return the size of an INDEX entry, given the sizes of mask, detail stream and base streams."""
     stages = sum(stage_entry_bytes(size) if size else 1 for size in stage_bytes)
     return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * (1 + any(tile_bytes)) + stages
 
 
 def stage_entry_bytes(size: int) -> int:
-    """Bytes that a base stream of at most ``size`` bytes takes in an INDEX entry."""
+    """Return the largest size in an INDEX entry of a base stream of at most ``size`` bytes."""
     return len(pack_leb(size)) + _CRC.size
 
 
 def entry_words(n_stages: int) -> int:
-    """How many numbers one INDEX entry stands for."""
+    """Return the number of integers in one INDEX entry."""
     return 4 + 2 * n_stages
 
 
 def pack_entry(sizes: tuple[int, int], crc: int, pixel_crc: int, stages: Sequence[tuple[int, int]]) -> bytes:
-    """One INDEX entry: bytes of mask and detail stream, their CRC, the pixel CRC, bytes and CRC of each stage."""
+    """Pack an INDEX entry: sizes of mask and detail stream, their CRC, pixel CRC, size and CRC of each stage."""
     tile = b"".join(map(pack_leb, sizes)) + (pack_crc(crc) if any(sizes) else b"") + pack_crc(pixel_crc)
     return tile + b"".join(pack_leb(size) + (pack_crc(crc) if size else b"") for size, crc in stages)
 
 
 def unpack_entry(cursor: Cursor, n_stages: int) -> list[int]:
-    """The ``entry_words`` numbers of one INDEX entry, in the order of ``pack_entry``; the CRC of no bytes is 0."""
+    """Read the ``entry_words`` integers of an INDEX entry, in the order of ``pack_entry``; an absent CRC is 0."""
     cap = limits.MAX_STREAM_BYTES
     words = [cursor.leb_up_to(cap, "bytes of a mask"), cursor.leb_up_to(cap, "bytes of a detail stream")]
     words.append(cursor.crc() if any(words) else 0)
@@ -220,7 +220,7 @@ def unpack_entry(cursor: Cursor, n_stages: int) -> list[int]:
 
 
 def pack_str(text: str) -> bytes:
-    """Length and UTF-8 of a text, cut to the 4096 bytes that the format allows."""
+    """Pack a text as length and UTF-8, cut to the format's limit of 4096 bytes."""
     encoded = text.encode("utf-8", "replace")
     if len(encoded) > limits.MAX_STR_BYTES:
         encoded = encoded[: limits.MAX_STR_BYTES].decode("utf-8", "ignore").encode("utf-8")
@@ -228,22 +228,22 @@ def pack_str(text: str) -> bytes:
 
 
 def pack_f8(value: float) -> bytes:
-    """Eight bytes of a float64."""
+    """Pack a float64 in eight bytes."""
     return _F8.pack(value)
 
 
 def pack_i8(value: int) -> bytes:
-    """Eight bytes of a signed integer."""
+    """Pack a signed integer in eight bytes."""
     return _I8.pack(value)
 
 
 def pack_u8(value: int) -> bytes:
-    """Eight bytes of an unsigned integer."""
+    """Pack an unsigned integer in eight bytes."""
     return _U8.pack(value)
 
 
 class Cursor:
-    """Reads the fields of a section one after the other; everything that runs over its end raises CorruptError."""
+    """Read the fields of a section in order; reading past its end raises CorruptError."""
 
     __slots__ = ("_data", "position", "what")
 
@@ -258,45 +258,45 @@ class Cursor:
         return len(self._data) - self.position
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes."""
+        """Read the next ``size`` bytes."""
         if size > self.left:
             raise CorruptError(f"expected {size} more bytes at {self.position} of {self.what}, found {self.left}")
         self.position += size
         return self._data[self.position - size : self.position]
 
     def since(self, start: int) -> bytes:
-        """The bytes from ``start`` to the current position."""
+        """Return the bytes from ``start`` to the current position."""
         return self._data[start : self.position]
 
     def u1(self) -> int:
-        """One byte."""
+        """Read one byte."""
         return self.take(1)[0]
 
     def crc(self) -> int:
-        """Four bytes of a CRC."""
+        """Read a CRC of four bytes."""
         return int.from_bytes(self.take(_CRC.size), "little")
 
     def flag(self) -> bool:
-        """One byte that is 0 or 1."""
+        """Read one byte that must be 0 or 1."""
         value = self.u1()
         if value > 1:
             raise CorruptError(f"expected 0 or 1 at {self.position - 1} of {self.what}, found {value}")
         return value == 1
 
     def leb(self) -> int:
-        """An unsigned LEB128 integer under 2^64 in its shortest form."""
+        """Read an unsigned LEB128 integer under 2^64 in its shortest form."""
         value, self.position = unpack_leb(self._data, self.position, self.what)
         return value
 
     def leb_up_to(self, cap: int, name: str) -> int:
-        """An integer that is at most ``cap``; raises LimitError for a larger one."""
+        """Read an integer of at most ``cap``; raises LimitError for a larger one."""
         value = self.leb()
         if value > cap:
             raise LimitError(f"expected at most {cap} for the {name} in {self.what}, found {value}")
         return value
 
     def text(self) -> str:
-        """A str of the format."""
+        """Read a text: length and UTF-8."""
         encoded = self.take(self.leb_up_to(limits.MAX_STR_BYTES, "length of a text"))
         try:
             return encoded.decode("utf-8")
@@ -304,23 +304,23 @@ class Cursor:
             raise CorruptError(f"expected UTF-8 before {self.position} of {self.what}, found {encoded[:20]!r}") from err
 
     def f8(self) -> float:
-        """A float64 of any value."""
+        """Read a float64 of any value."""
         value: float = _F8.unpack(self.take(_F8.size))[0]
         return value
 
     def finite(self, name: str, *, above: float | None = None) -> float:
-        """A finite float64, larger than ``above`` where that is given."""
+        """Read a finite float64, larger than ``above`` if that is given."""
         value = self.f8()
         if not math.isfinite(value) or (above is not None and value <= above):
-            raise CorruptError(f"expected a sound number for the {name} in {self.what}, found {value}")
+            raise CorruptError(f"expected a valid number for the {name} in {self.what}, found {value}")
         return value
 
     def i8(self) -> int:
-        """A signed 64-bit integer."""
+        """Read a signed 64-bit integer."""
         return int.from_bytes(self.take(_I8.size), "little", signed=True)
 
     def u8(self) -> int:
-        """An unsigned 64-bit integer."""
+        """Read an unsigned 64-bit integer."""
         return int.from_bytes(self.take(_U8.size), "little")
 
     def end(self) -> None:

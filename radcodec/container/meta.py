@@ -1,4 +1,4 @@
-"""META: what a file holds, image by image and unit by unit (``docs/format.md`` section 3), and the PARAMS framing."""
+"""Pack and unpack META, the records of images and units (``docs/format.md`` section 3), and the PARAMS framing."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _BLOCKS_AN_IMAGE = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRecord:
-    """One image (3.1). ``bound`` is E in physical units, None where every pixel is exact or mode is lossy.
+    """One image (3.1). ``bound`` is E in physical units, None if every pixel is exact or the mode is lossy.
 
-    ``on_base``: its detail streams hold what is left of it beside its base layer.
+    ``on_base``: the detail streams hold the difference from the base layer.
     """
 
     sample_type: SampleType
@@ -92,7 +92,7 @@ class ParamBlocks:
 
 
 def pack_image_record(record: ImageRecord) -> bytes:
-    """Bytes of an image record; equal records give equal bytes."""
+    """Pack an image record; equal records give equal bytes."""
     scaled = record.bscale != 1.0 or record.bzero != 0.0
     flags = (
         (_BOUNDED if record.bound is not None else 0)
@@ -122,7 +122,7 @@ def _unpack_shape(cursor: Cursor, kind: Kind) -> tuple[int, ...]:
     most = limits.MAX_ARRAY_AXES if kind is Kind.ARRAY else limits.MAX_AXES
     n_axes = cursor.leb_up_to(most, "number of axes")
     shape = tuple(cursor.leb_up_to(limits.MAX_PIXELS, "length of an axis") for _ in range(n_axes))
-    # Zeros aside, so that 0 x 2^47 x 2^47 is refused as well and no product below overflows anywhere.
+    # Zeros count as ones here, so that 0 x 2^47 x 2^47 is refused and no product below overflows.
     if math.prod(length for length in shape if length) > limits.MAX_PIXELS:
         raise LimitError(f"expected at most {limits.MAX_PIXELS} pixels in an image, found the axes {shape[:8]}")
     return shape
@@ -132,11 +132,11 @@ def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_
     """Raise CorruptError if the flags of an image record do not go with the rest of it (3.1)."""
     bounded = bool(flags & _BOUNDED)
     if flags & ~_ALL_FLAGS or (flags & _NEED_BOUND and not bounded):
-        raise CorruptError(f"expected a sound set of flags in an image record, found {flags:#x}")
+        raise CorruptError(f"expected a valid set of flags in an image record, found {flags:#x}")
     if flags & _ON_BASE and not (bounded and sample_type.is_float and n_stages):
-        raise CorruptError("expected a bounded image of floats with base stages where details are on the base")
+        raise CorruptError("expected details on the base only in a bounded image of floats with base stages")
     if flags & _BLANK and sample_type.is_float:
-        raise CorruptError("expected BLANK for an image of integers only, found it for one of floats")
+        raise CorruptError("expected BLANK only in an image of integers, found it in one of floats")
     if flags & (_SCALED | _BLANK) and kind is Kind.ARRAY:
         raise CorruptError("expected no scaling and no BLANK in a file of kind array, found them")
     if 0 in shape and (bounded or n_stages):
@@ -146,7 +146,7 @@ def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_
 def _unpack_scaling(cursor: Cursor) -> tuple[float, float]:
     scaling = cursor.finite("BSCALE"), cursor.finite("BZERO")
     if scaling == (1.0, 0.0):
-        raise CorruptError("expected a scaling other than 1 and 0 where one follows, found these")
+        raise CorruptError("expected a stored scaling other than BSCALE 1 and BZERO 0, found these")
     return scaling
 
 
@@ -159,7 +159,7 @@ def _unpack_blank(cursor: Cursor, sample_type: SampleType) -> int:
 
 
 def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
-    """The image record at the cursor; raises CorruptError or LimitError where a field is out of its range."""
+    """Read an image record; raises CorruptError or LimitError if a field is out of range."""
     sample_type = member_of(SampleType, cursor.u1(), "the sample type")
     shape = _unpack_shape(cursor, kind)
     tile_size = cursor.leb_up_to(limits.MAX_TILE, "tile size")
@@ -195,13 +195,13 @@ def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
 
 
 def pack_hdu_record(record: HduRecord) -> bytes:
-    """Bytes of an HDU record."""
+    """Pack an HDU record."""
     sizes = (record.header_bytes, record.data_bytes, record.tail_bytes)
     return bytes([record.kind]) + pack_str(record.name) + pack_str(record.note) + b"".join(map(pack_leb, sizes))
 
 
 def unpack_hdu_record(cursor: Cursor) -> HduRecord:
-    """The HDU record at the cursor; raises CorruptError or LimitError."""
+    """Read an HDU record; raises CorruptError or LimitError."""
     return HduRecord(
         kind=member_of(HduKind, cursor.u1(), "the kind of an HDU"),
         name=cursor.text(),
@@ -213,7 +213,7 @@ def unpack_hdu_record(cursor: Cursor) -> HduRecord:
 
 
 def pack_meta(meta: Meta) -> bytes:
-    """Bytes of META before packing."""
+    """Pack META, before compression."""
     parts = [pack_str(meta.writer), pack_leb(meta.original_bytes), meta.restored_sha256]
     parts += [b"\0"] if meta.original_sha256 is None else [b"\1", meta.original_sha256]
     parts += [b"\0"] if meta.model is None else [b"\1", pack_str(meta.model[0]), meta.model[1]]
@@ -229,9 +229,9 @@ def _check_meta(meta: Meta, kind: Kind) -> None:
             f"expected one image and no HDU in a file of kind array, found {len(meta.images)} and {len(meta.hdus)}"
         )
     if any(image.n_stages for image in meta.images) != (meta.model is not None):
-        raise CorruptError("expected the name of a model beside base stages and only there, found one of them alone")
+        raise CorruptError("expected a model name exactly if there are base stages, found one without the other")
     if meta.original_sha256 is not None and (kind is Kind.ARRAY or meta.original_sha256 == meta.restored_sha256):
-        raise CorruptError("expected the SHA-256 of an original only where it differs from that of what is restored")
+        raise CorruptError("expected the SHA-256 of the original only if it differs from that of the restored file")
     if kind is Kind.ARRAY:
         n_bytes = meta.images[0].n_pixels * meta.images[0].sample_type.size_bytes
         if meta.original_bytes != n_bytes:
@@ -251,7 +251,7 @@ def _check_meta(meta: Meta, kind: Kind) -> None:
 
 
 def _unpack_hdus(cursor: Cursor) -> list[HduRecord]:
-    """The HDU records; raises CorruptError early where they cannot be, so that few bytes do not make many of them."""
+    """Read the HDU records; raises CorruptError before a few bytes can declare many of them."""
     n_hdus = cursor.leb_up_to(limits.MAX_HDUS, "number of HDUs")
     hdus: list[HduRecord] = []
     text_bytes = 0
@@ -267,7 +267,7 @@ def _unpack_hdus(cursor: Cursor) -> list[HduRecord]:
 
 
 def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) -> Meta:
-    """META of a file of that kind, all its rules checked; ``most_images`` is how many images INDEX has room for.
+    """Read and check META of a file of that kind; INDEX has room for ``most_images`` images.
 
     Raises
     ------
@@ -301,7 +301,7 @@ def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) 
 
 
 def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
-    """Bytes of PARAMS before packing."""
+    """Pack PARAMS, before compression."""
     parts: list[bytes] = []
     for image in blocks:
         for block in (image.base, image.bounds, image.predictors):
@@ -310,7 +310,7 @@ def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
 
 
 def unpack_params(data: bytes, n_images: int) -> tuple[ParamBlocks, ...]:
-    """The blocks of each image; raises CorruptError where they do not fill PARAMS exactly or are not to be there."""
+    """Read each image's blocks; raises CorruptError if they do not fill PARAMS exactly or must be absent."""
     cursor = Cursor(data, "PARAMS")
     images: list[ParamBlocks] = []
     for _ in range(n_images):

@@ -1,4 +1,4 @@
-"""META and PARAMS as they are stored: as they are, as a zstandard frame, or as one made with the header dictionary."""
+"""Store META and PARAMS plain, as a zstandard frame, or as a frame with the header dictionary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Dictionary = tuple[bytes, bytes]
 
 
 def pack_section(raw: bytes, dictionary: Dictionary | None = None) -> bytes:
-    """The smallest stored form of a section; of two equal ones the simpler."""
+    """Return the smallest stored form of a section; of equal sizes the simpler one."""
     forms = [bytes([_PLAIN]) + raw]
     if not raw:
         return forms[0]
@@ -31,26 +31,26 @@ def pack_section(raw: bytes, dictionary: Dictionary | None = None) -> bytes:
 
 
 def _most_bytes(frame: bytes) -> int:
-    """What a frame of a section may hold at most (2.3), so that a short file takes little memory."""
+    """Return the largest content of a section's frame (2.3), so that a short file takes little memory."""
     return PACKED_ROOM_BYTES + PACKED_RATIO * len(frame)
 
 
 def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = None, may_share: bool = False) -> bytes:
-    """What a stored section holds.
+    """Return the content of a stored section.
 
     Parameters
     ----------
     dictionary
-        The one that is installed, None where there is none.
+        The installed dictionary, or None.
     may_share
-        Whether this section may have been made with a dictionary (META only).
+        Whether this section may use a dictionary (META only).
 
     Raises
     ------
     CorruptError, LimitError
-        If the form is not known, or the frame does not hold what it says.
+        If the form is unknown, or the frame is malformed.
     ModelNotFoundError
-        If it was made with a dictionary that is not installed.
+        If it needs a dictionary that is not installed.
     """
     cursor = Cursor(stored, what)
     packing = cursor.u1()

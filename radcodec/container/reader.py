@@ -1,4 +1,4 @@
-"""Reads a ``.rcz`` file piece by piece: first PRELUDE to INDEX, then whichever tiles and stages are asked for."""
+"""Read a ``.rcz`` file piece by piece: first PRELUDE to INDEX, then single tiles and stages on request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TileCounter = Callable[[tuple[int, ...], int], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageIndex:
-    """Where the streams of one image are: offsets from the start of the file, one more than there are tiles."""
+    """File offsets of one image's streams; each list has one more item than there are tiles."""
 
     words: array[int]
     n_words: int
@@ -55,17 +55,17 @@ class ImageIndex:
         return len(self.tile_starts) - 1
 
     def word(self, tile: int, field: int) -> int:
-        """One number of the entry of a tile."""
+        """Return one number of a tile's entry."""
         return self.words[tile * self.n_words + field]
 
 
 def _starts(sizes: Iterator[int], start: int) -> array[int]:
-    """Offsets of streams that follow each other, and the end of the last."""
+    """Return the offsets of consecutive streams, and the end of the last."""
     return array("Q", accumulate(sizes, initial=start))
 
 
 class _Source:
-    """Ranges of a file or of bytes in memory; safe to use from several threads."""
+    """Ranges of a file or of bytes in memory; several threads may share it."""
 
     def __init__(self, source: bytes | bytearray | memoryview | BinaryIO) -> None:
         self._file: BinaryIO | None = None
@@ -79,7 +79,7 @@ class _Source:
             self.size_bytes = source.seek(0, os.SEEK_END)
 
     def read(self, start: int, size: int, what: str) -> bytes:
-        """``size`` bytes from ``start``; raises TruncatedError where there are fewer."""
+        """Read ``size`` bytes from ``start``; raises TruncatedError if there are fewer."""
         if self._file is None:
             data = bytes(self._view[start : start + size])
         else:
@@ -104,7 +104,7 @@ class _Source:
 
 
 class Reader:
-    """One open ``.rcz`` file. Reads no more than PRELUDE to INDEX when it is made; safe to use from several threads.
+    """One open ``.rcz`` file. The constructor reads only PRELUDE to INDEX; several threads may share it.
 
     Parameters
     ----------
@@ -113,14 +113,14 @@ class Reader:
     count_tiles
         Number of tiles of an image, by its shape and tile size.
     dictionary
-        The zstandard dictionary for headers that is installed.
+        The installed zstandard dictionary for headers.
 
     Raises
     ------
     FormatError
-        If it is no sound .rcz file as far as INDEX.
+        If PRELUDE to INDEX are malformed.
     ModelNotFoundError
-        If its headers need a dictionary that is not installed.
+        If the headers need a dictionary that is not installed.
     """
 
     def __init__(
@@ -158,21 +158,21 @@ class Reader:
         return bool(self.prelude.flags & FLAG_BASE_ONLY)
 
     def section_bytes(self, name: str) -> int:
-        """Size of a section as it is stored."""
+        """Return the stored size of a section."""
         return self.prelude.section_bytes[SECTIONS.index(name)]
 
     def read_section(self, name: str) -> bytes:
-        """A section as it is stored, its checksum not looked at."""
+        """Read a section in its stored form, without checking its checksum."""
         return self._source.read(self.prelude.section_start(name), self.section_bytes(name), name)
 
     def _checked_section(self, name: str, crc: int) -> bytes:
         stored = self.read_section(name)
         if crc_of(stored) != crc:
-            raise CorruptError(f"the checksum of {name} does not hold: the file is damaged, fetch it again")
+            raise CorruptError(f"the checksum of {name} is wrong: the file is damaged, fetch it again")
         return stored
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
-        """Offsets of all streams, after checking that they fill INDEX, BASE and TILES exactly."""
+        """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
         counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
         least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
         if least > self.section_bytes("INDEX"):
@@ -187,9 +187,9 @@ class Reader:
             words = array("L")  # of at least 32 bits
             for _ in range(n_tiles):
                 entry = unpack_entry(cursor, image.n_stages)
-                # Before memory is reserved for the pixels.
+                # Checked before memory is reserved for the pixels.
                 if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
-                    raise CorruptError("expected a stream for every tile of INDEX, found a tile without any")
+                    raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
                 words.extend(entry)
             both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
             tile_starts = _starts(both, tile_start)
@@ -204,16 +204,16 @@ class Reader:
         cursor.end()
         ends = self.prelude.section_start("EXTRA"), self.prelude.section_start("TILES")
         if (tile_start, base_start) != ends:
-            raise CorruptError("expected the streams of INDEX to fill BASE and TILES exactly, they do not")
+            raise CorruptError("expected the streams in INDEX to fill BASE and TILES exactly, found other sizes")
         return tuple(images)
 
     def _tile_kinds(self) -> tuple[bool, bool, bool]:
-        """Whether a tile has a detail stream, one has base streams alone, and one has both."""
+        """Return whether some tile has a detail stream, some has only base streams, and some has both."""
         detailed = alone = both = False
         for index, image in zip(self.images, self.meta.images, strict=True):
             details = index.words[_DETAIL :: index.n_words]
             detailed = detailed or any(details)
-            # Where the first stage has no stream, the others have none.
+            # Without a stream of the first stage, no other stage has one.
             first = index.words[_STAGES :: index.n_words] if image.n_stages else ()
             for size, base in zip(details, first, strict=False):
                 alone = alone or bool(base and not size)
@@ -258,20 +258,20 @@ class Reader:
         return unpack_params(raw, len(self.meta.images))
 
     def n_tiles(self, image: int) -> int:
-        """Number of tiles of an image."""
+        """Return the number of tiles of an image."""
         return self.images[image].n_tiles
 
     def detail_bytes(self, image: int) -> int:
-        """Bytes of all detail streams of an image."""
+        """Return the total size of an image's detail streams."""
         index = self.images[image]
         return sum(index.words[_DETAIL :: index.n_words])
 
     def pixel_crc(self, image: int, tile: int) -> int:
-        """CRC of the restored pixels of a tile, as `layout.pixel_crc_prefix` begins it."""
+        """Return the CRC of a tile's restored pixels, which starts with `layout.pixel_crc_prefix`."""
         return self.images[image].word(tile, _PIXEL_CRC)
 
     def read_tile(self, image: int, tile: int) -> tuple[bytes, bytes]:
-        """Mask and detail stream of a tile; raises CorruptError where their checksum does not hold."""
+        """Read mask and detail stream of a tile; raises CorruptError if their checksum is wrong."""
         index = self.images[image]
         start, stop = index.tile_starts[tile], index.tile_starts[tile + 1]
         what = f"tile {tile} of image {image}"
@@ -282,18 +282,18 @@ class Reader:
         return stored[:mask_bytes], stored[mask_bytes:]
 
     def read_mask(self, image: int, tile: int) -> bytes:
-        """Mask stream of a tile without its detail stream: their common checksum is not looked at."""
+        """Read a tile's mask without its detail stream; their common checksum is not checked."""
         index = self.images[image]
         return self._source.read(
             index.tile_starts[tile], index.word(tile, _MASK), f"the mask of tile {tile} of image {image}"
         )
 
     def stage_size(self, image: int, stage: int, tile: int) -> int:
-        """Bytes of the stream of one base stage of a tile."""
+        """Return the size of one base stream of a tile."""
         return self.images[image].word(tile, _STAGES + 2 * stage)
 
     def read_stage(self, image: int, stage: int, tile: int) -> bytes:
-        """Stream of one base stage of a tile; raises CorruptError where its checksum does not hold."""
+        """Read one base stream of a tile; raises CorruptError if its checksum is wrong."""
         index = self.images[image]
         starts = index.stage_starts[stage]
         what = f"base stage {stage} of tile {tile} of image {image}"
@@ -302,18 +302,13 @@ class Reader:
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
         return stored
 
-    def stage_range(self, image: int, stage: int) -> tuple[int, int]:
-        """Offsets in the file between which all streams of a base stage of an image are."""
-        starts = self.images[image].stage_starts[stage]
-        return starts[0], starts[-1]
-
     def read_extra(self) -> bytes:
-        """Data of all units that are not images, one after the other.
+        """Read the concatenated data of all units that are not images.
 
         Raises
         ------
         CorruptError
-            If the checksum of EXTRA does not hold or it is no frame of the declared size.
+            If the checksum of EXTRA is wrong, or it is not a frame of the declared size.
         """
         stored = self._checked_section("EXTRA", self.prelude.extra_crc)
         return unpack_frame(stored, self._extra_bytes, what="EXTRA") if stored else b""
@@ -331,4 +326,4 @@ class Reader:
         for start in range(0, end, _CHUNK_BYTES):
             crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
         if crc != unpack_crc(self._source.read(end, TRAILER_BYTES, "the trailer")):
-            raise CorruptError("the checksum of the whole file does not hold: it is damaged, fetch it again")
+            raise CorruptError("the checksum of the whole file is wrong: it is damaged, fetch it again")

@@ -1,4 +1,4 @@
-"""What a ``.rcz`` file holds, from its header and tile index alone. No pixel is decoded and numpy is not imported."""
+"""Describe a ``.rcz`` file from its header and tile index, without decoding a pixel or importing numpy."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ _KIND_NAMES = {
 }
 
 
+_COPY = "this is a base-only copy: it restores the base layer, not the pixels of the original"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A ``.rcz`` file in numbers; `to_dict` gives what ``--json`` prints.
+    """The properties of a ``.rcz`` file; `to_dict` returns the object that ``--json`` prints.
 
-    ``max_error`` is absolute, in the image's unit, the largest used; ``payload_bits_per_pixel`` counts what pixels are
-    made from (base, masks, detail and their parameters). ``warnings`` is what there was to say while it was made, and
-    ``noise`` what was measured beside an absolute bound then: the file does not hold them.
+    ``max_error`` is the largest absolute bound, in the image's unit. ``payload_bits_per_pixel`` counts base, masks,
+    detail and their parameters. ``warnings`` were given while the file was written. ``noise`` was measured at the same
+    time, for an absolute bound. The file stores neither. A base-only copy has no ``restored_sha256``, and its
+    ``original_sha256`` is that of the original FITS file.
     """
 
     mode: str
@@ -48,22 +52,30 @@ class Report:
     hdus: list[dict[str, Any]]
     layers: list[dict[str, Any]]
     original_sha256: str | None
-    restored_sha256: str
+    restored_sha256: str | None
     path: str | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
     noise: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as types that JSON knows."""
+        """Return all fields as JSON types."""
         return {**asdict(self), "warnings": list(self.warnings)}
 
     @property
     def exact_hdus(self) -> list[str]:
-        """Names, or numbers, of the images of a bounded or lossy file that are exact; none where all are or one is."""
+        """Names, or numbers, of the exact images in a bounded or lossy file of several images; otherwise empty."""
+        return self._named_images(exact=True)
+
+    @property
+    def changed_hdus(self) -> list[str]:
+        """Names, or numbers, of the bounded or lossy images in a file of several images; otherwise empty."""
+        return self._named_images(exact=False)
+
+    def _named_images(self, *, exact: bool) -> list[str]:
         images = [(number, hdu) for number, hdu in enumerate(self.hdus) if hdu.get("fidelity") and hdu["pixels"]]
-        exact = [hdu["name"] or str(number) for number, hdu in images if hdu["fidelity"] == "lossless"]
-        return exact if self.mode != "lossless" and len(images) > 1 else []
+        names = [hdu["name"] or str(number) for number, hdu in images if (hdu["fidelity"] == "lossless") is exact]
+        return names if self.mode != "lossless" and len(images) > 1 else []
 
     @property
     def ratio(self) -> float:
@@ -72,13 +84,15 @@ class Report:
 
 
 def _fidelity(record: ImageRecord, mode: Mode) -> str:
-    """What the mode of a file comes to for one of its images."""
+    """Return the fidelity of one image, given the mode of its file."""
     if mode is Mode.LOSSY:
         return "lossy" if record.n_stages else "lossless"
     return "lossless" if record.bound is None else "bounded"
 
 
 def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
+    # A base-only copy of a bounded file keeps the record of its bound, which it does not meet.
+    bound, bound_sigma = (None, 0.0) if mode is Mode.LOSSY else (record.bound, record.bound_sigma)
     return {
         "fidelity": _fidelity(record, mode),
         "pixels": record.n_pixels,
@@ -87,8 +101,8 @@ def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
         "tile": record.tile_size,
         "base_stages": record.n_stages,
         "on_base": record.on_base,
-        "max_error": record.bound,
-        "max_error_sigma": record.bound_sigma or None,
+        "max_error": bound,
+        "max_error_sigma": bound_sigma or None,
         "sigma": record.sigma,
         "sigma_cell": None,
         "dither": record.dither_seed is not None,
@@ -97,14 +111,14 @@ def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
 
 
 def _sigma_cell(reader: Reader, number: int) -> int | None:
-    """Side of the cells of an image's map of bounds, None where it has no map."""
+    """Return the cell side of an image's map of bounds, or None without a map."""
     if not reader.meta.images[number].has_step_map:
         return None
     return Cursor(reader.params[number].bounds, "the bounds").leb_up_to(MAX_CELL, "cell size")
 
 
 def _hdus(reader: Reader) -> list[dict[str, Any]]:
-    """One dict an HDU; for kind array one that stands for the array."""
+    """Describe each HDU in a dict; kind array has one, for the array."""
     if reader.prelude.kind is Kind.ARRAY:
         fields = {**_image_fields(reader.meta.images[0], reader.prelude.mode), "sigma_cell": _sigma_cell(reader, 0)}
         return [{"kind": "image", "name": "", "note": "", **fields}]
@@ -121,7 +135,7 @@ def _hdus(reader: Reader) -> list[dict[str, Any]]:
 
 
 def _layers(reader: Reader) -> list[dict[str, Any]]:
-    """Name and bytes of each part of the file; together they are all of it."""
+    """List name and bytes of each part of the file; together they are the whole file."""
     masks = sum(sum(index.words[:: index.n_words]) for index in reader.images)
     sizes = {
         "envelope": reader.prelude.prelude_bytes + reader.section_bytes("INDEX") + TRAILER_BYTES,
@@ -138,16 +152,18 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
 def describe(
     reader: Reader, *, path: str | None = None, seconds: float | None = None, warnings: tuple[str, ...] = ()
 ) -> Report:
-    """The report of an open file."""
+    """Describe an open file in a report."""
     meta = reader.meta
     pixels = sum(image.n_pixels for image in meta.images)
     payload = sum(reader.section_bytes(name) for name in ("PARAMS", "BASE", "TILES"))
-    bounded = [image for image in meta.images if image.bound is not None]
+    is_lossy = reader.prelude.mode is Mode.LOSSY
+    bounded = [image for image in meta.images if image.bound is not None and not is_lossy]
     widest = max(bounded, key=lambda image: image.bound or 0.0, default=None)
     lossless = not bounded and meta.original_sha256 is None and reader.prelude.mode.name == "LOSSLESS"
-    original = meta.original_sha256 or (
-        meta.restored_sha256 if lossless or (reader.prelude.kind is Kind.FITS and not reader.is_base_only) else None
-    )
+    is_fits = reader.prelude.kind is Kind.FITS
+    original = meta.original_sha256 or (meta.restored_sha256 if lossless or is_fits else None)
+    if reader.is_base_only:
+        warnings = (*warnings, _COPY)
     return Report(
         mode=reader.prelude.mode.name.lower(),
         kind=reader.prelude.kind.name.lower(),
@@ -167,7 +183,7 @@ def describe(
         hdus=_hdus(reader),
         layers=_layers(reader),
         original_sha256=original.hex() if original else None,
-        restored_sha256=meta.restored_sha256.hex(),
+        restored_sha256=None if reader.is_base_only else meta.restored_sha256.hex(),
         path=path,
         seconds=seconds,
         warnings=warnings,

@@ -1,4 +1,4 @@
-"""The header and data units of an open file, each with its bytes and the image or data that belong to it."""
+"""List the header and data units of an open file, with the bytes and the image or data of each."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from radcodec.types import HduKind
 class StoredUnit:
     """One header and data unit of a file of kind FITS.
 
-    ``header`` and ``tail`` are its bytes (padding included); ``image`` is the number of its image, None for a unit
-    without pixels, whose data start at ``extra_start`` of what EXTRA holds.
+    ``header`` and ``tail`` are its bytes, padding included. ``image`` is the number of its image. It is None for a unit
+    without pixels, whose data start at ``extra_start`` in EXTRA.
     """
 
     number: int

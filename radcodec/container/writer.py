@@ -1,4 +1,4 @@
-"""A whole ``.rcz`` file from its packed parts, and base-only copies of one."""
+"""Write a ``.rcz`` file from its packed parts, and make base-only copies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from radcodec.types import Kind, Mode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileStreams:
-    """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage of its image."""
+    """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage."""
 
     mask: bytes = b""
     detail: bytes = b""
@@ -39,7 +39,7 @@ class TileStreams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileContents:
-    """All that a file is made of; ``tiles`` and ``params`` have one item an image, ``extra`` is a frame or empty."""
+    """The parts of a file. ``tiles`` and ``params`` have one item an image; ``extra`` is a frame or empty."""
 
     kind: Kind
     mode: Mode
@@ -63,12 +63,12 @@ def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
 
 
 def _base_streams(images: Sequence[Sequence[TileStreams]]) -> list[bytes]:
-    """Streams of BASE in file order: images, stages, tiles."""
+    """Return the streams of BASE in file order: images, stages, tiles."""
     return [tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles]
 
 
 def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence[bytes]]) -> int:
-    """Bytes written: prelude, the streams of each section, trailer."""
+    """Write prelude, sections and trailer; return the number of bytes."""
     sink = CrcWriter(out)
     sink.write(pack_prelude(prelude))
     for streams in sections:
@@ -79,12 +79,12 @@ def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence
 
 
 def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary | None = None) -> int:
-    """Number of bytes of the file, which is written to ``out`` from front to back.
+    """Write a file to ``out`` from front to back; return its number of bytes.
 
     Parameters
     ----------
     dictionary
-        Zstandard dictionary that META may be packed with, where that makes it smaller.
+        Zstandard dictionary for META, used if it makes META smaller.
     """
     meta = pack_section(pack_meta(contents.meta), dictionary)
     params = pack_section(pack_params(contents.params))
@@ -112,9 +112,9 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
 
 
 def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
-    """A base-only copy (5.1) of a file, with at most ``n_stages`` base stages, made without decoding a pixel.
+    """Make a base-only copy (5.1) of a file with at most ``n_stages`` base stages, without decoding a pixel.
 
-    Data of units that are not images are kept.
+    The data of units that are not images are copied.
 
     Raises
     ------
@@ -123,13 +123,13 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     FormatError
         If the file is damaged.
     """
-    images_of = reader.meta.images
-    if n_stages < 1 or not images_of or not all(image.n_stages for image in images_of):
+    records = reader.meta.images
+    if n_stages < 1 or not records or not all(record.n_stages for record in records):
         raise InputError(
-            f"expected a file whose images all have a base layer and 1 stage or more to keep, found {n_stages} stages"
+            f"expected images that all have a base layer and 1 stage or more to keep, found {n_stages} stages"
         )
     images: list[list[TileStreams]] = []
-    for number, record in enumerate(reader.meta.images):
+    for number, record in enumerate(records):
         tiles: list[TileStreams] = []
         for tile in range(reader.n_tiles(number)):
             mask, _ = reader.read_tile(number, tile)

@@ -1,1 +1,1 @@
-"""A ``.rcz`` file to arrays, pictures and the restored FITS file."""
+"""Decode a ``.rcz`` file to arrays, pictures and the restored FITS file."""

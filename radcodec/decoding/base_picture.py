@@ -1,4 +1,4 @@
-"""The picture that the base layer of a file gives, without its detail layer."""
+"""Draw the picture that a file's base layer gives without its detail layer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
 
 def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np.float64]:
-    """Picture of the base layer of one plane, float64 [H, W] in stored units; NaN where masked.
+    """Decode the base layer of one plane, float64 [H, W] in stored units; NaN at masked pixels.
 
     Tiles without base streams (constant, or wholly masked) hold the plane's offset.
     """

@@ -1,7 +1,7 @@
-"""What a ``.rcz`` file says of itself must be what it holds: records, headers and parameters may not contradict.
+"""Check that the records, headers and parameters of a ``.rcz`` file do not contradict each other.
 
-Checked when a file is opened (``docs/format.md`` 3.2 and 6.2), so that nothing is shown of a file that decoding would
-not keep. No pixel is decoded and numpy is not imported.
+The check runs when a file is opened (``docs/format.md`` 3.2 and 6.2), so that a report never contradicts the decoded
+file. It decodes no pixel and does not import numpy.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from radcodec.types import HduKind, ImageInfo, Kind, Mode
 
 
 def check_consistency(reader: Reader) -> None:
-    """Check that what the file says of itself fits together.
+    """Check that the file's declarations agree with each other.
 
     Raises
     ------
@@ -37,19 +37,17 @@ def check_consistency(reader: Reader) -> None:
 
 
 def _check_original_bytes(reader: Reader) -> None:
-    """Raise CorruptError if the size of the original is not what the HDU records make it."""
+    """Raise CorruptError if the size of the original does not match the HDU records."""
     meta = reader.meta
     restored = sum(hdu.header_bytes + hdu.data_bytes + hdu.tail_bytes for hdu in meta.hdus)
     grown = restored - meta.original_bytes
     most = 0 if reader.prelude.mode is Mode.LOSSLESS else BLOCK_BYTES * len(meta.images)
     if not 0 <= grown <= most or grown % BLOCK_BYTES:
-        raise CorruptError(
-            f"expected an original of about the {restored} bytes that are restored, found {meta.original_bytes}"
-        )
+        raise CorruptError(f"expected an original of about the {restored} restored bytes, found {meta.original_bytes}")
 
 
 def _check_headers(reader: Reader) -> None:
-    """Raise CorruptError if a header says otherwise than the records of its HDU."""
+    """Raise CorruptError if a header contradicts the records of its HDU."""
     images = iter(reader.meta.images)
     position, last = 0, len(reader.meta.hdus) - 1
     for number, hdu in enumerate(reader.meta.hdus):
@@ -63,13 +61,11 @@ def _check_headers(reader: Reader) -> None:
             if hdu.kind is HduKind.IMAGE:
                 known = known and facts is not None and _fits_image(next(images), facts.image)
         if not known:
-            raise CorruptError(
-                f"the header of HDU {number} says otherwise than its record: the file is forged or damaged"
-            )
+            raise CorruptError(f"the header of HDU {number} contradicts its record: the file is forged or damaged")
 
 
 def _fits_header(hdu: HduRecord, facts: HeaderFacts, *, last: bool) -> bool:
-    """Whether the record of an HDU is what its header says."""
+    """Return whether the record of an HDU matches its header."""
     header_bytes = facts.end_bytes + -facts.end_bytes % BLOCK_BYTES
     cut = last and hdu.data_bytes == hdu.tail_bytes == 0
     tail_bytes = -hdu.data_bytes % BLOCK_BYTES
@@ -81,7 +77,7 @@ def _fits_header(hdu: HduRecord, facts: HeaderFacts, *, last: bool) -> bool:
 
 
 def _fits_image(record: ImageRecord, info: ImageInfo | None) -> bool:
-    """Whether an image record is what the header of its HDU says."""
+    """Return whether an image record matches the header of its HDU."""
     if info is None:
         return False
     blank, bits = info.blank, 8 * record.sample_type.size_bytes
@@ -99,7 +95,7 @@ def _fits_image(record: ImageRecord, info: ImageInfo | None) -> bool:
 
 
 def _check_bounds(block: bytes, record: ImageRecord) -> None:
-    """Raise CorruptError if E of an image's record is not the largest one of its bounds (6.2)."""
+    """Raise CorruptError if E in an image's record is not the largest of its bounds (6.2)."""
     if record.bound is None or (not block and not record.has_step_map):
         if block:
             raise CorruptError(f"expected no bounds for an image that is not bounded, found {len(block)} bytes")
@@ -118,4 +114,4 @@ def _check_bounds(block: bytes, record: ImageRecord) -> None:
     if sys.byteorder == "big":
         values.byteswap()
     if not all(map(math.isfinite, values)) or min(values) < 0 or max(values) != record.bound:
-        raise CorruptError(f"expected bounds of which {record.bound} is the largest, found others")
+        raise CorruptError(f"expected bounds with the maximum {record.bound}, found others")

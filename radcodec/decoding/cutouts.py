@@ -1,4 +1,4 @@
-"""Parts cut out of an image as FITS files, with all that their world coordinates and beams need."""
+"""Cut parts out of an image as FITS files, with everything that their world coordinates and beams need."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from radcodec.types import Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """What is asked for of an image: a region, or a field of ``size`` around ``center``; see `radcodec.cutout`."""
+    """The requested part of an image: a region, or a field of ``size`` around ``center``; see `radcodec.cutout`."""
 
     region: Region | None = None
     center: Any = None
@@ -65,7 +65,7 @@ class ImageSky:
         self._extra: bytes | None = None
 
     def _data(self, unit: StoredUnit) -> bytes:
-        """Data of a unit as its FITS file has them, without padding."""
+        """Return the data of a unit as in its FITS file, without padding."""
         if unit.image is not None:
             return sample_bytes(decode_image(open_image(self._reader, unit.image), self._threads), ">").tobytes()
         if self._extra is None:
@@ -79,7 +79,7 @@ class ImageSky:
         return [(name.upper(), version) for name, version in named]
 
     def _find(self, name: str, extver: int | None) -> StoredUnit | None:
-        """The extension of that name, and of that EXTVER if one is given; None where there is none."""
+        """Find the extension with that name, and EXTVER if given; None if there is none."""
         for unit, (found, version) in zip(self._units[1:], self._names[1:], strict=True):
             if found == name and extver in (None, version):
                 return unit
@@ -128,7 +128,7 @@ class ImageSky:
 
 
 def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
-    """The range of pixels of each axis, fastest axis first, that a part takes; raises InputError where it is none."""
+    """Return the pixel range of each axis of a part, fastest axis first; raises InputError if it has no pixel."""
     region = part.region
     if part.center is not None:
         if region is not None:
@@ -137,14 +137,14 @@ def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
             raise InputError("expected an image with one axis or more to cut from, found none")
         region = sky_ranges(sky.wcs(), part.center, part.size, sky.shape)
     elif part.size is not None:
-        raise InputError(f"expected a centre beside the size {part.size!r}, found none")
+        raise InputError(f"expected a centre with the size {part.size!r}, found none")
     elif region is None and part.plane is None:
         raise InputError('expected a region such as "100:200,300:400", a centre or a plane, found none')
     return parse_region(region, sky.shape, plane=part.plane, partial=part.partial)
 
 
 def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixels:
-    """Stored samples of a part of an image, slowest axis first; NaN or BLANK where ranges reach outside of it.
+    """Read stored samples of a part of an image, slowest axis first; NaN or BLANK outside of the image.
 
     Parameters
     ----------
@@ -188,14 +188,14 @@ def _fill_value(image: StoredImage) -> float | int:
 
 
 def cutout_pieces(reader: Reader, image: StoredImage, part: Part, threads: int) -> list[bytes | memoryview]:
-    """Make the FITS file of a part of an image, as pieces to write one after the other.
+    """Make the FITS file of a part of an image, as pieces to write in order.
 
     Raises
     ------
     InputError
-        If the part is no part of the image.
+        If the part is not in the image.
     FormatError, ModelError
-        If the file is unsound or needs a model that is not there.
+        If the file is malformed or needs a model that is not installed.
     """
     sky = ImageSky(reader, image, threads)
     ranges = part_ranges(sky, part)

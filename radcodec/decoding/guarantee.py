@@ -1,4 +1,4 @@
-"""The one test of what was promised of a tile, which encoding and verifying share (docs/guarantee.md)."""
+"""Test the guarantee of a tile, for encoding and verifying (docs/guarantee.md)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def _physical(samples: Pixels, record: ImageRecord) -> npt.NDArray[np.float64]:
 
 
 def tile_breach(original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box) -> str:
-    """What is wrong with the restored samples [p, h, w] of a tile, "" where its guarantee holds.
+    """Describe how restored samples [p, h, w] of a tile break its guarantee; "" if they keep it.
 
-    Special samples, and all where E is 0, must be the same bits; the others within E in physical units, with no
-    tolerance.
+    Special samples, and all samples with E = 0, must have the same bits. The others must be within E in physical units,
+    without tolerance.
     """
     same = as_bits(original) == as_bits(restored)
     if coding.record.bound is None:

@@ -1,4 +1,4 @@
-"""One image of an open ``.rcz`` file as something that NumPy and dask take for an array; no pixel is read before."""
+"""Present one image of an open ``.rcz`` file to NumPy and dask as an array that is read on demand."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class ImageHandle:
-    """One image of an open file, an array that stays in the file until it is indexed.
+    """One image of an open file: an array that stays in the file until it is indexed.
 
-    ``handle[...]`` takes NumPy's basic indexing (integers, slices with steps, ``...``, None) and decodes only the
-    tiles that it needs; it gives physical values, as `radcodec.decode` does. ``numpy.asarray(handle)`` decodes all.
+    ``handle[...]`` takes NumPy's basic indexing (integers, slices with steps, ``...``, None) and decodes only the tiles
+    that it needs. Like `radcodec.decode` it gives physical values. ``numpy.asarray(handle)`` decodes all.
 
     Parameters
     ----------
     file
-        The file, which has to stay open.
+        The file, which must stay open.
     number
         Number of the image among the images of the file.
     hdu
@@ -49,7 +49,7 @@ class ImageHandle:
 
     @property
     def stored(self) -> StoredImage:
-        """The image as it is stored, for the modules of this package."""
+        """The stored image, for the modules of this package."""
         if self._opened is None:
             from radcodec.decoding.image import open_image
 
@@ -101,7 +101,7 @@ class ImageHandle:
         return values if dtype is None else values.astype(dtype, copy=False)
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
-        """Physical values of a part of the image."""
+        """Return the physical values of a part of the image."""
         from radcodec.decoding.image import decode_region, image_info
         from radcodec.decoding.indexing import select
         from radcodec.fits.arrays import to_physical
@@ -128,7 +128,7 @@ class ImageHandle:
     def header_text(self) -> str:
         """Text of the header of the HDU: cards of 80 characters without line ends, every byte as one character.
 
-        For an array that of the FITS file that it decompresses to.
+        For an array it is the header of the FITS file that it decompresses to.
         """
         from radcodec.container.units import iter_units
 
@@ -146,19 +146,19 @@ class ImageHandle:
         Raises
         ------
         InputError
-            If astropy cannot make sense of the header.
+            If astropy cannot read the header.
         """
         return self._sky().wcs()
 
     def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
-        """Look at one plane: its base layer where that shows it, else the decoded pixels; says which, and why.
+        """Return a picture of one plane: from its base layer if that is good enough, else decoded; with the reason.
 
         Parameters
         ----------
         plane
             Number of the plane, counted over all axes but the last two.
         full
-            Decode the pixels, whatever the base layer is worth.
+            Decode the pixels, even if the base layer is good enough.
 
         Raises
         ------
@@ -172,10 +172,10 @@ class ImageHandle:
         return look_at(self.stored, plane, full=full, threads=self.file.threads)
 
     def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
-        """Physical values, float64 [H, W], NaN where undefined, of a `quick_look`."""
+        """Return the physical values of a `quick_look`, float64 [H, W]; NaN where undefined."""
         return self.quick_look(plane, full=full).pixels
 
 
 def _handle_of(file: RczFile, number: int) -> ImageHandle:
-    """The handle of an image of a file that was unpickled."""
+    """Return the handle of an image, for unpickling."""
     return file.images[number]

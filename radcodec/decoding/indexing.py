@@ -1,4 +1,4 @@
-"""NumPy basic indexing of an image that is still in a file: which planes, rows and columns it needs."""
+"""Apply NumPy basic indexing to an image in a file: find the planes, rows and columns to decode."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Part = int | slice | None | EllipsisType
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What a key selects: plane numbers, the ranges of rows and columns to decode, and the key to apply to them."""
+    """The selection of a key: plane numbers, ranges of rows and columns to decode, and the key to apply to them."""
 
     planes: npt.NDArray[np.int64]
     y: tuple[int, int]
@@ -27,14 +27,14 @@ class Selection:
     n_inner_axes: int
 
     def apply(self, region: npt.NDArray[Any], key_shape: tuple[Any, ...]) -> npt.NDArray[Any]:
-        """The selected part of the decoded region [planes, y, x], its axes as NumPy would give them."""
+        """Select from the decoded region [planes, y, x], with axes as NumPy gives them."""
         spatial = region.reshape(self.lead_shape + region.shape[3 - self.n_inner_axes :])
         picked = spatial[(..., *self.inner)] if self.inner else spatial
         return picked[key_shape] if key_shape else picked
 
 
 def _expand(key: object, n_axes: int) -> list[Part]:
-    """One part an axis, and None where a new axis goes."""
+    """Return one part for each axis, and None for each new axis."""
     parts = list(key) if isinstance(key, tuple) else [key]
     n_given = sum(part is not None and part is not Ellipsis for part in parts)
     n_dots = sum(part is Ellipsis for part in parts)
@@ -61,7 +61,7 @@ def _checked(part: Any) -> Part:
 
 
 def _inner(part: int | slice, length: int, axis: int) -> tuple[tuple[int, int], int | slice]:
-    """Range of an axis to decode, and the part as it applies to that range."""
+    """Return the range of an axis to decode, and the part relative to that range."""
     if isinstance(part, int):
         place = part + length if part < 0 else part
         if not 0 <= place < length:
@@ -77,12 +77,12 @@ def _inner(part: int | slice, length: int, axis: int) -> tuple[tuple[int, int], 
 
 
 def select(key: object, shape: tuple[int, ...]) -> tuple[Selection, tuple[Any, ...]]:
-    """What ``array[key]`` needs of an array of ``shape``, and the key that puts in new axes afterwards.
+    """Return the selection for ``array[key]`` of an array of ``shape``, and the key that adds new axes.
 
     Raises
     ------
     IndexError
-        As NumPy does; also for masks and lists, which are not basic indexing.
+        As in NumPy; also for masks and lists, which are not basic indexing.
     """
     parts = _expand(key, len(shape))
     axes = [part for part in parts if part is not None]
@@ -107,6 +107,6 @@ def select(key: object, shape: tuple[int, ...]) -> tuple[Selection, tuple[Any, .
         inner=tuple(inner),
         n_inner_axes=n_inner,
     )
-    # Integers take an axis away, so only slices and new axes are left when new axes go in.
+    # Integers remove an axis, so only slices and new axes are left at this point.
     new = tuple(None if part is None else slice(None) for part in parts if not isinstance(part, int))
     return selection, new if None in new else ()

@@ -1,4 +1,4 @@
-"""Pictures for quick looks: an asinh stretch, averaging down, a PNG writer of a few lines, and JPEG by Pillow.
+"""Draw pictures for quick looks: asinh stretch, averaging down, a small PNG writer, and JPEG by Pillow.
 
 References
 ----------
@@ -28,15 +28,16 @@ _JPEG_QUALITY = 92
 _CHUNK = struct.Struct(">I")
 _HEADER = struct.Struct(">IIBBBBB")
 PictureWriter: TypeAlias = Callable[[npt.NDArray[Any], float | None], bytes]
-# Noise just visible above black, the brightest source just white.
+# Noise is just visible above black, and the brightest source is just white.
 _BLACK_SIGMA, _SOFT_SIGMA = -2.0, 3.0
-# No telescope has such a dynamic range: what lies above fills missing pixels (1e20, say) and must not set the white.
+# No telescope has such a dynamic range. Larger values mark missing pixels (such as 1e20) and must not set the white
+# level.
 _MOST_SIGMA = 1e9
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.NDArray[np.float64]:
-    """The image, float64 [H, W], averaged over squares so that no side is over ``side``; NaN where all are NaN."""
+    """Average an image, float64 [H, W], over squares so that no side exceeds ``side``; NaN where all are NaN."""
     values = image.astype(np.float64)
     factor = -(-max(values.shape) // side)
     if factor <= 1:
@@ -53,10 +54,10 @@ def average_down(image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE) -> npt.N
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple[float, float, float]:
-    """Black level, softening and white level for `stretch`, from the median and the spread of the finite pixels.
+    """Choose black level, softening and white level from the median and spread of the finite pixels.
 
-    ``noise`` is the spread of what the image is a picture of, where that is known: smoother pictures would otherwise
-    show ripples far below it.
+    ``noise`` is the spread of the original image, if known. Without it smoother pictures would show ripples far below
+    the noise.
     """
     finite = image[np.isfinite(image)].astype(np.float64)
     if finite.size == 0:
@@ -73,7 +74,7 @@ def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple
 
 
 def stretch(image: npt.NDArray[Any], limits: tuple[float, float, float] | None = None) -> npt.NDArray[np.uint8]:
-    """Grey levels uint8 [H, W] of an image under an asinh stretch; NaN is black. ``limits`` as by `stretch_limits`."""
+    """Map an image to grey levels uint8 [H, W] by asinh; NaN is black. ``limits`` are from `stretch_limits`."""
     black, soft, white = stretch_limits(image) if limits is None else limits
     with np.errstate(all="ignore"):
         scaled = np.arcsinh((image.astype(np.float64) - black) / soft) / np.arcsinh((white - black) / soft)
@@ -86,11 +87,11 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A PNG file of grey [H, W] or colour [H, W, 3] pixels, first row on top."""
+    """Encode grey [H, W] or colour [H, W, 3] pixels as PNG, first row on top."""
     height, width = pixels.shape[:2]
     colour = _RGB if pixels.ndim == 3 else _GREY
     rows = np.ascontiguousarray(pixels).reshape(height, -1)
-    # Filter 2 (up) for every row: smooth pictures pack better as differences.
+    # Filter 2 (up) for every row: smooth pictures compress better as differences.
     above = np.vstack([np.zeros((1, rows.shape[1]), np.uint8), rows[:-1]])
     filtered = np.hstack([np.full((height, 1), 2, np.uint8), rows - above])
     header = _HEADER.pack(width, height, 8, colour, 0, 0, 0)
@@ -103,7 +104,7 @@ def png_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 
 
 def jpeg_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
-    """A JPEG file of grey [H, W] or colour [H, W, 3] pixels, first row on top; needs Pillow (`picture_writer`)."""
+    """Encode grey [H, W] or colour [H, W, 3] pixels as JPEG, first row on top; needs Pillow."""
     from PIL import Image
 
     out = io.BytesIO()
@@ -114,9 +115,9 @@ def jpeg_bytes(pixels: npt.NDArray[np.uint8]) -> bytes:
 def sky_pixels(
     image: npt.NDArray[Any], side: int = MAX_PICTURE_SIDE, noise: float | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Grey levels of an image [H, W] as it is seen on the sky: first row at the bottom, averaged down to ``side``.
+    """Return grey levels of an image [H, W], averaged down to ``side``, with the first row at the bottom.
 
-    ``noise`` as by `stretch_limits`; averaging makes it smaller.
+    ``noise`` is that of `stretch_limits`; averaging reduces it.
     """
     small = average_down(image, side)
     averaged = None if noise is None else noise * small.shape[0] / image.shape[0]
@@ -124,15 +125,15 @@ def sky_pixels(
 
 
 def picture_writer(dst: object, side: int | None = None) -> PictureWriter:
-    """Choose how a picture of an image [H, W] is written, by the ending of its name; PNG for streams and no ending.
+    """Choose the writer for a picture of an image [H, W] by the name's ending; PNG for streams and no ending.
 
-    What comes back is called with the image and the noise as `sky_pixels` has them, and gives the bytes of a file.
+    The result takes an image and its noise, like `sky_pixels`, and returns the bytes of a file.
 
     Raises
     ------
     InputError
-        If the ending is of no kind of picture that is written here, or JPEG's and Pillow is missing, or ``side``,
-        the pixels of the longer side at most, is not 1 or more.
+        If the ending is unknown, if it is JPEG's and Pillow is missing, or if ``side`` (most pixels of the longer side)
+        is below 1.
     """
     if side is not None and not 1 <= side <= MAX_ASKED_SIDE:
         raise InputError(f"expected a picture of 1 to {MAX_ASKED_SIDE} pixels a side, found {side}")

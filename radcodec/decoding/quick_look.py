@@ -1,4 +1,4 @@
-"""A quick look at one plane: from its base layer, or decoded where that is too small to show the image."""
+"""Take a quick look at one plane: from its base layer, or decoded if that is too small to show the image."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from radcodec.errors import InputError, ModelError, UnsupportedDataError
 from radcodec.pixels.noise import MAD_TO_SIGMA
 from radcodec.types import Mode
 
-# Measured on 64 to 112 pixels a side of five radio images (docs/previews.md): below this a tile's sources are blobs.
+# Measured on 64 to 112 pixels a side of five radio images (docs/previews.md): below this, sources become blobs.
 _LEAST_BYTES = 64
-# From here on sources are right even where the noise between them is left out; below, a picture smoother than a
-# quarter of the noise shows too little.
+# From this size on sources are right even without the noise between them. Below it, a picture smoother than a quarter
+# of the noise shows too little.
 _ENOUGH_BYTES = 512
 
 
 class Layer(Enum):
-    """What a picture was made from."""
+    """The source of a picture."""
 
     BASE = "base layer"
     PIXELS = "pixels"
@@ -32,9 +32,9 @@ class Layer(Enum):
 class QuickLook:
     """A picture of one plane.
 
-    ``pixels`` are float64 [H, W], physical values with NaN where undefined. ``noise`` is the plane's spread as the
-    base layer has it on record, physical, None without one. ``note`` says why pixels were decoded although there is a
-    base layer, or is empty.
+    ``pixels`` are float64 [H, W], physical values with NaN where undefined. ``noise`` is the plane's physical spread
+    from the base layer's record, None without one. ``note`` says why pixels were decoded in spite of a base layer, or
+    is empty.
     """
 
     pixels: npt.NDArray[np.float64] = field(repr=False)
@@ -66,7 +66,7 @@ def look_at(image: StoredImage, plane: int, *, full: bool, threads: int) -> Quic
 
 
 def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArray[np.float64] | None, str]:
-    """The picture of the base layer; or None, and why it is left aside."""
+    """Return the picture of the base layer; or None, and why it is not used."""
     is_lossy = image.reader.prelude.mode is Mode.LOSSY
     share = base_share(image, plane)
     if not is_lossy and share < _LEAST_BYTES:
@@ -74,10 +74,10 @@ def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArra
     try:
         picture = base_picture(image, plane, threads)
     except ModelError:
-        # An exact or bounded file does not need its model to be looked at.
+        # An exact or bounded file can be shown without its model.
         if is_lossy:
             raise
-        return None, "the model of the base layer is not there: the picture is of the decoded pixels"
+        return None, "the model of the base layer is not installed: the picture shows the decoded pixels"
     pairs = image.coding.normalisation
     if not is_lossy and share < _ENOUGH_BYTES and pairs is not None and _spread(picture) < pairs[plane, 1] / 4:
         return None, _note(share)
@@ -85,7 +85,7 @@ def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArra
 
 
 def base_share(image: StoredImage, plane: int) -> float:
-    """Bytes of the base layer for each plane of a tile, averaged over the tiles of a plane that have any."""
+    """Return base-layer bytes per plane of a tile, averaged over the plane's tiles that have any."""
     reader, grid = image.reader, image.coding.grid
     shares: list[float] = []
     for tile in grid.tiles_in_region((plane, plane + 1, 0, grid.height, 0, grid.width)):
@@ -99,11 +99,11 @@ def base_share(image: StoredImage, plane: int) -> float:
 def _note(share: float) -> str:
     return (
         f"the base layer, {share:.0f} bytes for a plane of a tile, is too small to show the image: "
-        "the picture is of the decoded pixels"
+        "the picture shows the decoded pixels"
     )
 
 
 def _spread(picture: npt.NDArray[np.float64]) -> float:
-    """1.4826 times the median absolute deviation of the finite pixels; 0 without any."""
+    """Return 1.4826 times the median absolute deviation of the finite pixels; 0 without any."""
     finite = picture[np.isfinite(picture)]
     return MAD_TO_SIGMA * float(np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0

@@ -1,4 +1,4 @@
-"""An open ``.rcz`` file to look into: header and tile index first, then only the tiles that are asked for."""
+"""Open a ``.rcz`` file for reading parts: header and tile index first, then only the requested tiles."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 
 
 def open_reader(source: Source, stack: ExitStack) -> Reader:
-    """Open a reader of a path, a binary file or bytes; a file that was opened for it closes with ``stack``.
+    """Open a reader of a path, a binary file or bytes; ``stack`` closes a file opened here.
 
-    What cannot be sought, such as a pipe with or without a name, is copied to a temporary file first.
+    A source that cannot seek, such as a pipe, is copied to a temporary file first.
 
     Raises
     ------
     InputError
         If it is none of these.
     FormatError, ModelNotFoundError
-        If it is no sound ``.rcz`` file as far as INDEX, or what it says of itself does not fit together.
+        If the file is malformed up to INDEX, or its declarations contradict each other.
     """
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
@@ -57,9 +57,9 @@ def open_reader(source: Source, stack: ExitStack) -> Reader:
 
 
 def _seekable(source: Any, stack: ExitStack) -> BinaryIO:
-    """A binary file that can be read anywhere as it is; a copy of one that cannot, which closes with ``stack``.
+    """Return a seekable binary file: the given one or a copy of it, which ``stack`` closes.
 
-    Objects of other libraries have ``read`` and perhaps ``seek``, but no ``seekable``.
+    Objects of other libraries may lack ``seekable``.
     """
     if not callable(getattr(source, "read", None)):
         raise InputError(
@@ -80,11 +80,11 @@ def _seekable(source: Any, stack: ExitStack) -> BinaryIO:
 
 
 class RczFile:
-    """A ``.rcz`` file opened for reading, as `radcodec.open` gives it; a context manager, and an array.
+    """A ``.rcz`` file opened for reading by `radcodec.open`; a context manager and an array.
 
-    It stands for its first image with pixels: ``f[...]`` takes NumPy's basic indexing and decodes only the tiles that
-    it needs; ``numpy.asarray(f)`` decodes all of it. Other images are in ``images`` and ``hdu(...)``. A file opened by
-    path or from bytes can be pickled and is opened again where it is unpickled.
+    As an array it is its first image with pixels. ``f[...]`` takes NumPy's basic indexing and decodes only the tiles
+    that it needs; ``numpy.asarray(f)`` decodes all of it. Other images are in ``images`` and ``hdu(...)``. A file
+    opened by path or from bytes can be pickled; unpickling opens it again.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ class RczFile:
             self._reopen = os.path.abspath(path)
         elif isinstance(source, (bytes, bytearray, memoryview)):
             self._reopen = bytes(source)
-        # Closes what an unpickled file opened, which has no with statement around it.
+        # An unpickled file has no with statement, so this closes it.
         self._close = weakref.finalize(self, stack.close)
 
     def __enter__(self) -> RczFile:
@@ -219,7 +219,7 @@ class RczFile:
         Raises
         ------
         InputError
-            If there is no such HDU or it is no image with pixels; the message lists the ones that are.
+            If there is no such HDU or it has no pixels; the message lists the images.
         """
         from radcodec.container.units import iter_units
         from radcodec.fits.select import find_hdu, hdu_name, parse_hdu
@@ -250,7 +250,7 @@ class RczFile:
     def header(self) -> Header:
         """Header of the first image HDU as astropy reads it; a new object each time, so that changes stay yours.
 
-        For a file without an image that of the first HDU; for an array that of the FITS file it decompresses to.
+        Without an image it is the header of the first HDU; for an array that of the FITS file it decompresses to.
         """
         from radcodec.fits.hdulist import read_header
 
@@ -302,7 +302,7 @@ class RczFile:
         return self._first.__array__(dtype, copy)
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
-        """Physical values of a part of the first image."""
+        """Return the physical values of a part of the first image."""
         return self._first[key]
 
     def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
@@ -310,9 +310,9 @@ class RczFile:
         return self._first.quick_look(plane, full=full)
 
     def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
-        """Physical values, float64 [H, W], of a `quick_look`: from the base layer where that shows the image.
+        """Return the physical values of a `quick_look`, float64 [H, W]: the base layer if it shows the image.
 
-        ``quick_look`` also says which layer they are from, and why.
+        ``quick_look`` also gives the layer they come from, and the reason.
         """
         return self._first.preview(plane, full=full)
 

@@ -1,4 +1,4 @@
-"""Parts of an image as users give them: a range of pixels for each axis, from text, pairs or slices."""
+"""Parse parts of an image as users give them: a range of pixels for each axis, from text, pairs or slices."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _SHAPE_OF_TEXT = "expected a region such as 100:200,300:400 (x, then y, then oth
 
 
 def axis_name(axis: int) -> str:
-    """Name an axis for a message: x, y, then by FITS number."""
+    """Return the name of an axis for a message: x, y, then its FITS number."""
     return "xy"[axis] if axis < 2 else f"axis {axis + 1}"
 
 
 def parse_region(
     region: Region | None, shape: Sequence[int], *, plane: int | None = None, partial: bool = False
 ) -> tuple[Range, ...]:
-    """Read what a user gave as one range of pixels for each axis, the fastest axis first.
+    """Parse a region into one range of pixels for each axis, the fastest axis first.
 
     Parameters
     ----------
     region
-        Text such as ``"100:200,:,5:"`` or pairs such as ``((100, 200), (None, None))``, x first; or integers, slices
-        and ``...`` as `numpy` takes them for the whole image, slowest axis first. Axes that are not named are taken
-        whole, as all are for None.
+        Text such as ``"100:200,:,5:"`` or pairs such as ``((100, 200), (None, None))``, x first. Or integers, slices
+        and ``...`` as `numpy` takes them for the whole image, slowest axis first. Axes left out stay whole; None means
+        all of them.
     shape
         Axes of the image, slowest first.
     plane
@@ -47,7 +47,7 @@ def parse_region(
     Raises
     ------
     InputError
-        If it is none of these, has too many axes, or a range is empty or not inside of the image.
+        If the region is malformed, has too many axes, or a range is empty or not inside of the image.
     """
     lengths = tuple(reversed(shape))
     if not lengths:
@@ -76,12 +76,12 @@ def parse_region(
 
 
 def check_ranges(ranges: Sequence[Range], shape: Sequence[int], *, partial: bool) -> None:
-    """Refuse ranges that are empty or not inside of an image; with ``partial`` only those wholly outside of it.
+    """Refuse ranges that are empty or not inside of an image; with ``partial`` only those entirely outside.
 
     Raises
     ------
     InputError
-        If a range of ``ranges`` (fastest axis first) is not as it should be.
+        If one of the ``ranges`` (fastest axis first) is refused.
     """
     for axis, ((start, stop), length) in enumerate(zip(ranges, reversed(shape), strict=True)):
         name = axis_name(axis)
@@ -106,7 +106,7 @@ def _text_range(part: str, region: str) -> tuple[int | None, int | None]:
 
 
 def _is_key(region: object) -> bool:
-    """Whether a region is an index as NumPy takes it: integers, slices and ``...``."""
+    """Return whether a region is a NumPy index: integers, slices and ``...``."""
     parts = region if isinstance(region, (tuple, list)) else [region]
     return bool(parts) and all(
         isinstance(part, slice) or part is Ellipsis or (hasattr(part, "__index__") and not isinstance(part, bool))
@@ -115,7 +115,7 @@ def _is_key(region: object) -> bool:
 
 
 def _key_ranges(region: Any, shape: Sequence[int]) -> list[Range]:
-    """Ranges, fastest axis first, of an index that `_is_key` accepts; negative numbers count from the end."""
+    """Convert an index that `_is_key` accepts to ranges, fastest axis first; negative numbers count from the end."""
     parts = list(region) if isinstance(region, (tuple, list)) else [region]
     n_dots = sum(part is Ellipsis for part in parts)
     n_given = len(parts) - n_dots
@@ -151,7 +151,7 @@ def _slice_range(part: slice, length: int, axis: int) -> Range:
 
 
 def _pairs(region: Any) -> list[tuple[int | None, int | None]]:
-    """Ranges of pairs; raises InputError for anything else."""
+    """Convert pairs to ranges; raises InputError for anything else."""
     expected = 'expected a region as text ("X0:X1,Y0:Y1"), pairs ((x0, x1), (y0, y1)) or slices (numpy.s_[...])'
     pairs: list[tuple[int | None, int | None]] = []
     try:
@@ -166,12 +166,12 @@ def _pairs(region: Any) -> list[tuple[int | None, int | None]]:
 
 def _end(value: Any) -> int | None:
     if isinstance(value, bool):
-        raise TypeError("a bool is no pixel number")
+        raise TypeError("a bool is not a pixel number")
     return None if value is None else operator.index(value)
 
 
 def _take_plane(given: list[tuple[int | None, int | None]], lengths: Sequence[int], plane: int) -> None:
-    """Put the ranges of one plane in; raises InputError where it does not exist or other ranges are given too."""
+    """Set the ranges of one plane; raises InputError if it does not exist or other ranges are given too."""
     planes = math.prod(lengths[2:])
     if isinstance(plane, bool) or not hasattr(plane, "__index__") or not 0 <= plane < planes:
         raise InputError(f"expected a plane of 0 to {planes - 1}, found {plane}")

@@ -1,4 +1,4 @@
-"""Files checked: every checksum, every tile, and against the original where that is given."""
+"""Check files: every checksum, every tile, and optionally against the original."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from radcodec.decoding.image import (
     open_image,
     read_stages,
 )
+from radcodec.decoding.regions import axis_name
 from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples, to_physical
+from radcodec.fits.cards import CARD_BYTES
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.pixels.masks import Mask, always_special, decode_mask
@@ -33,20 +35,20 @@ from radcodec.types import Hdu, HduKind, Kind, Mode
 if TYPE_CHECKING:
     from radcodec.base.store import Model
 
-# Cards that a bounded or lossy image may hold otherwise than the original.
+# Cards that may differ from the original in a bounded or lossy image.
 _MAY_DIFFER = frozenset(name.encode("ascii") for name in (*PROVENANCE_KEYWORDS, "CHECKSUM", "DATASUM"))
 
 
 def check_written(reader: Reader, threads: int, model: Model | None = None) -> None:
-    """Read a file back as soon as it is encoded: decode every tile and compare it with the checksums of the encoder.
+    """Decode every tile of a newly encoded file and compare it with the encoder's checksums.
 
-    ``model`` is the one that the base layer was made with. What base streams decode to that only pictures need was
-    compared before they were written; here their checksums are.
+    ``model`` made the base layer. Base streams that only previews need were decoded and compared before they were
+    written; here only their checksums are compared.
 
     Raises
     ------
     GuaranteeError
-        If the file does not decode to what the encoder meant.
+        If the file does not decode to the encoder's result.
     """
     try:
         check_consistency(reader)
@@ -56,14 +58,14 @@ def check_written(reader: Reader, threads: int, model: Model | None = None) -> N
 
 
 def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
-    """Verify every checksum of a file and decode every tile and every base stream; gives warnings.
+    """Verify every checksum of a file, decode every tile and every base stream, and return warnings.
 
-    A base layer for pictures whose model is missing is left undecoded, with a warning.
+    If the model of a preview is missing, the preview is not decoded, and a warning says so.
 
     Raises
     ------
     FormatError, ModelError
-        As decoding does; CorruptError also where the checksum of the whole file does not hold.
+        As in decoding; CorruptError also if the checksum of the whole file is wrong.
     """
     _check_restored(reader, threads)
     for image in _with_spare_base(reader):
@@ -78,7 +80,7 @@ def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
 
 
 def _check_restored(reader: Reader, threads: int, model: Model | None = None) -> None:
-    """Verify every checksum and decode every tile as a full decode does; no more than a few tiles are in memory."""
+    """Verify every checksum and decode every tile; only a few tiles are in memory at a time."""
     reader.check_whole_file()
     if reader.prelude.kind is Kind.ARRAY:
         check_array(reader, threads, model)
@@ -88,7 +90,7 @@ def _check_restored(reader: Reader, threads: int, model: Model | None = None) ->
 
 
 def _with_spare_base(reader: Reader) -> list[StoredImage]:
-    """Images whose base layer is for pictures alone, so that a full decode does not read it."""
+    """Return the images whose base layer is only for previews, which a full decode does not read."""
     if reader.prelude.mode is Mode.LOSSY:
         return []
     records = enumerate(reader.meta.images)
@@ -96,7 +98,7 @@ def _with_spare_base(reader: Reader) -> list[StoredImage]:
 
 
 def _decode_base(image: StoredImage, tile: int) -> None:
-    """Decode the base streams of a tile where it has some."""
+    """Decode the base streams of a tile, if it has any."""
     streams = read_stages(image, tile)
     if streams:
         base_values(image.coding, image.coding.grid.box(tile), streams)
@@ -105,8 +107,9 @@ def _decode_base(image: StoredImage, tile: int) -> None:
 def check_against(reader: Reader, original: FitsBuffer, threads: int) -> None:
     """Check that the file keeps its promise about ``original``, a plain FITS file.
 
-    Lossless: the same bytes. Bounded: every pixel within the bound, special ones the same bits. Lossy: special pixels
-    the same bits. In both, headers the same but for provenance and checksum cards, all else the same bytes.
+    Lossless: the bytes are equal. Bounded: every pixel is within the bound, and special ones have equal bits. Lossy:
+    special pixels have equal bits. In both, headers are equal but for provenance and checksum cards, and all other
+    bytes are equal.
 
     Raises
     ------
@@ -127,14 +130,50 @@ def _check_bytes(reader: Reader, original: FitsBuffer, threads: int) -> None:
     position = 0
     for piece in iter_fits_bytes(reader, threads):
         if piece != original[position : position + len(piece)]:
-            raise GuaranteeError(f"the restored file differs from the original in bytes {position} and on")
+            raise GuaranteeError(_first_difference(piece, original, position))
         position += len(piece)
     if position != len(original):
         raise GuaranteeError(f"the restored file has {position} bytes, the original {len(original)}")
 
 
+def _first_difference(piece: bytes | memoryview, original: FitsBuffer, position: int) -> str:
+    """Describe the first byte of a restored piece at ``position`` that differs, by its HDU and pixel.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If ``original`` is not a FITS file.
+    """
+    hdus = parse_fits(original)
+    before = np.frombuffer(original[position : position + len(piece)], np.uint8)
+    after = np.frombuffer(piece, np.uint8)[: before.size]
+    different = np.flatnonzero(before != after)
+    if not different.size:
+        return f"the original ends after {len(original)} bytes, the restored file is longer"
+    offset = position + int(different[0])
+    number = next(number for number, hdu in enumerate(hdus) if offset < hdu.end)
+    return f"{_place_in_hdu(hdus[number], number, offset)} differs from the original (byte {offset} of the file)"
+
+
+def _place_in_hdu(hdu: Hdu, number: int, offset: int) -> str:
+    """Name the pixel, or the part of an HDU, that holds a byte of its file."""
+    name = f"HDU {number} ({hdu.name or ('without a name' if number else 'PRIMARY')})"
+    if offset < hdu.data_start:
+        return f"{name}: card {(offset - hdu.header_start) // CARD_BYTES} of its header"
+    if offset >= hdu.data_stop:
+        return f"{name}: its padding"
+    if hdu.image is None:
+        return f"{name}: byte {offset - hdu.data_start} of its data"
+    index = (offset - hdu.data_start) // hdu.image.sample_type.size_bytes
+    places: list[str] = []
+    for axis, length in enumerate(reversed(hdu.image.shape)):
+        index, at = divmod(index, length)
+        places.append(f"{axis_name(axis)} {at}")
+    return f"{name}: pixel {', '.join(places)}"
+
+
 def _unchanged_cards(header: bytes) -> list[bytes]:
-    """Cards that must be the same, without blank ones before END, which keep END in the last block."""
+    """Return the cards that must not change, without the blank ones that pad before END."""
     cards = [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
     while cards and not cards[-1].strip(b" "):
         cards.pop()
@@ -142,7 +181,7 @@ def _unchanged_cards(header: bytes) -> list[bytes]:
 
 
 def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixels:
-    """Native stored samples [P, H, W] of an HDU of the original; raises GuaranteeError where it is another image."""
+    """Return native samples [P, H, W] of an HDU of the original; raises GuaranteeError for a different image."""
     record = image.coding.record
     info = hdu.image
     if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
@@ -152,7 +191,7 @@ def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixe
 
 
 def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
-    """Raise GuaranteeError if a restored tile is not what it should be to the original one."""
+    """Raise GuaranteeError if a restored tile breaks its guarantee about the original."""
     grid = image.coding.grid
     tiles = range(grid.n_tiles)
     for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
@@ -171,9 +210,9 @@ def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int
 
 
 def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
-    """Which samples [p, h, w] of the original must come back with the same bits.
+    """Mark the samples [p, h, w] of the original that must come back with the same bits.
 
-    Those that the file's mask marks, whatever they are, and those that are special in every image.
+    These are the samples in the file's mask, and those that are special in every image.
     """
     record = image.coding.record
     special = always_special(samples, record.blank)
@@ -188,7 +227,7 @@ def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
 
 
 def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
-    """Unit by unit: bounded and lossy files."""
+    """Compare a bounded or lossy file with the original, unit by unit."""
     hdus = parse_fits(original)
     records = reader.meta.hdus
     if [hdu.kind for hdu in hdus] != [record.kind for record in records]:
@@ -215,7 +254,7 @@ def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
 
 
 def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
-    """A file of kind array against the first image of a FITS file, physical values."""
+    """Compare a file of kind array with the physical values of the first image of a FITS file."""
     hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
     if hdu is None or hdu.image is None:
         raise UnsupportedDataError("expected an original with an image, found none")

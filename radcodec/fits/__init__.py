@@ -1,1 +1,1 @@
-"""FITS files as byte ranges: units, header cards, checksums, cut-outs. No pixel is coded here."""
+"""Parse FITS files as byte ranges: units, header cards, checksums, cut-outs. No pixel is coded here."""

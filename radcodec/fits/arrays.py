@@ -1,4 +1,4 @@
-"""Arrays as minimal FITS files, and stored pixels as the physical values that astropy gives.
+"""Write arrays as minimal FITS files, and convert stored pixels to the physical values that astropy gives.
 
 References
 ----------
@@ -17,7 +17,7 @@ from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
 from radcodec.fits.parse import FitsBuffer
 from radcodec.types import Hdu, ImageInfo, SampleType
 
-# BITPIX, and the BZERO by which a type that FITS does not know is stored as one that it does.
+# BITPIX, and the BZERO with which FITS stores a type that it does not have.
 _STORAGE: dict[SampleType, tuple[int, int]] = {
     SampleType.U1: (8, 0),
     SampleType.I1: (8, -128),
@@ -34,10 +34,10 @@ _NAMES = {member.dtype_str: member for member in SampleType}
 
 
 def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
-    """Give the stored samples of an image HDU in native byte order, of the image's shape.
+    """Return the stored samples of an image HDU in native byte order, in the image's shape.
 
-    Where the buffer is memory that may be written to, the samples stay there and their bytes are swapped in place, so
-    that the range is big-endian no more; it must not be asked for twice. Otherwise they are a copy.
+    In a writable buffer the samples stay in place and their bytes are swapped there. That range is then no longer
+    big-endian and must not be read again. Otherwise the samples are a copy.
     """
     info = hdu.image
     if info is None:
@@ -53,9 +53,9 @@ def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
 
 
 def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
-    """Header of a primary image HDU with the mandatory cards, and BSCALE and BZERO for types that need them.
+    """Make the header of a primary image HDU: mandatory cards, and BSCALE and BZERO where the type needs them.
 
-    A shape without axes gives one axis of one pixel; an empty array gives its axes with NAXISn = 0.
+    A shape without axes gives one axis of one pixel; an empty array keeps its axes with NAXISn = 0.
     """
     bitpix, bzero = _STORAGE[sample_type]
     axes = tuple(reversed(shape)) or (1,)
@@ -71,7 +71,7 @@ def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
 
 
 def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, bytes]:
-    """Header, big-endian pixel bytes and zero padding that make a FITS file of an array when written one by one.
+    """Return header, big-endian pixels and zero padding of a FITS file that holds an array.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
     Raises
     ------
     UnsupportedDataError
-        If the dtype is another one.
+        If the dtype is not supported.
     """
     sample_type = _NAMES.get(array.dtype.str[1:])
     if sample_type is None:
@@ -114,7 +114,7 @@ def big_endian_samples(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | None:
-    """Integer dtype that BSCALE 1 and this BZERO stand for; None where the convention does not apply."""
+    """Return the integer dtype that BSCALE 1 and this BZERO encode; None if the convention does not apply."""
     for member, (bitpix, offset) in _STORAGE.items():
         stored_as = "u1" if bitpix == 8 else f"i{bitpix // 8}"
         if offset and bzero == offset and stored_as == sample_type.dtype_str:
@@ -123,10 +123,10 @@ def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | No
 
 
 def to_physical(stored: npt.NDArray[Any], info: ImageInfo) -> npt.NDArray[Any]:
-    """Physical values as ``astropy.io.fits`` gives them in ``hdu.data``, in native byte order.
+    """Convert to physical values, as ``astropy.io.fits`` gives them in ``hdu.data``, in native byte order.
 
-    Unscaled pixels without BLANK come back as they are (the same array); BSCALE 1 with the BZERO of the unsigned
-    convention gives unsigned integers (int8 for BITPIX 8), where BLANK is not applied; other integers give float32
+    Unscaled pixels without BLANK are returned unchanged (the same array). BSCALE 1 with the BZERO of the unsigned
+    convention gives unsigned integers (int8 for BITPIX 8), and BLANK is not applied. Other integers give float32
     (BITPIX 8 and 16) or float64 (BITPIX 32 and 64) with NaN at BLANK pixels. Floats keep their type. As in astropy,
     BLANK = 0 marks nothing.
 

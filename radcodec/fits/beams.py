@@ -1,4 +1,4 @@
-"""Tables of one restoring beam a channel (BEAMS of CASA, CG of AIPS), cut together with the channels."""
+"""Cut tables of one restoring beam a channel (BEAMS of CASA, CG of AIPS) together with the channels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BeamAxes:
-    """The part of the spectral and the Stokes axis that a cut-out has, and how long they were; None: no such axis."""
+    """The cut-out's part of the spectral and the Stokes axis, and their lengths before; None: no such axis."""
 
     channels: Range | None
     n_channels: int
@@ -57,7 +57,7 @@ class BeamAxes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutBeams:
-    """What a cut-out has of a table of beams: the HDU's bytes (b"": none), or one beam in degrees for its header."""
+    """A cut-out's table of beams: the HDU's bytes (b"": none), or one beam in degrees for its header."""
 
     table: bytes
     beam: tuple[float, float, float] | None = None
@@ -83,7 +83,7 @@ def beam_axes(header: bytes, ranges: Sequence[Range], shape: Sequence[int]) -> B
 
 
 class _Table:
-    """Numeric columns of a binary table, as views of its rows, which may be written to."""
+    """Numeric columns of a binary table, as writable views of its rows."""
 
     def __init__(self, header: bytes, data: bytes) -> None:
         values: dict[str, CardValue] = {}
@@ -108,13 +108,13 @@ class _Table:
             offset += -(-count // 8) if form[2] == "X" else count * _BYTES[form[2]]
 
     def column(self, name: str) -> npt.NDArray[np.generic]:
-        """Values of a column; writing to them writes to the rows."""
+        """Return the values of a column; writing to them writes to the rows."""
         offset, dtype, _ = self.columns[name]
         size = np.dtype(dtype).itemsize
         return self.rows[:, offset : offset + size].view(dtype)[:, 0]
 
     def degrees(self, name: str, row: int) -> float | None:
-        """One angle in degrees; None where the unit is not known or it is not finite."""
+        """Return one angle in degrees; None if its unit is unknown or it is not finite."""
         if name not in self.columns:
             return None
         factor = _DEGREES.get(self.columns[name][2].strip().lower())
@@ -135,12 +135,12 @@ def _take(table: _Table, name: str, kept: Range | None) -> None:
 def cut_beams(header: bytes, data: bytes, axes: BeamAxes) -> CutBeams:
     """Cut a table of beams to the channels and Stokes parameters of a cut-out, numbered anew.
 
-    One beam alone is given for the header instead, where its units are known.
+    A single beam goes into the header instead, if its units are known.
 
     Raises
     ------
     UnsupportedDataError
-        If channels are left out and the table does not say which row belongs to which.
+        If channels are left out and the table does not assign rows to channels.
     """
     if axes.is_whole:
         return CutBeams(table=header + data + bytes(-len(data) % BLOCK_BYTES))
@@ -168,7 +168,7 @@ def cut_beams(header: bytes, data: bytes, axes: BeamAxes) -> CutBeams:
 
 
 def _table_bytes(header: bytes, table: _Table, axes: BeamAxes) -> bytes:
-    """The HDU of a table with fewer rows; its checksums are dropped."""
+    """Return the HDU of a table with fewer rows; its checksums are dropped."""
     new: dict[bytes, int] = {b"NAXIS2": len(table.rows)}
     for keyword, kept in ((b"NCHAN", axes.channels), (b"NPOL", axes.stokes)):
         if kept is not None:
@@ -183,9 +183,9 @@ def _table_bytes(header: bytes, table: _Table, axes: BeamAxes) -> bytes:
 
 
 def with_beam(header: bytes, beam: tuple[float, float, float] | None, *, has_table: bool) -> bytes:
-    """Say in the header of an image what beams it has: one, or a table (CASAMBM = T), never a table that is not there.
+    """Write an image's beam to its header: one beam, or CASAMBM = T only where there is a table.
 
-    Without a beam and a table only a false CASAMBM is taken out.
+    Without a beam and a table only a wrong CASAMBM is removed.
     """
     values = dict(zip((b"BMAJ", b"BMIN", b"BPA"), beam, strict=True)) if beam is not None else {}
     cards: list[bytes] = []

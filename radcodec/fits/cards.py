@@ -1,7 +1,7 @@
-"""The 80-byte cards of a FITS header, read leniently and written in fixed format.
+"""Read the 80-byte cards of a FITS header leniently, and write them in fixed format.
 
-Header bytes may hold TABs and other characters that the standard forbids, so everything here works on bytes and
-never decodes more than one value.
+Header bytes may hold TABs and other characters that the standard forbids. So everything here works on bytes and decodes
+one value at a time.
 
 References
 ----------
@@ -30,9 +30,9 @@ _COMMENTARY = (b"COMMENT", b"HISTORY", b"")
 
 
 def find_end(data: bytes | memoryview, start: int = 0, stop: int | None = None) -> int:
-    """Offset of the END card of the header that begins at ``start``; -1 where there is none before ``stop``.
+    """Return the offset of the END card of the header at ``start``; -1 if there is none before ``stop``.
 
-    Cards are counted from ``start``: the letters END elsewhere than at the beginning of a card do not count.
+    Cards are counted from ``start``: END counts only at the beginning of a card.
     """
     limit = len(data) if stop is None else stop
     for match in _END.finditer(data, start, limit):
@@ -42,17 +42,17 @@ def find_end(data: bytes | memoryview, start: int = 0, stop: int | None = None) 
 
 
 def card_keyword(card: bytes) -> bytes:
-    """Keyword of a card without trailing blanks; ``b""`` for a blank one."""
+    """Return the keyword of a card without trailing blanks; ``b""`` for a blank one."""
     return card[:8].rstrip(b" ")
 
 
 def is_commentary(keyword: bytes) -> bool:
-    """Whether a keyword may stand in a header many times and has no value."""
+    """Return whether a keyword may be repeated in a header and has no value."""
     return keyword in _COMMENTARY
 
 
 def iter_cards(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Keyword and 80 bytes of each card before END (before the end of ``header`` where END is missing)."""
+    """Yield keyword and 80 bytes of each card before END, or before the end of ``header`` without END."""
     end = find_end(header)
     for start in range(0, len(header) if end < 0 else end, CARD_BYTES):
         card = header[start : start + CARD_BYTES]
@@ -60,10 +60,10 @@ def iter_cards(header: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def parse_value(card: bytes) -> CardValue:
-    """Value of one card; None where it has none or where it cannot be read.
+    """Return the value of a card; None if it has none or is unreadable.
 
-    Fortran exponents (``1.5D-3``) are read, blanks after a sign are skipped, trailing blanks of strings are dropped,
-    and a string whose closing quote is missing ends with the card. Real numbers may come out infinite.
+    Fortran exponents (``1.5D-3``) are read, blanks after a sign are skipped, and trailing blanks of strings are
+    dropped. A string without a closing quote ends with the card. Real numbers may be infinite.
     """
     if card[8:9] != b"=":
         return None
@@ -82,7 +82,7 @@ def parse_value(card: bytes) -> CardValue:
 
 
 def card_comment(card: bytes) -> bytes:
-    """Comment of one card, without the slash and the blanks around it; ``b""`` where there is none."""
+    """Return the comment of a card, without the slash and surrounding blanks; ``b""`` if there is none."""
     field = card[9:CARD_BYTES]
     string = _STRING.match(field)
     rest = field[string.end() :] if string is not None else field
@@ -90,7 +90,7 @@ def card_comment(card: bytes) -> bytes:
 
 
 def format_real(value: float) -> str:
-    """Shortest decimal that reads back as the same float64, with a decimal point and an upper-case exponent."""
+    """Return the shortest decimal that reads back as the same float64, with a point and an upper-case exponent."""
     if not math.isfinite(value):
         raise InputError(f"a FITS card needs a finite number, found {value!r}: leave the card out")
     mantissa, _, exponent = repr(float(value)).upper().partition("E")
@@ -100,15 +100,15 @@ def format_real(value: float) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text with ``?`` for every character outside printable ASCII, which a header must not hold."""
+    """Replace characters outside printable ASCII, which a header must not hold, by ``?``."""
     return "".join(char if " " <= char <= "~" else "?" for char in text)
 
 
 def format_value(value: CardValue) -> bytes:
-    """Value field (columns 11 and on) of a card in fixed format; None gives an undefined value.
+    """Format the value field (columns 11 and on) of a card in fixed format; None gives an undefined value.
 
-    Numbers that need more than 20 columns go on to the right, which the standard allows for other than mandatory
-    keywords. Characters of strings outside printable ASCII become ``?``.
+    Numbers of more than 20 columns continue to the right, which the standard allows for keywords that are not
+    mandatory. Characters of strings outside printable ASCII become ``?``.
     """
     if value is None:
         return b" " * 20
@@ -123,7 +123,7 @@ def format_value(value: CardValue) -> bytes:
 
 
 def format_card(keyword: str | bytes, value: CardValue, comment: str | bytes = b"") -> bytes:
-    """One card of 80 bytes; a comment that does not fit is cut.
+    """Format a card of 80 bytes; a comment that does not fit is cut.
 
     Raises
     ------
@@ -144,5 +144,5 @@ def format_card(keyword: str | bytes, value: CardValue, comment: str | bytes = b
 
 
 def pad_header(cards: bytes) -> bytes:
-    """The given header bytes followed by blanks up to a multiple of 2880."""
+    """Pad header bytes with blanks to a multiple of 2880."""
     return cards + b" " * (-len(cards) % BLOCK_BYTES)

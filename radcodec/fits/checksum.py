@@ -1,4 +1,4 @@
-"""The DATASUM and CHECKSUM keywords of an HDU: checked, and brought up to date where they exist.
+"""Check the DATASUM and CHECKSUM keywords of an HDU, and update them where they exist.
 
 References
 ----------
@@ -16,16 +16,16 @@ from radcodec.fits.cards import CARD_BYTES, card_comment, card_keyword, find_end
 
 ByteSource: TypeAlias = bytes | memoryview | npt.NDArray[np.uint8]
 
-# Summed at a time: small enough to stay in cache, far below the 2^34 bytes at which a uint64 sum could overflow.
+# Bytes summed at a time: small enough for the cache, far below the 2^34 at which a uint64 sum could overflow.
 _CHUNK_BYTES = 1 << 20
 _ALL_ONES = 0xFFFFFFFF
 _PUNCTUATION = frozenset(b":;<=>?@[\\]^_`")
 
 
 def ones_complement_sum(data: ByteSource, start_sum: int = 0) -> int:
-    """Sum of big-endian 32-bit words with end-around carry, continuing from ``start_sum``.
+    """Sum big-endian 32-bit words with end-around carry, starting from ``start_sum``.
 
-    A length that is no multiple of 4 is summed as if zero bytes followed. The result lies in 0 to 2^32-1.
+    A length that is not a multiple of 4 is padded with zeros. The result is in 0 to 2^32-1.
     """
     octets = np.frombuffer(data, dtype=np.uint8)
     whole = len(octets) // 4 * 4
@@ -41,7 +41,7 @@ def ones_complement_sum(data: ByteSource, start_sum: int = 0) -> int:
 
 
 def _encode_byte(byte: int) -> list[int]:
-    """Four ASCII codes, alphanumeric only, that add up to ``byte`` + 4 * 48."""
+    """Split ``byte`` + 4 * 48 into four alphanumeric ASCII codes."""
     quotient, remainder = byte // 4 + ord("0"), byte % 4
     codes = [quotient + remainder, quotient, quotient, quotient]
     while any(code in _PUNCTUATION for code in codes):
@@ -53,14 +53,14 @@ def _encode_byte(byte: int) -> list[int]:
 
 
 def encode_checksum(value: int) -> str:
-    """The 16 characters that stand for a 32-bit value, as the CHECKSUM card holds them."""
+    """Encode a 32-bit value in the 16 characters of a CHECKSUM card."""
     codes = [_encode_byte(byte) for byte in value.to_bytes(4, "big")]
     plain = [codes[byte][place] for place in range(4) for byte in range(4)]
     return bytes(plain[-1:] + plain[:-1]).decode("ascii")
 
 
 def _places(header: bytes) -> dict[bytes, int]:
-    """Offsets of the DATASUM and CHECKSUM cards that hold a value; an empty string means undefined."""
+    """Find the offsets of the DATASUM and CHECKSUM cards that hold a value; an empty string means undefined."""
     places: dict[bytes, int] = {}
     end = find_end(header)
     for start in range(0, len(header) if end < 0 else end, CARD_BYTES):
@@ -72,7 +72,7 @@ def _places(header: bytes) -> dict[bytes, int]:
 
 
 def checksum_status(header: bytes, data: ByteSource) -> tuple[bool | None, bool | None]:
-    """Whether DATASUM and CHECKSUM hold; None for one that is absent or undefined.
+    """Return whether DATASUM and CHECKSUM are right; None for one that is absent or undefined.
 
     Parameters
     ----------
@@ -97,16 +97,16 @@ def checksum_status(header: bytes, data: ByteSource) -> tuple[bool | None, bool 
 
 
 def _with_card(header: bytes, start: int, keyword: bytes, value: str) -> bytes:
-    """The header with the value of one card replaced and its comment kept."""
+    """Replace the value of one card in a header and keep its comment."""
     comment = card_comment(header[start : start + CARD_BYTES])
     return header[:start] + format_card(keyword, value, comment) + header[start + CARD_BYTES :]
 
 
 def refresh_checksums(header: bytes, data: ByteSource, *, datasum: bool = True, checksum: bool = True) -> bytes:
-    """The header with DATASUM and CHECKSUM made right for it and these data; its length stays the same.
+    """Correct DATASUM and CHECKSUM in a header for these data; its length stays the same.
 
-    Cards that are absent or undefined are not added. ``datasum`` and ``checksum`` say which of them may be rewritten,
-    so that one that was wrong before can be left wrong.
+    Cards that are absent or undefined are not added. ``datasum`` and ``checksum`` choose which of them to rewrite, so
+    that a wrong one can stay wrong.
     """
     places = _places(header)
     if not places:

@@ -1,4 +1,4 @@
-"""Tables in other HDUs that the world coordinates of an image need: which they are, and how a cut-out has them.
+"""Find the tables in other HDUs that an image's world coordinates need, and adapt them to a cut-out.
 
 References
 ----------
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from radcodec.fits.cards import CARD_BYTES, CardValue, card_comment, format_card, iter_cards, pad_header, parse_value
 
 _LOOKUP_OF = re.compile(rb"(CPDIS|CQDIS|D2IMDIS)([1-9][0-9]?)([A-Z]?)\Z")
-# Keyword of the records beside each, name of its tables, and whether they count in pixels of the image.
+# For each: keyword of its records, name of its tables, and whether they count in pixels of the image.
 _LOOKUP_TABLES = {b"CPDIS": (b"DP", "WCSDVARR", True), b"CQDIS": (b"DQ", "WCSDVARR", False)}
 _LOOKUP_TABLES[b"D2IMDIS"] = (b"D2IM", "D2IMARR", True)
 _EXTVER = re.compile(r"EXTVER:\s*([0-9]+)(?:\.0*)?\s*\Z")
@@ -24,7 +24,7 @@ _COORDINATES = re.compile(rb"PS([1-9][0-9]?)_0([A-Z]?)\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableNeed:
-    """An HDU that world coordinates refer to; ``in_pixels`` says that its own coordinates are pixels of the image."""
+    """An HDU that world coordinates refer to; ``in_pixels``: its own coordinates are pixels of the image."""
 
     name: str
     extver: int
@@ -54,10 +54,10 @@ def needed_tables(header: bytes) -> tuple[TableNeed, ...]:
 
 
 def shift_table(header: bytes, first: Sequence[int]) -> bytes:
-    """Move the reference values of a lookup table, which are pixels of the image, to those of a cut-out.
+    """Shift the reference values of a lookup table from pixels of the image to pixels of a cut-out.
 
-    CRVAL1 belongs to x and CRVAL2 to y, as ``astropy.wcs`` reads them whatever AXIS.1 and AXIS.2 say. CHECKSUM is
-    dropped; the data, and so DATASUM, stay what they are.
+    CRVAL1 belongs to x and CRVAL2 to y: ``astropy.wcs`` ignores AXIS.1 and AXIS.2. CHECKSUM is dropped; the data, and
+    so DATASUM, do not change.
 
     Parameters
     ----------

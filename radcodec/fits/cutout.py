@@ -1,4 +1,4 @@
-"""The header of a part cut out of an image, with its world coordinates shifted to match."""
+"""Make the header of a part cut out of an image, with its world coordinates shifted to match."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from radcodec.fits.cards import (
 )
 
 _DROPPED = frozenset(b"CHECKSUM DATASUM ZHECKSUM ZDATASUM".split())
-# In an extension only: these cards have no meaning in a primary header.
+# These cards belong in an extension only.
 _DROPPED_OF_EXTENSION = frozenset(b"PCOUNT GCOUNT INHERIT".split())
 _CRPIX = re.compile(rb"CRPIX([1-9][0-9]{0,2})([A-Z]?)\Z")
 _LTV = re.compile(rb"LTV([1-9])\Z")
 _CNPIX = re.compile(rb"CNPIX([12])\Z")
 _LENGTH = re.compile(rb"NAXIS([1-9][0-9]{0,2})\Z")
-# Any of these cards gives an axis a world coordinate, whose CRPIX is 0 where it is not written.
+# Any of these cards gives an axis a world coordinate; its CRPIX is 0 by default.
 _WCS = (
     re.compile(rb"(?:CTYPE|CRVAL|CDELT|CUNIT)([1-9][0-9]{0,2})([A-Z]?)\Z"),
     re.compile(rb"(?:PC|CD)[1-9][0-9]{0,2}_([1-9][0-9]{0,2})([A-Z]?)\Z"),
 )
 _LTM = re.compile(rb"LTM[1-9]_([1-9])\Z")
-# Distortions by a function of the pixel (FITS WCS paper IV, draft): the pixel from which the function counts.
+# The origin of distortions that are functions of the pixel (FITS WCS paper IV, draft).
 _CPDIS = re.compile(rb"CPDIS([1-9][0-9]?)([A-Z]?)\Z")
 _DP = re.compile(rb"DP([1-9][0-9]?)([A-Z]?)\Z")
 _RECORD = re.compile(r"(NAXES|AXIS\.[1-9]|OFFSET\.[1-9]):\s*([-+0-9.EeDd]+)\s*\Z")
@@ -37,7 +37,7 @@ _LOOKUP = "lookup"
 
 
 def _shifted(card: bytes, keyword: bytes, by: int) -> bytes:
-    """The card with ``by`` added to its value and its comment kept; verbatim where the value is no number."""
+    """Add ``by`` to a card's value and keep its comment; a card without a number stays verbatim."""
     value = parse_value(card)
     if by == 0 or isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return card
@@ -45,7 +45,7 @@ def _shifted(card: bytes, keyword: bytes, by: int) -> bytes:
 
 
 def _rewritten(keyword: bytes, card: bytes, first: Sequence[int], lengths: Sequence[int]) -> bytes:
-    """One card as the cut-out has it."""
+    """Rewrite one card for the cut-out."""
     length = _LENGTH.match(keyword)
     if length is not None:
         axis = int(length[1]) - 1
@@ -60,7 +60,7 @@ def _rewritten(keyword: bytes, card: bytes, first: Sequence[int], lengths: Seque
 
 
 def _missing(keywords: Sequence[bytes], first: Sequence[int]) -> list[bytes]:
-    """Cards for reference pixels that the header leaves to their default of 0 and that are not 0 in the cut-out."""
+    """Make cards for reference pixels that are absent (0 by default) and not 0 in the cut-out."""
     present = set(keywords)
     wanted: dict[bytes, int] = {}
     for keyword in keywords:
@@ -79,7 +79,7 @@ def _missing(keywords: Sequence[bytes], first: Sequence[int]) -> list[bytes]:
 
 
 def _distortion_records(cards: Sequence[bytes]) -> dict[bytes, dict[str, float]]:
-    """NAXES, AXIS.k and OFFSET.k of each DPj that belongs to a distortion by a function, not by a table."""
+    """Collect NAXES, AXIS.k and OFFSET.k of each DPj whose distortion is a function, not a table."""
     records: dict[bytes, dict[str, float]] = {}
     for card in cards:
         match, value = _CPDIS.match(card_keyword(card)), parse_value(card)
@@ -94,7 +94,7 @@ def _distortion_records(cards: Sequence[bytes]) -> dict[bytes, dict[str, float]]
 
 
 def _with_offsets(cards: list[bytes], first: Sequence[int]) -> list[bytes]:
-    """The cards with the OFFSET.k of every distortion by a function moved to the pixels of the cut-out."""
+    """Shift the OFFSET.k of every distortion by a function to the pixels of the cut-out."""
     for keyword, fields in _distortion_records(cards).items():
         for place in range(1, int(fields.get("NAXES", 2)) + 1):
             axis = int(fields.get(f"AXIS.{place}", place))
@@ -119,9 +119,10 @@ def _with_offsets(cards: list[bytes], first: Sequence[int]) -> list[bytes]:
 def cutout_header(header: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
     """Make the header, padding included, of a part of the image that ``header`` describes, as a primary HDU.
 
-    NAXISn hold the new lengths; CRPIXn of the primary and the alternate (A to Z) coordinates, LTVn, CNPIXn and the
-    offsets of distortions by a function are shifted, so that every pixel keeps its world coordinates (SIP is relative
-    to CRPIX). CHECKSUM and DATASUM are dropped. All other cards are verbatim, unprintable bytes included.
+    NAXISn hold the new lengths. Every pixel keeps its world coordinates. For that CRPIXn of the primary and the
+    alternate (A to Z) coordinates, LTVn, CNPIXn and the offsets of distortions by a function are shifted. SIP needs no
+    change, since it is relative to CRPIX. CHECKSUM and DATASUM are dropped. All other cards are verbatim, unprintable
+    bytes included.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def cutout_header(header: bytes, ranges: Sequence[tuple[int, int]]) -> bytes:
 
 
 def with_extensions(header: bytes) -> bytes:
-    """Say in a primary header that extensions may follow: EXTEND = T behind the axes, where it is not yet there."""
+    """Add EXTEND = T after the axes of a primary header that lacks it."""
     cards = [card for _, card in iter_cards(header)]
     keywords = [card_keyword(card) for card in cards]
     if b"EXTEND" in keywords:

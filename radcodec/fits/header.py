@@ -1,4 +1,4 @@
-"""Header cards looked up, and provenance cards put in, without touching another byte of the header."""
+"""Look up header cards and insert provenance cards, without changing another byte of the header."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from radcodec.fits.cards import (
 from radcodec.types import EarlierBound, Mode
 
 PROVENANCE_KEYWORDS = ("RCZMODE", "RCZMAXE", "RCZSIGMA", "RCZMODEL", "RCZSHA", "RCZVERS")
-LAST_KEYWORD = "RCZLAST"  # only where an image was compressed before: the bound of the last time alone
+LAST_KEYWORD = "RCZLAST"  # only for an image compressed before: the bound of the last compression
 
 
 def header_cards(header: bytes) -> list[bytes]:
-    """The 80-byte cards of a header, verbatim, up to and without END."""
+    """Return the 80-byte cards of a header, verbatim, up to and without END."""
     return [card for _, card in iter_cards(header)]
 
 
 def card_value(header: bytes, keyword: str) -> CardValue:
-    """Value of the first card with that keyword, as astropy gives it; None if absent, undefined or unreadable."""
+    """Return the value of a keyword's first card, as astropy gives it; None if absent, undefined or unreadable."""
     wanted = keyword.upper().encode("ascii")
     for found, card in iter_cards(header):
         if found == wanted:
@@ -40,11 +40,11 @@ def card_value(header: bytes, keyword: str) -> CardValue:
 
 
 def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> bytes:
-    """The header with cards ``(keyword, value, comment)`` put in just before END; no other byte changes.
+    """Insert cards ``(keyword, value, comment)`` just before END; no other byte changes.
 
-    A keyword that the header already holds is rewritten in its place (the first of repeated ones), so that doing it
-    twice changes nothing more; COMMENT and HISTORY have no value and are refused. Blank space after END is used up
-    first; then the header grows by blocks of 2880 bytes. Anything but blanks after END is kept behind it, in its block.
+    A keyword that the header already holds is rewritten in its place (the first of repeated ones). So inserting twice
+    changes nothing more. COMMENT and HISTORY have no value and are refused. Blank space after END is used first; then
+    the header grows by blocks of 2880 bytes. Other bytes after END stay after it, in its block.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> 
     """
     end = find_end(header)
     if end < 0:
-        raise InputError("expected a FITS header with an END card, found none: cards cannot be put into it")
+        raise InputError("expected a FITS header with an END card, found none: cards cannot be inserted")
     places: dict[bytes, int] = {}
     for start in range(0, end, CARD_BYTES):
         places.setdefault(card_keyword(header[start : start + CARD_BYTES]), start)
@@ -74,12 +74,12 @@ def insert_cards(header: bytes, cards: Sequence[tuple[str, CardValue, str]]) -> 
     tail = header[end + CARD_BYTES :]
     blank = len(tail) - len(tail.lstrip(b" "))
     tail = tail[min(len(added), blank // CARD_BYTES * CARD_BYTES) :]
-    # END is in the last block, or the data would be looked for in the block of END.
+    # END must be in the last block, since readers expect the data after the block of END.
     cards_bytes, rest_bytes = len(body) + len(added), CARD_BYTES + len(tail)
     last_block = (cards_bytes + rest_bytes - 1) // BLOCK_BYTES * BLOCK_BYTES
     added += b" " * max(0, last_block - cards_bytes)
     new = bytes(body + added) + header[end : end + CARD_BYTES] + tail
-    # A header that was cut short by the end of the file stays so unless it grows.
+    # A header cut off by the end of the file keeps its length unless it grows.
     return new if len(new) == len(header) or len(new) % BLOCK_BYTES == 0 else pad_header(new)
 
 
@@ -93,14 +93,14 @@ def provenance_cards(
     model_sha256: str | None,
     version: str,
 ) -> list[tuple[str, CardValue, str]]:
-    """Cards that say how the pixels were changed, for `insert_cards`: always the same keywords, in the same order.
+    """Make the provenance cards of an image, for `insert_cards`: always the same keywords in the same order.
 
-    What does not apply is None, which gives a card with an undefined value. Nothing in them depends on date or host.
+    None gives a card with an undefined value. No card depends on date or host.
 
     Parameters
     ----------
     bound, sigma
-        Largest error and noise of the image, in ``unit`` (BUNIT); written so that they read back as the same float64.
+        Largest error and noise of the image, in ``unit`` (BUNIT), written so that they read back as the same float64.
     """
     label = f"[{unit}] " if unit else ""
     return [
@@ -131,7 +131,7 @@ def earlier_bound(header: bytes) -> EarlierBound | None:
 
 
 def _positive(header: bytes, keyword: str) -> float | None:
-    """Value of a card that is a finite number above 0, else None."""
+    """Return the value of a card if it is a finite number above 0, else None."""
     value = card_value(header, keyword)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
@@ -141,10 +141,10 @@ def _positive(header: bytes, keyword: str) -> float | None:
 def cards_after(
     cards: Sequence[tuple[str, CardValue, str]], earlier: EarlierBound, unit: str
 ) -> list[tuple[str, CardValue, str]]:
-    """Provenance cards of a bounded image that was compressed before.
+    """Make the provenance cards of a bounded image that was compressed before.
 
-    The largest error is the sum of the bounds, rounded upwards. After a lossy compression it is not known: the mode
-    stays lossy and the cards of its model stay as they are.
+    The largest error is the sum of the bounds, rounded upwards. After a lossy compression it is unknown: the mode stays
+    lossy and the cards of its model do not change.
     """
     label = f"[{unit}] " if unit else ""
     values = {keyword: value for keyword, value, _ in cards}
@@ -161,7 +161,7 @@ def cards_after(
 
 
 def sum_up(first: float, second: float) -> float | None:
-    """The smallest float64 that is at least the sum of two; None where there is none that is finite."""
+    """Return the smallest float64 that is at least the sum of two; None if none is finite."""
     total = first + second
     if not math.isfinite(total):
         return None

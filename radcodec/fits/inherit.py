@@ -1,4 +1,4 @@
-"""Cards of the primary header that an extension with INHERIT = T takes over.
+"""Inherit cards of the primary header in an extension with INHERIT = T.
 
 References
 ----------
@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from radcodec.fits.cards import CARD_BYTES, is_commentary, iter_cards, pad_header
 from radcodec.fits.header import card_value
 
-# Structure, scaling, names and checksums belong to the HDU that they stand in.
+# Structure, scaling, names and checksums belong to one HDU.
 _OWN = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS EXTEND NEXTEND GROUPS PCOUNT GCOUNT INHERIT EXTNAME EXTVER EXTLEVEL TFIELDS THEAP "
     b"BLOCKED BSCALE BZERO BLANK DATAMIN DATAMAX CHECKSUM DATASUM ZHECKSUM ZDATASUM END".split()
 )
 _OWN_NUMBERED = re.compile(rb"NAXIS[0-9]+\Z|PTYPE[0-9]+\Z|PSCAL[0-9]+\Z|PZERO[0-9]+\Z")
-# Cards that place the pixels of one array: only as a whole, and never beside an extension's own.
+# Cards that place the pixels of one array. They are inherited together, and only if the extension has none.
 _OF_AXES = re.compile(
     rb"(?:WCSAXES|WCSNAME|(?:CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CROTA|CNAME|CRDER|CSYER)[1-9][0-9]*"
     rb"|(?:PC|CD|PV|PS)[0-9]+_[0-9]+)([A-Z]?)\Z"
@@ -32,17 +32,17 @@ _CONTINUE, _HIERARCH = b"CONTINUE", b"HIERARCH"
 
 
 def _full_keyword(keyword: bytes, card: bytes) -> bytes:
-    """The keyword of a card; of HIERARCH cards with the words behind it."""
+    """Return the keyword of a card; for HIERARCH cards including the words after it."""
     return card.split(b"=", 1)[0].rstrip(b" ") if keyword == _HIERARCH else keyword
 
 
 def _alternates(keywords: Iterable[bytes]) -> set[bytes]:
-    """Which of the primary (b"") and the alternate coordinates (A to Z) have cards of their own."""
+    """Return which of the primary (b"") and alternate coordinates (A to Z) have their own cards."""
     return {match[1] for match in map(_OF_AXES.match, keywords) if match is not None}
 
 
 def _inherited(primary: bytes, own: set[bytes]) -> list[bytes]:
-    """Cards of the primary header that an extension with the keywords ``own`` takes over, in order."""
+    """Return the primary header's cards, in order, that an extension with the keywords ``own`` inherits."""
     placed = _alternates(own)
     cards: list[bytes] = []
     taken = False
@@ -67,10 +67,10 @@ def _inherited(primary: bytes, own: set[bytes]) -> list[bytes]:
 
 
 def inherit_cards(header: bytes, primary: bytes) -> bytes:
-    """The header of an extension with the cards that it takes over from the primary header, where INHERIT is T.
+    """Return an extension's header with the primary header's cards that it inherits (INHERIT = T).
 
-    Cards of the extension always win. Structure, scaling, names, checksums, COMMENT and HISTORY are not taken over;
-    cards that place pixels (CRPIX, CD, SIP ...) only where the extension has none of its own. INHERIT is left as it is.
+    Cards of the extension have precedence. Structure, scaling, names, checksums, COMMENT and HISTORY are not inherited.
+    Cards that place pixels (CRPIX, CD, SIP ...) are inherited only if the extension has none. INHERIT does not change.
     """
     if header[:8] != b"XTENSION" or card_value(header, "INHERIT") is not True:
         return header

@@ -1,7 +1,7 @@
-"""A plain FITS file cut into its header and data units, as byte ranges.
+"""Divide a plain FITS file into its header and data units, as byte ranges.
 
-Nothing is decoded but the few cards that give structure, and nothing is refused: whatever cannot be understood becomes
-a unit of kind OPAQUE that is carried byte for byte. The units tile the file exactly, however malformed it is.
+Only the few cards that give structure are decoded, and no file is refused. A part that is not understood becomes a unit
+of kind OPAQUE, which is carried byte for byte. The units cover the file exactly, however malformed it is.
 
 References
 ----------
@@ -17,18 +17,18 @@ from typing import Protocol
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, find_end, parse_value
 from radcodec.fits.sniff import describe_bytes
+from radcodec.limits import MAX_AXES
 from radcodec.types import Hdu, HduKind, ImageInfo, SampleType
 
 
 class FitsBuffer(Protocol):
-    """The bytes of a plain FITS file: bytes, a memoryview, or a file whose ranges are read when they are asked for."""
+    """The bytes of a plain FITS file: bytes, a memoryview, or a file whose ranges are read on demand."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, key: slice, /) -> bytes | memoryview: ...
 
 
 FITS_START = b"SIMPLE  ="
-MAX_NAXIS = 999
 
 _SAMPLE_TYPES = {
     8: SampleType.U1,
@@ -42,7 +42,7 @@ _WANTED = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT GROUPS ZIMAGE BSCALE BZERO BLANK BUNIT EXTNAME".split()
 )
 _NAMING = (b"BUNIT", b"EXTNAME")
-# Read at a time in the search for END, in whole cards: most headers are short.
+# Bytes read at a time in the search for END, in whole cards. Most headers are short.
 _FIRST_HEADER_BYTES = 4 * BLOCK_BYTES
 _MOST_HEADER_BYTES = 256 * BLOCK_BYTES
 _TABLES = ("BINTABLE", "TABLE", "A3DTABLE")
@@ -50,7 +50,7 @@ _TABLES = ("BINTABLE", "TABLE", "A3DTABLE")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Structure:
-    """What the structure cards of one header say; ``problem`` is not empty where they make no sense."""
+    """The structure that one header declares; ``problem`` says why it is invalid, or is empty."""
 
     bitpix: int = 8
     shape: tuple[int, ...] = ()
@@ -62,10 +62,10 @@ class _Structure:
 
 
 def _wanted_values(header: bytes) -> dict[bytes, CardValue]:
-    """Values of the structure cards of a header, by keyword.
+    """Return the values of a header's structure cards, by keyword.
 
-    Of a repeated keyword the last card counts, but the first of BUNIT and EXTNAME: so it is in ``astropy.io.fits``,
-    which reads the pixels by the last cards and answers ``header["BUNIT"]`` with the first.
+    If a keyword is repeated, the last card counts, but the first one for BUNIT and EXTNAME. ``astropy.io.fits`` does
+    the same: it reads pixels by the last cards and gives the first for ``header["BUNIT"]``.
     """
     values: dict[bytes, CardValue] = {}
     for start in range(0, len(header), CARD_BYTES):
@@ -76,13 +76,13 @@ def _wanted_values(header: bytes) -> dict[bytes, CardValue]:
 
 
 def _integer(values: dict[bytes, CardValue], keyword: bytes, default: int | None) -> int | None:
-    """Integer value of a keyword, ``default`` where the card is absent, None where it is no integer."""
+    """Return an integer value; ``default`` if the card is absent, None if it is not an integer."""
     value = values.get(keyword, default)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _real(values: dict[bytes, CardValue], keyword: bytes, default: float) -> float:
-    """Finite number of a keyword, ``default`` where it is absent, unreadable or not finite."""
+    """Return a finite number; ``default`` if it is absent, unreadable or not finite."""
     value = values.get(keyword)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
@@ -90,13 +90,13 @@ def _real(values: dict[bytes, CardValue], keyword: bytes, default: float) -> flo
 
 
 def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
-    """Structure that the cards of a header declare, with the exact data size as a Python integer."""
+    """Return the structure that a header declares, with the exact data size as a Python integer."""
     bitpix = _integer(values, b"BITPIX", None)
     naxis = _integer(values, b"NAXIS", None)
     if bitpix not in _SAMPLE_TYPES:
         return _Structure(problem=f"BITPIX is {values.get(b'BITPIX')!r}, not one of 8, 16, 32, 64, -32, -64")
-    if naxis is None or not 0 <= naxis <= MAX_NAXIS:
-        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_NAXIS}")
+    if naxis is None or not 0 <= naxis <= MAX_AXES:
+        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_AXES}")
     axes: list[int] = []
     for n in range(1, naxis + 1):
         length = _integer(values, b"NAXIS%d" % n, None)
@@ -109,7 +109,7 @@ def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
         return _Structure(problem=f"PCOUNT is {values.get(b'PCOUNT')!r} and GCOUNT {values.get(b'GCOUNT')!r}")
     groups = primary and values.get(b"GROUPS") is True and naxis > 1 and axes[0] == 0
     pixels = math.prod(axes[1:] if groups else axes) if naxis else 0
-    # An image without pixels has no data, whatever a leftover PCOUNT says; only groups and extensions have parameters.
+    # An image without pixels has no data, even with a leftover PCOUNT; only groups and extensions have parameters.
     count = 0 if primary and not groups and pixels == 0 else gcount * (pcount + pixels)
     return _Structure(
         bitpix=bitpix,
@@ -122,7 +122,7 @@ def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
 
 
 def _image_info(values: dict[bytes, CardValue], structure: _Structure) -> ImageInfo:
-    """Pixel array that the header of an image describes."""
+    """Return the pixel array that an image header describes."""
     sample_type = _SAMPLE_TYPES[structure.bitpix]
     unit = values.get(b"BUNIT")
     return ImageInfo(
@@ -136,7 +136,7 @@ def _image_info(values: dict[bytes, CardValue], structure: _Structure) -> ImageI
 
 
 def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary: bool) -> tuple[HduKind, str]:
-    """Kind of a unit whose size is known and whose data are all there, and why where that is OPAQUE."""
+    """Return the kind of a complete unit, and the reason if it is OPAQUE."""
     extension = values.get(b"XTENSION")
     if structure.groups:
         return HduKind.GROUPS, ""
@@ -154,7 +154,7 @@ def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeaderFacts:
-    """What a header says of its unit: ``end_bytes`` up to the END card and with it, ``data_bytes`` without padding."""
+    """A header's declarations: ``end_bytes`` up to and including the END card, ``data_bytes`` without padding."""
 
     kind: HduKind
     name: str
@@ -169,13 +169,13 @@ def _name_of(values: dict[bytes, CardValue], *, primary: bool) -> str:
 
 
 def header_name(header: bytes, *, primary: bool) -> str:
-    """Name of the unit of a header; "" where that has no END card."""
+    """Return the name in a unit's header; "" if that has no END card."""
     end_card = find_end(header)
     return "" if end_card < 0 else _name_of(_wanted_values(header[:end_card]), primary=primary)
 
 
 def header_facts(header: bytes, *, primary: bool) -> HeaderFacts | None:
-    """What a header alone says of its unit, None where it makes no sense, as `parse_fits` reads it."""
+    """Return what a header declares about its unit, as `parse_fits` reads it; None for a malformed one."""
     end_card = find_end(header)
     if end_card < 0 or not header.startswith(FITS_START if primary else b"XTENSION"):
         return None
@@ -194,7 +194,7 @@ def header_facts(header: bytes, *, primary: bool) -> HeaderFacts | None:
 
 
 def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
-    """Unit that carries the rest of the file; ``data_start`` is ``start`` where no header was made out."""
+    """Return the unit that carries the rest of the file; ``data_start`` is ``start`` if no header was found."""
     return Hdu(
         kind=HduKind.OPAQUE,
         name="",
@@ -208,7 +208,7 @@ def _opaque_rest(start: int, data_start: int, total: int, note: str) -> Hdu:
 
 
 def _find_end(data: FitsBuffer, start: int) -> int:
-    """Offset of the END card of the header at ``start``, -1 where there is none; a file is read piece by piece."""
+    """Return the offset of the END card of the header at ``start``, or -1; reads a file piece by piece."""
     if isinstance(data, (bytes, memoryview)):
         return find_end(data, start)
     position, size = start, _FIRST_HEADER_BYTES
@@ -222,17 +222,17 @@ def _find_end(data: FitsBuffer, start: int) -> int:
 
 
 def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
-    """The unit that begins at ``start``; OPAQUE to the end of the file where its size cannot be told."""
+    """Parse the unit at ``start``; it is OPAQUE to the end of the file if its size is unknown."""
     total, primary = len(data), start == 0
     end_card = _find_end(data, start)
     if end_card < 0:
         return _opaque_rest(start, start, total, "the header has no END card")
     values = _wanted_values(bytes(data[start:end_card]))
     header_bytes = end_card + CARD_BYTES - start
-    # The last card and the padding of a header may be cut off by the end of the file.
+    # The file may end within the last card or the padding of a header.
     data_start = min(start + header_bytes + -header_bytes % BLOCK_BYTES, total)
     if primary and values.get(b"SIMPLE") is not True:
-        note = "SIMPLE is not T: the file says that it does not conform to FITS"
+        note = "SIMPLE is not T: the file declares that it does not conform to FITS"
         return _opaque_rest(start, data_start, total, note)
     structure = _structure(values, primary=primary)
     if structure.problem:
@@ -255,17 +255,17 @@ def _parse_unit(data: FitsBuffer, start: int) -> Hdu:
 
 
 def parse_fits(data: FitsBuffer) -> tuple[Hdu, ...]:
-    """Header and data units of a plain FITS file, in order, tiling it exactly from 0 to ``len(data)``.
+    """Parse the header and data units of a plain FITS file, in order, from 0 to ``len(data)`` without gaps.
 
-    Never fails on a file that starts with ``SIMPLE  =``: what is malformed comes out as units of kind OPAQUE whose
-    ``note`` says what is wrong. An opaque unit has its header wherever that ends with an END card; otherwise, and for
-    bytes after the last unit, the header is empty (``data_start == header_start``).
-    Scale cards that cannot be read count as BSCALE 1 and BZERO 0; ``blank`` may lie outside of the range of the type.
+    It never fails on a file that starts with ``SIMPLE  =``. Malformed parts become units of kind OPAQUE; their ``note``
+    gives the reason. An opaque unit has its header if that ends with an END card. Otherwise, and for bytes after the
+    last unit, the header is empty (``data_start == header_start``). Unreadable scale cards count as BSCALE 1 and BZERO
+    0. ``blank`` may lie outside of the type's range.
 
     Raises
     ------
     UnsupportedDataError
-        If the bytes do not start with ``SIMPLE  =``; the message names what they look like.
+        If the bytes do not start with ``SIMPLE  =``; the message says what they look like.
     """
     if bytes(data[: len(FITS_START)]) != FITS_START:
         raise UnsupportedDataError(

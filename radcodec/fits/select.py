@@ -1,4 +1,4 @@
-"""Which HDU of a file a user means: by number, by name, or by name and EXTVER, as astropy finds it."""
+"""Select an HDU of a file by number, by name, or by name and EXTVER, as astropy does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import SupportsIndex, TypeAlias
 from radcodec.errors import InputError
 from radcodec.fits.header import card_value
 
-# What users give: 1, "1", "SCI", "SCI,2" or ("SCI", 2).
+# A user's choice: 1, "1", "SCI", "SCI,2" or ("SCI", 2).
 HduChoice: TypeAlias = "str | SupportsIndex | tuple[str, int]"
 # EXTNAME (PRIMARY for a first HDU without one) and EXTVER of an HDU.
 HduName: TypeAlias = tuple[str, int]
@@ -25,20 +25,20 @@ _MOST_LISTED = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HduSelector:
-    """An HDU by its number, or by its name in capitals and, where given, its EXTVER."""
+    """A selector of HDUs: a number, or a name in capitals with an optional EXTVER."""
 
     number: int | None = None
     name: str = ""
     extver: int | None = None
 
     def __str__(self) -> str:
-        """The selector as a user would write it."""
+        """Return the selector as a user would write it."""
         if self.number is not None:
             return str(self.number)
         return self.name if self.extver is None else f"{self.name},{self.extver}"
 
     def matches(self, number: int, hdu: HduName) -> bool:
-        """Say whether the HDU of that number, name and EXTVER is meant."""
+        """Return whether this selects the HDU with that number, name and EXTVER."""
         if self.number is not None:
             return number == self.number
         named = hdu[0].strip().upper() == self.name or (self.name == _PRIMARY and number == 0)
@@ -46,12 +46,12 @@ class HduSelector:
 
 
 def parse_hdu(choice: HduChoice) -> HduSelector:
-    """Read what a user gave to name an HDU.
+    """Parse a user's choice of an HDU.
 
     Parameters
     ----------
     choice
-        The HDU's number, 0 for the primary one, also as text; its name, in capitals or not; or its name and EXTVER, as
+        The HDU's number (0: primary), also as text; its name in upper or lower case; or name and EXTVER, as
         ``"SCI,2"`` or ``("SCI", 2)``.
 
     Raises
@@ -92,21 +92,21 @@ def find_hdus(
     images: Collection[int] | None = None,
     compressed: Collection[int] = (),
 ) -> tuple[int, ...]:
-    """Find the numbers of all HDUs that a selector means: a name without EXTVER means every HDU of that name.
+    """Find the numbers of all HDUs that a selector matches; a name without EXTVER matches every HDU of that name.
 
     Parameters
     ----------
     hdus
         Name and EXTVER of every HDU of a file, in order.
     images
-        Numbers of those that may be meant, None for all.
+        Numbers of the HDUs allowed, None for all.
     compressed
         Numbers of the tile-compressed images, which the message names as such.
 
     Raises
     ------
     InputError
-        If there is no such HDU, or none of those may be meant; the message lists the ones that may.
+        If there is no such HDU, or none of them is allowed; the message lists the allowed ones.
     """
     found = tuple(number for number, hdu in enumerate(hdus) if selector.matches(number, hdu))
     fitting = found if images is None else tuple(number for number in found if number in images)
@@ -122,7 +122,7 @@ def find_hdus(
     if len(names) > _MOST_LISTED:
         names[_MOST_LISTED:] = [f"and {len(names) - _MOST_LISTED} more"]
     there = f"of this file ({'; '.join(names)})" if names else "but the file has none"
-    kind = "a tile-compressed image (recompress takes it apart)" if set(found) & set(compressed) else "no image"
+    kind = "a tile-compressed image (recompress decodes it)" if set(found) & set(compressed) else "no image"
     reason = f"{str(selector)!r}, which is {kind}" if found else f"no HDU {str(selector)!r}"
     raise InputError(f"expected an {what} {there}, found {reason}")
 

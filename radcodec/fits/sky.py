@@ -1,4 +1,4 @@
-"""Positions and sizes on the sky as ranges of pixels, by the world coordinates of an image; the caller of astropy."""
+"""Convert positions and sizes on the sky to ranges of pixels, by an image's world coordinates, with astropy."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Side:
 
 
 def _angle(token: str, *, hours: bool) -> float:
-    """Degrees of one coordinate; raises ValueError for what is none. ``hours`` is how 10:00:00 is read."""
+    """Parse one coordinate in degrees; raises ValueError if it is malformed. ``hours``: 10:00:00 is in hours."""
     if _DECIMAL.match(token):
         return float(token.removesuffix("deg").removesuffix("d"))
     match = _SEXAGESIMAL.match(token)
     if match is None:
-        raise ValueError(f"{token!r} is no angle")
+        raise ValueError(f"{token!r} is not an angle")
     whole, minutes, seconds = int(match[2]), int(match[3]), float(match[4])
     if minutes >= 60 or seconds >= 60:
         raise ValueError(f"{token!r} has minutes or seconds of 60 or more")
@@ -63,7 +63,7 @@ def _angle(token: str, *, hours: bool) -> float:
 
 
 def _plain_degrees(value: Any) -> Any:
-    """A Quantity as a number of degrees; anything else as it is."""
+    """Convert a Quantity to a number of degrees; anything else is returned unchanged."""
     try:
         return float(value.to_value("deg")) if hasattr(value, "to_value") else value
     except Exception as err:  # UnitConversionError is no built-in one
@@ -71,7 +71,7 @@ def _plain_degrees(value: Any) -> Any:
 
 
 def parse_position(center: Any, *, equatorial: bool = True) -> Position:
-    """Read a position as text, as a pair of degrees, or as an ``astropy`` SkyCoord.
+    """Parse a position: text, a pair of degrees, or an ``astropy`` SkyCoord.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def parse_position(center: Any, *, equatorial: bool = True) -> Position:
         center = " ".join(str(_plain_degrees(value)) for value in center)
     if not isinstance(center, str):
         raise InputError(f"{_CENTRE}, found {center!r}")
-    # The second is the minus sign that typesetting puts in.
+    # The second one is the typographic minus sign.
     tokens = center.replace(",", " ").replace("\u2212", "-").lower().split()
     frame = ""
     for place in (0, -1):
@@ -119,12 +119,12 @@ def parse_position(center: Any, *, equatorial: bool = True) -> Position:
 
 
 def parse_size(size: Any) -> tuple[Side, Side]:
-    """Read width and height of a field, text or an ``astropy`` Quantity of one or two values; one is for both.
+    """Parse width and height of a field: text or an ``astropy`` Quantity; a single value is used for both.
 
     Raises
     ------
     InputError
-        If it is neither, has no unit, or is not above 0.
+        If it is malformed, has no unit, or is not above 0.
     """
     if hasattr(size, "to_value"):
         size = _quantity_text(size)
@@ -145,7 +145,7 @@ def parse_size(size: Any) -> tuple[Side, Side]:
 
 
 def _quantity_text(size: Any) -> str:
-    """A Quantity as text that `parse_size` reads."""
+    """Format a Quantity as text that `parse_size` reads."""
     unit = "pix" if str(size.unit) == "pix" else "deg"
     try:
         values = size.to_value(unit).reshape(-1).tolist() if size.shape else [float(size.to_value(unit))]
@@ -160,38 +160,38 @@ def make_wcs(header: bytes, tables: bytes = b"") -> Any:
     Parameters
     ----------
     header
-        With the cards that it inherits; bytes that a header must not hold count as ``?``.
+        The header with inherited cards; forbidden bytes are read as ``?``.
     tables
-        The HDUs that it refers to, one after the other.
+        The concatenated HDUs that it refers to.
 
     Raises
     ------
     InputError
-        If astropy cannot make sense of it.
+        If astropy cannot read it.
     """
     from astropy.io import fits
     from astropy.wcs import WCS
 
     plain = bytes(byte if 32 <= byte < 127 else ord("?") for byte in range(256))
     cards = [card.ljust(CARD_BYTES).translate(plain) for key, card in iter_cards(header) if not is_commentary(key)]
-    # The old name of RADESYS, which astropy reads with a warning.
+    # The old name of RADESYS; astropy warns about it.
     cards = [b"RADESYS " + card[8:] if card.startswith(b"RADECSYS") else card for card in cards]
     text = pad_header(b"".join(cards) + b"END".ljust(CARD_BYTES)).decode("ascii")
     try:
         with fits.open(io.BytesIO(minimal_header(SampleType.U1, (0,)) + tables)) as hdus:
-            # `fix` of WCS warns of every old date; that of wcslib below mends the same without a word.
+            # WCS.fix warns about every old date; the wcslib call below repairs the same without a warning.
             wcs = WCS(fits.Header.fromstring(text), hdus if tables else None, fix=False, _do_set=False)
         wcs.wcs.fix()
         wcs.wcs.set()
     except Exception as err:  # astropy, wcslib and its parsers raise a dozen kinds
         raise InputError(
-            f"expected world coordinates that astropy understands in the header, found others: {err}"
+            f"expected world coordinates in the header that astropy can read, found others: {err}"
         ) from err
     return wcs
 
 
 def _celestial(wcs: Any) -> tuple[Any, tuple[int, int]]:
-    """World coordinates of the two axes on the sky alone, and the numbers of these axes, x being 0."""
+    """Return the world coordinates of the two sky axes alone, and the numbers of these axes (x is 0)."""
     places = sorted((wcs.wcs.lng, wcs.wcs.lat))
     if places[0] < 0:
         raise InputError("expected an image with two axes on the sky for a centre, found none: give a region")
@@ -199,7 +199,7 @@ def _celestial(wcs: Any) -> tuple[Any, tuple[int, int]]:
 
 
 def _pixel(sky: Any, position: Position) -> tuple[float, float]:
-    """Pixel of a position, counted from 0; raises InputError where there is none."""
+    """Convert a position to a pixel, counted from 0; raises InputError if it has none."""
     import numpy as np
     from astropy.coordinates import SkyCoord
     from astropy.wcs.utils import wcs_to_celestial_frame
@@ -220,19 +220,19 @@ def _pixel(sky: Any, position: Position) -> tuple[float, float]:
 
 
 def sky_ranges(wcs: Any, center: Any, size: Any, shape: Sequence[int]) -> list[tuple[int | None, int | None]]:
-    """Find the ranges of pixels, fastest axis first, of a field on the sky; all of the other axes.
+    """Return the pixel ranges, fastest axis first, of a field on the sky; other axes stay whole.
 
-    The pixels are those of astropy's ``Cutout2D``: as many as the size has, rounded, about the position.
+    The pixels are those of astropy's ``Cutout2D``: the rounded size, centred on the position.
 
     Parameters
     ----------
     center, size
-        As `parse_position` and `parse_size` read them; without a size the one pixel that holds the position.
+        See `parse_position` and `parse_size`; without a size the pixel that contains the position.
 
     Raises
     ------
     InputError
-        If the image has no sky, or the position or size is none or not in the image's projection.
+        If the image has no sky axes, or position or size are malformed or outside of the image's projection.
     """
     from astropy.wcs.utils import proj_plane_pixel_scales
 
@@ -244,7 +244,7 @@ def sky_ranges(wcs: Any, center: Any, size: Any, shape: Sequence[int]) -> list[t
     ranges: list[tuple[int | None, int | None]] = [(None, None)] * len(shape)
     for axis, position, side, scale in zip(axes, place, sides, scales, strict=True):
         length = max(1, round(side.value if side.is_pixels else side.value / float(scale)))
-        # Rounded, so that the last bits of a position on the middle of a pixel do not decide.
+        # Rounded, so that the last bits of a position at a pixel's middle do not matter.
         start = math.ceil(round(position - length / 2, 6))
         if axis >= len(shape):
             raise InputError(f"expected an image with {axis + 1} axes for a centre, found {len(shape)}: give a region")

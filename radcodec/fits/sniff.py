@@ -1,4 +1,4 @@
-"""What bytes that are not FITS look like, for error messages."""
+"""Describe bytes that are not FITS, for error messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
         "a table.dat of a casacore table (measurement set or CASA image): export it with exportfits",
     ),
     (0, b"XTENSION", "a FITS extension without the primary unit before it"),
-    (0, b"SIMPLE", "a FITS header whose first card is not written as the standard has it"),
+    (0, b"SIMPLE", "a FITS header whose first card does not follow the standard"),
     (0, b"<?xml", "an XML document (a VOTable, or a server's error message)"),
     (0, b"<!DOCTYPE", "an HTML page (a server's error message instead of the file)"),
     (0, b"<html", "an HTML page (a server's error message instead of the file)"),
@@ -47,7 +47,7 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
 
 
 def describe_bytes(start: bytes) -> str:
-    """What a file looks like by its first bytes (300 are enough), as a phrase for an error message."""
+    """Describe a file by its first bytes (300 are enough), as a phrase for an error message."""
     if not start:
         return "an empty file"
     for offset, magic, what in _MAGICS:
@@ -55,4 +55,4 @@ def describe_bytes(start: bytes) -> str:
             return what
     if not start.strip(b"\0"):
         return "zero bytes (a download or copy that was not finished?)"
-    return f"a file of a kind not known here, first bytes {start[:9]!r}"
+    return f"a file of an unknown kind, first bytes {start[:9]!r}"

@@ -1,8 +1,8 @@
-"""The bytes of the plain FITS file behind a path or a stream, general-purpose compression taken off.
+"""Read the plain FITS file behind a path or a stream, without its general-purpose compression.
 
-No file is mapped into memory. A mapped file that another program cuts ends the process (SIGBUS), and one that is
-written to changes under the encoder. Bytes are read once, into memory that is ours; afterwards the file's size and time
-are compared with those at its start.
+No file is mapped into memory. If another program cut a mapped file, the process would end (SIGBUS); if it wrote to it,
+the encoder's input would change. Bytes are read once, into our own memory. Then the file's size and time are compared
+with those at the start.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT_MAX_BYTES = MAX_FITS_BYTES
 
 
 def _check_folder(path: str) -> None:
-    """Refuse a folder, and say which kind it is.
+    """Refuse a folder; the message names its kind.
 
     Raises
     ------
@@ -42,12 +42,12 @@ def _check_folder(path: str) -> None:
 
 
 class FileRanges:
-    """A plain file on disk whose byte ranges are read when they are asked for, each into new memory.
+    """A plain file on disk whose byte ranges are read on demand, each into new memory.
 
     Parameters
     ----------
     file
-        Opened for reading without a buffer.
+        File opened for reading without a buffer.
     """
 
     def __init__(self, file: BinaryIO, path: str) -> None:
@@ -74,7 +74,7 @@ class FileRanges:
         Raises
         ------
         UnsupportedDataError
-            If the file ends before, because it was cut after it was opened.
+            If the file ends early, because it was cut after it was opened.
         """
         self._file.seek(start)
         position = 0
@@ -87,7 +87,7 @@ class FileRanges:
     def check_unchanged(self) -> None:
         """Compare size and modification time with those when the file was opened.
 
-        A file that was deleted, or replaced by another of its name, is the same here: it is read to its end.
+        A file that was deleted, or replaced by another of its name, is read to its end unchanged.
 
         Raises
         ------
@@ -105,14 +105,14 @@ class FileRanges:
 
 
 class FitsSource:
-    """A plain FITS file that is open for reading: ``data`` are its bytes, in memory or read when asked for."""
+    """A plain FITS file open for reading: ``data`` are its bytes, in memory or read on demand."""
 
     def __init__(self, data: FitsBuffer, file: FileRanges | None = None) -> None:
         self.data = data
         self._file = file
 
     def to_memory(self) -> memoryview:
-        """All of the bytes, read once, in memory that is ours and may be written to."""
+        """Return all of the bytes, read once, in writable memory of our own."""
         if not isinstance(self.data, memoryview):
             content = memoryview(np.empty(len(self.data), np.uint8))
             if isinstance(self.data, FileRanges):
@@ -130,14 +130,14 @@ class FitsSource:
 
 
 class _Joined:
-    """A stream with the bytes already taken from its start put back."""
+    """A stream that first repeats the bytes already read from its start."""
 
     def __init__(self, start: bytes, rest: ByteStream) -> None:
         self._start = start
         self._rest = rest
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, b"" at the end."""
+        """Read at most ``size`` bytes, b"" at the end."""
         if self._start:
             start, self._start = self._start[:size], self._start[size:]
             return start
@@ -145,7 +145,7 @@ class _Joined:
 
 
 def _read_stream(stream: ByteStream, name: str, max_bytes: int) -> memoryview:
-    """All that is left of a stream as plain FITS bytes."""
+    """Read the rest of a stream as plain FITS bytes."""
     start = stream.read(MAGIC_BYTES)
     while 0 < len(start) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(start))):
         start += more
@@ -166,16 +166,16 @@ def open_fits_source(
 ) -> Iterator[FitsSource]:
     """Open the plain FITS file behind a path or a stream, as a context manager.
 
-    Compression (known by its first bytes and not by the name) is taken off into memory. Whether the bytes are FITS is
-    left to `parse_fits`.
+    A compressed source, recognised by its first bytes and not by its name, is decompressed into memory. `parse_fits`
+    checks whether the bytes are FITS.
 
     Raises
     ------
     UnsupportedDataError
-        If the source is a folder, a compressed file that is cut off or corrupt, holds more than ``max_bytes``, or
-        changes while it is read.
+        If the source is a folder or a damaged compressed file, holds more than ``max_bytes``, or changes while it is
+        read.
     OSError
-        As the operating system gives it.
+        The operating system refuses.
     """
     if not isinstance(source, (str, os.PathLike)):
         yield FitsSource(_read_stream(source, str(getattr(source, "name", "the stream")), max_bytes))

@@ -1,6 +1,6 @@
-"""Tile-compressed images: how they are named in messages, and how they are taken apart into plain image HDUs.
+"""Decode tile-compressed images to plain image HDUs, and name them in messages.
 
-What comes out is the file that ``funpack -C`` writes: its headers, card for card, and the pixels that it decodes.
+The result is the file that ``funpack -C`` writes: the same header cards and the same pixels.
 
 References
 ----------
@@ -26,7 +26,7 @@ from radcodec.types import Hdu, HduKind
 
 _Cards = list[tuple[bytes, bytes]]  # keyword and card
 
-# Cards of a compressed image that stand for one of the image.
+# Cards of a compressed image that encode a card of the image.
 _RENAMED = {
     b"ZSIMPLE": b"SIMPLE",
     b"ZTENSION": b"XTENSION",
@@ -45,11 +45,11 @@ _OF_THE_TABLE = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT TFIELDS THEAP ZIMAGE ZQUANTIZ ZDITHER0 ZCMPTYPE ZBLANK CHECKSUM "
     b"DATASUM".split()
 )
-# Cards of the empty primary HDU that do not go on into the image that takes its place.
+# Cards of the empty primary HDU that are dropped when an image replaces it.
 _OF_THE_PRIMARY = frozenset(
     b"SIMPLE BITPIX NAXIS PCOUNT EXTEND GCOUNT CHECKSUM DATASUM EXTNAME HISTORY COMMENT".split()
 )
-# What decoding the pixels takes: all else is kept from astropy, which would act on it or warn.
+# Cards needed to decode pixels. All others are hidden from astropy, which would act on them or warn.
 _NEEDED = re.compile(
     rb"(XTENSION|BITPIX|NAXIS[12]?|PCOUNT|GCOUNT|TFIELDS|THEAP|T(TYPE|FORM|NULL|SCAL|ZERO)[0-9]+"
     rb"|Z(IMAGE|CMPTYPE|BITPIX|NAXIS[0-9]*|TILE[0-9]+|NAME[0-9]+|VAL[0-9]+|QUANTIZ|DITHER0|BLANK|SCALE|ZERO|MASKCMP))\Z"
@@ -58,7 +58,7 @@ _DTYPES = {8: ">u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 class _Unit(Protocol):
-    """What a unit of a FITS file and its record in a ``.rcz`` file have in common."""
+    """Common attributes of a unit of a FITS file and its record in a ``.rcz`` file."""
 
     @property
     def kind(self) -> HduKind: ...
@@ -67,7 +67,7 @@ class _Unit(Protocol):
 
 
 def compressed_notes(hdus: Iterable[_Unit]) -> list[str]:
-    """Name each tile-compressed image of a file in a phrase."""
+    """Describe each tile-compressed image of a file in a phrase."""
     return [
         f"HDU {number}{f' ({hdu.name})' if hdu.name else ''}, a tile-compressed image"
         for number, hdu in enumerate(hdus)
@@ -90,17 +90,17 @@ def no_image(hdus: Iterable[_Unit], advice: str) -> UnsupportedDataError:
 
 
 def has_compressed(hdus: Iterable[_Unit]) -> bool:
-    """Whether a file has a tile-compressed image."""
+    """Return whether a file has a tile-compressed image."""
     return any(hdu.kind is HduKind.COMPRESSED for hdu in hdus)
 
 
 def _printable(card: bytes) -> bytes:
-    """The card with blanks for what FITS forbids in a value or comment, as CFITSIO copies it."""
+    """Replace what FITS forbids in a value or comment by blanks, as CFITSIO does."""
     return card[:8] + bytes(byte if 32 <= byte <= 126 else 32 for byte in card[8:])
 
 
 def _renamed(cards: _Cards) -> _Cards:
-    """Cards of the image that the cards of its table stand for, in their order."""
+    """Return the image's cards that its table's cards encode, in their order."""
     found: _Cards = []
     for keyword, card in cards:
         new = _RENAMED.get(keyword, keyword)
@@ -116,7 +116,7 @@ def _renamed(cards: _Cards) -> _Cards:
 
 
 def _extension_start(cards: _Cards) -> _Cards:
-    """Structure cards of an image extension whose compressed form does not keep the original ones."""
+    """Return the structure cards of an image extension whose compressed form drops the original ones."""
     values = {keyword: parse_value(card) for keyword, card in cards}
     axes = [values.get(b"NAXIS%d" % n) for n in range(1, 1 + int(values.get(b"NAXIS") or 0))]
     start: list[tuple[str, CardValue, str]] = [
@@ -133,14 +133,14 @@ def _extension_start(cards: _Cards) -> _Cards:
 
 
 def _image_header(header: bytes, primary: bytes | None) -> bytes:
-    """Header of a plain image HDU, padded.
+    """Return the padded header of the plain image HDU.
 
     Parameters
     ----------
     header
-        Of the table that holds the compressed image.
+        Header of the table that holds the compressed image.
     primary
-        The header of an empty primary HDU whose place the image takes, None for an image extension.
+        Header of an empty primary HDU that the image replaces, None for an image extension.
     """
     all_cards = list(iter_cards(header))
     used = len(all_cards)
@@ -170,17 +170,17 @@ def _integer(values: dict[bytes, CardValue], keyword: bytes) -> int:
 
 
 def _is_quantised(values: dict[bytes, CardValue]) -> bool:
-    """Whether samples were rounded to integers and scaled: by a card, or by a column for each tile."""
+    """Return whether samples were rounded to scaled integers: by a card, or by a column for each tile."""
     return b"ZSCALE" in values or "ZSCALE" in (value for key, value in values.items() if key.startswith(b"TTYPE"))
 
 
 def _pixel_bytes(header: bytes, data: memoryview) -> memoryview:
-    """Stored samples of a compressed image, big-endian, as astropy decodes them.
+    """Return the stored samples of a compressed image, big-endian, as astropy decodes them.
 
     Raises
     ------
     Exception
-        Of any kind that astropy, zlib or NumPy raise for a table that is unsound.
+        Any exception that astropy, zlib or NumPy raise for a malformed table.
     """
     from astropy.io import fits
 
@@ -212,16 +212,16 @@ def _pixel_bytes(header: bytes, data: memoryview) -> memoryview:
     stored = np.ascontiguousarray(samples, _DTYPES[bitpix])
     bits = stored.view(f">u{stored.itemsize}")
     if values.get(b"ZCMPTYPE") == "PLIO_1" and bitpix == 16 and values.get(b"BZERO") == 32768:
-        # CFITSIO offsets unsigned samples before it codes them, since PLIO has no negative numbers.
+        # PLIO has no negative numbers, so CFITSIO offsets unsigned samples before coding.
         bits ^= np.array(1 << 15, bits.dtype)
     if bitpix < 0 and _is_quantised(values):
-        # Undefined samples have no bits of their own; CFITSIO's NaN has all bits set.
+        # Undefined samples have no stored bits; CFITSIO's NaN has all bits set.
         bits[np.isnan(stored)] = np.iinfo(bits.dtype).max
     return memoryview(bits.reshape(-1).view(np.uint8))
 
 
 def _take_apart(data: memoryview, number: int, hdu: Hdu, primary: bytes | None) -> Sequence[bytes | memoryview]:
-    """Header, data and padding of the image of a tile-compressed HDU."""
+    """Return header, data and padding of the plain image of a tile-compressed HDU."""
     table = bytes(data[hdu.header_start : hdu.data_start])
     try:
         pixels = _pixel_bytes(table, data[hdu.data_start : hdu.data_stop])
@@ -235,16 +235,16 @@ def _take_apart(data: memoryview, number: int, hdu: Hdu, primary: bytes | None) 
     header, padding = _image_header(table, primary), bytes(-len(pixels) % BLOCK_BYTES)
     status = checksum_status(header, pixels)
     if False in status:
-        # Quantised pixels are not those that the sums were made for.
+        # The checksums belong to the pixels before quantisation.
         header = refresh_checksums(header, pixels)
     return header, pixels, padding
 
 
 def take_apart(data: memoryview) -> memoryview:
-    """Give the plain FITS file of one with tile-compressed images; the same bytes where it has none.
+    """Replace tile-compressed images of a FITS file by plain ones; a file without any keeps its bytes.
 
-    As funpack does, an image that was primary becomes primary again where the file starts with an empty primary HDU and
-    the image follows it. All other units stay as they are, and so do bytes after the last one.
+    As in funpack, an image that was primary replaces an empty primary HDU directly before it. All other units, and
+    bytes after the last one, do not change.
 
     Raises
     ------
@@ -274,7 +274,7 @@ def take_apart(data: memoryview) -> memoryview:
 
 
 def plain_like(restored: Iterable[_Unit], source: FitsSource) -> FitsBuffer:
-    """Give the bytes to compare a restored file with: the source, taken apart where the restored file is."""
+    """Return the source to compare a restored file with, its images decoded where the restored ones are."""
     if has_compressed(restored) or not has_compressed(parse_fits(source.data)):
         return source.data
     return take_apart(source.to_memory())

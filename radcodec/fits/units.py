@@ -1,4 +1,4 @@
-"""Bounds given with a unit, in the unit of an image."""
+"""Convert bounds with a unit to the unit of an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from astropy.units import UnitBase
 
 _VALUE = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(\S.*?)\s*")
-# Spellings that FITS files have and the standard has not, by their lower-case letters.
+# Spellings in FITS files that the standard lacks, in lower case.
 _SPELLINGS = {
     "jy": "Jy",
     "mjy": "mJy",
@@ -36,7 +36,7 @@ _SPELLINGS = {
 
 
 def _spelled(text: str) -> str:
-    """The unit with its words as astropy spells them; a capital M is mega, also in MJY."""
+    """Spell a unit's words as astropy does; a capital M is mega, also in MJY."""
 
     def word(match: re.Match[str]) -> str:
         found = match[0]
@@ -47,7 +47,7 @@ def _spelled(text: str) -> str:
 
 
 def _parse_unit(text: str) -> UnitBase:
-    """The unit that a text names, however FITS files spell it; raises BoundError where it is none."""
+    """Parse a unit in any spelling of FITS files; raises BoundError for an unknown one."""
     from astropy import units
 
     for candidate in (text.strip(), _spelled(text.strip())):
@@ -58,12 +58,12 @@ def _parse_unit(text: str) -> UnitBase:
 
 
 def convert_bound(value_with_unit: str, bunit: str) -> float:
-    """The bound in the unit ``bunit``, such as ``convert_bound("20uJy/beam", "JY/BEAM")``, rounded downwards.
+    """Convert a bound to the unit ``bunit``, rounded down: ``convert_bound("20uJy/beam", "JY/BEAM")``.
 
     Raises
     ------
     BoundError
-        If either unit is not known or the one does not convert into the other.
+        If either unit is unknown, or one does not convert to the other.
     """
     from astropy import units
 
@@ -77,7 +77,7 @@ def convert_bound(value_with_unit: str, bunit: str) -> float:
         raise BoundError(
             f"expected a bound in a unit that converts to that of the image, {bunit!r}, found {value_with_unit!r}"
         ) from err
-    # Decimal prefixes are powers of ten, which float64 has only nearly: meant is the decimal number.
+    # float64 only approximates most powers of ten; the exact decimal number is meant.
     exact = Fraction(match[1]) * Fraction(repr(factor))
     if abs(exact) > Fraction(1.7e308):
         raise BoundError(f"expected a bound that a float64 can hold, found {value_with_unit!r} in {bunit!r}")

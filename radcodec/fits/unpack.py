@@ -1,7 +1,7 @@
-"""General-purpose compression taken off a stream: gzip, bzip2, xz, zstandard and Unix compress.
+"""Decompress streams in general-purpose formats: gzip, bzip2, xz, zstandard and Unix compress.
 
-A file is known by its first bytes, not by its name. Members that follow each other are joined, zero padding after the
-last one is skipped. Memory grows with what was unpacked so far, in steps of a few megabytes, and never past the cap.
+A format is recognised by the first bytes of a file, not by its name. Consecutive members are joined, and zero padding
+after the last one is skipped. Memory grows with the unpacked bytes in steps of a few megabytes, and never past the cap.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from radcodec.errors import UnsupportedDataError
 from radcodec.limits import MAX_UNPACK_BYTES
 
 READ_BYTES = 1 << 20
-# A zstandard block of 4 bytes may stand for 128 KiB and its decoder takes no limit: so much grows to 32 MiB at most.
+# A zstandard block of 4 bytes may expand to 128 KiB, and its decoder has no limit. This input grows to 32 MiB at most.
 _ZSTD_BYTES = 1 << 10
 _LZW_UNKNOWN_FLAGS = 0x60
 
 
 class ByteStream(Protocol):
-    """What is read here: all that a source of bytes must have."""
+    """The interface of a source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, b"" at the end."""
+        """Read at most ``size`` bytes, b"" at the end."""
 
 
 class _Unpacker(Protocol):
-    """One member of a compressed stream, as `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` have it."""
+    """A decompressor of one member of a stream, with the interface of `bz2.BZ2Decompressor`."""
 
     @property
     def eof(self) -> bool: ...
@@ -39,11 +39,11 @@ class _Unpacker(Protocol):
     @property
     def needs_input(self) -> bool: ...
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """At most ``max_length`` more bytes; what was not used yet is kept."""
+        """Decompress at most ``max_length`` more bytes; unused input is kept."""
 
 
 class _Inflater:
-    """A gzip member in the manner of `_Unpacker`."""
+    """A gzip member as an `_Unpacker`."""
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(wbits=31)
@@ -65,7 +65,7 @@ class _Inflater:
 
 
 class _ZstdFrame:
-    """A zstandard frame in the manner of `_Unpacker`; its input goes in by small pieces, see ``_ZSTD_BYTES``."""
+    """A zstandard frame as an `_Unpacker`; it takes its input in small pieces, see ``_ZSTD_BYTES``."""
 
     def __init__(self) -> None:
         import zstandard
@@ -107,7 +107,7 @@ def _unxz() -> _Unpacker:
 
 
 def _library_errors() -> tuple[type[Exception], ...]:
-    """What the libraries raise for a damaged stream."""
+    """Return the exceptions that the libraries raise for a damaged stream."""
     import lzma
 
     import zstandard
@@ -117,7 +117,7 @@ def _library_errors() -> tuple[type[Exception], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """A kind of compression: its name, the bytes it starts with, and what unpacks one member (None for LZW)."""
+    """A kind of compression: its name, its first bytes, and the decompressor of a member (None for LZW)."""
 
     name: str
     magic: bytes
@@ -129,7 +129,7 @@ _PACKINGS = (
     Packing("bzip2", b"BZh", _bunzip2),
     Packing("xz", b"\xfd7zXZ\0", _unxz),
     Packing("zstandard", b"\x28\xb5\x2f\xfd", _ZstdFrame),
-    # A skippable frame, with which files of pzstd start.
+    # A skippable frame, which starts files of pzstd.
     *(Packing("zstandard", bytes((low,)) + b"\x2a\x4d\x18", _ZstdFrame) for low in range(0x50, 0x60)),
     Packing("Unix compress (.Z)", b"\x1f\x9d", None),
 )
@@ -137,12 +137,12 @@ MAGIC_BYTES = max(len(packing.magic) for packing in _PACKINGS)
 
 
 def find_packing(start: bytes) -> Packing | None:
-    """The compression that bytes start with, None where they start with none that is known here."""
+    """Return the compression that bytes start with, or None for an unknown start."""
     return next((packing for packing in _PACKINGS if start.startswith(packing.magic)), None)
 
 
 def too_big(name: str, max_bytes: int) -> UnsupportedDataError:
-    """The error of a source that holds more than its cap."""
+    """Make the error for a source that holds more than its cap."""
     return UnsupportedDataError(
         f"expected at most {max_bytes} bytes of FITS in {name}, found more: cut the file, or raise max_bytes"
     )
@@ -154,8 +154,8 @@ def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> b
     Raises
     ------
     UnsupportedDataError
-        If the stream is cut off, damaged, followed by other bytes, or holds more than ``max_bytes``; for Unix compress
-        also where the package that reads it is not installed.
+        If the stream is cut off, damaged, followed by other bytes, or holds more than ``max_bytes``. For Unix compress
+        also if the package that reads it is not installed.
     """
     if packing.start is None:
         return _uncompress(stream, packing, name, max_bytes)
@@ -196,12 +196,12 @@ def _damaged(packing: Packing, name: str, n_bytes: int, err: object) -> Unsuppor
 
 
 def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> bytearray:
-    """Content of a Unix compress file, by the optional package uncompresspy. The format has no end mark and no check.
+    """Decompress a Unix compress file with the optional package uncompresspy; it has no end mark and no check.
 
     Raises
     ------
     UnsupportedDataError
-        If the package is missing, the header is unsound, or there is more than ``max_bytes``.
+        If the package is missing, the header is malformed, or there is more than ``max_bytes``.
     """
     try:
         LZWFile = import_module("uncompresspy").LZWFile

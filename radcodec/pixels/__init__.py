@@ -1,1 +1,1 @@
-"""What encoding and decoding share about samples: tiles, masks, bounds."""
+"""Properties of samples that encoding and decoding share: tiles, masks, bounds, noise."""

@@ -1,4 +1,4 @@
-"""The largest error that each pixel may have: how a file stores it, and what it is for the pixels of a tile.
+"""Store the largest error that each pixel may have, and look it up for the pixels of a tile.
 
 E is a float64 in physical units (BSCALE applied) and is only ever rounded downwards.
 """
@@ -23,8 +23,8 @@ from radcodec.pixels.tiles import Box, plane_shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageBounds:
-    """E of every pixel of one image, physical units: ``cells`` float32 [P, ceil(H/cell), ceil(W/cell)], else
-    ``planes`` float64 [P], else ``everywhere``; 0 means exact.
+    """E of every pixel of one image in physical units; 0 means exact. It is ``cells`` float32 [P, ceil(H/cell),
+    ceil(W/cell)], else ``planes`` float64 [P], else ``everywhere``.
     """
 
     everywhere: float = 0.0
@@ -34,19 +34,19 @@ class ImageBounds:
 
 
 def pack_bounds(bounds: ImageBounds) -> bytes:
-    """Bounds block of PARAMS (6.2)."""
+    """Pack the bounds block of PARAMS (6.2)."""
     if bounds.cells is not None:
         return pack_leb(bounds.cell) + bounds.cells.astype("<f4").tobytes()
     return b"" if bounds.planes is None else bounds.planes.astype("<f8").tobytes()
 
 
 def unpack_bounds(block: bytes, record: ImageRecord) -> ImageBounds:
-    """E of every pixel of an image from its PARAMS block.
+    """Read E of every pixel of an image from its PARAMS block.
 
     Raises
     ------
     CorruptError
-        If the block is not of the image's size, or holds a number that is negative or not finite.
+        If the block's size does not match the image, or a number is negative or not finite.
     """
     if record.bound is None:
         if block:
@@ -77,7 +77,7 @@ def _sound(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def tile_errors(bounds: ImageBounds, box: Box) -> float | npt.NDArray[np.float64]:
-    """E of the samples of a tile, physical units: one number where it is the same for all, else float64 [p, h, w]."""
+    """Return E of a tile's samples in physical units: one number, or float64 [p, h, w] if E varies."""
     p0, p1, y0, y1, x0, x1 = box
     if bounds.cells is not None:
         rows, columns = np.arange(y0, y1) // bounds.cell, np.arange(x0, x1) // bounds.cell
@@ -91,8 +91,8 @@ def tile_errors(bounds: ImageBounds, box: Box) -> float | npt.NDArray[np.float64
 
 
 def tile_bound(record: ImageRecord, bounds: ImageBounds, box: Box, tile: int) -> detail.TileBound | None:
-    """The bound of a tile in physical units, as the detail layer wants it; None where all of it is exact."""
-    # Every physical value is the same where BSCALE is 0: there is no step that a bound could be made of.
+    """Return a tile's bound in physical units for the detail layer; None if the whole tile is exact."""
+    # With BSCALE 0 all physical values are equal, so a bound cannot become a step.
     if record.bound is None or record.bscale == 0.0:
         return None
     errors = tile_errors(bounds, box)

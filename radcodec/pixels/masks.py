@@ -1,4 +1,4 @@
-"""The samples of a tile that come back exactly and are no business of the other layers (``docs/format.md`` 7.1)."""
+"""Code the samples of a tile that come back exactly and that the other layers ignore (``docs/format.md`` 7.1)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _LISTED, _ONE_VALUE = 0, 1
 
 
 def as_bits(samples: Pixels) -> npt.NDArray[Any]:
-    """The same bytes as unsigned integers, so that NaN payloads and signs of zero compare as they are stored."""
+    """View the bytes as unsigned integers, so that NaN payloads and signs of zero compare by their bits."""
     return samples.view(f"u{samples.dtype.itemsize}")
 
 
 def always_special(samples: Pixels, blank: int | None) -> Mask | None:
-    """Mask, of the shape of ``samples``, of those that are special in whatever image; None where there are none.
+    """Mark the samples that are special in every image, in the shape of ``samples``; None if there are none.
 
-    NaN of any payload, infinities and -0.0 of floats; BLANK of integers.
+    These are NaN of any payload, infinities and -0.0 of floats, and BLANK of integers.
     """
     if samples.dtype.kind != "f":
         if blank is None:
@@ -40,7 +40,7 @@ def always_special(samples: Pixels, blank: int | None) -> Mask | None:
 
 
 def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
-    """Mask stream of a tile; empty where no sample is special."""
+    """Encode the mask stream of a tile; empty if no sample is special."""
     if special is None or not special.any():
         return b""
     bitmap = np.packbits(special.reshape(-1)).tobytes()
@@ -52,12 +52,12 @@ def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
 
 
 def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple[Mask, Pixels]:
-    """Mask bool [n] of the special samples of a tile, and their values in order (one value where all are equal).
+    """Decode the mask bool [n] of a tile and its special values in order (one value if all are equal).
 
     Raises
     ------
     CorruptError
-        If the stream is not what it should be.
+        If the stream is malformed.
     """
     form, frame = stream[0], stream[1:]
     bitmap_bytes = -(-n_samples // 8)

@@ -1,9 +1,8 @@
-"""Robust noise of an image from its pixel values.
+"""Measure the noise of an image robustly from its pixel values.
 
-Radio noise is correlated over the restoring beam, so an estimate from pixel differences reads far too low (fpack's
-reads 0.24 to 0.7 of the truth). Here every cell of a grid gives a median absolute deviation of pixel values about its
-own median, clipped iteratively at 3 sigma; the grid's cells span many correlation lengths; cells that emission
-dominates are left out.
+Radio noise is correlated over the restoring beam. An estimate from pixel differences is therefore far too low; fpack's
+is 0.24 to 0.7 of the true value. Here every cell of a grid gives a median absolute deviation about its own median,
+clipped iteratively at 3 sigma. The cells span many correlation lengths. Cells dominated by emission are left out.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ MAD_TO_SIGMA = 1.4826  # sigma of a Gaussian over its median absolute deviation
 CLIP = 3.0
 TURNS = 4
 MAX_CLIPPED = 0.2  # share of clipped pixels over which a cell counts as emission
-QUIET_CLIPPED = 0.02  # share that noise alone has; cells up to it, or else the quietest quarter, give the one number
-SAMPLES = 4096  # pixels of a cell that are looked at
+QUIET_CLIPPED = 0.02  # share in pure noise; cells up to it, or else the quietest quarter, give sigma
+SAMPLES = 4096  # pixels sampled in a cell
 MIN_SAMPLES = 16
 MIN_CELL, MAX_CELL = 32, 256
 CORRELATION_LENGTHS = 20  # side of a cell in correlation lengths (half width at half maximum)
@@ -27,9 +26,9 @@ MAX_LAG = 16
 
 MIN_WINDOW, WINDOW_LENGTHS = 48, 16  # side of a window of the map, and that in correlation lengths
 WINDOW_SHARE, MOST_WINDOW = 1 / 8, 1 / 4  # of the side of a plane, and at most because of the correlation
-WINDOW_SAMPLES = 32  # rows and columns of a window that are looked at
+WINDOW_SAMPLES = 32  # rows and columns sampled in a window
 CELLS_A_WINDOW, MIN_LOCAL_CELL, MAX_LOCAL_CELL = 4, 8, 256
-SPREAD_WINDOWS = 12  # windows from which it is said how far their noise differs
+SPREAD_WINDOWS = 12  # fewest windows for a range of the noise
 
 Plane = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -39,14 +38,14 @@ Mask = npt.NDArray[np.bool_]
 def measure_sigma(plane: Plane, special: Mask | None) -> float:
     """Measure the noise of a plane [H, W] in its own unit; 0.0 where it is undefined (empty, constant, all special).
 
-    The median over the cells of a grid of their clipped MAD, cells with emission left out (the quietest quarter is kept
-    if all have some). Pixels marked special are ignored.
+    The result is the median of the clipped MAD over the cells of a grid. Cells with emission are left out; if all have
+    some, the quietest quarter is kept. Pixels marked special are ignored.
     """
     if plane.size == 0:
         return 0.0
     cell = _cell_size(plane, special)
     sigmas, clipped = _grid(plane, special, cell)
-    valid = np.isfinite(sigmas) & (sigmas > 0.0)  # constant cells say nothing
+    valid = np.isfinite(sigmas) & (sigmas > 0.0)  # constant cells carry no information
     if not valid.any():
         return 0.0
     level = max(QUIET_CLIPPED, float(np.quantile(clipped[valid], 0.25)))
@@ -57,7 +56,7 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
 def sigma_range(plane: Plane, special: Mask | None) -> tuple[float, float]:
     """Measure how far the noise differs over a plane [H, W]: its 10th and 90th percentile over windows.
 
-    Emission is left out and taken down as in `sigma_map`. Both are 0 where there are too few windows to tell.
+    Emission is left out as in `sigma_map`. Both are 0 if there are too few windows.
     """
     if plane.size == 0:
         return 0.0, 0.0
@@ -77,9 +76,9 @@ def local_cell(plane: Plane, special: Mask | None) -> int:
 
 
 def _window(plane: Plane, special: Mask | None) -> int:
-    """Side of the windows: many correlation lengths, and a share of a plane, over which its noise may vary."""
+    """Return the side of the windows: many correlation lengths, and a share of a plane."""
     side = math.sqrt(plane.size)
-    # Sources in the middle may look like a wide beam.
+    # Sources in the middle can look like a wide beam.
     lengths = min(WINDOW_LENGTHS * _correlation_length(plane, special), round(side * MOST_WINDOW))
     return max(MIN_WINDOW, lengths, round(side * WINDOW_SHARE))
 
@@ -88,9 +87,9 @@ def _window(plane: Plane, special: Mask | None) -> int:
 def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.float32]:
     """Map the noise of a plane [H, W]: float32 [ceil(H/cell), ceil(W/cell)], 0 everywhere where it is undefined.
 
-    The noise is measured in windows around the corners of the cells, which overlap. What is higher than all around it
-    over less than two windows is emission and is taken down (a morphological opening). A cell has the lowest of its
-    four corners. Where a window has no noise, the lowest of the map is taken.
+    The noise is measured in overlapping windows around the corners of the cells. A peak narrower than two windows is
+    emission and is removed by a morphological opening. A cell gets the lowest of its four corners. A window without
+    noise gets the lowest value of the map.
     """
     rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
     if plane.size == 0:
@@ -108,13 +107,13 @@ def sigma_map(plane: Plane, special: Mask | None, cell: int) -> npt.NDArray[np.f
 
 
 def _without_emission(sigmas: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
-    """The map with peaks narrower than twice the radius taken down; infinite where NaN."""
+    """Lower the map's peaks that are narrower than twice the radius; infinite where NaN."""
     values = np.where(np.isnan(sigmas), np.inf, sigmas)
     return np.asarray(np.minimum(values, -_lowest(-_lowest(values, radius), radius)))
 
 
 def _lowest(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
-    """The lowest of the values within a radius along both axes, nothing counting outside."""
+    """Return the lowest value within a radius along both axes; pixels outside do not count."""
     for axis in (0, 1):
         widths = [(radius, radius) if a == axis else (0, 0) for a in (0, 1)]
         padded = np.pad(values, widths, constant_values=np.inf)
@@ -123,9 +122,9 @@ def _lowest(values: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.floa
 
 
 def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -> npt.NDArray[np.float64]:
-    """Clipped sigma around each corner of the cells, NaN for none; where emission dominates, at most the plane's."""
+    """Return clipped sigma around each cell corner, NaN for none; at most the plane's where emission dominates."""
     rows, cols = -(-plane.shape[0] // cell), -(-plane.shape[1] // cell)
-    # A plane of few rows has its windows along them, of the same area.
+    # A plane with few rows has longer windows of the same area.
     heights, widths = min(window, plane.shape[0]), min(window, plane.shape[1])
     tall = min(plane.shape[0], window * window // widths)
     wide = min(plane.shape[1], window * window // heights)
@@ -148,21 +147,21 @@ def _corner_sigmas(plane: Plane, special: Mask | None, cell: int, window: int) -
         emission[i] = clipped > MAX_CLIPPED
     emission &= ~np.isnan(sigmas)
     if emission.any():
-        # So that what surrounds emission, and is contaminated by it, is taken down too.
+        # This also lowers the surroundings of emission, which it contaminates.
         sigmas[emission] = np.minimum(sigmas[emission], measure_sigma(plane, special) or np.inf)
     return sigmas
 
 
 def _counts(tall: int, wide: int) -> tuple[int, int]:
-    """Rows and columns of a window that are looked at."""
+    """Return the numbers of rows and columns of a window to sample."""
     rows = min(tall, max(WINDOW_SAMPLES, WINDOW_SAMPLES**2 // wide))
     return rows, min(wide, max(WINDOW_SAMPLES, WINDOW_SAMPLES**2 // rows))
 
 
 def _samples(middles: npt.NDArray[np.int64], side: int, length: int, count: int) -> npt.NDArray[np.int64]:
-    """Places [middle, count] along an axis of the samples of windows; -1 outside of the plane.
+    """Return sample positions [middle, count] of windows along an axis; -1 outside of the plane.
 
-    Three quarters of a window at least lie in it.
+    At least three quarters of a window lie inside of the plane.
     """
     middles = np.clip(middles, min(side // 4, length // 2), max(length - side // 4, length // 2))
     offsets = np.floor((np.arange(count) + 0.5) * side / count - side / 2).astype(np.int64)
@@ -171,9 +170,9 @@ def _samples(middles: npt.NDArray[np.int64], side: int, length: int, count: int)
 
 
 def _clipped_sigmas(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Sigma of each row of values [n, k] from its MAD clipped at 3 sigma, and the share clipped; NaN do not count.
+    """Return sigma of each row of values [n, k] from its MAD clipped at 3 sigma, and the share clipped; skips NaN.
 
-    NaN where fewer than MIN_SAMPLES are there.
+    A row with fewer than MIN_SAMPLES values gives NaN.
     """
     ranked = np.sort(values, axis=1)
     total = np.count_nonzero(~np.isnan(ranked), axis=1)
@@ -195,7 +194,7 @@ def _clipped_sigmas(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.flo
 def _middles(
     ranked: npt.NDArray[np.float64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64]:
-    """Median of the sorted values from ``low`` to before ``high`` of each row [n, k]."""
+    """Return the median of the sorted values from ``low`` to before ``high`` of each row [n, k]."""
     lines, last = np.arange(len(ranked)), ranked.shape[1] - 1
     below, above = (low + np.maximum(high - 1, low)) // 2, np.minimum((low + high) // 2, last)
     middle: npt.NDArray[np.float64] = 0.5 * (ranked[lines, below] + ranked[lines, above])
@@ -203,12 +202,12 @@ def _middles(
 
 
 def _cell_size(plane: Plane, special: Mask | None) -> int:
-    """Side of the grid's cells: many correlation lengths of a plane."""
+    """Return the side of the grid's cells: many correlation lengths of a plane."""
     return min(max(CORRELATION_LENGTHS * _correlation_length(plane, special), MIN_CELL), MAX_CELL)
 
 
 def _correlation_length(plane: Plane, special: Mask | None) -> int:
-    """Half width at half maximum of the correlation along x, in pixels, in the middle of a plane; 1 at least."""
+    """Return the correlation's half width at half maximum along x, at least 1 pixel, in the middle of a plane."""
     height, width = plane.shape
     y0, x0 = max(0, height // 2 - 128), max(0, width // 2 - 128)
     part = plane[y0 : y0 + 256, x0 : x0 + 256].astype(np.float64)
@@ -219,7 +218,7 @@ def _correlation_length(plane: Plane, special: Mask | None) -> int:
     middle = np.median(values)
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - middle)))
     quiet = np.where(known, np.clip(part - middle, -CLIP * sigma, CLIP * sigma), 0.0)
-    # By a power of two, so that no square leaves the range of floats.
+    # Scaled by a power of two, so that no square leaves the range of floats.
     quiet = np.ldexp(quiet, -int(np.frexp(np.abs(quiet).max(initial=0.0))[1]))
     power = float((quiet * quiet).mean())
     lag = 1
@@ -231,7 +230,7 @@ def _correlation_length(plane: Plane, special: Mask | None) -> int:
 
 
 def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Clipped sigma and share of clipped pixels of each cell; NaN where too few pixels are known."""
+    """Return clipped sigma and share of clipped pixels of each cell; NaN if too few pixels are known."""
     height, width = plane.shape
     rows, cols = -(-height // cell), -(-width // cell)
     sigmas, clipped = np.full((rows, cols), np.nan), np.full((rows, cols), np.nan)
@@ -247,7 +246,7 @@ def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np
 
 
 def _clipped_sigma(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Sigma of values [n] from the MAD clipped at 3 sigma, and the share of values clipped."""
+    """Return sigma of values [n] from the MAD clipped at 3 sigma, and the share of values clipped."""
     kept = np.sort(values)
     sigma = 0.0
     for _ in range(TURNS):

@@ -1,6 +1,6 @@
-"""Planes cut into tiles: how many there are and which samples each of them covers.
+"""Cut planes into tiles: their number, and the samples of each.
 
-The geometry of ``docs/format.md`` section 4. Nothing here holds more than a few numbers, however many tiles there are.
+This is the geometry of ``docs/format.md`` section 4. Memory use does not depend on the number of tiles.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ def _n_pieces(length: int, limit: int) -> int:
 
 
 def _piece(index: int, length: int, n_pieces: int) -> tuple[int, int]:
-    """Range that piece ``index`` of ``n_pieces`` even ones covers."""
+    """Return the range of piece ``index`` of ``n_pieces`` even ones."""
     return index * length // n_pieces, (index + 1) * length // n_pieces
 
 
 def _piece_of(position: int, length: int, n_pieces: int) -> int:
-    """Number of the piece that ``position`` lies in: the inverse of `_piece`."""
+    """Return the number of the piece that contains ``position``: the inverse of `_piece`."""
     return ((position + 1) * n_pieces - 1) // length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileGrid:
-    """The tiles of one image of ``n_planes`` planes of ``height`` by ``width``, numbered planes slowest, x fastest.
+    """The tiles of an image of ``n_planes`` planes of ``height`` by ``width``, numbered with x fastest.
 
-    ``p_pieces``, ``y_pieces`` and ``x_pieces`` are how many pieces each axis is cut into; all are 0 without pixels.
+    ``p_pieces``, ``y_pieces`` and ``x_pieces`` are the numbers of pieces of each axis; all are 0 without pixels.
     """
 
     n_planes: int
@@ -47,7 +47,7 @@ class TileGrid:
         return self.p_pieces * self.y_pieces * self.x_pieces
 
     def box(self, index: int) -> Box:
-        """Ranges ``(p0, p1, y0, y1, x0, x1)`` of tile ``index``, half-open."""
+        """Return the half-open ranges ``(p0, p1, y0, y1, x0, x1)`` of tile ``index``."""
         rest, ix = divmod(index, self.x_pieces)
         ip, iy = divmod(rest, self.y_pieces)
         return (
@@ -57,15 +57,15 @@ class TileGrid:
         )
 
     def p_piece_of(self, plane: int) -> int:
-        """Which piece of the plane axis a plane lies in."""
+        """Return the number of the piece of the plane axis that contains a plane."""
         return _piece_of(plane, self.n_planes, self.p_pieces)
 
     def number(self, ip: int, iy: int, ix: int) -> int:
-        """Tile number of a piece of each axis."""
+        """Return the tile number for a piece of each axis."""
         return (ip * self.y_pieces + iy) * self.x_pieces + ix
 
     def tiles_in_region(self, region: Box) -> Iterator[int]:
-        """Numbers of the tiles that hold a sample of the region, ascending; none for an empty region."""
+        """Yield the numbers of the tiles that hold a sample of the region, ascending; none for an empty region."""
         p0, p1, y0, y1, x0, x1 = region
         if self.n_tiles == 0 or p0 >= p1 or y0 >= y1 or x0 >= x1:
             return
@@ -78,13 +78,13 @@ class TileGrid:
 
 
 def slices(box: Box) -> tuple[slice, slice, slice]:
-    """What a box takes of an array [P, H, W]."""
+    """Return the slices of a box in an array [P, H, W]."""
     p0, p1, y0, y1, x0, x1 = box
     return slice(p0, p1), slice(y0, y1), slice(x0, x1)
 
 
 def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Planes, height and width of an array: one axis is one row, none is one pixel."""
+    """Return planes, height and width of an array: one axis is one row, no axis is one pixel."""
     if not shape:
         return 1, 1, 1
     if len(shape) == 1:
@@ -93,7 +93,7 @@ def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def tile_grid(shape: tuple[int, ...], tile_size: int) -> TileGrid:
-    """The tiles of an array of ``shape`` (slowest axis first) for tiles of ``tile_size`` by ``tile_size`` samples."""
+    """Divide an array of ``shape`` (slowest axis first) into tiles of ``tile_size`` by ``tile_size`` samples."""
     n_planes, height, width = plane_shape(shape)
     if n_planes == 0 or height == 0 or width == 0:
         return TileGrid(n_planes=n_planes, height=height, width=width, p_pieces=0, y_pieces=0, x_pieces=0)
@@ -111,15 +111,15 @@ def tile_grid(shape: tuple[int, ...], tile_size: int) -> TileGrid:
 
 
 def count_tiles(shape: tuple[int, ...], tile_size: int) -> int:
-    """Number of tiles of an array."""
+    """Return the number of tiles of an array."""
     return tile_grid(shape, tile_size).n_tiles
 
 
 def axis_chunks(shape: tuple[int, ...], tile_size: int) -> tuple[tuple[int, ...], ...]:
-    """Cut every axis of an array where its tiles end: the lengths of the pieces, axis by axis.
+    """Return the lengths of the tiles along each axis of an array.
 
-    Tiles of several planes are counted over all axes but the last two together. Where more than one of these axes is
-    longer than 1, the pieces of the last of them hold as many planes as a tile at most, and the others single planes.
+    A tile of several planes counts them over all axes but the last two. If several of these axes are longer than 1,
+    only the last of them has pieces of several planes. Pieces of the others are single planes.
     """
     grid = tile_grid(shape, tile_size)
     if grid.n_tiles == 0:

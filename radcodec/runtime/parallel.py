@@ -1,4 +1,4 @@
-"""Work on many tiles by several threads, with results in order and few of them in memory."""
+"""Work on many tiles in several threads, with results in order and only a few in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 def usable_threads(threads: int | None) -> int:
-    """How many threads to use: all usable cores for None. Raises InputError for a number below 1."""
+    """Return the number of threads to use: all usable cores for None. Raises InputError for a number below 1."""
     if threads is None:
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(usable, MAX_THREADS)
@@ -38,10 +38,10 @@ def _free_blas_control() -> None:
 
 
 class _BlasLimit:
-    """A limit of BLAS to one thread that many may hold at once: the first sets it, the last takes it back.
+    """A counted limit of BLAS to one thread: the first user sets it, the last removes it.
 
-    The number of BLAS threads belongs to the process. Without a count, whoever ends second restores what the first had
-    set, which is one thread for ever.
+    The number of BLAS threads belongs to the process. Without a count, the second user to finish would restore the
+    first one's limit for ever.
     """
 
     def __init__(self) -> None:
@@ -74,18 +74,18 @@ _BLAS_LIMIT = _BlasLimit()
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
-    """Keep BLAS to one thread in a block, for work that has threads of its own; blocks of several threads may overlap.
+    """Limit BLAS to one thread inside this context; contexts of several threads may overlap.
 
-    It holds for the whole process until the last of them ends.
+    The limit covers the whole process until the last context ends.
     """
     return _BLAS_LIMIT
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Results of ``function`` for each item, in order; with few more of them begun than there are threads.
+    """Yield results of ``function`` for each item, in order; only a few more items than threads are in work.
 
-    With one thread everything runs in the caller's. When the caller stops early, or an item fails, what has not begun
-    is dropped.
+    With one thread everything runs in the caller's thread. If the caller stops early or an item fails, items not yet
+    started are dropped.
     """
     if threads == 1:
         yield from map(function, items)

@@ -1,4 +1,4 @@
-"""Output files: named after the input, written beside the target and renamed, never half there."""
+"""Name output files after the input, write them beside the target and rename them when complete."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeAlias, cast
 from radcodec.errors import InputError
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
-# Of files that are read as the FITS file inside; they never come back.
+# Suffixes of general-purpose compression, which is removed when reading and never restored.
 _PACKED_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".z")
 _TILED_SUFFIX = ".fz"
 FITS_SUFFIXES = (
@@ -25,7 +25,7 @@ FITS_SUFFIXES = (
 )
 _RCZ = ".rcz"
 
-# Of the target's name, in the name of the temporary file; file systems allow 255 bytes, some fewer.
+# Length of the target's name in a temporary name; file systems allow 255 bytes or fewer.
 _START_BYTES = 100
 
 # Access and modification time, in nanoseconds.
@@ -33,30 +33,30 @@ Times: TypeAlias = tuple[int, int]
 
 
 def _without(name: str, suffixes: tuple[str, ...]) -> str:
-    """The name without the suffix that it has of these, in letters of any size."""
+    """Return the name without its suffix, if that is one of these in upper or lower case."""
     suffix = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
     bare = name[: len(name) - len(suffix)]
     return bare if os.path.basename(bare) else name
 
 
 def compressed_name(source: str, *, recompress: bool = False) -> str:
-    """Name of the .rcz file of a FITS file: ``x.fits``, ``x.fits.gz`` and ``x.fits.bz2`` give ``x.fits.rcz``.
+    """Return the .rcz name for a FITS file: ``x.fits``, ``x.fits.gz`` and ``x.fits.bz2`` give ``x.fits.rcz``.
 
-    ``x.fits.fz`` gives ``x.fits.fz.rcz``, and with ``recompress`` ``x.fits.rcz``: named for what comes back.
+    ``x.fits.fz`` gives ``x.fits.fz.rcz``, and with ``recompress`` ``x.fits.rcz``: named after the restored file.
     """
     plain = _without(source, _PACKED_SUFFIXES)
     return (_without(plain, (_TILED_SUFFIX,)) if recompress else plain) + _RCZ
 
 
 def restored_name(source: str) -> str:
-    """Name of the FITS file of a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
+    """Return the FITS name for a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
 
-    What comes back is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` ``x.fits.fz``.
+    The restored file is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` gives ``x.fits.fz``.
 
     Raises
     ------
     InputError
-        If the name does not end in .rcz, so that there is nothing to take off.
+        If the name does not end in .rcz.
     """
     if not source.lower().endswith(_RCZ) or len(os.path.basename(source)) == len(_RCZ):
         raise InputError(f"expected a name that ends in {_RCZ}, found {source}: name the output file too")
@@ -74,12 +74,12 @@ def rcz_names(fits_name: str) -> list[str]:
 
 
 def is_rcz_name(name: str) -> bool:
-    """Whether a name is that of a .rcz file."""
+    """Return whether a name is that of a .rcz file."""
     return name.lower().endswith(_RCZ)
 
 
 def find_original(folder: str, name: str) -> str:
-    """Path of the FITS file in a folder that the .rcz file ``name`` below another folder was made from.
+    """Find the FITS file below a folder that the .rcz file ``name`` below another folder was made from.
 
     Raises
     ------
@@ -97,18 +97,18 @@ def find_original(folder: str, name: str) -> str:
 
 
 def find_fits(folder: str) -> list[str]:
-    """Paths of the FITS files in a folder and below, by their names, sorted; OSError if a folder cannot be read."""
+    """List the FITS files in a folder and below, by their names, sorted; OSError for an unreadable folder."""
     return _find(folder, FITS_SUFFIXES)
 
 
 def find_rcz(folder: str) -> list[str]:
-    """Paths of the .rcz files in a folder and below, by their names, sorted; OSError if a folder cannot be read."""
+    """List the .rcz files in a folder and below, by their names, sorted; OSError for an unreadable folder."""
     return _find(folder, (_RCZ,))
 
 
 def _find(folder: str, suffixes: tuple[str, ...]) -> list[str]:
     def refuse(error: OSError) -> None:
-        # A folder that is passed over in silence would be missing in the archive.
+        # A folder skipped silently would be missing in the archive.
         raise error
 
     found = (os.path.join(place, name) for place, _, names in os.walk(folder, onerror=refuse) for name in names)
@@ -126,14 +126,14 @@ def _check_name(target: str) -> None:
 
 
 def check_folder(target: str) -> None:
-    """Raise OSError where no file can be made in the place of a target; nothing is left there.
+    """Raise OSError if a file cannot be made in the target's folder; no file is left there.
 
     Raises
     ------
     FileNotFoundError, NotADirectoryError
-        The folder is missing, or is none.
+        The folder is missing, or is not a folder.
     OSError
-        As the operating system gives it when a temporary file is made: no permission, a read-only file system.
+        The operating system refuses a temporary file: no permission, a read-only file system.
     """
     final = os.path.realpath(target)
     folder = os.path.dirname(final)
@@ -147,34 +147,34 @@ def check_folder(target: str) -> None:
         text = f"expected a folder that can be written to: {error.strerror}"
         raise OSError(error.errno, text, folder) from error
     if os.path.exists(final) and not _is_replaceable(os.stat(final), os.stat(folder)):
-        text = "expected a file of your own to replace, as this folder lets owners do alone; found one of another user"
+        text = "expected your own file to replace, since in this folder only owners may; found one of another user"
         raise OSError(errno.EPERM, text, final)
 
 
 def _is_replaceable(file: os.stat_result, folder: os.stat_result) -> bool:
-    """Whether this process may replace a file in a folder: in /tmp and its like only the owner may."""
+    """Return whether this process may replace a file in a folder: in a sticky one such as /tmp only its owner may."""
     if not folder.st_mode & stat.S_ISVTX or not hasattr(os, "geteuid"):
         return True
     return os.geteuid() in (0, file.st_uid, folder.st_uid)
 
 
 def _is_special(target: str) -> bool:
-    """Whether a target is a device or a named pipe, which cannot be replaced but is written to."""
+    """Return whether a target is a device or a named pipe, which is written to and not replaced."""
     return os.path.exists(target) and not stat.S_ISREG(os.stat(target).st_mode)
 
 
 def _start_of(name: str) -> str:
-    """The start of a name, so short that a temporary file of that name and some more can be made."""
+    """Shorten a name so that a temporary file can be named after it."""
     return name.encode("utf-8", "surrogateescape")[:_START_BYTES].decode("utf-8", "ignore")
 
 
 def check_target(target: str, overwrite: bool) -> None:
-    """Raise FileExistsError if the target is there and may not be replaced.
+    """Raise FileExistsError if the target exists and must not be replaced.
 
-    A device or a named pipe is not replaced, so it needs no leave.
+    A device or a named pipe is not replaced, so it is always allowed.
     """
     if not target:
-        raise InputError("expected the name of a file to write, found an empty one")
+        raise InputError("expected the name of a file to write, found an empty name")
     _check_name(target)
     if os.path.isdir(target):
         raise IsADirectoryError(21, "expected the name of a file to write, found a folder", target)
@@ -205,15 +205,15 @@ def temporary_pattern(target: str) -> str:
 
 
 def _create_temporary(final: str) -> tuple[int, str]:
-    """Make an empty file beside ``final``; its descriptor and path.
+    """Make an empty file beside ``final``; return its descriptor and path.
 
-    Its permissions are those of the file that it replaces, else what the system makes of 0666: the umask is applied
-    by the system, since reading it would change it for the whole process.
+    Its permissions are those of the file that it replaces, or 0666 less the umask. The system applies the umask, since
+    reading it would change it for the whole process.
     """
     folder, name = os.path.split(final)
     handle, path = tempfile.mkstemp(prefix=f".{_start_of(name)}.", suffix=".tmp", dir=folder or ".")
     os.close(handle)
-    # mkstemp lets only the owner read: the file is made anew under the name that was free.
+    # mkstemp lets only the owner read, so the file is made again under the same name.
     os.unlink(path)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     handle = os.open(path, flags, 0o666)
@@ -223,12 +223,12 @@ def _create_temporary(final: str) -> tuple[int, str]:
 
 
 def _publish(temporary: str, final: str, overwrite: bool) -> None:
-    """Give a finished file its name; without ``overwrite`` only where nothing has that name, in one step.
+    """Rename a finished file; without ``overwrite`` only if nothing has that name, in one step.
 
     Raises
     ------
     FileExistsError
-        If the name is taken and may not be.
+        If the name is taken and ``overwrite`` is false.
     """
     if overwrite:
         os.replace(temporary, final)
@@ -238,7 +238,7 @@ def _publish(temporary: str, final: str, overwrite: bool) -> None:
     except FileExistsError:
         raise _exists(final) from None
     except (OSError, NotImplementedError, AttributeError):
-        # A file system without hard links: an empty file takes the name, so that no other program can.
+        # The file system has no hard links: an empty file reserves the name.
         try:
             os.close(os.open(final, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
@@ -254,9 +254,9 @@ def _publish(temporary: str, final: str, overwrite: bool) -> None:
 
 @contextmanager
 def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
-    """A file that can be read and sought, whose content goes to ``out`` when the block ends without an error.
+    """Yield a seekable file whose content is copied to ``out`` if the block ends without an error.
 
-    What was written to a pipe cannot be taken back, so nothing goes there before all of it is checked.
+    Bytes written to a pipe cannot be recalled, so they are written only after all of them are checked.
     """
     with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
         yield spool  # type: ignore[misc]  # a binary file in all that is used here
@@ -266,17 +266,17 @@ def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 
 @contextmanager
 def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> Iterator[BinaryIO]:
-    """A binary file that becomes ``target`` when the block ends without an error; otherwise nothing is left behind.
+    """Yield a binary file that becomes ``target`` if the block ends without an error; otherwise remove it.
 
     Parameters
     ----------
     like
-        Access and modification time that the file gets, in nanoseconds.
+        Access and modification time of the file, in nanoseconds.
 
     Raises
     ------
     FileExistsError
-        If the target is there and ``overwrite`` is not set, also when it appeared meanwhile.
+        If the target exists, or appears during the work, and ``overwrite`` is false.
     OSError
         As the operating system gives it.
     """
@@ -297,7 +297,7 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
             os.utime(temporary, ns=like)
         _publish(temporary, final, overwrite)
     except BaseException:
-        # Ctrl-C included: a half-written file must not stay.
+        # Also after Ctrl-C: an incomplete file must not stay.
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
@@ -305,9 +305,9 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
 
 @contextmanager
 def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like: object) -> Iterator[BinaryIO]:
-    """Where output goes: a file that appears when all is well, or the stream that was given.
+    """Yield the place for output: a file that appears on success, or the given stream.
 
-    ``like`` gives the file its modification time: what `file_times` gave, or the path of a file that is there.
+    ``like`` gives the file its modification time: the result of `file_times`, or the path of an existing file.
     """
     if isinstance(dst, (str, os.PathLike)):
         times = cast(Times, like) if isinstance(like, tuple) else file_times(like)

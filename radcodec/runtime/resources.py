@@ -1,4 +1,4 @@
-"""Where the shipped models and the header dictionary are: inside the wheel, or beside the package in a checkout."""
+"""Find the shipped models and the header dictionary, inside the wheel or beside the package in a checkout."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HEADER_DICTIONARY = "headers.zdict"
 
 
 def find_models_folder() -> Path | None:
-    """Folder with one sub-folder a model, ``registry.toml`` and the header dictionary; None where none is installed."""
+    """Find the folder of models, ``registry.toml`` and the header dictionary; None if none is installed."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "models_data", package.parent / "models"):
         if folder.is_dir():
@@ -20,7 +20,7 @@ def find_models_folder() -> Path | None:
 
 @cache
 def load_header_dictionary() -> tuple[bytes, bytes] | None:
-    """The zstandard dictionary for FITS headers and its SHA-256; None where it is not installed."""
+    """Load the zstandard dictionary for FITS headers and its SHA-256; None if it is not installed."""
     folder = find_models_folder()
     path = folder / _HEADER_DICTIONARY if folder is not None else None
     if path is None or not path.is_file():

@@ -1,4 +1,4 @@
-"""Streams that cannot be sought, such as pipes, as files that can."""
+"""Copy streams that cannot seek, such as pipes, to temporary files that can."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import shutil
 import tempfile
 from typing import BinaryIO, cast
 
-# Up to so many bytes stay in memory; more go to a temporary file without a name.
+# Larger copies go from memory to a temporary file without a name.
 _MEMORY_BYTES = 64 << 20
 
 
 def spooled(stream: BinaryIO) -> BinaryIO:
-    """Return a file, at its start, that holds all that is left of a stream. It is gone once it is closed.
+    """Return a temporary file, at its start, with the rest of a stream. It is deleted when it is closed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The checkpoint of a run, which knows the configuration that it was made with."""
+"""Read and write the checkpoint of a run, which records its configuration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from radcodec.training.config import LappedConfig, TrainConfig
 from radcodec.training.log import LOG_FILE
 
 CHECKPOINT_FILE = "checkpoint.pt"
-#: What may change between a run and its continuation: it has no part in the result.
+#: Keys that may change between a run and its continuation: they do not affect the result.
 FREE = ("out", "summary", "threads", "minutes")
 
 
@@ -26,7 +26,7 @@ def save_checkpoint(folder: Path, config: TrainConfig | LappedConfig, state: dic
 
 
 def load_checkpoint(folder: Path, config: TrainConfig | LappedConfig) -> dict[str, Any] | None:
-    """Return the state of a run (tensors, numbers and text only), None if it has none.
+    """Return the state of a run (tensors, numbers and text only), or None.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def flatten(config: TrainConfig | LappedConfig) -> dict[str, Any]:
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     """Return the first three differences of two configurations in words."""
     if not found:
-        return "by an earlier version, which did not note it"
+        return "by an earlier version, which did not record it"
     names = [name for name in {**wanted, **found} if found.get(name) != wanted.get(name)]
-    told = [f"{name} was {found.get(name, 'not there')}, now {wanted.get(name, 'not there')}" for name in names[:3]]
-    return "; ".join(told) + (f"; {len(names) - 3} more" if len(names) > 3 else "")
+    changes = [f"{name} was {found.get(name, 'not there')}, now {wanted.get(name, 'not there')}" for name in names[:3]]
+    return "; ".join(changes) + (f"; {len(names) - 3} more" if len(names) > 3 else "")

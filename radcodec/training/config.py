@@ -1,4 +1,4 @@
-"""What a training run needs, read from a TOML file."""
+"""Read the configuration of a training run from a TOML file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataConfig:
-    """Where training crops come from.
+    """Source of the training crops.
 
     folders : FITS folders to train on (environment variables expanded); may be empty.
     validation : FITS folder for the figures in the log, "" for simulated images.
     simulated_share : share of crops from simulated images, 0..1 (1 where there are no folders).
     crop_px : side of a crop, a multiple of the coarsest stride.
     pool : simulated images held at a time; one is replaced at every step.
-    images : how many of the folders' images are used, evenly spread over them; 0 (unless given) for all.
-    held_out_every : of this many files one is not trained on but added to the validation images (with fewer files, the
-        middle part of each file's planes); 0 (unless given): none.
+    images : number of the folders' images used, evenly spread; 0 (default) for all.
+    held_out_every : one file in this many is used for validation instead of training. With fewer files it is the middle
+    part of each file's planes. 0 (default): none.
     """
 
     folders: tuple[str, ...]
@@ -40,18 +40,18 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
-    """How long and how hard to train.
+    """Length and losses of the training.
 
     steps, batch, learning_rate : of the autoencoder; the rate falls as a cosine to 2 %.
-    prior_steps, prior_learning_rate : of the index prior, trained afterwards on the frozen autoencoder.
+    prior_steps, prior_learning_rate : of the index prior, trained next on the frozen autoencoder.
     rate_weights : a stage each, weight of an index's bits in its choice, relative to the slope of a Gaussian's R(D).
     stage_shares : a stage each, share of the crops that are decoded from the stages up to it (normalised).
-    noise_share : share of the crops that are decoded from latents with added noise instead of codes; all of them in the
-        first tenth of the steps. They fix the scale of the latents and make the transform a good one at high rates.
+    noise_share : share of the crops decoded from latents with added noise instead of codes; all in the first tenth of
+    the steps. They fix the scale of the latents and suit the transform to high rates.
     rate_loss, commitment : weights of these losses.
     decay : of the codebooks' moving averages. revive_every : steps without use after which an entry is moved.
     validate_every : steps between validations (which also write a checkpoint).
-    beam_share : share of the loss that is of errors smoothed by a beam, 0..1; 0 (unless given): none.
+    beam_share : share of the loss from errors smoothed by a beam, 0..1; 0 (default): none.
     """
 
     steps: int
@@ -75,8 +75,8 @@ class TrainConfig:
     """A whole run.
 
     out : folder of checkpoints, logs and the exported model.
-    start : model to start from, a shipped one's name or a path; "" (unless given) to start from nothing.
-    minutes : how long a fine-tuning was planned to take; 0 (unless given) for other runs. It has no part in the result.
+    start : model to start from, a shipped one's name or a path; "" (default): random weights.
+    minutes : planned time of a fine-tuning; 0 (default) for other runs. It does not affect the result.
     """
 
     seed: int
@@ -97,12 +97,12 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedDataConfig:
-    """Where the training images of a lapped model come from.
+    """Source of the training images of a lapped model.
 
-    folders, validation : FITS folders to train on and for the figures in the log; either may be empty. Where nothing is
-        left for the figures, they are of simulated images.
-    images : how many of the folders' images are used, evenly spread over them; 0 for all.
-    simulated : how many simulated images are added. sides : their sides in pixels, drawn evenly.
+    folders, validation : FITS folders for training and for the log; either may be empty. Without validation images the
+    log uses simulated ones.
+    images : number of the folders' images used, evenly spread; 0 for all.
+    simulated : number of simulated images added. sides : their sides in pixels, drawn evenly.
     held_out_every : as in DataConfig.
     """
 
@@ -116,7 +116,7 @@ class LappedDataConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedFitConfig:
-    """How long to fit a lapped model.
+    """Length of the fit of a lapped model.
 
     steps, learning_rates : of the network, one for each round.
     batch : pairs a step. pairs : pairs taken of each image, plane and phase.
@@ -176,7 +176,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise InputError(f"{path}: expected TOML, found what is none: {err}") from err
+        raise InputError(f"{path}: expected TOML, found something else: {err}") from err
 
 
 def build(kind: type[T], section: str, values: Mapping[str, object]) -> T:
@@ -208,7 +208,7 @@ _TYPE_WORDS = {
 
 
 def _is_of(value: object, annotation: str) -> bool:
-    """Whether a value fits an annotation of the classes above; those of other classes always do."""
+    """Return whether a value fits a field's annotation; annotations of other classes always fit."""
     if annotation.startswith("tuple["):
         inner = annotation.removeprefix("tuple[").removesuffix(", ...]")
         return isinstance(value, tuple) and all(_is_of(item, inner) for item in value)
@@ -250,12 +250,12 @@ def _convolutional_config(sections: dict[str, dict[str, Any]]) -> TrainConfig:
     })  # fmt: skip
     _refuse({
         "strides that do not divide each other": any(a % b for a, b in zip(spec.strides, spec.strides[1:])),  # noqa: B905
-        "crop_px that is no multiple of the coarsest stride": data.crop_px % spec.alignment or data.crop_px < 1,
+        "crop_px that is not a multiple of the coarsest stride": data.crop_px % spec.alignment or data.crop_px < 1,
         "entries beyond 2..65536": any(not 2 <= entries <= 65536 for entries in spec.entries),
         "steps or prior_steps below 0": min(fit.steps, fit.prior_steps) < 0,
         "batch, revive_every, validate_every or threads below 1": min(
             fit.batch, fit.revive_every, fit.validate_every, config.threads) < 1,
-        "pool below 1 where there are to be simulated images": data.pool < 1
+        "pool below 1 with simulated images": data.pool < 1
         and (data.simulated_share > 0 or not data.folders),
         "a learning rate that is not above 0": not min(fit.learning_rate, fit.prior_learning_rate) > 0,
         "simulated_share, noise_share, beam_share or decay beyond 0..1": any(
@@ -266,7 +266,7 @@ def _convolutional_config(sections: dict[str, dict[str, Any]]) -> TrainConfig:
 
 
 def _data_problems(images: int, held_out_every: int) -> dict[str, bool]:
-    """What may be wrong with the numbers that both kinds of [data] have."""
+    """Return possible problems, and whether each occurs, with the numbers common to both kinds of [data]."""
     return {
         "images below 0": images < 0,
         "held_out_every that is neither 0 nor above 1": held_out_every < 0 or held_out_every == 1,
@@ -277,22 +277,22 @@ def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
     """Return the run of a lapped model; raises like `read_config`, which maps what else is raised here."""
     kind = sections["model"].pop("kind")
     if kind != "lapped":
-        raise InputError(f'expected model.kind to be "lapped" or not there, found {kind!r}')
+        raise InputError(f'expected model.kind to be "lapped" or absent, found {kind!r}')
     data = build(LappedDataConfig, "data", _expand(sections["data"]))
     fit = build(LappedFitConfig, "fit", sections["fit"])
     known = {"name", "stages"}
     strange = set(sections["model"]) - known | known & set(sections["run"])
     if strange:
-        raise InputError(f"[model] and [run]: not expected where they are: {', '.join(sorted(strange))}")
+        raise InputError(f"[model] and [run]: keys in the wrong section: {', '.join(sorted(strange))}")
     config = build(LappedConfig, "model and run", {**sections["model"], **sections["run"], "data": data, "fit": fit})
     _refuse({
         "stages beyond 1..16": not 1 <= config.stages <= 16,
-        "steps and learning_rates of different lengths, or none": not fit.steps
+        "steps and learning_rates of different lengths, or empty": not fit.steps
         or len(fit.steps) != len(fit.learning_rates),
         "steps, batch, pairs or threads below 1": min(*fit.steps, 1, fit.batch, fit.pairs, config.threads) < 1,
         "a learning rate that is not above 0": not min(fit.learning_rates, default=1) > 0,
         "simulated below 0": data.simulated < 0,
-        "sides beyond 16..2048, or none": not data.sides or not all(16 <= side <= 2048 for side in data.sides),
+        "sides beyond 16..2048, or no sides": not data.sides or not all(16 <= side <= 2048 for side in data.sides),
         **_data_problems(data.images, data.held_out_every),
     })  # fmt: skip
     return config

@@ -1,7 +1,7 @@
-"""Training images: FITS folders, data sets and simulated maps, as noise-normalised crops.
+"""Make noise-normalised training crops from FITS folders, data sets and simulated maps.
 
-Images are held as (value - median) / sigma, float32, non-finite pixels 0. A crop is a random window of one of them,
-flipped and turned at random, its noise scale jittered (a real sigma is only an estimate), then companded.
+Images are held as (value - median) / sigma, float32, non-finite pixels 0. A crop is a random window of one image,
+flipped and turned at random, then companded. Its noise scale is jittered, since a real sigma is only an estimate.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from radcodec.base.convolutional.spec import COMPAND_KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
+from radcodec.base.companding import KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.errors import InputError
 from radcodec.simulate import Coverage, ImageKind, simulate_image
 from radcodec.training.config import DataConfig, LappedDataConfig
@@ -35,14 +35,14 @@ SIMULATED_PX = 192
 def compand_ratio(ratio: Image) -> Image:
     """Return 3 asinh(ratio / 3) clamped to the decoder's range, float32."""
     limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    return np.asarray(np.clip(COMPAND_KNEE * np.arcsinh(ratio / COMPAND_KNEE), -limit, limit), dtype=np.float32)
+    return np.asarray(np.clip(KNEE * np.arcsinh(ratio / KNEE), -limit, limit), dtype=np.float32)
 
 
 def simulate_ratio(rng: np.random.Generator, side: int = SIMULATED_PX) -> Image:
     """Return one simulated image in units of its noise: a random beam, array, noise level and dynamic range.
 
-    Beams of 2 to 8 pixels, axis ratios down to 0.5; up to 40 sources up to 10^4.5 sigma; half of the images with
-    gaps in their uv plane, and half of those with dirty side lobes; a third divided by a primary beam.
+    Beams have 2 to 8 pixels and axis ratios down to 0.5. There are up to 40 sources of up to 10^4.5 sigma. Half of the
+    images have gaps in their uv plane, half of those dirty side lobes. A third is divided by a primary beam.
     """
     major = float(np.exp(rng.uniform(np.log(2.0), np.log(8.0))))
     coverages: tuple[Coverage, ...] = ("gaussian", "gaussian", "tracks", "snapshot")
@@ -60,15 +60,15 @@ def simulate_ratio(rng: np.random.Generator, side: int = SIMULATED_PX) -> Image:
         uv_coverage=coverage,
         primary_beam_fwhm_px=rng.uniform(0.7, 3.0) * side if rng.random() < 1 / 3 else None,
     ).astype(np.float64)
-    # Mostly the measured sigma, as in use; sometimes the true one, which a dirty map's side lobes hide.
+    # Mostly the measured sigma, as in use; sometimes the true one, which the side lobes of a dirty map hide.
     return normalise(image, None if rng.random() < 0.7 else 1.0)
 
 
 class CropStream:
     """An endless stream of batches of companded crops, float32 [N, 1, c, c].
 
-    Batch and simulated image number n depend on the seed and n alone: a stream made to `start` at batch n gives what
-    one that has given n batches goes on with.
+    Batch and simulated image n depend only on the seed and n. So a stream that starts at batch n continues one that has
+    given n batches.
     """
 
     def __init__(self, config: DataConfig, seed: int, *, start: int = 0) -> None:
@@ -139,8 +139,8 @@ def zoom(image: Image, factor: float, least: int) -> Image:
 def validation_images(config: DataConfig | LappedDataConfig, seed: int) -> list[Image]:
     """Return the validation images of a configuration in units of their noise.
 
-    They are the folders' (pieces of at most 512 pixels a side) and what is held out; where there are none, eight
-    simulated ones.
+    They are the validation folders' (pieces of at most 512 pixels a side) and the held-out ones. Without any they are
+    eight simulated images.
     """
     folders = (config.validation,) if isinstance(config.validation, str) else config.validation
     images = load_images([folder for folder in folders if folder])

@@ -1,9 +1,9 @@
-"""Training of the detail layer's table set: symbol counts for every shape, scale and phase (docs/format.md, 8.6).
+"""Train the detail layer's table set: symbol counts for every shape, scale and phase (docs/format.md, 8.6).
 
-Shapes start as Gaussian and Student-t errors integrated over bins; then, turn by turn, every training tile goes to
-the shape that codes it in the fewest bits and every shape becomes the counts of its tiles, smoothed by the parametric
-form it started from and by the mirror symmetry of phases (phase p of symbol k is phase 7 - p of symbol -k, the
-centred phase is its own mirror image).
+Shapes start as Gaussian and Student-t errors integrated over bins. In every turn each training tile goes to the shape
+that codes it in the fewest bits. Then each shape becomes the counts of its tiles, smoothed by its parametric start and
+by the mirror symmetry of phases. Phase p of symbol k is phase 7 - p of symbol -k, and the centred phase is its own
+mirror image.
 
     python -m radcodec.training.detail_tables FITS_FOLDER OUT
 """
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.kernels import CENTRED, FIRST_TABLE, N_PHASES, N_SYMBOLS, N_TABLES, PHASES
 from radcodec.detail.maps import TileBound
 from radcodec.detail.stream import fit_image, load_predictors, model_tile
@@ -25,7 +26,7 @@ from radcodec.detail.tables import TOTAL, pack_tables
 from radcodec.simulate import simulate_image
 from radcodec.types import SampleType
 
-FREEDOM = (np.inf, 8.0, 4.0, 2.2)  # degrees of freedom that the shapes start from
+FREEDOM = (np.inf, 8.0, 4.0, 2.2)  # degrees of freedom of the shapes at the start
 ESCAPE_SHARE = 1e-6
 SUB = 16  # points of a phase over which a table is averaged
 PRIOR_PIXELS = 400.0  # weight of the parametric form in each row
@@ -34,12 +35,11 @@ STEPS = (None, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0)  # bounds in sigma; None i
 FOLDER_IMAGES = 48
 SIMULATED_IMAGES = 40
 
-F64 = npt.NDArray[np.float64]
 Histogram = npt.NDArray[np.int64]
 
 
 def parametric_tables(freedom: float) -> F64:
-    """Probabilities [88, 9, 128] of Student-t errors (infinite freedom: Gaussian) of each scale and phase."""
+    """Return probabilities [88, 9, 128] of Student-t errors (infinite freedom: Gaussian) of each scale and phase."""
     edges = np.arange(-63, 65, dtype=np.float64)
     out = np.empty((N_TABLES, N_PHASES, N_SYMBOLS))
     cumulative, mean_size = _distribution(freedom)
@@ -67,7 +67,7 @@ def _centred_scale(cumulative: Callable[[F64], F64], size: float) -> float:
 
 
 def _distribution(freedom: float) -> tuple[Any, float]:
-    """Cumulative distribution and mean absolute value of a Student-t variable, by numerical integration."""
+    """Return cumulative distribution and mean absolute value of a Student-t variable, by numerical integration."""
     x = np.sinh(np.linspace(-14.0, 14.0, 56001))
     power = -0.5 * x * x if np.isinf(freedom) else -0.5 * (freedom + 1.0) * np.log1p(x * x / freedom)
     density = np.exp(power)
@@ -78,7 +78,7 @@ def _distribution(freedom: float) -> tuple[Any, float]:
 
 
 def to_counts(probabilities: F64) -> npt.NDArray[np.uint32]:
-    """Counts of at least 1 that sum to 2**24 in the last axis."""
+    """Convert to counts of at least 1 that sum to 2**24 in the last axis."""
     counts = np.maximum(1, np.floor(probabilities * (TOTAL - N_SYMBOLS))).astype(np.int64)
     top = counts.argmax(axis=-1)[..., None]
     rest = TOTAL - counts.sum(axis=-1, keepdims=True)
@@ -87,7 +87,7 @@ def to_counts(probabilities: F64) -> npt.NDArray[np.uint32]:
 
 
 def train_tables(histograms: list[Histogram]) -> tuple[npt.NDArray[np.uint32], list[float]]:
-    """Counts [shapes, 88, 9, 128] for tile histograms [792, 128], and the bits a symbol before and after each turn."""
+    """Train counts [shapes, 88, 9, 128] on tile histograms [792, 128]; also return bits a symbol after each turn."""
     base = np.stack([parametric_tables(f).reshape(-1, N_SYMBOLS) for f in FREEDOM])
     shapes, progress = base, []
     total = sum(int(h.sum()) for h in histograms)
@@ -103,7 +103,7 @@ def train_tables(histograms: list[Histogram]) -> tuple[npt.NDArray[np.uint32], l
 
 
 def _learn(histograms: list[Histogram], chosen: npt.NDArray[np.bool_], prior: F64) -> F64:
-    """Probabilities [792, 128] of the chosen histograms, smoothed by a prior and mirrored."""
+    """Return probabilities [792, 128] of the chosen histograms, smoothed by a prior and mirrored."""
     counts = np.zeros((N_TABLES, N_PHASES, N_SYMBOLS))
     for h, c in zip(histograms, chosen, strict=True):
         if c:
@@ -116,7 +116,7 @@ def _learn(histograms: list[Histogram], chosen: npt.NDArray[np.bool_], prior: F6
 
 
 def training_images(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
-    """Images [1, H, W] of a folder's FITS files (evenly chosen), then simulated ones of other beams and ranges."""
+    """Yield images [1, H, W] of a folder's FITS files (evenly chosen), then simulated ones of other beams."""
     from astropy.io import fits
 
     files = sorted(folder.glob("*.fits"))
@@ -140,7 +140,7 @@ def training_images(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
 
 
 def gather(images: Iterator[npt.NDArray[np.float32]]) -> Iterator[Histogram]:
-    """Histogram [792, 128] of table and symbol for each image at each bound."""
+    """Yield the histogram [792, 128] of table and symbol for each image at each bound."""
     for image in images:
         sigma = 1.4826 * float(np.median(np.abs(image - np.median(image))))
         for step in STEPS:

@@ -1,5 +1,5 @@
-"""A model made to fit a folder of FITS images: a shipped one goes on learning there, and both are compared on a part
-of the folder that neither was trained on.
+"""Fit a shipped model to a folder of FITS images by more training. Both models are compared on a held-out part of the
+folder.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from radcodec.training.sources import Item, divide, list_items, load_items, thin
 from radcodec.training.toml import toml_text
 
 CONFIG_FILE = "finetune.toml"
-#: Most pixels of the held-out images that the models are compared on.
+#: Most pixels of held-out images for the comparison.
 COMPARED_PX = 2_000_000
-#: About how long a fine-tuning takes unless it is said.
+#: Default time of a fine-tuning.
 MINUTES = 5.0
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """How much of a folder: files, images (planes, or pieces of large ones) and pixels."""
+    """An amount of data: files, images (planes, or pieces of large ones) and pixels."""
 
     files: int
     images: int
@@ -40,10 +40,11 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FineTuned:
-    """What a fine-tuning gave.
+    """The result of a fine-tuning.
 
-    folder : of the model. trained, held_out : how much of the data. before, after : bits a pixel at each error of the
-    model it started from and of the new one, on `compared_images` of those held out, of `compared_pixels` in all.
+    folder : of the model. trained, held_out : amounts of data.
+    before, after : bits a pixel at each error, of the old and the new model.
+    compared_images, compared_pixels : held-out data of this comparison.
     """
 
     folder: Path
@@ -75,10 +76,10 @@ def finetune(
     resume: bool = True,
     console: Console | None = None,
 ) -> FineTuned:
-    """Return the model that a model (the default one unless named) becomes on a folder of FITS images.
+    """Fit a model (None: the default one) to a folder of FITS images.
 
-    The run lies in `out` (``runs/NAME``), its model in ``out/model``; called again it goes on where it was.
-    `minutes` is about how long it may take (`MINUTES` for None); a run that is there keeps to those of its plan.
+    The run is in `out` (``runs/NAME``), its model in ``out/model``; a second call resumes it. `minutes` is the
+    approximate time (`MINUTES` for None); an existing run keeps its own.
 
     Raises
     ------
@@ -101,8 +102,8 @@ def finetune(
         _check_minutes(path, minutes)
         made = out / "model" / "config.toml"
         finished = made.is_file() and made.read_bytes() == path.read_bytes()
-        what = "which is finished and is only compared again " if finished else ""
-        console.line(f"{path}: going on with this run {what}(--restart plans a new one)")
+        what = "which is finished; the comparison runs again " if finished else ""
+        console.line(f"{path}: resuming this run {what}(--restart plans a new one)")
     else:
         console.status("planning")
         planned = MINUTES if minutes is None else minutes
@@ -138,7 +139,7 @@ def _check_minutes(path: Path, minutes: float | None) -> None:
     there = "by an earlier version" if planned is None else f"for {planned:g} minutes"
     raise InputError(
         f"{path}: expected no --minutes for a run that is there, planned {there}, found {minutes:g}: leave them out to "
-        "go on with it, start again with --restart, or name another --out"
+        "resume it, start again with --restart, or name another --out"
     )
 
 
@@ -219,7 +220,7 @@ def card_text(result: FineTuned, data: Path) -> str:
         "",
         "## Data and licence",
         "",
-        "To be written: where the images come from, and under which terms they and these weights may be used.",
+        "To be written: the origin of the images, and the terms of use of the images and these weights.",
         "",
     ])  # fmt: skip
 

@@ -1,6 +1,6 @@
-"""The configuration of a fine-tuning: that of the model it starts from, on other data, as much as time allows.
+"""Plan the configuration of a fine-tuning: that of the start model, with other data and as many steps as time allows.
 
-How long things take on this machine is tried out on a few images.
+The speed of this machine is measured on a few images.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ from radcodec.training.sources import Item, Piece, divide, list_items, load_item
 from radcodec.training.start import lapped_prior
 from radcodec.training.toml import toml_text
 
-#: One file of so many is held out.
+#: One file in this many is held out.
 HELD_OUT_EVERY = 10
-#: Shares of the time: coding in the rounds of a lapped model; the autoencoder of a convolutional one; the rest is for
-#: the other part and for measuring.
+#: Shares of the time: coding in the rounds of a lapped model, and the autoencoder of a convolutional one. The rest is
+#: for the other part and for measuring.
 CODING_SHARE, FITTING_SHARE = 0.45, 0.4
 AUTOENCODER_SHARE, PRIOR_SHARE = 0.6, 0.2
-#: A round takes so many times as long as its coding: samples, counts and figures of the log.
+#: Time of a round over that of its coding: samples, counts and the log.
 ROUND_FACTOR = 2.2
-#: Of a lapped model: learning rates of the rounds, how their steps are divided, and the fewest and most in all.
+#: Of a lapped model: learning rates of the rounds, shares of their steps, and the fewest and most steps.
 ROUND_RATES = (0.002, 0.002)
 ROUND_SHARES = (0.35, 0.65)
 ROUND_STEPS = (300, 6000)
-#: Of a convolutional model: learning rates, as shares of those it was trained with; the fewest steps; most images held;
-#: simulated images among the crops, so that few images are not learned by heart, and how many of them are held.
+#: Of a convolutional model: learning rates, as shares of its own; fewest steps; most images held.
+#: Then the share of simulated images, against overfitting to few images, and how many of them are held.
 RATE_SHARE, PRIOR_RATE_SHARE = 0.25, 0.5
 LEAST_STEPS = 20
 MOST_IMAGES = 400
 SIMULATED_SHARE = 0.25
 POOL = 50
-#: Images and steps that times are taken on.
+#: Images and steps for measuring times.
 TRIED_IMAGES, TRIED_STEPS = 3, 12
 
 
 def plan_finetune(
     data: Path, start: Model, *, place: str, name: str, out: Path, minutes: float, threads: int
 ) -> dict[str, Any]:
-    """Return the sections of a configuration that fine-tunes the model `start` (to be found by `place`) on a folder.
+    """Return the sections of a configuration that fine-tunes the model `start` (found by `place`) on a folder.
 
     Raises
     ------
     InputError
-        The folder holds no images, or none large enough; or nothing is known of how the model was trained.
+        The folder holds no images, or none large enough; or the model's training configuration is unknown.
     """
     raw = read_toml(base_config(start, place))
     kept, _ = divide(list_items([str(data)]), HELD_OUT_EVERY)
@@ -76,7 +76,7 @@ def plan_finetune(
 
 
 def base_config(start: Model, place: str) -> Path:
-    """Return the path of the configuration that a model was made with.
+    """Return the path of a model's training configuration.
 
     Raises
     ------

@@ -1,11 +1,11 @@
-"""The zstandard dictionary for FITS headers, made from headers.
+"""Make the zstandard dictionary for FITS headers.
 
 ``python -m radcodec.training.header_dictionary FOLDER... OUT`` reproduces the shipped one from the FITS files of the
 folders and the headers of ``generic_headers.txt``.
 
-A dictionary trained by zstandard alone picks short scattered pieces, so every card of a well-known header costs a
-match of its own. Here the content is laid out by hand: whole typical headers at its end, where long matches are
-found, and before them one card of each form that the others hold. The entropy tables are those that zstandard trains.
+A dictionary trained by zstandard alone consists of short scattered pieces, so every card of a well-known header costs a
+separate match. Here the content is arranged for long matches. Whole typical headers are at its end, and before them one
+card of each other form. zstandard trains the entropy tables.
 
 References
 ----------
@@ -31,9 +31,9 @@ from radcodec.fits.parse import parse_fits
 
 DEFAULT_SIZE_BYTES = 112 * 1024
 LEVEL = 19
-# Whole headers at the end of the content; each is about 17 KB of FIRST, and more of them gained under 2 bytes a header.
+# Whole headers at the end of the content. Those of FIRST have about 17 KB; more of them gained under 2 bytes a header.
 _N_WHOLE = 2
-# zstandard ends the entropy tables of a dictionary that it trains with these repeat offsets (1, 4, 8); content follows.
+# zstandard ends the entropy tables of a trained dictionary with these repeat offsets (1, 4, 8); content follows.
 _REPEAT_OFFSETS = bytes.fromhex("010000000400000008000000")
 # Dictionary identifiers below 2^15 and from 2^31 on are reserved (RFC 8878, section 5).
 _FIRST_ID, _LAST_ID = 1 << 15, (1 << 31) - 1
@@ -41,7 +41,7 @@ _DIGITS = re.compile(rb"[0-9]+")
 
 
 def generic_headers() -> list[bytes]:
-    """Headers in the styles of the common writers of radio and optical images, from ``generic_headers.txt``."""
+    """Return headers in the styles of common radio and optical writers, from ``generic_headers.txt``."""
     text = resources.files("radcodec.training").joinpath("generic_headers.txt").read_text(encoding="ascii")
     lines = [line for line in text.split("\n") if not line.startswith("#")]
     headers = "\n".join(lines).strip("\n").split("\n\n")
@@ -52,7 +52,7 @@ def generic_headers() -> list[bytes]:
 
 
 def read_headers(folders: Iterable[Path]) -> list[bytes]:
-    """Headers, padding included, of all HDUs of the ``.fits`` files of some folders, in the order of their names."""
+    """Return the padded headers of all HDUs of the folders' ``.fits`` files, sorted by file name."""
     headers: list[bytes] = []
     for folder in folders:
         for path in sorted(folder.glob("*.fits")):
@@ -62,7 +62,7 @@ def read_headers(folders: Iterable[Path]) -> list[bytes]:
 
 
 def _typical(headers: Sequence[bytes]) -> list[bytes]:
-    """The few headers whose cards recur most among all, most typical first."""
+    """Return the few headers whose cards recur most among all, most typical first."""
     counts = Counter(card for header in headers for card in set(header_cards(header)))
     covered: set[bytes] = set()
     chosen: list[bytes] = []
@@ -74,7 +74,7 @@ def _typical(headers: Sequence[bytes]) -> list[bytes]:
 
 
 def _content(headers: Sequence[bytes], size: int) -> bytes:
-    """Dictionary content of at most ``size`` bytes, what is most useful last."""
+    """Return dictionary content of at most ``size`` bytes, the most useful part last."""
     whole = _typical(headers)
     forms = {_DIGITS.sub(b"0", card) for header in whole for card in header_cards(header)}
     cards: list[bytes] = []
@@ -89,17 +89,17 @@ def _content(headers: Sequence[bytes], size: int) -> bytes:
 
 
 def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_BYTES) -> bytes:
-    """Zstandard dictionary of at most ``size`` bytes for headers like these; the same input gives the same bytes.
+    """Train a zstandard dictionary of at most ``size`` bytes; the same headers give the same bytes.
 
     Parameters
     ----------
     headers
-        Whole headers, padding included. The order counts: where not everything fits, cards of the last ones stay.
+        Whole headers, padding included. Their order matters: if not everything fits, cards of the last ones stay.
 
     Raises
     ------
     InputError
-        If there are too few headers, or too little room, for zstandard to train its tables on.
+        If there are too few headers, or ``size`` is too small, for zstandard to train its tables.
     """
     try:
         trained = zstandard.train_dictionary(min(size, 32 * 1024), list(headers), level=LEVEL).as_bytes()
@@ -107,7 +107,7 @@ def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_B
         raise InputError(f"expected enough headers to train on, found {len(headers)} ({err}): give more") from err
     tables_end = trained.find(_REPEAT_OFFSETS) + len(_REPEAT_OFFSETS)
     if tables_end < len(_REPEAT_OFFSETS):
-        raise InputError("expected a dictionary with repeat offsets 1, 4, 8 from zstandard: its version is not known")
+        raise InputError("expected a dictionary with repeat offsets 1, 4, 8 from zstandard, found others")
     content = _content(headers, size - tables_end)
     digest = int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
     identifier = _FIRST_ID + digest % (_LAST_ID - _FIRST_ID + 1)
@@ -115,7 +115,7 @@ def train_header_dictionary(headers: Sequence[bytes], size: int = DEFAULT_SIZE_B
 
 
 def mean_size(headers: Sequence[bytes], dictionary: bytes | None) -> float:
-    """Mean bytes of a header, each compressed alone at level 19, with or without a dictionary."""
+    """Return mean bytes of a header, each compressed alone at level 19, with or without a dictionary."""
     given = None if dictionary is None else zstandard.ZstdCompressionDict(dictionary)
     compressor = zstandard.ZstdCompressor(
         level=LEVEL, dict_data=given, write_content_size=False, write_checksum=False, write_dict_id=False
@@ -124,7 +124,7 @@ def mean_size(headers: Sequence[bytes], dictionary: bytes | None) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Exit code of the command: 0 done, 2 usage."""
+    """Run the command; the exit code is 0 (success) or 2 (usage)."""
     if len(arguments) < 2:
         sys.stderr.write("usage: python -m radcodec.training.header_dictionary FOLDER... OUT\n")
         return 2

@@ -1,4 +1,4 @@
-"""Fit of a lapped model: rounds of coding with the present prior, fitting its network, and counting its tables.
+"""Fit a lapped model in rounds: code with the present prior, fit its network, and count its tables.
 
 ::
 
@@ -6,8 +6,8 @@
                                                                         ^            |
                              integer layers, tables  <- count <- int8 <- Adam <------'
 
-The transform is fixed (orthonormal, lapped, sine window; docs/format.md 9.9) and so are the code vectors: what is
-learned is the probability of every code, which is also what the encoder's search weighs errors against.
+The transform (orthonormal, lapped, sine window; docs/format.md 9.9) and the code vectors are fixed. The probability of
+every code is learned. The encoder's search weighs errors against it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from radcodec.training import lapped_contexts as contexts
 from radcodec.training.datasets import Image
 from radcodec.training.lapped_contexts import LappedPrior
 
-#: Settings that the training images are coded with, drawn evenly: last planes, rate weights (bits in squared steps).
+#: Settings for coding the training images, drawn evenly: last planes, rate weights (bits in squared steps).
 LAST_PLANES = (6, 10)
 RATE_WEIGHTS = (0.05, 0.22)
-#: Share of the images in blocks of the size that the encoder would choose; the others take any.
+#: Share of the images in blocks of the encoder's size; the others take any size.
 CHOSEN_SHARE = 0.6
-#: The network sees its inputs and gives its logit in units of 1/UNIT.
+#: Inputs and logit of the network are in units of 1/UNIT.
 UNIT = 32
-#: Share of the steps after which weights are kept to what 8 bits hold at a shift of 6, and that limit.
+#: Share of the steps after which weights are limited to 8 bits at a shift of 6, and that limit.
 LIMIT_SHARE = 0.3
 WEIGHT_LIMIT = 1.98
 
@@ -65,10 +65,10 @@ def code_image(image: Image, prior: LappedPrior | None, passes: int, rng: np.ran
 
 
 def gather_samples(coded: list[Coded], most: int, rng: np.random.Generator) -> Samples:
-    """Return what the network learns from: inputs [N, 21], shares of its zeros that become non-zero [N], weights [N].
+    """Return training samples: inputs [N, 21], shares of zeros that become non-zero [N], weights [N].
 
-    A sample is a pair with a coefficient that is still 0; at most `most` are taken of a phase of a plane and weighed
-    for the others. Images count alike, whatever their size.
+    A sample is a pair with a coefficient that is still 0. At most `most` are taken from a phase of a plane, with
+    weights for the others. Images count equally, whatever their size.
     """
     inputs, shares, weights = [], [], []
     for one in coded:
@@ -114,11 +114,11 @@ def fit_network(
     steps: int,
     rate: float,
     batch: int,
-    told: Callable[[int, float], None] = lambda step, loss: None,
+    on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> float:
-    """Fit the network with Adam, the rate falling as a cosine; return the bits a coefficient of the last steps.
+    """Fit the network with Adam and a cosine rate; return the bits a coefficient of the last steps.
 
-    `told` is called with every step done and its loss in bits.
+    `on_step` is called after every step, with its number and its loss in bits.
     """
     inputs, shares, weights = (torch.from_numpy(part) for part in samples)
     adam = torch.optim.Adam(network.parameters(), rate)
@@ -133,7 +133,7 @@ def fit_network(
         adam.step()
         schedule.step()
         losses.append(float(loss.detach()))
-        told(step + 1, losses[-1] / math.log(2))
+        on_step(step + 1, losses[-1] / math.log(2))
         if step >= LIMIT_SHARE * steps:
             with torch.no_grad():
                 for layer in dense_layers(network):
@@ -149,7 +149,7 @@ def integer_layers(network: torch.nn.Sequential) -> tuple[contexts.DenseLayer, .
         bias = dense.bias.detach().numpy().astype(np.float64)
         for shift in range(min(24, math.floor(math.log2(127 / max(np.abs(weight).max(), 1e-9)))), -1, -1):
             integer = np.round(weight * 2**shift)
-            # Rounding to nearest instead of down is part of the bias.
+            # The bias includes the half that rounds to nearest instead of down.
             offset = np.round(bias * UNIT * 2**shift + 2.0 ** (shift - 1))
             reach = np.abs(integer).sum(axis=1) * contexts.ACTIVATION_LIMIT + np.abs(offset)
             if reach.max() < contexts.EXACT_LIMIT:
@@ -214,7 +214,7 @@ def analysis_matrix(n_blocks: int, n: int) -> npt.NDArray[np.float32]:
 def analyse(image: Image, nominal_px: int, step: float, passes: int = 5) -> npt.NDArray[np.float64]:
     """Return the coefficients of a companded image, float64 [A, B, n, m].
 
-    What is beyond the image is filled in with what a sparse decoder would put there, in `passes` rounds.
+    The part beyond the image is filled like a sparse decoder would, in `passes` rounds.
     """
     height, width = image.shape
     (n_a, n), (n_b, m) = block_shape(height, nominal_px), block_shape(width, nominal_px)
@@ -227,14 +227,6 @@ def analyse(image: Image, nominal_px: int, step: float, passes: int = 5) -> npt.
         wide[:height, :width] = image
     blocks = (down @ wide @ across.T).reshape(n_a, n, n_b, m).transpose(0, 2, 1, 3)
     return np.ascontiguousarray(blocks, dtype=np.float64)
-
-
-def synthesise(coefficients: npt.NDArray[np.float64], shape: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Return the image of coefficients [A, B, n, m], float64 [H, W]: the inverse of `analyse` up to rounding."""
-    n_a, n_b, n, m = coefficients.shape
-    flat = coefficients.transpose(0, 2, 1, 3).reshape(n_a * n, n_b * m)
-    whole = analysis_matrix(n_a, n).T @ flat @ analysis_matrix(n_b, m)
-    return np.asarray(whole[: shape[0], : shape[1]], dtype=np.float64)
 
 
 def choose_nominal(image: Image, step: float) -> int:

@@ -1,12 +1,12 @@
-"""What the prior of a lapped model sees: cells, pairs, network inputs and symbols, as docs/format.md 9.6 and 9.7 say.
+"""Compute the inputs of a lapped model's prior: cells, pairs, network inputs and symbols (docs/format.md 9.6, 9.7).
 
 ::
 
     coefficients [A, B, n, m] -> plane by plane: flags of cells -> pairs in three phases -> inputs [N, 21] -> bucket
                                                                         '-> symbols [N] of tables zz, zn, nn
 
-Written apart from the compiled coder in radcodec/lapped, in whole arrays instead of pixel by pixel, so that the two
-check each other. A B blocks, n m samples of a block, k row and j pair in a block, J = m / 2; every array is integer.
+This is independent of the native coder and works on whole arrays instead of single pixels, so that the two check each
+other. A B are blocks, n m samples of a block, k row and j pair in a block, J = m / 2. All arrays are integer.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ Bools = npt.NDArray[np.bool_]
 CELLS = 16
 BUCKETS = 48
 PHASES = 3
-#: Inputs of the network, and those of them that are logarithms of means of magnitudes.
+#: Number of inputs of the network.
 INPUTS = 21
-MEANS = 14
-#: Of what contexts sum up, so that sums stay within 32 bits.
+#: Limit of the summed magnitudes, so that sums stay within 32 bits.
 LEVEL_LIMIT = 1 << 14
 HIDDEN = 16
 #: Activations are clamped to 0..ACTIVATION_LIMIT; sums stay below 2^24, so that float32 holds them exactly.
@@ -44,7 +43,7 @@ TABLES = {"zz": (BUCKETS, 9), "zn": (BUCKETS, 2, 5, 6), "nn": (2, 5, 5, 4), "fla
 
 
 def log_table() -> npt.NDArray[np.int16]:
-    """16 log2 of an index in sixteenths, int16 [4096]; 0.03 is added, so that 0 has a logarithm."""
+    """Return 16 log2 of an index in sixteenths, int16 [4096]; 0.03 is added, so that 0 has a logarithm."""
     return np.round(16 * np.log2(np.arange(LOG_ENTRIES) / 16 + 0.03)).astype(np.int16)
 
 
@@ -63,7 +62,7 @@ class Pairs:
 
     inputs : int16 [N, 21], of the network.
     positions : int64 [N], flat in the pair lattice [A, B, n, J].
-    before, after : int64 [N, 2], magnitudes before and behind the plane.
+    before, after : int64 [N, 2], magnitudes before and after the plane.
     negative : bool [N, 2], signs of the coefficients.
     """
 
@@ -95,7 +94,7 @@ class Symbols:
 
 
 class Lattice:
-    """The pairs of a tile, [A, B, n, J]: phase and cell of each, and how many pairs there are around it."""
+    """The pairs of a tile, [A, B, n, J]: phase and cell of each, and the number of pairs around it."""
 
     def __init__(self, shape: tuple[int, int, int, int]) -> None:
         self.shape = shape
@@ -118,18 +117,18 @@ class Lattice:
         self.earlier_sides = [block_sum(mask) for mask in self.earlier]
 
     def active_cells(self, magnitudes: Ints) -> Bools:
-        """Cells with a magnitude [A, B, n, J, 2] that is not 0, bool [16, 16]."""
+        """Return the cells with a nonzero magnitude [A, B, n, J, 2], bool [16, 16]."""
         cells = np.zeros((CELLS, CELLS), dtype=np.bool_)
         k, j = np.nonzero(magnitudes.any(axis=(0, 1, 4)))
         cells[self.cell_row[k], self.cell_column[j]] = True
         return cells
 
     def pairs_of(self, cells: Bools) -> Bools:
-        """Pairs of a block that are in the given cells, bool [n, J]."""
+        """Return the pairs of a block that are in the given cells, bool [n, J]."""
         return cells[np.ix_(self.cell_row, self.cell_column)]
 
     def means_before(self, before: Ints, rows: int, columns: int) -> list[Ints]:
-        """Values 0 to 9 of 9.7 of the pairs of the first rows and columns of every block, broadcast to [A, B, n', J'].
+        """Return values 0 to 9 of 9.7 for pairs in the first rows and columns of blocks, broadcast to [A, B, n', J'].
 
         All pairs beyond these rows and columns must be 0.
         """
@@ -152,7 +151,7 @@ class Lattice:
         return found
 
     def means_after(self, after: Ints, phase: int, rows: int, columns: int) -> list[Ints]:
-        """Values 10 to 13 of 9.7, like `means_before`; pairs of this phase and later ones are not looked at."""
+        """Return values 10 to 13 of 9.7, like `means_before`, without pairs of this phase and later ones."""
         part = np.s_[:, :, :rows, :columns]
         known = np.minimum(after[part].sum(axis=-1), LEVEL_LIMIT) * self.earlier[phase][part]  # Q
         if phase == 0:
@@ -165,7 +164,7 @@ class Lattice:
 
 
 def box_sum(values: Ints, rows: int, columns: int) -> Ints:
-    """Sums over the boxes of +-rows, +-columns within the last two axes."""
+    """Sum over the boxes of +-rows, +-columns within the last two axes."""
     for axis, reach in ((-2, rows), (-1, columns)):
         length = values.shape[axis]
         shape = list(values.shape)
@@ -178,7 +177,7 @@ def box_sum(values: Ints, rows: int, columns: int) -> Ints:
 
 
 def block_sum(values: Ints, *, diagonal: bool = False) -> Ints:
-    """Sums over the neighbours along the first two axes, the four at the sides or the four at the corners."""
+    """Sum over the neighbours along the first two axes: the four at the sides or the four at the corners."""
     wide = np.pad(values, ((1, 1), (1, 1), (0, 0), (0, 0)))
     if diagonal:
         return wide[:-2, :-2] + wide[:-2, 2:] + wide[2:, :-2] + wide[2:, 2:]
@@ -214,7 +213,7 @@ def walk_planes(coefficients: Ints, last_plane: int) -> Iterator[Plane]:
 
 
 def _flag_contexts(now: Bools, active: Bools) -> Ints:
-    """Active neighbours of every cell: left and upper in this plane, right and lower in the plane before."""
+    """Count each cell's active neighbours: left and upper in this plane, right and lower in the previous one."""
     new, old = np.pad(now, 1).astype(np.int64), np.pad(active, 1).astype(np.int64)
     return new[1:-1, :-2] + new[:-2, 1:-1] + old[1:-1, 2:] + old[2:, 1:-1]
 
@@ -224,7 +223,7 @@ def plane_pairs(
 ) -> Iterator[Pairs]:
     """Yield the coded pairs of one plane, phase by phase.
 
-    `after`, `negative` : [A, B, n, J, 2]; `now`, `active` : cells active in this plane and in the one before, [16, 16].
+    `after`, `negative` : [A, B, n, J, 2]; `now`, `active` : active cells of this plane and the previous one, [16, 16].
     """
     before = after >> 1
     on = lattice.pairs_of(now)
@@ -256,7 +255,7 @@ def plane_pairs(
 
 
 def network_output(layers: tuple[DenseLayer, ...], inputs: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """The network's integer outputs x for inputs [N, 21], float32 [N]; exact, because all sums stay below 2^24."""
+    """Return the network's integer outputs for inputs [N, 21], float32 [N]; exact, since sums stay below 2^24."""
     values = inputs.astype(np.float32)
     for i, layer in enumerate(layers):
         sums = values @ layer.weight.T.astype(np.float32) + layer.bias.astype(np.float32)
@@ -267,13 +266,13 @@ def network_output(layers: tuple[DenseLayer, ...], inputs: npt.NDArray[np.int16]
 
 
 def choose_buckets(layers: tuple[DenseLayer, ...], inputs: npt.NDArray[np.int16]) -> Ints:
-    """The buckets 0..47 of inputs [N, 21]."""
+    """Return the buckets 0..47 of inputs [N, 21]."""
     score = network_output(layers, inputs).astype(np.int64)
     return np.asarray(np.clip((((score >> 1) - LOWEST) * BUCKETS) // SPAN, 0, BUCKETS - 1), dtype=np.int64)
 
 
 def pair_symbols(pairs: Pairs, buckets: Ints, *, last: bool) -> list[Symbols]:
-    """The symbols of pairs [N], sorted by table, with the tables' rows that code them."""
+    """Return the symbols of pairs [N] by table, with the table rows that code them."""
     p1, p2 = pairs.before.T
     y1, y2 = np.where(
         pairs.before > 0, pairs.after & 1, np.where(pairs.after > 0, 1 + pairs.negative, 0)
@@ -293,7 +292,7 @@ def pair_symbols(pairs: Pairs, buckets: Ints, *, last: bool) -> list[Symbols]:
 
 
 def flag_symbols(plane: Plane) -> Symbols:
-    """The symbols of a plane's flags."""
+    """Return the symbols of a plane's flags."""
     row = min(max(plane.number, 0), 10)
     return Symbols(table="flags", rows=row * 5 + plane.flag_contexts, values=plane.flags.astype(np.int64))
 
@@ -309,13 +308,13 @@ def walk_symbols(coefficients: Ints, last_plane: int, layers: tuple[DenseLayer, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedPrior:
-    """What is learned: integer layers, and tables uint32 of the shapes in TABLES, last axes summing to 2^24."""
+    """The learned prior: integer layers, and tables uint32 of the shapes in TABLES, last axes summing to 2^24."""
 
     layers: tuple[DenseLayer, ...]
     tables: dict[str, npt.NDArray[np.uint32]]
 
     def plane_bits(self, coefficients: Ints, last_plane: int) -> dict[int, float]:
-        """The ideal code length of every plane of quantised coefficients, in bits, by the number of the plane."""
+        """Return the ideal code length in bits of every plane of quantised coefficients, by plane number."""
         bits: dict[int, float] = {}
         for number, symbols in walk_symbols(coefficients, last_plane, self.layers):
             table = self.tables[symbols.table].reshape(-1, TABLES[symbols.table][-1])
@@ -324,10 +323,10 @@ class LappedPrior:
         return bits
 
     def search(self, ratios: npt.NDArray[np.float64], last_plane: int, weight: float, passes: int) -> Ints:
-        """Coefficients int [A, B, n, m] for ratios to the step: rounded towards zero where this pays.
+        """Search coefficients int [A, B, n, m] for ratios to the step: rounded towards zero where that saves enough.
 
-        Each pass takes the present magnitude or one less, whichever has the smaller squared error in steps plus
-        `weight` times its bits, with the contexts as the present magnitudes make them.
+        Each pass keeps a magnitude or lowers it by one. The choice has the smaller squared error in steps plus `weight`
+        times its bits, with contexts from the present magnitudes.
         """
         chosen = quantise(ratios, 0.55 + 0.3 * weight)
         costs = self._costs()
@@ -358,11 +357,11 @@ class LappedPrior:
         return chosen
 
     def _costs(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Bits of a zero that stays or turns +-1 beside a zero, zz [48, 2], or not, zn [48, 2, 5, 2]; nn [2, 5, 2]."""
+        """Return the bits of each outcome of a pair under the tables, by table name."""
         share = {name: table / 2.0**TABLE_BITS for name, table in self.tables.items()}
         zz = share["zz"].reshape(BUCKETS, 3, 3).sum(axis=2)
         zn = share["zn"].reshape(BUCKETS, 2, 5, 3, 2).sum(axis=4)
-        # The other coefficient of a pair hardly tells how the bits fall.
+        # The other coefficient of a pair hardly affects the bits.
         nn = share["nn"].reshape(2, 5, 5, 2, 2)
         both = (nn.sum(axis=4).mean(axis=2) + nn.sum(axis=3).mean(axis=1)) / 2
         bits = {"zz": np.stack([zz[..., 0], zz[..., 1:].mean(axis=-1)], axis=-1),
@@ -371,14 +370,14 @@ class LappedPrior:
 
 
 def quantise(ratios: npt.NDArray[np.float64], dead_zone: float) -> Ints:
-    """Ratios to the step as integers: magnitudes below n + dead_zone become n at most."""
+    """Quantise ratios to the step as integers: magnitudes below n + dead_zone become n at most."""
     return (np.sign(ratios) * np.floor(np.abs(ratios) + 1 - dead_zone)).astype(np.int64)
 
 
 def finish_tables(counts: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.NDArray[np.uint32]]:
-    """Tables for counts float64 [rows, symbols]: signs and the two coefficients of a pair of zeros count alike.
+    """Make tables from counts float64 [rows, symbols]; signs and the coefficients of a zero pair count alike.
 
-    Every row starts from what its bucket says (50 counts) or evenly.
+    Every row starts from 50 counts at its bucket's shares, or evenly.
     """
     centre = ((np.arange(BUCKETS) + 0.5) * SPAN / BUCKETS + LOWEST) / 16
     logistic = 1 / (1 + np.exp(-centre))
@@ -405,7 +404,7 @@ def finish_tables(counts: dict[str, npt.NDArray[np.float64]]) -> dict[str, npt.N
 
 
 def _integer_table(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
-    """Counts along the last axis as integers of at least 2 that sum to 2^24; the largest takes what rounding leaves."""
+    """Scale counts along the last axis to integers of at least 2 that sum to 2^24; the largest takes the rest."""
     shares = counts / counts.sum(axis=-1, keepdims=True)
     table = np.maximum(np.floor(shares * ((1 << TABLE_BITS) - 64)), 2).astype(np.int64)
     largest = table.argmax(axis=-1)[..., None]

@@ -1,4 +1,4 @@
-"""The run of a lapped model: rounds, resumable after each, with its checkpoint and logs."""
+"""Train a lapped model in rounds, resumable after each, with checkpoint and logs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from radcodec.training.rate import bits_at_errors, mean_bits
 from radcodec.training.sources import load_images, thin_pixels
 from radcodec.training.start import start_lapped
 
-#: Pixels of the validation images that the figures in the log are taken on.
+#: Most pixels of validation images for the log.
 LOG_PX = 500_000
-#: Counts, at its own shares, that every row of the tables of a model that a run starts from is worth.
+#: Weight, in counts, of every table row of the start model.
 START_COUNTS = 200.0
 
 
@@ -47,7 +47,7 @@ def training_images(config: LappedDataConfig, seed: int) -> list[Image]:
     Raises
     ------
     InputError
-        There are none to train on, or a folder is missing.
+        There are no images, or a folder is missing.
     """
     real = load_images(config.folders, every=config.held_out_every, most=config.images)
     rng = np.random.default_rng([seed, 0])
@@ -58,7 +58,7 @@ def training_images(config: LappedDataConfig, seed: int) -> list[Image]:
 
 
 class LappedTrainer:
-    """State of one run: images, network, prior and rounds done, with its checkpoint and log files."""
+    """State of one run: images, network, prior and finished rounds, with its checkpoint and log files."""
 
     def __init__(
         self, config: LappedConfig, *, resume: bool, console: Console | None = None, watch: Watch | None = None
@@ -83,7 +83,7 @@ class LappedTrainer:
         self.log = RunLog(self.folder, rows=rows, console=self.console)
 
     def fit(self) -> None:
-        """Do the rounds that are left."""
+        """Train the remaining rounds."""
         if self.rounds < len(self.config.fit.steps):
             self.console.status("reading images")
             images = training_images(self.config.data, self.config.seed)
@@ -109,14 +109,14 @@ class LappedTrainer:
     def _round(self, images: list[Image], validation: list[Image]) -> None:
         """Code the images, fit the network, count the tables; log and save."""
         start, fit = time.monotonic(), self.config.fit
-        # Of its own for every round: a resumed run gives the same model.
+        # Each round has its own seed, so that a resumed run gives the same model.
         rng = np.random.default_rng([self.config.seed, self.rounds + 1])
         torch.manual_seed(self.config.seed + self.rounds)
         coded = self._code(images, rng)
         samples = gather_samples(coded, fit.pairs, rng)
         loss = fit_network(
             self.network, samples, steps=fit.steps[self.rounds], rate=fit.learning_rates[self.rounds], batch=fit.batch,
-            told=lambda step, bits: self._status(f"fitting {step}/{fit.steps[self.rounds]}  {bits:.4f} bits"),
+            on_step=lambda step, bits: self._status(f"fitting {step}/{fit.steps[self.rounds]}  {bits:.4f} bits"),
         )  # fmt: skip
         layers = integer_layers(self.network)
         self._status("counting")
@@ -152,14 +152,14 @@ class LappedTrainer:
         return {name: seen + START_COUNTS * shares[name].reshape(seen.shape) for name, seen in counts.items()}
 
     def _report(self, values: dict[str, Value], bits: dict[float, float], seconds: float) -> None:
-        """Log a round, write the checkpoint, tell who watches."""
+        """Log a round, write the checkpoint and call the observer."""
         assert self.prior is not None
         mean = mean_bits(bits)
         columns = {f"bits_at_{error:g}": value for error, value in bits.items()}
-        told = ", ".join(f"{value:.4f} at {error:g}" for error, value in bits.items())
+        rates = ", ".join(f"{value:.4f} at {error:g}" for error, value in bits.items())
         text = (
             f"round {self.rounds}/{len(self.config.fit.steps)}  training {values['training_bits']:.4f} bit/px  "
-            f"validation {told}  buckets {values['bucket_perplexity']:.1f}, {values['dead_buckets']} dead  "
+            f"validation {rates}  buckets {values['bucket_perplexity']:.1f}, {values['dead_buckets']} dead  "
             f"{duration(seconds)}"
         )
         self.log.row(self.rounds, {**values, **columns, "mean_bits": mean, "seconds": round(seconds)}, text)

@@ -1,4 +1,4 @@
-"""What a run tells: lines and a status on the terminal, rows of log.csv, scalars for TensorBoard."""
+"""Log a run: lines and a status on the terminal, rows of log.csv, scalars for TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, TextIO
 
 LOG_FILE = "log.csv"
 TENSORBOARD_FOLDER = "tensorboard"
-#: Least time between two drawings of the status, seconds.
+#: Least time between two updates of the status, seconds.
 STATUS_SECONDS = 0.2
 
 Value = float | int | str
-#: Called with how much is done (rounds or steps) and the bits a pixel that the model so far needs; may raise to stop.
+#: Called with the finished rounds or steps and the model's bits a pixel; may raise to stop.
 Watch = Callable[[int, float], None]
 
 
 class Console:
-    """Where a run talks to people: lines, and on a terminal one status line below them. None says nothing."""
+    """The console of a run: lines, and on a terminal one status line below them. None prints nothing."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream
@@ -36,7 +36,7 @@ class Console:
         self._write(text + "\n")
 
     def status(self, text: str) -> None:
-        """Show what is going on, on a terminal, until the next line or status."""
+        """Show the present activity on a terminal, until the next line or status."""
         if self._live and self._stream is not None and time.monotonic() >= self._next:
             self._write(f"\r\x1b[K{text}")
             self._shown = True
@@ -62,8 +62,8 @@ class Console:
 class RunLog:
     """log.csv and tensorboard/ in the folder of a run.
 
-    `rows` are those that the checkpoint knows of: later ones, written by a run that was killed before its next
-    checkpoint, are dropped, since they will be written again.
+    `rows` is the number of rows at the checkpoint. Later rows, from a run killed before its next checkpoint, are
+    dropped, since they will be written again.
     """
 
     def __init__(self, folder: Path, *, rows: int, console: Console) -> None:
@@ -77,7 +77,7 @@ class RunLog:
                 events.unlink()
 
     def row(self, step: int, values: Mapping[str, Value], text: str) -> None:
-        """Log the values of step `step` (TensorBoard's), and say `text`."""
+        """Log the values of step `step` (TensorBoard's), and print `text`."""
         append_row(self._folder / LOG_FILE, {name: rounded(value) for name, value in values.items()})
         self.rows += 1
         writer = self._tensorboard(step)
@@ -96,7 +96,7 @@ class RunLog:
             self._writer = None
 
     def _tensorboard(self, step: int) -> Any:
-        """The writer of TensorBoard's files, which then drop what an earlier run said of this step and later ones."""
+        """Return TensorBoard's writer, which drops an earlier run's records of this step and later ones."""
         if self._writer is None and find_spec("tensorboard") is not None:
             writer = import_module("torch.utils.tensorboard").SummaryWriter
             self._writer = writer(str(self._folder / TENSORBOARD_FOLDER), purge_step=step)
@@ -104,9 +104,9 @@ class RunLog:
 
 
 def tell_missing_tensorboard(console: Console) -> None:
-    """Say that there will be no TensorBoard files, if so."""
+    """Report that there will be no TensorBoard files, if the package is missing."""
     if find_spec("tensorboard") is None:
-        console.line("tensorboard is not installed: figures go to log.csv alone (pip install 'radcodec[train]')")
+        console.line("tensorboard is not installed: the log goes only to log.csv (pip install 'radcodec[train]')")
 
 
 def append_row(path: Path, row: Mapping[str, object]) -> None:
@@ -120,7 +120,7 @@ def append_row(path: Path, row: Mapping[str, object]) -> None:
 
 
 def cut_rows(path: Path, rows: int) -> None:
-    """Keep the first rows of a CSV file; without any the file goes."""
+    """Keep the first rows of a CSV file; without any delete the file."""
     if not path.is_file():
         return
     lines = path.read_bytes().splitlines(keepends=True)
@@ -131,18 +131,18 @@ def cut_rows(path: Path, rows: int) -> None:
 
 
 def rounded(value: Value) -> Value:
-    """The value as log.csv holds it: floats with five digits behind the point."""
+    """Round a value for log.csv: floats with five digits after the point."""
     return f"{value:.5f}" if isinstance(value, float) else value
 
 
 def tag(name: str) -> str:
-    """TensorBoard's name of a column: those of one kind, with a number at the end, are drawn together."""
+    """Return TensorBoard's name of a column; numbered columns of one kind are drawn together."""
     found = re.fullmatch(r"(.*?)(?:_at_)?([\d.]+)", name)
     return f"{found[1]}/{found[2]}" if found else f"run/{name}"
 
 
 def duration(seconds: float) -> str:
-    """A time as people read it."""
+    """Format a duration for people."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

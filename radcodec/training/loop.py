@@ -1,7 +1,7 @@
-"""The two training loops: autoencoder first, then the index prior on the frozen autoencoder; both resumable.
+"""Run the two training loops: the autoencoder, then the index prior on the frozen autoencoder; both resumable.
 
-Every batch has a number, which all that is random in it depends on: a run that was killed goes on from its last
-checkpoint to the weights of one that was not.
+Random choices depend only on the number of the batch. So a killed run, resumed from its last checkpoint, ends with the
+weights of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from radcodec.base.convolutional.model import BaseModel
 from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
-from radcodec.training.evaluate import Evaluation, evaluate
 from radcodec.training.log import Console, RunLog, Value, Watch, duration
 from radcodec.training.log import append_row as append_row
 from radcodec.training.losses import NOISE_LEVEL, commitment_loss, rate_loss, reconstruction_loss
@@ -27,9 +26,10 @@ from radcodec.training.network import Network, export_arrays, partial_sum
 from radcodec.training.prior import StageCodes, prior_bits, recount_tables, stage_codes, start_prior
 from radcodec.training.rate import mean_bits, share_bits, stage_points, zero_point
 from radcodec.training.sources import thin_pixels
+from radcodec.training.stage_rates import Evaluation, evaluate
 from radcodec.training.start import start_network
 
-#: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (Rate in
+#: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (A rate in
 #: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)
 WARM_UP_SHARE = 0.02
 RATE_SHARES = (0.2, 0.5)
@@ -48,10 +48,10 @@ PRIOR_LOSSES = ("prior_bits",)
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a run is: what a checkpoint counts by.
+    """Progress of a run, as stored in a checkpoint.
 
-    autoencoder, prior : steps done. recounted : the tables had their last count. batches : drawn so far.
-    losses, summed : sums of the losses since the last row of the log, and of how many steps. seconds : spent so far.
+    autoencoder, prior : finished steps. recounted : the tables had their last count. batches : drawn so far.
+    losses, summed : sums of the losses since the last log row, and their steps. seconds : spent so far.
     """
 
     autoencoder: int = 0
@@ -93,7 +93,7 @@ class Trainer:
         self._validation = thin_pixels(validation_images(config.data, config.seed), VALIDATION_PX)
 
     def fit(self) -> None:
-        """Do what is left: autoencoder, then prior."""
+        """Train the rest: autoencoder, then prior."""
         self._fit_autoencoder()
         self._fit_prior()
         self.log.close()
@@ -121,7 +121,7 @@ class Trainer:
         if self.progress.recounted:
             return
         if self.progress.prior == 0 and not self.config.start:
-            self.console.status("prior: looking for classes")
+            self.console.status("prior: searching for classes")
             start_prior(self.network, self._codes, batches=60)
         while self.progress.prior < fit.prior_steps:
             losses = self.prior_step()
@@ -191,7 +191,7 @@ class Trainer:
         return stage_codes(self.network, self._batch(), self.config.fit.rate_weights)
 
     def _note(self, names: tuple[str, ...], losses: tuple[float, ...]) -> None:
-        """Sum up losses and show them."""
+        """Add up losses and show them."""
         progress, fit = self.progress, self.config.fit
         progress.losses = [a + b for a, b in zip(progress.losses or [0.0] * len(losses), losses, strict=True)]
         progress.summed += 1
@@ -220,7 +220,7 @@ class Trainer:
             **self._stage_figures(figures), **rates, "mean_bits": mean_bits(bits), "seconds": round(progress.seconds),
         }  # fmt: skip
         steps = {"autoencoder": fit.steps}.get(phase, fit.prior_steps)
-        # The last count of the tables is a step of its own.
+        # The last count of the tables is a separate step.
         total = progress.autoencoder + progress.prior + progress.recounted
         self.log.row(total, row, report_text(f"{phase} {done}/{steps}", row, figures))
         self._save()

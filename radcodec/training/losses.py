@@ -1,7 +1,7 @@
-"""What training minimises.
+"""The losses that training minimises.
 
-Both terms are logarithms of a crop's mean squared error: halving the error of a bright, hard crop counts as much as
-halving that of blank sky, which is what a bit buys (6 dB a bit, whatever the level).
+Both terms are logarithms of a crop's mean squared error. Halving the error counts equally in a bright crop and in blank
+sky. A bit has the same effect: 6 dB at any level.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import torch
 
 from radcodec.base.convolutional.spec import CELL
 
-#: Errors far below the noise (0.1 sigma rms) are not worth fighting for, companded units squared.
+#: Errors below this (0.1 sigma rms) hardly count, companded units squared.
 RECONSTRUCTION_FLOOR = 0.01
-#: Latents may stray this far (squared units of 1/32) at a price that is linear in the square; a lower floor would
-#: make the price depend on ratios alone, and then nothing keeps the latents from growing.
+#: Up to here (squared units of 1/32) the price is linear in the squared distance of latents. A lower floor would
+#: make the price depend on ratios only, and the latents would grow without limit.
 COMMITMENT_FLOOR = 100.0
-#: Beam that errors are smoothed by, and how far it is taken, pixels: what a survey's beam usually has.
+#: Beam that smooths errors, and its reach, pixels: typical of surveys.
 BEAM_FWHM_PX = 4.0
 BEAM_REACH_PX = 5
-#: Standard deviation of the noise that stands for a fine quantiser in training, latent units (of 1/32).
+#: Standard deviation of the noise that replaces a fine quantiser in training, latent units (of 1/32).
 NOISE_LEVEL = 8.0
 
 
 def reconstruction_loss(decoded: torch.Tensor, companded: torch.Tensor, beam_share: float = 0.0) -> torch.Tensor:
     """Return the mean over crops of the log mean squared error in the companded domain, scalar.
 
-    `beam_share` of it is of errors smoothed by a beam, which is what a faint source's flux loses.
+    `beam_share` of it comes from errors smoothed by a beam: the loss of a faint source's flux.
     """
     loss = _log_error(decoded, companded, RECONSTRUCTION_FLOOR)
     if beam_share == 0.0:
@@ -43,10 +43,11 @@ def commitment_loss(latent: torch.Tensor, quantised: torch.Tensor) -> torch.Tens
 
 
 def rate_loss(latent: torch.Tensor) -> torch.Tensor:
-    """Return about how many bits a pixel the latents [N, D, h/4, w/4] would cost at an error of NOISE_LEVEL, scalar.
+    """Estimate the bits a pixel of latents [N, D, h/4, w/4] at an error of NOISE_LEVEL, scalar.
 
-    Half of log2(1 + z^2 / noise^2) a latent, the rate of a Gaussian of that size. Without it the encoder has no reason
-    to put its energy into few latents: codebooks then spend bits on directions that the decoder hardly sees.
+    A latent costs half of log2(1 + z^2 / noise^2), the rate of a Gaussian of that size. Without this loss the encoder
+    has no reason to concentrate its energy in few latents. Codebooks then spend bits on directions that hardly affect
+    the decoder.
     """
     bits = 0.5 * torch.log2(1 + (latent / NOISE_LEVEL).square())
     return bits.sum(dim=1).mean() / CELL**2
@@ -56,8 +57,8 @@ def prior_loss(scores: torch.Tensor, tables: torch.Tensor, indices: torch.Tensor
     """Return the mean bits an index, scalar; between a mixture of tables (sharpness 0) and a hard choice (1).
 
     `scores` float32 [N, M, h, w] in natural logarithms; `tables` log2 probabilities [M, K]; `indices` int64 [N, h, w].
-    The mixture -log2 sum_m p_m T_m lets every table learn; the expected length -sum_m p_m log2 T_m is linear in p, so
-    that its minimum is a choice of one table, which is all that the integer network makes at run time.
+    The mixture -log2 sum_m p_m T_m lets every table learn. The expected length -sum_m p_m log2 T_m is linear in p, so
+    its minimum is a choice of one table. The integer network also chooses one table at run time.
     """
     weights = torch.log_softmax(scores, dim=1).permute(0, 2, 3, 1)  # [N, h, w, M]
     lengths = -tables.t()[indices]  # [N, h, w, M] bits

@@ -1,7 +1,7 @@
-"""The networks as they are trained: integer layers with fake quantisation, so that the export changes nothing.
+"""Networks for training: integer layers with fake quantisation, so that the export is exact.
 
 Feature maps already hold the run-time integers (as float32); `floor` and `round` pass gradients straight through.
-Whatever these modules return in evaluation is, bit for bit, what the exported integer networks return.
+In evaluation these modules return bit for bit what the exported integer networks return.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.convolutional.network import encode_latent
 from radcodec.base.convolutional.spec import (
     CELL,
@@ -20,8 +21,6 @@ from radcodec.base.convolutional.spec import (
     HIDDEN_LIMIT,
     LATENT_LIMIT,
     LATENT_UNIT,
-    OUTPUT_LIMIT,
-    OUTPUT_UNIT,
     IntegerLayer,
     ModelSpec,
 )
@@ -35,12 +34,12 @@ CLASS_LIMIT = 4096
 
 def straight_through(exact: torch.Tensor, smooth: torch.Tensor) -> torch.Tensor:
     """Return the value of `exact` with the gradient of `smooth`."""
-    # Not smooth + (exact - smooth): that sum rounds, and an integer off by one ulp is no integer.
+    # Not smooth + (exact - smooth): that sum rounds, and an integer must not be off by one ulp.
     return exact.detach() + (smooth - smooth.detach())
 
 
 class IntegerConv(nn.Module):
-    """A convolution whose weights, biases and outputs are integers, as `IntegerLayer` has them."""
+    """A convolution with integer weights, biases and outputs, like `IntegerLayer`."""
 
     def __init__(self, shape: tuple[int, int, int], *, shift: int, input_limit: int, low: int, high: int) -> None:
         super().__init__()
@@ -85,7 +84,7 @@ class IntegerConv(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The float encoder; parameters named as `radcodec.base.convolutional.network.encode_latent` wants them."""
+    """The float encoder, with the parameter names of `radcodec.base.convolutional.network.encode_latent`."""
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
@@ -179,8 +178,8 @@ class StagePrior(nn.Module):
     ) -> torch.Tensor:
         """Return integer scores [N, M, h, w] of the tables.
 
-        `context` [N, D, h, w] is the sum of the earlier stages, `vectors` [N, D, h, w] this stage's code vectors,
-        `odd` bool [h, w] the second half of the checkerboard, `classes` int64 [N] those of the crops.
+        `context` [N, D, h, w] is the sum of the earlier stages, `vectors` [N, D, h, w] are this stage's code vectors.
+        `odd` bool [h, w] is the second half of the checkerboard, `classes` int64 [N] are those of the crops.
         """
         features = self.context(context.clamp(-LATENT_LIMIT, LATENT_LIMIT))
         extra = self.neighbours(vectors * ~odd)

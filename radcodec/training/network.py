@@ -1,4 +1,4 @@
-"""All that is trained, in one module, and the export to run-time arrays."""
+"""All trained parts in one module, and their export to run-time arrays."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def export_arrays(network: Network, rate_weights: Sequence[float]) -> ModelArray
 def integer_tables(probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
     """Return counts of at least 2 summing to 2^24 in every row, uint32 [M, K], nearest to the probabilities.
 
-    What rounding leaves over goes to the largest count of the row.
+    The largest count of the row takes the rounding remainder.
     """
     entries = probabilities.shape[1]
     share = probabilities / probabilities.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""How the index prior learns from a frozen autoencoder: classes first, then networks and tables, then a recount."""
+"""Train the index prior on a frozen autoencoder: classes first, then networks and tables, then a recount."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def stage_codes(network: Network, batch: torch.Tensor, rate_weights: Sequence[fl
         rows, columns = quantised.indices[stage].shape[1:]
         codes.append(
             StageCodes(
-                # All vectors so far are constant over this stage's cells, so that picking one is exact.
+                # All vectors so far are constant over this stage's cells, so any one of them is exact.
                 context=total[:, :, ::factor, ::factor],
                 vectors=vectors[:, :, ::factor, ::factor],
                 indices=quantised.indices[stage],
@@ -99,7 +99,7 @@ def cluster(counts: torch.Tensor, classes: int) -> torch.Tensor:
         owner = costs.argmin(dim=1)
         sums = torch.zeros(lengths.shape[0], counts.shape[1]).index_add_(0, owner, counts)
         empty = torch.nonzero(sums.sum(dim=1) == 0).flatten()
-        # A class that nobody chose starts again from the crops that are coded worst.
+        # A class without crops starts again from the worst coded crops.
         worst = costs.min(dim=1).values.argsort(descending=True)[: empty.numel()]
         sums[empty[: worst.numel()]] = counts[worst]
         lengths = _lengths(sums, share)

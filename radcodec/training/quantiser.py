@@ -1,8 +1,8 @@
-"""The residual quantiser as it is trained: moving-average codebooks, dead-code revival, rate in the choice.
+"""The residual quantiser in training: moving-average codebooks, dead-code revival, rate in the choice.
 
-Entry k of a stage is chosen by the least |r - c_k|^2 + lambda * bits_k, where bits_k = -log2 of its running share and
-lambda = rate_weight * 2 ln 2 * (typical squared error of the stage per dimension): the slope -dD/dR of a Gaussian
-source, so that blank sky, which is most of an image, falls on a few cheap entries (Chou, Lookabaugh and Gray 1989).
+A stage chooses the entry k with the least |r - c_k|^2 + lambda * bits_k. The bits are -log2 of its running share. The
+factor lambda is rate_weight * 2 ln 2 * (typical squared error of the stage per dimension). This is the slope -dD/dR of
+a Gaussian source. So blank sky, which is most of an image, uses a few cheap entries (Chou, Lookabaugh and Gray 1989).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 from radcodec.base.convolutional.network import nearest_codes
 from radcodec.base.convolutional.spec import CELL, LATENT_LIMIT, ModelSpec
 
-#: Share that an unused entry is credited with, so that its price stays finite (17 bits).
+#: Least share of an unused entry, so that its price stays finite (17 bits).
 FLOOR_SHARE = 2.0**-17
 
 
@@ -95,7 +95,7 @@ class Codebook(nn.Module):
         self.entries[dead] = vectors[drawn]
         self.totals[dead] = 1.0
         self.sums[dead] = vectors[drawn]
-        # Credit enough to be affordable: a quarter of an equal share.
+        # The revived entry starts with a quarter of an equal share.
         self.share[dead] = 0.25 / self.entries.shape[0]
         self.idle[dead] = 0
 

@@ -1,10 +1,10 @@
-"""Bits a pixel at equal error: the measure that models are compared by, in logs, in searches and after fine-tuning.
+"""Measure bits a pixel at equal error, to compare models in logs, in searches and after fine-tuning.
 
-Points are what a model really does to whole images: bytes of its streams, error of what it decodes (companded domain, 1
-is about the noise), over all images together. A convolutional model has a point a stage, a lapped one a point for
-every step. Bits at an error that lies between two points are those of sharing: so many pixels coded like the one, so
-many like the other. An image of zeros at no bits is a point, too. Beyond the finest point each halving of the error
-costs two bits a pixel, more than any of these models needs for it: a model gains nothing by lacking rates.
+A point is measured on all images together: bytes of the streams, and error of the decoded pixels (companded domain, 1
+is about the noise). A convolutional model has a point a stage, a lapped one a point a step. Between two points, bits
+are interpolated as if some pixels were coded like one and the rest like the other. An image of zeros at no bits is a
+point, too. Beyond the finest point each halving of the error costs two bits a pixel. That is more than these models
+need, so a model does not gain by lacking rates.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radcodec.base.companding import OUTPUT_UNIT
 from radcodec.base.convolutional.model import BaseModel
-from radcodec.base.convolutional.spec import OUTPUT_UNIT
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.store import Model
 from radcodec.training.data import compand_ratio
 from radcodec.training.datasets import Image
-from radcodec.training.evaluate import Evaluation, evaluate
+from radcodec.training.stage_rates import Evaluation, evaluate
 
-#: Errors that models are compared at.
+#: Errors for comparing models.
 ERRORS = (0.5, 0.25, 0.125)
 LEAST_BITS = 1e-4
 BITS_PER_HALVING = 2.0
-#: A lapped model's points are close enough if the errors of the two around the wanted one differ by this factor.
+#: Two points of a lapped model are close enough if their errors differ by this factor.
 NEAR = 1.06
 NUDGE = 1.024
 MAX_LOOKS = 8
-#: Steps that lapped models take, and about how many steps an error is.
+#: Range of steps of lapped models, and the approximate error over the step.
 STEPS = (0.02, 128.0)
 STEPS_PER_ERROR = 5.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What a model does at one setting: bits a pixel and root mean square error."""
+    """Result of a model at one setting: bits a pixel and root mean square error."""
 
     bits: float
     error: float
@@ -61,7 +61,7 @@ def mean_bits(bits: Mapping[float, float]) -> float:
 
 
 def share_bits(points: Sequence[Point], errors: Iterable[float] = ERRORS) -> dict[float, float]:
-    """Return the fewest bits at each error that a point, sharing between two, or going on from the finest needs."""
+    """Return the fewest bits at each error that a point, sharing between two, or continuing from the finest, needs."""
     found = {}
     finest = min(points, key=lambda point: (point.error, point.bits))
     for error in errors:
@@ -109,7 +109,7 @@ def _next_step(points: Mapping[float, Point], error: float) -> float:
     if fine is not None and coarse is not None and points[coarse].error <= NEAR * points[fine].error:
         return fine
     nearest = min(points, key=lambda step: abs(math.log(max(points[step].error, 1e-9) / error)))
-    # Aimed a little to the side that has no near point yet.
+    # Aim a little to the side without a near point.
     aim = error / NUDGE if points[nearest].error > error else error * NUDGE
     ratio = aim / max(points[nearest].error, 1e-9)
     if fine is None or coarse is None:

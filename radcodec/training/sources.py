@@ -1,10 +1,10 @@
-"""The images of a configuration's folders: listed first, thinned out, divided, and only then read.
+"""Load the images of a configuration's folders: list, divide and thin out pieces, then read them.
 
 ::
 
     folders -> planes of files, cut into pieces -> kept | held out -> thinned out evenly -> images in units of noise
 
-A piece is at most PIECE_PX pixels a side, as tiles are. Data sets (``NAME:ROOT``) are read as a whole.
+A piece has at most PIECE_PX pixels a side, like tiles. Data sets (``NAME:ROOT``) are read as a whole.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """Something to train on: a piece of a file or an image of a data set, and the number of its file."""
+    """An item to train on: a piece of a file or an image of a data set, and the number of its file."""
 
     file: int
     content: Piece | Image
 
 
 def load_images(sources: Sequence[str], *, every: int = 0, most: int = 0) -> list[Image]:
-    """Return the images of sources in units of their noise, float32, without what is held out (see `divide`).
+    """Return the images of sources in units of their noise, float32, without held-out ones (see `divide`).
 
     At most `most` of them unless that is 0, evenly spread.
 
     Raises
     ------
     InputError
-        A folder or data set is missing, a file cannot be read, or there is too little to hold any out.
+        A folder or data set is missing, a file is unreadable, or there is too little data to hold any out.
     """
     return load_items(thin(divide(list_items(sources), every)[0], most))
 
@@ -72,9 +72,9 @@ def load_held_out(sources: Sequence[str], *, every: int) -> list[Image]:
 
 
 def divide(items: Sequence[Item], every: int) -> tuple[list[Item], list[Item]]:
-    """Return what is kept to train on and what is held out: nothing if `every` is 0.
+    """Divide items into those to train on and those to hold out (none if `every` is 0).
 
-    Of `every` files one is held out; of fewer files the middle part of each one's planes or pieces.
+    One file in `every` is held out; with fewer files, the middle part of each one's planes or pieces.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def _plane(path: Path, hdu: int, plane: tuple[int, ...]) -> Image:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The HDUs of a file; what cannot be read is an InputError, what astropy would warn of is passed over."""
+    """Yield the HDUs of a file; an unreadable one is an InputError, and astropy's warnings are suppressed."""
     with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "rb") as stream:
         start = stream.read(300)
     if start[8:9] != b"=":
@@ -194,4 +194,4 @@ def _opened(path: Path) -> Iterator[Any]:
             with fits.open(path, memmap=False, ignore_missing_simple=True) as hdus:
                 yield hdus
     except (OSError, ValueError, TypeError, IndexError) as err:
-        raise InputError(f"{path}: expected images to train on, found what cannot be read: {err}") from err
+        raise InputError(f"{path}: expected images to train on, found unreadable ones: {err}") from err

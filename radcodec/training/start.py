@@ -1,7 +1,7 @@
-"""A run that starts from a finished model: integer weights back to what training moves.
+"""Start a run from a finished model: convert its integer weights to training parameters.
 
-Integer layers come back exactly: exported again at once, they are the same. What a model does not hold is put back as
-well as it can be: the shares of codes follow from their prices, up to the slope, and shares sum to 1.
+Integer layers convert exactly: exporting them again gives the same weights. Other state is estimated. The shares of
+codes follow from their prices, up to the slope, and from their sum of 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a hyper-parameter search is told: a base configuration and ranges for some of its keys."""
+"""Read a hyper-parameter study: a base configuration and ranges for some of its keys."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 from radcodec.errors import InputError
 from radcodec.training.config import LappedConfig, TrainConfig, read_config, read_toml
 
-#: What may not be searched: what is measured, on what, and what a trial writes.
+#: Keys that cannot be searched: they define the measure, its data, and the output of a trial.
 KEPT = ("run.", "data.validation", "data.held_out_every", "data.folders", "model.name", "model.kind")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """Where a key is searched: among `choices`, or from `low` to `high` (whole numbers if both are)."""
+    """The range of a key: `choices`, or from `low` to `high` (whole numbers if both are)."""
 
     choices: tuple[Any, ...] = ()
     low: float = 0.0
@@ -26,7 +26,7 @@ class Range:
     log: bool = False
 
     def holds(self, value: Any) -> bool:
-        """Whether a value may come out of the search."""
+        """Return whether the search may choose this value."""
         if self.choices:
             return value in self.choices
         if not isinstance(value, int | float) or not self.low <= value <= self.high:
@@ -37,7 +37,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A search. `base` : sections of the base configuration, `config`. `trials` : how many there are to be in all."""
+    """A study. `base` : sections of the base configuration, `config`. `trials` : their total number."""
 
     base: dict[str, Any]
     config: TrainConfig | LappedConfig
@@ -94,7 +94,7 @@ def _whole(head: dict[str, Any], key: str, least: int) -> int:
 def _read_range(base: dict[str, Any], key: str, values: Any) -> Range:
     """Return one line of [search]."""
     if key.startswith(KEPT):
-        raise InputError(f"[search]: {key} cannot be searched: it says what is measured, not how it is made")
+        raise InputError(f"[search]: {key} cannot be searched: it defines the measure, not the model")
     get_dotted(base, key)
     if not isinstance(values, dict):
         raise InputError(f"[search]: {key} must be {{ low, high }} or {{ choices }}, found {values!r}")
@@ -112,12 +112,12 @@ def _read_range(base: dict[str, Any], key: str, values: Any) -> Range:
 
 
 def get_dotted(sections: dict[str, Any], key: str) -> Any:
-    """Return the value of a dotted key, whose last parts may count in lists.
+    """Return the value of a dotted key, whose last parts may be list indices.
 
     Raises
     ------
     InputError
-        There is none.
+        There is no such key.
     """
     found: Any = sections
     try:

@@ -1,4 +1,4 @@
-"""Configurations written as TOML; the standard library only reads it."""
+"""Write configurations as TOML, which the standard library only reads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def toml_value(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(toml_value, value))}]"
     if isinstance(value, str):
-        # A JSON string of ASCII is a TOML string, but for one character that JSON need not escape.
+        # A JSON string of ASCII is a TOML string, except for one character that JSON does not escape.
         return json.dumps(value).replace("\x7f", "\\u007f")
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -1,7 +1,7 @@
-"""Hyper-parameter search with Optuna: trials are whole trainings, what counts is coded bits at equal error.
+"""Search hyper-parameters with Optuna: trials are whole trainings, compared by coded bits at equal error.
 
-The images that are measured on are those of the base configuration, read once; a study is one process at a time, and
-goes on where it was when it is started again.
+The measured images are those of the base configuration, read once. A study runs in one process at a time, and resumes
+when it is started again.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from radcodec.training.toml import toml_text
 
 STUDY_FILE = "study.db"
 BEST_FILE = "best.toml"
-#: A trial is stopped if it does worse than the median of the others at the same step; not before so many trials are
-#: done, and not in this share of a convolutional model's steps, in which codebooks are not used yet or fill up.
+#: A trial is stopped if it is worse than the median of the others at the same step. Not before this many trials are
+#: finished, and not in this share of a convolutional model's steps, before codebooks are filled.
 UNPRUNED_TRIALS = 4
 UNPRUNED_SHARE = 0.35
 
@@ -47,7 +47,7 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """What a search found so far: the best trial, its configuration and its model's folder, and all trials."""
+    """Results of a search: the best trial, its configuration and its model's folder, and all trials."""
 
     best: TrialRow
     config: Path
@@ -56,12 +56,12 @@ class Tuned:
 
 
 def tune(path: Path, *, trials: int | None = None, console: Console | None = None) -> Tuned:
-    """Return the result of the study at `path`, carried on until it has `trials` trials (those it says itself).
+    """Run the study at `path` until it has `trials` trials (default: the study's own number).
 
     Raises
     ------
     InputError
-        The study is wrong, its folder holds another one, or no trial came to an end.
+        The study is malformed, its folder holds another one, or no trial finished.
     """
     console = Console() if console is None else console
     study = read_study(path)
@@ -91,7 +91,7 @@ def _open(optuna: Any, study: Study, path: Path) -> Any:
     if known is None:
         found.set_user_attr("study", identity(study))
         _queue_base(found, study)
-    # Of its own for every start: the same seed would draw the same points again.
+    # Each start has its own seed: the same one would draw the same points again.
     found.sampler = optuna.samplers.TPESampler(seed=study.seed + len(found.trials))
     found.pruner = optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED_TRIALS, n_warmup_steps=warm_up)
     for trial in found.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
@@ -110,7 +110,7 @@ def _queue_base(found: Any, study: Study) -> None:
 
 
 def _run_trial(optuna: Any, found: Any, study: Study, images: Sequence[Image], console: Console, count: str) -> None:
-    """Carry out one trial and tell Optuna and people how it went."""
+    """Run one trial and report its result to Optuna and the console."""
     trial = found.ask()
     values = {key: suggest(trial, key, where) for key, where in study.search.items()}
     name = trial.user_attrs.get("folder") or f"{trial.number:04d}"
@@ -168,7 +168,7 @@ def _write_config(study: Study, values: dict[str, Any], out: Path, path: Path) -
 def suggest(trial: Any, key: str, where: Range) -> Any:
     """Return the value that Optuna wants to try."""
     if where.choices:
-        # Optuna stores no lists, so that choices are named by their JSON.
+        # Optuna stores no lists, so choices are stored as JSON.
         return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in where.choices]))
     if isinstance(where.low, int) and isinstance(where.high, int):
         return trial.suggest_int(key, where.low, where.high, step=where.step or 1, log=where.log)
@@ -200,7 +200,7 @@ def _result(found: Any, study: Study) -> Tuned:
     complete = [row for row in rows if row.bits is not None]
     if not complete:
         errors = [row.error for row in rows if row.error]
-        raise InputError(f"{study.out}: no trial came to an end; {errors[0] if errors else 'all were stopped'}")
+        raise InputError(f"{study.out}: no trial finished; {errors[0] if errors else 'all were stopped'}")
     best = min(complete, key=lambda row: (row.bits, row.number))
     folder = study.out / "trials" / str(found.trials[best.number].user_attrs["folder"])
     _write_config(study, best.parameters, study.out / "best", study.out / BEST_FILE)

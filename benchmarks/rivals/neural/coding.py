@@ -27,8 +27,9 @@ from benchmarks.rivals.neural.networks import (
     interpolate,
 )
 from benchmarks.types import F32, F64
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.convolutional.network import one_thread
-from radcodec.base.convolutional.spec import CELL, LATENT_UNIT, OUTPUT_LIMIT, OUTPUT_UNIT
+from radcodec.base.convolutional.spec import CELL, LATENT_UNIT
 
 I32 = npt.NDArray[np.int32]
 Box = tuple[slice, slice]

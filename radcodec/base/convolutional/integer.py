@@ -1,13 +1,13 @@
-"""The integer networks that run when a file is read, in NumPy int64 and in float32 torch: the same numbers.
+"""The integer networks that decode, in NumPy int64 and in float32 torch with equal results.
 
 ::
 
     latent sum (int, +-1023) -> input -> [block: first (0..511) -> second, added, clamped] x n -> output
                                                               [C, h/4, w/4]          -> [16, h/4, w/4] -> [h, w]
 
-The networks are written once (`decode_latent`, `choose_tables_*` in `prior`) against `Arithmetic`; `NumpyArithmetic`
-is the definition, `TorchArithmetic` the fast one. A float32 sum of integers below 2^24 is exact in any order, so
-the two agree bit for bit; `spec.check_arrays` proves the bound when a model is loaded.
+The networks are written once (`decode_latent`, `choose_tables_*` in `prior`) against `Arithmetic`. `NumpyArithmetic` is
+the definition, `TorchArithmetic` the fast version. A float32 sum of integers below 2^24 is exact in any order, so the
+two agree bit for bit. `spec.check_arrays` checks the bound when a model is loaded.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@
     values [h, w] -> y = 3 asinh((v - offset) / (3 scale)) -> encoder -> indices (a stage each) -> prior -> streams
     values [h, w] <- offset + scale * 3 sinh(y / 3)  <- integer decoder <- sum of code vectors <-----------'
 
-What differs from van den Oord et al. (2017, arXiv:1711.00937) and from VAR (Tian et al. 2024, arXiv:2404.02905):
-residual stages on ever finer grids, chosen with the rate in the distance; everything after the encoder is integer.
+Differences from van den Oord et al. (2017, arXiv:1711.00937) and VAR (Tian et al. 2024, arXiv:2404.02905): residual
+stages on finer and finer grids; the choice of codes counts their rate; integers after the encoder.
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from radcodec.base.companding import OUTPUT_LIMIT, compand
 from radcodec.base.convolutional import network, prior
 from radcodec.base.convolutional.integer import decode_latent, smooth
 from radcodec.base.convolutional.spec import (
     CELL,
-    COMPAND_KNEE,
-    OUTPUT_LIMIT,
-    OUTPUT_UNIT,
     ModelArrays,
     ModelSpec,
     grid_shape,
@@ -45,9 +43,9 @@ class TileCodes:
 
 
 class BaseModel:
-    """A trained base layer. Immutable once made; safe to use from several Python threads.
+    """A trained base layer. It is immutable, and several Python threads may share it.
 
-    Every call runs torch with one thread of its own: work on several tiles at once by calling from several threads.
+    Every call runs torch with one thread. To work on several tiles at once, call it from several threads.
 
     Attributes
     ----------
@@ -56,7 +54,7 @@ class BaseModel:
         Of the weights file, lower-case hexadecimal: the model's identity.
     n_stages : int
     strides : tuple of int
-        Pixels to a side of one index cell, a stage, coarse first.
+        Side of an index cell in pixels, for each stage, coarse first.
     """
 
     def __init__(self, spec: ModelSpec, arrays: ModelArrays, sha256: str) -> None:
@@ -94,7 +92,7 @@ class BaseModel:
         step, like : None
             These models have no step (`takes_step`): their rates are those of their stages.
         keep_flux
-            Without effect: what they make of bright sources is trained.
+            Without effect: the treatment of bright sources is trained.
 
         Raises
         ------
@@ -153,9 +151,9 @@ class BaseModel:
         return TileCodes(shape=shape, indices=tuple(stage.astype(np.uint16) for stage in indices))
 
     def reconstruct(self, codes: TileCodes, offset: float, scale: float) -> npt.NDArray[np.float64]:
-        """Return the pixels that the indices of the first len(codes.indices) stages stand for, float64 [h, w].
+        """Return the pixels that the indices of the first len(codes.indices) stages encode, float64 [h, w].
 
-        The same bits on every machine: integers up to the last step, then one table look-up, one product, one sum.
+        The bits are equal on every machine: integers up to the last step, then one table look-up, product and sum.
         """
         return expand(self.companded(codes), self.arrays.sinh, offset, scale)
 
@@ -168,10 +166,10 @@ class BaseModel:
     def preview_tile(
         self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float
     ) -> npt.NDArray[np.float64]:
-        """Return a tile's pixels for looking at, float64 [h, w]: `decode_tile` without its blocks.
+        """Return a tile's pixels for display, float64 [h, w]: `decode_tile` without its blocks.
 
-        Where the first streams end at a coarse stage, its cells are blended into ramps before the decoder runs: a
-        smoother picture at about 1 % more error. Not what a file restores to; raises as `read_codes` does.
+        If the streams end at a coarse stage, its cells are blended into ramps before decoding. The picture is smoother,
+        at about 1 % more error, and differs from the restored pixels. Raises as `read_codes` does.
         """
         codes = self.read_codes(streams, shape)
         return expand(self.companded(codes, blend=True), self.arrays.sinh, offset, scale)
@@ -201,25 +199,6 @@ class BaseModel:
         return self.reconstruct(self.read_codes(streams, shape, n_stages), offset, scale)
 
 
-def compand(values: npt.NDArray[np.float64], offset: float, scale: float) -> npt.NDArray[np.float64]:
-    """Return 3 asinh((values - offset) / (3 scale)), clamped to what the decoder can give back.
-
-    Non-finite values become 0.
-
-    Raises
-    ------
-    InputError
-        `scale` is not above 0, or either number is not finite.
-    """
-    if not (np.isfinite(offset) and np.isfinite(scale) and scale > 0):
-        raise InputError(f"base layer: expected a finite offset and a scale above 0, found {offset} and {scale}")
-    with np.errstate(all="ignore"):
-        ratio = (values.astype(np.float64) - offset) / (COMPAND_KNEE * scale)
-    limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    finite = np.where(np.isnan(ratio) | ~np.isfinite(values), 0.0, ratio)
-    return np.asarray(np.clip(COMPAND_KNEE * np.arcsinh(finite), -limit, limit), dtype=np.float64)
-
-
 def expand(
     companded: npt.NDArray[np.int64], sinh: npt.NDArray[np.float64], offset: float, scale: float
 ) -> npt.NDArray[np.float64]:
@@ -230,10 +209,9 @@ def expand(
 
 
 def known_answer(model: BaseModel) -> str:
-    """Return the SHA-256 of what the integer networks make of fixed indices (streams and pixels of every stage).
+    """Return the SHA-256 of the networks' streams and pixels of every stage, for fixed indices.
 
-    The indices come from the 32-bit linear congruential generator of Numerical Recipes, so that any language can
-    make them.
+    The indices come from the 32-bit linear congruential generator of Numerical Recipes, for use in any language.
     """
     digest = hashlib.sha256()
     state, indices = 1, []
@@ -257,7 +235,7 @@ def check_known_answer(model: BaseModel, expected: str) -> None:
     Raises
     ------
     ModelMismatchError
-        They differ: this machine's arithmetic cannot be trusted with the model.
+        They differ: this machine's arithmetic is not exact.
     """
     found = known_answer(model)
     if found != expected:

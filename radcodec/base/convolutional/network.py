@@ -1,10 +1,10 @@
-"""The networks in torch: the float encoder, and the integer arithmetic carried in float32.
+"""The networks in torch: the float encoder, and the integer arithmetic in float32.
 
 ::
 
     companded tile [h, w] -> 4x4 cells [16, h/4, w/4] -> 3x3 -> [x + 3x3(relu(3x3(x)))] x n -> 3x3 -> latent [D, ...]
 
-The encoder only chooses indices, so it may be float; everything that feeds an entropy decoder is `TorchArithmetic`.
+The encoder only chooses indices, so it may use floats. Everything that feeds an entropy decoder is `TorchArithmetic`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class TorchArithmetic:
 def encode_latent(spec: ModelSpec, encoder: Mapping[str, torch.Tensor], companded: torch.Tensor) -> torch.Tensor:
     """Return latents in integer units, float32 [N, D, h/4, w/4], of companded images float32 [N, 1, h, w].
 
-    Differentiable; the training uses the same function.
+    It is differentiable; training uses the same function.
     """
     cells = functional.pixel_unshuffle(companded, CELL).contiguous(memory_format=torch.channels_last)
     features = _convolve(cells, encoder, "input")

@@ -1,4 +1,4 @@
-"""The learned prior: integer networks that pick, for every index, one of a model's probability tables.
+"""The learned prior: integer networks that choose one of a model's probability tables for every index.
 
 ::
 
@@ -8,10 +8,10 @@
 
     table = argmax over tables of (scores + bias of the tile's class)
 
-Two parallel passes a stage (cells with row + column even, then odd); never a loop over cells. A stage's stream is one
-byte with the tile's class (left out where the stage has a single class), then the ANS words of 32 bits, first half
-first, trailing zero bytes of the last word left out. The class, chosen by the encoder from the histogram of the
-indices, says what no small neighbourhood can: the kind of image (its beam, its noise, its filling).
+A stage takes two parallel passes (cells with row + column even, then odd), without a loop over cells. Its stream is one
+byte with the tile's class, unless the stage has a single class, then ANS words of 32 bits. The first half comes first,
+and trailing zero bytes of the last word are left out. The encoder chooses the class from the histogram of the indices.
+It describes the kind of image (beam, noise, filling), which a small neighbourhood cannot show.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def encode_stage(
         _push(coder, symbols[halves[1]], arrays.tables[stage], second)
     _push(coder, symbols[halves[0]], arrays.tables[stage], first)
     words = np.asarray(coder.get_compressed()).astype("<u4").tobytes().rstrip(b"\0")
-    # An empty stream reads as class 0 and no words, so that a blank tile costs nothing.
+    # An empty stream reads as class 0 and no words, so that a blank tile takes no bytes.
     return bytes([group]) + words if spec.prior_classes[stage] > 1 and (group or words) else words
 
 
@@ -88,7 +88,7 @@ def decode_stage(
     Raises
     ------
     CorruptError
-        The stream is longer than any could be, or is not exactly used up.
+        The stream is too long, or has bytes left over.
     """
     stage = len(earlier)
     grid = grid_shape(shape, spec.strides[stage])
@@ -172,7 +172,7 @@ def _push(
 ) -> None:
     """Push symbols in reverse, each with its table."""
     family = constriction.stream.model.Categorical(perfect=False, lazy=True)
-    # constriction adds 1 to every count itself, so that none is zero: with count - 1 the sum is exactly 2^24.
+    # constriction adds 1 to every count, so that none is zero. With count - 1 the sum is exactly 2^24.
     weights = (tables - 1).astype(np.float32)
     for start in reversed(range(0, symbols.size, CHUNK_SYMBOLS)):
         part = slice(start, start + CHUNK_SYMBOLS)

@@ -1,4 +1,4 @@
-"""What a base-layer model is made of: its shape and its arrays, as NumPy, without torch.
+"""The parts of a base-layer model, its shape and its arrays, in NumPy without torch.
 
 The arithmetic of every integer layer is
 
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.base.companding import KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.errors import ModelMismatchError
 
 #: Latents and codebook vectors are integers in units of 1/32; their sum is clamped to +-LATENT_LIMIT.
@@ -23,23 +24,19 @@ LATENT_UNIT = 32
 LATENT_LIMIT = 1023
 #: Rectified activations are clamped to 0..HIDDEN_LIMIT.
 HIDDEN_LIMIT = 511
-#: The decoder's output is the companded pixel in units of 1/64, clamped to +-OUTPUT_LIMIT (48 companded units,
-#: which is 1.3e7 sigma).
-OUTPUT_UNIT = 64
-OUTPUT_LIMIT = 3071
-#: Float32 holds every integer below this exactly, so that a layer whose sums stay below it may run in float32.
+#: Float32 holds every integer below this exactly. A layer with smaller sums may run in float32.
 EXACT_LIMIT = 1 << 24
 #: Counts of one probability table sum to 2^24, the precision of the ANS coder.
 TABLE_BITS = 24
-#: Pixels to a side of one latent cell.
+#: Side of a latent cell in pixels.
 CELL = 4
-#: Companding: y = COMPAND_KNEE * asinh((v - offset) / (COMPAND_KNEE * scale)), linear below about 3 sigma.
-COMPAND_KNEE = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """Sizes of a model; one a stage: `strides` in pixels, coarse first, codebook sizes `entries`, `prior_classes`."""
+    """Sizes of a model. For each stage, coarse first: `strides` in pixels, codebook sizes `entries`,
+    `prior_classes`.
+    """
 
     name: str
     strides: tuple[int, ...]
@@ -77,16 +74,16 @@ class IntegerLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelArrays:
-    """All that was trained.
+    """All trained arrays.
 
     encoder : float32 weights and biases by name, `input`, `block{i}.{first,second}`, `output`.
     codebooks : one int16 [K, D] a stage, in units of 1/32.
-    penalties : one float32 [K] a stage: what choosing an entry costs beside its squared distance.
+    penalties : one float32 [K] a stage: cost of an entry, added to its squared distance.
     layers : integer layers by name, `decoder.*` and `prior{k}.*`.
     tables : one uint32 [M, K] a stage, rows summing to 2^24, no count below 2.
-    class_biases : one int16 [G, M] a stage: what a tile's class adds to the scores of the tables.
-    class_lengths : one float32 [G, K] a stage: bits of every index in each class; the encoder picks the class by them.
-    sinh : float64 [OUTPUT_LIMIT + 1], COMPAND_KNEE * sinh(n / OUTPUT_UNIT / COMPAND_KNEE).
+    class_biases : one int16 [G, M] a stage: added to the scores of the tables for a tile's class.
+    class_lengths : one float32 [G, K] a stage: bits of every index in each class, for the encoder's choice.
+    sinh : float64 [OUTPUT_LIMIT + 1], KNEE * sinh(n / OUTPUT_UNIT / KNEE).
     """
 
     encoder: Mapping[str, npt.NDArray[np.float32]]
@@ -107,10 +104,10 @@ def grid_shape(shape: tuple[int, int], stride: int) -> tuple[int, int]:
 def expansion_table() -> npt.NDArray[np.float64]:
     """Return the inverse of the companding at every output integer from 0, float64 [OUTPUT_LIMIT + 1].
 
-    It is computed once, when a model is exported, and stored: sinh differs between platforms in its last bit.
+    It is computed when a model is exported, and stored: sinh differs between platforms in its last bit.
     """
-    steps = np.arange(OUTPUT_LIMIT + 1, dtype=np.float64) / (OUTPUT_UNIT * COMPAND_KNEE)
-    return np.asarray(COMPAND_KNEE * np.sinh(steps), dtype=np.float64)
+    steps = np.arange(OUTPUT_LIMIT + 1, dtype=np.float64) / (OUTPUT_UNIT * KNEE)
+    return np.asarray(KNEE * np.sinh(steps), dtype=np.float64)
 
 
 def decoder_layer_names(spec: ModelSpec) -> list[str]:

@@ -1,9 +1,9 @@
-"""A model as one safetensors file: arrays, spec and known answer; without torch.
+"""Read and write a model as one safetensors file: arrays, spec and known answer, without torch.
 
 Tensors: ``encoder.*`` float32, ``codebook{k}`` int16, ``penalty{k}`` float32, ``table{k}`` uint32,
 ``class_bias{k}`` int16, ``class_length{k}`` float32, ``sinh`` float64, ``<layer>.weight`` int8 and ``<layer>.bias``
 int32 for every integer layer. Metadata: ``radcodec`` holds JSON with the
-spec, each layer's shift and limits, and the known answer. The file is the whole model: its SHA-256 is its identity.
+spec, each layer's shift and limits, and the known answer. The file is the whole model; its SHA-256 is its identity.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def unpack_model(data: bytes, where: str) -> tuple[ModelSpec, ModelArrays, str]:
     Raises
     ------
     ModelMismatchError
-        The bytes are no model of this version: not safetensors, a tensor missing or of the wrong shape or type.
+        The bytes are not a model of this version: no safetensors, or a tensor is missing or has a wrong shape or type.
     """
     try:
         tensors = load(data)

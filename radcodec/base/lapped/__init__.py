@@ -13,7 +13,7 @@ __all__ = ["LappedCodes", "LappedModel", "is_lapped", "load_bytes"]
 
 
 def __getattr__(name: str) -> Any:
-    """The public name of one of the modules; that of the model loads the native core."""
+    """Return a public name from its module; the one of the model loads the native core."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{'weights' if name == 'is_lapped' else 'model'}"), name)

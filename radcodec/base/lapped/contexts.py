@@ -1,4 +1,4 @@
-"""Cells of a plane of coefficients, and how many pairs are known around each (docs/format.md, 9.6 and 9.7)."""
+"""Cells of a plane of coefficients, and the number of known pairs around each (docs/format.md, 9.6 and 9.7)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RECENT_BOXES = ((1, 1), (2, 1), (4, 2))  # rows and columns to each side
 
 
 def known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
-    """Pairs of earlier phases in the three boxes, at most 45: uint8 [parity, phase, box, n, m]."""
+    """Count the pairs of earlier phases in the three boxes, at most 45: uint8 [parity, phase, box, n, m]."""
     out = np.zeros((2, 3, 3, n, m), np.uint8)
     k, j = np.arange(n)[:, None], np.arange(m)[None]
     for parity in range(2):

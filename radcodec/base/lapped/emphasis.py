@@ -1,10 +1,9 @@
-"""Bright sources, changed before they are quantised by about what quantising does to their flux.
+"""Brighten bright sources before quantising by about the flux that quantising loses.
 
-A compact source is spread over all coefficients of its block, where noise dwarfs it. A coarse quantiser keeps of each
-coefficient what is worth its bits, and so of the source what it keeps of the noise: at a quarter bit a pixel two thirds
-of the flux. What becomes of it is found by choosing codes once; the samples are then multiplied by the inverse, and
-codes chosen again. Errors elsewhere grow little, as sources are few. What is fainter than BRIGHT is left alone: raising
-it would raise noise.
+A compact source is spread over all coefficients of its block, where noise dominates it. A coarse quantiser keeps the
+same share of the source as of the noise: at a quarter bit a pixel two thirds of the flux. Codes are chosen once to
+find this share. Then the samples are multiplied by its inverse, and codes are chosen again. Errors elsewhere grow
+little, as sources are few. Samples fainter than BRIGHT do not change, since raising them would raise noise.
 """
 
 from __future__ import annotations
@@ -14,20 +13,20 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.base.lapped.spec import KNEE
+from radcodec.arrays import F64
+from radcodec.base.companding import KNEE
 
-F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 BRIGHT = KNEE * math.asinh(5.0 / KNEE)  # 5 sigma
-MARGIN = 2  # px around bright samples that are changed as well
-REACH = 4  # px; fluxes are those of a square about a sample, of 2 REACH + 1
-POWER = 0.9  # of the inverse of the share that is kept: a stronger source keeps more
+MARGIN = 2  # px around bright samples that change, too
+REACH = 4  # px; a flux is the sum over a square of 2 REACH + 1 around a sample
+POWER = 0.9  # exponent of the inverse of the kept share: a stronger source keeps more
 LEAST, MOST = 0.5, 3.0  # factors
 
 
 def bright_parts(companded: F64) -> Mask | None:
-    """Which companded samples [h, w] are of bright sources, or next to them; None where there are none."""
+    """Mark the companded samples [h, w] in or next to bright sources; None if there are none."""
     bright = np.abs(companded) > BRIGHT
     if not bright.any():
         return None
@@ -40,9 +39,9 @@ def bright_parts(companded: F64) -> Mask | None:
 
 
 def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
-    """The samples, those that are bright multiplied by what makes the flux round about them that of ``companded``.
+    """Scale the bright samples so that the flux around them equals that of ``companded``.
 
-    Both are companded values [h, w], ``restored`` those that the samples decode to.
+    Both are companded values [h, w]; ``restored`` are the decoded samples.
     """
     before, after = (np.sinh(values[bright] * (1.0 / KNEE)) for values in (companded, restored))
     there, left = (_sums(values, bright) for values in (np.abs(before), after * np.sign(before)))
@@ -54,7 +53,7 @@ def keep_flux(companded: F64, restored: F64, bright: Mask) -> F64:
 
 
 def _sums(values: F64, bright: Mask) -> F64:
-    """Of values [n] at bright samples, sums over those in the square of 2 REACH + 1 about each, [n]."""
+    """Sum values [n] at bright samples over the square of 2 REACH + 1 around each of them, [n]."""
     total = np.zeros(bright.shape)
     total[bright] = values
     for axis in (0, 1):

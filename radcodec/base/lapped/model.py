@@ -5,8 +5,8 @@
     values [h, w] -> companded -> lapped transform -> magnitudes and signs of pairs -> planes -> bucket -> ANS
     values [h, w] <- expanded  <- inverse transform <- coefficients <------------- planes of the stages that were read
 
-A residual vector quantiser of dimension two: each plane halves the cells of every pair, and its codes are chosen with
-their bits in the distance. The transform and the cells are fixed; the prior of the codes is learned.
+This is a residual vector quantiser of dimension two. Each plane halves the cells of every pair, and the choice of its
+codes counts their bits. The transform and the cells are fixed; the prior of the codes is learned.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, emphasis, planes, search, transform
-from radcodec.base.lapped.spec import KNEE, LEVELS, LappedArrays, LappedSpec
+from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
@@ -29,20 +31,18 @@ from radcodec.errors import CorruptError, InputError, ModelMismatchError
 HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
 MAX_PLANES = 24
 OFFSET_LIMIT = 32
-CUT_OFFSET = 28  # of coefficients of which not all planes were read, in 64ths
+CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
-CUT = 2.0  # times the default step, at which transforms are compared where stages may be left off
-OUTPUT_UNIT, OUTPUT_LIMIT = 64, 3071
+CUT = 2.0  # factor of the default step for comparing transforms when stages may be dropped
 ANSWER_SHAPE = (21, 38)
 
 Ints = npt.NDArray[np.int64]
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedCodes:
-    """What a tile's streams hold: coefficients int32 [A, B, n, m] in steps (256 + gain) * 2^-last, and two offsets."""
+    """The content of a tile's streams: coefficients int32 [A, B, n, m] in steps (256 + gain) * 2^-last, two offsets."""
 
     shape: tuple[int, int]
     code: int
@@ -63,7 +63,7 @@ class LappedCodes:
 
 
 class LappedModel:
-    """A trained lapped model. Immutable once made; safe to use from several threads.
+    """A trained lapped model. It is immutable, and several threads may share it.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class LappedModel:
         like: LappedCodes | None = None,
         keep_flux: bool = False,
     ) -> LappedCodes:
-        """Coefficients of a tile.
+        """Encode a tile as coefficients.
 
         Parameters
         ----------
@@ -106,12 +106,12 @@ class LappedModel:
         offset, scale : float
             Median and robust noise, in the pixels' unit; ``scale`` is finite and above 0.
         step
-            Quantisation step in companded units, of which one is about the noise; 0.02 to 128. None is the default
-            one, with a transform that is good for the first stages, too.
+            Quantisation step in companded units (one is about the noise), 0.02 to 128. None is the default step, with a
+            transform that also suits the first stages.
         like
-            Codes of the same tile at another step, or of one nearby, whose block length is kept.
+            Codes of the same tile at another step, or of a tile nearby; their block length is reused.
         keep_flux
-            Bright sources are changed beforehand by about what coarse steps do to their flux (``emphasis``).
+            Correct bright sources beforehand for the flux that coarse steps lose (``emphasis``).
 
         Raises
         ------
@@ -140,7 +140,7 @@ class LappedModel:
         return self._choose(codes, emphasis.keep_flux(companded, pixels, bright))[0]
 
     def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, F64 | None]:
-        """Codes, without coefficients where nothing was to be compared, with the best transform; and their pixels."""
+        """Choose the best transform; return its codes, and their pixels if several were compared."""
         tried = search.choose_blocks(companded, empty.step)
         if len(tried) == 1:
             return replace(empty, code=tried[0]), None
@@ -153,9 +153,9 @@ class LappedModel:
         return codes, pixels
 
     def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
-        """Codes of companded pixels with the block code and step of others, and about their bits.
+        """Quantise companded pixels with the block code and step of ``like``; return the codes and about their bits.
 
-        Magnitudes are one less wherever that makes squared error and weighted bits smaller, contexts as they are.
+        A magnitude is lowered by one if that reduces squared error plus weighted bits, with fixed contexts.
         """
         g = transform.geometry_of(like.shape, like.code)
         steps = transform.analyse(companded, g, like.step) * (1.0 / like.step)
@@ -178,7 +178,7 @@ class LappedModel:
         return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=signed), bits
 
     def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
-        """One stream a stage of the first ``n_stages`` (default: all); b"" for those that no plane is left for."""
+        """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
         sizes = np.abs(codes.coefficients)
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
@@ -191,9 +191,7 @@ class LappedModel:
             coder.start()
             for _ in range(n_planes):
                 after = count - 1 - done
-                walk.plane(
-                    planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign
-                )
+                walk.plane(planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign)
                 done += 1
             n = coder.n
             words = np.empty(n + 2, np.uint32)
@@ -203,7 +201,7 @@ class LappedModel:
         return streams
 
     def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int]) -> tuple[LappedCodes, int]:
-        """Coefficients that the first streams hold, in whole steps of the last plane read; and the planes left out.
+        """Read coefficients from the first streams, in steps of the last plane read, and count the missing planes.
 
         Raises
         ------
@@ -236,7 +234,7 @@ class LappedModel:
         return found, count - done
 
     def companded(self, codes: LappedCodes, left_out: int = 0) -> Ints:
-        """Pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
+        """Return pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
         sizes = np.abs(codes.coefficients).astype(np.int64)
         if left_out:
             offset: Ints | int = CUT_OFFSET
@@ -260,12 +258,12 @@ class LappedModel:
         scale: float,
         n_stages: int | None = None,
     ) -> F64:
-        """Pixels of a tile from its first streams, float64 [h, w]; raises as ``read_codes`` does."""
+        """Decode a tile's first streams to pixels, float64 [h, w]; raises as ``read_codes`` does."""
         codes, left_out = self.read_codes(streams[:n_stages], shape)
         return self._expanded(self.companded(codes, left_out), offset, scale)
 
     def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
-        """Pixels that ``decode_tile`` gives for the streams of the first stages of codes, float64 [h, w]."""
+        """Return the pixels that ``decode_tile`` gives for the streams of the first stages, float64 [h, w]."""
         left_out = codes.n_planes - sum(_planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
         signed = codes.coefficients
         if left_out:
@@ -273,30 +271,30 @@ class LappedModel:
         return self._expanded(self.companded(replace(codes, coefficients=signed), left_out), offset, scale)
 
     def _expanded(self, units: Ints, offset: float, scale: float) -> F64:
-        """Pixels of units of 1/64 companded unit."""
+        """Expand pixels from units of 1/64 companded unit."""
         magnitude = self.arrays.sinh[np.abs(units)]
         return np.asarray(offset + scale * np.where(units < 0, -magnitude, magnitude), dtype=np.float64)
 
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
-        """Pixels for looking at: the same."""
+        """Return the same pixels as ``decode_tile``, for display."""
         return self.decode_tile(streams, shape, offset, scale)
 
 
 def _codes_of(shape: tuple[int, int], step: float) -> LappedCodes:
-    """Codes of a shape and about a step that hold nothing yet."""
+    """Return empty codes for a shape, with a step near the one given."""
     last, gain, _ = search.split_step(step)
     nothing = np.zeros((0, 0, 0, 0), np.int32)
     return LappedCodes(shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=nothing)
 
 
 def _planes_of_stages(count: int, n_stages: int) -> list[int]:
-    """Number of planes in each stage."""
+    """Return the number of planes in each stage."""
     first = min(count, max(1, count - n_stages + 1))
     return [first] + [1 if stage < count - first else 0 for stage in range(n_stages - 1)]
 
 
 def _read_header(stream: bytes) -> tuple[int, ...]:
-    """Block code, last plane, gain, number of planes, offsets."""
+    """Return block code, last plane, gain, number of planes and offsets."""
     if len(stream) < HEADER.size:
         raise CorruptError(f"base layer: expected {HEADER.size} bytes before the first stage, found {len(stream)}")
     code, last, gain, count, *offsets = HEADER.unpack_from(stream)
@@ -314,7 +312,7 @@ def _read_header(stream: bytes) -> tuple[int, ...]:
 
 
 def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
-    """Rows of all tables as cumulative counts, uint32 [rows, 10]; those of fewer symbols stay at 2^24."""
+    """Return cumulative counts of all tables, uint32 [rows, 10]; shorter tables stay at 2^24 at their end."""
     out = np.full((planes.N_ROWS, planes.PAIR_SYMBOLS + 1), 1 << 24, np.uint32)
     row = 0
     for name in ("zz", "zn", "nn", "flags"):
@@ -329,7 +327,7 @@ def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
 def _price_tables(
     arrays: LappedArrays,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Bits [2, 48] of staying zero, and of not; [2, 5, 2] of the halves of a coefficient that is not zero."""
+    """Return bits of staying zero and of leaving it [2, 48], and of the halves of a nonzero coefficient [2, 5, 2]."""
     zz = arrays.tables["zz"].reshape(-1, 3, 3).sum(axis=2) / 2.0**24
     zn = arrays.tables["zn"].reshape(-1, 10, 3, 2).sum(axis=3).mean(axis=1) / 2.0**24
     stay = np.stack([zz[:, 0], zn[:, 0]])
@@ -338,25 +336,8 @@ def _price_tables(
     return zero.astype(np.float32), one.astype(np.float32), (-np.log2(halves)).astype(np.float32)
 
 
-def compand(values: F64, offset: float, scale: float) -> F64:
-    """3 asinh((values - offset) / (3 scale)), clamped to what decoding can give back; non-finite values become 0.
-
-    Raises
-    ------
-    InputError
-        ``scale`` is not above 0, or either number is not finite.
-    """
-    if not (np.isfinite(offset) and np.isfinite(scale) and scale > 0):
-        raise InputError(f"base layer: expected a finite offset and a scale above 0, found {offset} and {scale}")
-    with np.errstate(all="ignore"):
-        ratio = (values.astype(np.float64) - offset) / (KNEE * scale)
-    limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    finite = np.where(np.isnan(ratio) | ~np.isfinite(values), 0.0, ratio)
-    return np.asarray(np.clip(KNEE * np.arcsinh(finite), -limit, limit), dtype=np.float64)
-
-
 def known_answer(model: LappedModel) -> str:
-    """SHA-256 of the streams and pixels of fixed coefficients, which come from a linear congruential generator."""
+    """Return the SHA-256 of the streams and pixels of fixed pseudo-random coefficients."""
     digest = hashlib.sha256()
     state = 1
     for code in (0, 1):
@@ -377,12 +358,12 @@ def known_answer(model: LappedModel) -> str:
 
 
 def load_bytes(data: bytes, where: str) -> LappedModel:
-    """The model held in the bytes of a weights file, its known answer checked.
+    """Load the model in the bytes of a weights file and check its known answer.
 
     Raises
     ------
     ModelMismatchError
-        The bytes are no lapped model, or this machine's arithmetic cannot be trusted with it.
+        The bytes are not a lapped model, or this machine's arithmetic is not exact.
     """
     spec, arrays, expected = unpack_model(data, where)
     model = LappedModel(spec, arrays, hashlib.sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-"""One plane of a tile of a lapped model as the native core takes it (``radcodec/native/planes.c``)."""
+"""Process one plane of a tile of a lapped model in the native core (``radcodec/native/planes.c``)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NETWORK_SIZES = (4096, 16 * 21, 16, 16 * 16, 16, 16, 1)
 
 
 class Network:
-    """The integer network, and the logarithms that it is given.
+    """The integer network, and the logarithms for its inputs.
 
     Parameters
     ----------
@@ -38,20 +38,20 @@ class Network:
     """
 
     def __init__(self, arrays: tuple[I32, ...], shifts: tuple[int, int, int]) -> None:
-        self._arrays = arrays  # C only points to them
+        self._arrays = arrays  # C keeps pointers to them
         pointers = (pointer(array, np.int32, size) for array, size in zip(arrays, _NETWORK_SIZES, strict=True))
         self.struct = native.Network(*pointers, *shifts)
 
 
 class Coder:
-    """Where symbols go or come from: a table set, and room for symbols or a stream that is read.
+    """The target or source of symbols: a table set, and room for symbols or a stream to read.
 
     Parameters
     ----------
     cumulative
         uint32 [N_ROWS, 10].
     room
-        Number of symbols that are kept when coding.
+        Number of symbols to keep when coding.
     """
 
     def __init__(self, cumulative: npt.NDArray[np.uint32], room: int = 0) -> None:
@@ -98,12 +98,12 @@ class Coder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """What the search gives and asks.
+    """Input and output of the search.
 
-    zero, one : float32 [2, 48], bits of a coefficient that stays zero or does not, beside a zero or another
+    zero, one : float32 [2, 48], bits of staying zero and of leaving it, next to a zero or another
     refine : float32 [2, 5, 2], bits of the halves
-    lower : int32 like magnitudes, the other choice
-    ours, theirs : float32 like magnitudes, bits of both, added to
+    lower : int32 like magnitudes, the alternative
+    ours, theirs : float32 like magnitudes; bits of both are added here
     """
 
     zero: F32
@@ -114,7 +114,7 @@ class Prices:
     theirs: F32
 
     def struct(self, size: int) -> native.Prices:
-        """The prices of ``size`` magnitudes as C takes them."""
+        """Return the prices of ``size`` magnitudes as the C struct."""
         return native.Prices(
             pointer(self.zero, np.float32, 2 * N_BUCKETS),
             pointer(self.one, np.float32, 2 * N_BUCKETS),
@@ -126,7 +126,7 @@ class Prices:
 
 
 def walk_plane(mode: int, plane: native.Plane, network: Network, coder: Coder, prices: Prices | None) -> None:
-    """Carry out one plane of a tile: code it, read it, or add up what its choices cost (CODE, DECODE, COST)."""
+    """Code, read or price one plane of a tile (CODE, DECODE, COST)."""
     asked = None if prices is None else ctypes.byref(prices.struct(2 * plane.blocks * plane.n * plane.m))
     status = core().walk_plane(
         mode, ctypes.byref(plane), ctypes.byref(network.struct), ctypes.byref(coder.struct), asked

@@ -1,4 +1,4 @@
-"""What a lapped model is made of (docs/format.md, 9.5): its arrays, and the checks that they are sound."""
+"""The parts of a lapped model (docs/format.md, 9.5): its arrays and their checks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.errors import ModelMismatchError
+from radcodec.limits import MAX_STAGES
 
 N_BUCKETS = 48
 N_INPUTS = 21
 HIDDEN = 16
 LEVELS = 5  # of magnitudes that are not zero; the last one is open
-KNEE = 3.0  # of companded values: KNEE asinh(v / KNEE), v in units of the noise
-MAX_STAGES = 16
 FLAG_PLANES = 11
 LOG_ENTRIES = 4096
 SINH_ENTRIES = 3072
@@ -50,7 +49,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedArrays:
-    """All that was trained, and the table of the companding.
+    """All trained arrays, and the table of the companding.
 
     log_table : int16 [4096]
     layers : layer0, layer1, layer2
@@ -65,7 +64,7 @@ class LappedArrays:
 
 
 def check_arrays(spec: LappedSpec, arrays: LappedArrays) -> None:
-    """Check that the arrays are those that the format describes.
+    """Check that the arrays follow the format.
 
     Raises
     ------

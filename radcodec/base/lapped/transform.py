@@ -1,8 +1,8 @@
-"""The lapped transform in integers (docs/format.md, 9.5 and 9.9), forwards and back.
+"""The lapped transform in integers and its inverse (docs/format.md, 9.5 and 9.9).
 
-Lines of blocks: folded at the borders between blocks (time-domain aliasing cancellation, Princen and Bradley 1986,
-doi:10.1109/TASSP.1986.1164954), then a DCT-IV in each block, a DCT-II in the last. Matrix products run in binary64 on
-integers: below 2^53 every sum is exact, so that no order of summation, and no library, gives anything else.
+Lines of blocks are folded at the borders between blocks (time-domain aliasing cancellation, Princen and Bradley 1986,
+doi:10.1109/TASSP.1986.1164954). A DCT-IV in each block follows, a DCT-II in the last. Matrix products run in binary64
+on integers. Below 2^53 every sum is exact, so the order of summation and the library do not matter.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.base.lapped import wavelet
 
-F64 = npt.NDArray[np.float64]
-
 NOMINAL = (16, 32, 64, 128, 256, 512)
-WAVELET = len(NOMINAL)  # block code of one block that is transformed otherwise
+WAVELET = len(NOMINAL)  # block code of a single block with the wavelet transform
 ONE = 2.0**15  # of matrix elements
 UNIT = 2.0**10  # of samples and coefficients, a companded unit
 LIMIT = 2.0**28  # of samples between the axes
 COSINE = (1.0, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800, 1 / 479001600)
 SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800)
-EXTENSIONS = 2  # times that what is beyond the image is made sparse
+EXTENSIONS = 2  # passes that make the part beyond the image sparse
 
 
 class Geometry(NamedTuple):
-    """Blocks of a tile: rows and columns of blocks, and samples to a side of each; or one block of wavelets."""
+    """Blocks of a tile: rows and columns of blocks, and the sides of each; or one block of wavelets."""
 
     rows: int
     columns: int
@@ -38,7 +37,7 @@ class Geometry(NamedTuple):
 
 
 def geometry_of(shape: tuple[int, int], code: int) -> Geometry:
-    """Blocks that cover an image [h, w] at the nominal length of a block code, or one block for wavelets."""
+    """Return the blocks that cover an image [h, w] at a block code's nominal length, or one block for wavelets."""
     if code == WAVELET:
         return Geometry(1, 1, 2 * -(-shape[0] // 2), 2 * -(-shape[1] // 2), wavelet=True)
     nominal = NOMINAL[code]
@@ -48,7 +47,7 @@ def geometry_of(shape: tuple[int, int], code: int) -> Geometry:
 
 
 def cosine(r: npt.NDArray[np.int64], n: int) -> F64:
-    """cos(pi r / (4 n)), by the polynomial of the format and not by a library."""
+    """Return cos(pi r / (4 n)) by the polynomial of the format, not by a library."""
     r = r % (8 * n)
     r = np.where(r > 4 * n, 8 * n - r, r)
     negative = r > 2 * n
@@ -73,7 +72,7 @@ def _rounded(x: F64) -> F64:
 
 @lru_cache(maxsize=64)
 def matrix(n: int, last: bool) -> F64:
-    """Matrix [coefficient, sample] of a block, in units of 2^-15; of the last block of a line or of another."""
+    """Return the matrix [coefficient, sample] of a block in units of 2^-15; the last block of a line has its own."""
     k, i = np.arange(n)[:, None], np.arange(n)[None, :]
     size = np.sqrt(2.0 / n)
     if not last:
@@ -85,20 +84,20 @@ def matrix(n: int, last: bool) -> F64:
 
 @lru_cache(maxsize=64)
 def window(n: int) -> tuple[F64, F64]:
-    """(W, V) [n / 2] of the folding at a border."""
+    """Return (W, V) [n / 2] of the folding at a border."""
     i = np.arange(n // 2)
     return _rounded(cosine(n - 2 * i - 1, n)), _rounded(cosine(n + 2 * i + 1, n))
 
 
 def _scale_down(x: F64) -> F64:
-    """X itself, with fifteen bits less, rounded half up."""
+    """Drop fifteen bits of x, rounded half up."""
     x += ONE / 2
     x *= 1.0 / ONE
     return np.floor(x, out=x)
 
 
 def _blocks(x: F64, n: int, transposed: bool) -> F64:
-    """Products [nb, n, w] of every block of lines with its matrix, or its transpose; x may leave off rows of zeros."""
+    """Multiply every block of lines by its matrix, or its transpose: [nb, n, w]; x may omit rows of zeros."""
     common, last = (
         part[: x.shape[1]].T if transposed else part for part in (matrix(n, False), matrix(n, True))
     )  # fmt: skip
@@ -112,8 +111,8 @@ def _blocks(x: F64, n: int, transposed: bool) -> F64:
 def _rotate(x: F64, sign: float) -> None:
     """Fold (sign 1) or unfold (-1) lines [nb, n, w] at their borders.
 
-    The DCT-IV is even at its first sample and odd at its last one. What folding keeps behind a border is therefore the
-    sum of the two sides, before it their difference: with the other sign basis functions jump at every border.
+    The DCT-IV is even at its first sample and odd at its last one. So folding keeps the sum of the two sides after a
+    border, and their difference before it. With the other sign, basis functions would jump at every border.
     """
     n = x.shape[1]
     w, v = (part[:, None] for part in window(n))
@@ -135,7 +134,7 @@ def _forward_lines(x: F64) -> F64:
 
 
 def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
-    """Samples [rows * height, columns * width] of coefficients [rows, columns, height, width], units of 2^-10."""
+    """Transform coefficients [rows, columns, height, width] to samples [rows * height, columns * width] in 2^-10."""
     if g.wavelet:
         return wavelet.inverse(coefficients[0, 0])
     used: npt.NDArray[np.bool_] = np.asarray(coefficients.any(axis=(0, 1)))
@@ -149,9 +148,9 @@ def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.
 
 
 def forward(samples: F64, g: Geometry) -> F64:
-    """Coefficients [rows, columns, height, width] of samples [rows * height, columns * width], integers in 2^-10.
+    """Transform samples [rows * height, columns * width] to coefficients [rows, columns, height, width] in 2^-10.
 
-    Those of wavelets are no integers.
+    Wavelet coefficients are not integers.
     """
     if g.wavelet:
         return wavelet.forward(samples)[None, None]
@@ -163,9 +162,9 @@ def forward(samples: F64, g: Geometry) -> F64:
 
 
 def analyse(companded: F64, g: Geometry, step: float) -> F64:
-    """Coefficients [rows, columns, height, width] of a companded image [h, w], in companded units.
+    """Transform a companded image [h, w] to coefficients [rows, columns, height, width], in companded units.
 
-    What blocks cover beyond the image is mirrored, then a few times replaced by what its large coefficients give there.
+    The part of blocks beyond the image is mirrored, then repeatedly replaced by what its large coefficients give there.
     """
     h, w = companded.shape
     samples = np.rint(companded * UNIT)

@@ -1,4 +1,4 @@
-"""The planes of one tile in order, and streams as they are opened."""
+"""Process the planes of one tile in order, and open its streams."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ I32 = npt.NDArray[np.int32]
 
 
 class Walk:
-    """The planes of one tile, one after the other."""
+    """The planes of one tile, processed in order."""
 
     def __init__(self, network: planes.Network, coder: planes.Coder, g: transform.Geometry) -> None:
         self._network, self._coder, self._columns = network, coder, g.columns
@@ -58,7 +58,7 @@ class Walk:
         sizes: I32,
         sign: npt.NDArray[np.int8],
     ) -> None:
-        """Carry out plane s, which ``after`` more planes follow; magnitudes before and in it, [A, B, n, m]."""
+        """Process plane s, with ``after`` more planes below it; magnitudes before and in it, [A, B, n, m]."""
         size = 2 * self._shape[0] * self._shape[1] * self._shape[2]
         plane = native.Plane(
             self._shape[0],
@@ -83,5 +83,5 @@ class Walk:
 
 @lru_cache(maxsize=8)
 def _known_counts(n: int, m: int) -> npt.NDArray[np.uint8]:
-    """``contexts.known_counts``, which every tile of a shape has in common."""
+    """Cache ``contexts.known_counts``, which is the same for all tiles of a shape."""
     return contexts.known_counts(n, m)

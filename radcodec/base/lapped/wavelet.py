@@ -1,7 +1,8 @@
 """The wavelet transform of block code 6 (docs/format.md, 9.10): for images of edges and smooth structure.
 
 The biorthogonal 9/7 wavelet of Cohen, Daubechies and Feauveau (1992, doi:10.1002/cpa.3160450502) by lifting (Daubechies
-and Sweldens 1998, doi:10.1007/BF02476026). Back it is integer; forwards it is binary64, sample by sample.
+and Sweldens 1998, doi:10.1007/BF02476026). The inverse is in integers; the forward transform is in binary64, sample by
+sample.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-F64 = npt.NDArray[np.float64]
+from radcodec.arrays import F64
+
 Ints = npt.NDArray[np.int64]
 
 BITS = 16  # of the numbers below
@@ -22,12 +24,12 @@ LEAST_SIDE = 8  # of what is left
 
 
 def n_levels(height: int, width: int) -> int:
-    """How often both axes are halved."""
+    """Return how often both axes are halved."""
     return max(0, min(MAX_LEVELS, min(height, width).bit_length() - LEAST_SIDE.bit_length()))
 
 
 def _sides(height: int, width: int) -> list[tuple[int, int]]:
-    """Area of each level, the finest first."""
+    """Return the area of each level, the finest first."""
     out = []
     for _ in range(n_levels(height, width)):
         out.append((height, width))
@@ -36,14 +38,14 @@ def _sides(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def _around_low(high: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
-    """Sums of the samples of high [k, w] before and behind each of n low ones, mirrored at the ends."""
+    """Sum the samples of high [k, w] before and after each of n low ones, mirrored at the ends."""
     before = np.concatenate([high[:1], high])[:n]
     behind = high if len(high) == n else np.concatenate([high, high[-1:]])
     return np.asarray(before + behind)
 
 
 def _around_high(low: npt.NDArray[Any], n: int) -> npt.NDArray[Any]:
-    """Sums of the samples of low [k, w] before and behind each of n high ones, mirrored at the end."""
+    """Sum the samples of low [k, w] before and after each of n high ones, mirrored at the end."""
     behind = low[1:] if len(low) > n else np.concatenate([low[1:], low[-1:]])
     return np.asarray(low[:n] + behind)
 
@@ -53,7 +55,7 @@ def _scaled(x: npt.NDArray[Any], factor: int) -> Ints:
 
 
 def _inverse_lines(x: Ints) -> Ints:
-    """Lines [n, w] of lines that hold first their low, then their high samples."""
+    """Interleave lines [n, w] that hold first their low, then their high samples."""
     n, n_low = len(x), -(-len(x) // 2)
     low, high = _scaled(x[:n_low], LOW_GAIN), _scaled(x[n_low:], HIGH_GAIN)
     low -= _scaled(_around_low(high, n_low), LIFTING[3])
@@ -76,7 +78,7 @@ def _forward_lines(x: F64) -> F64:
 
 
 def inverse(coefficients: Ints) -> Ints:
-    """Samples of coefficients [h, w], in their unit."""
+    """Transform coefficients [h, w] to samples, in the same unit."""
     x = coefficients.copy()
     for h, w in reversed(_sides(x.shape[0], x.shape[1])):
         part = _inverse_lines(np.ascontiguousarray(x[:h, :w].T)).T
@@ -85,7 +87,7 @@ def inverse(coefficients: Ints) -> Ints:
 
 
 def forward(samples: F64) -> F64:
-    """Coefficients of samples [h, w], in their unit; about orthonormal."""
+    """Transform samples [h, w] to coefficients, in the same unit; about orthonormal."""
     x = samples.copy()
     for h, w in _sides(x.shape[0], x.shape[1]):
         part = _forward_lines(np.ascontiguousarray(x[:h, :w])).T

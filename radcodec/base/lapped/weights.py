@@ -1,4 +1,4 @@
-"""A lapped model as one safetensors file (docs/format.md, 9.1 and 9.5)."""
+"""Read and write a lapped model as one safetensors file (docs/format.md, 9.1 and 9.5)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KIND = "lapped"
 
 
 def pack_model(spec: LappedSpec, arrays: LappedArrays, known_answer: str) -> bytes:
-    """A model as the bytes of a safetensors file."""
+    """Pack a model as the bytes of a safetensors file."""
     tensors: dict[str, npt.NDArray[Any]] = {"log_table": arrays.log_table, "sinh": arrays.sinh, **arrays.tables}
     for name, layer in arrays.layers.items():
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.weight, layer.bias
@@ -32,7 +32,7 @@ def pack_model(spec: LappedSpec, arrays: LappedArrays, known_answer: str) -> byt
 
 
 def is_lapped(data: bytes) -> bool:
-    """Whether the bytes of a weights file say that they are those of a lapped model."""
+    """Return whether a weights file declares itself a lapped model."""
     try:
         return bool(_metadata(data)["spec"]["kind"] == KIND)
     except (KeyError, TypeError, ValueError):
@@ -40,19 +40,19 @@ def is_lapped(data: bytes) -> bool:
 
 
 def _metadata(data: bytes) -> dict[str, Any]:
-    """Our metadata; safetensors' NumPy loader drops it, but it is plain JSON at the front."""
+    """Return our metadata; safetensors' NumPy loader drops it, but it is plain JSON at the front."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     found: dict[str, Any] = json.loads(header["__metadata__"][METADATA_KEY])
     return found
 
 
 def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, str]:
-    """Spec, arrays and known answer of a model file; the inverse of ``pack_model``.
+    """Return spec, arrays and known answer of a model file; the inverse of ``pack_model``.
 
     Raises
     ------
     ModelMismatchError
-        The bytes are no lapped model of this version.
+        The bytes are not a lapped model of this version.
     """
     try:
         tensors = load(data)
@@ -85,7 +85,7 @@ def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, str
 
 
 def _typed(values: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
-    """``values`` if it has the dtype; TypeError otherwise."""
+    """Return ``values`` if it has the dtype; raises TypeError otherwise."""
     if values.dtype != dtype:
         raise TypeError(f"expected {np.dtype(dtype)}, found {values.dtype}")
     return values

@@ -1,4 +1,4 @@
-"""Data sets to train on, each behind one loader.
+"""Load data sets to train on through one interface.
 
 >>> from radcodec.training.datasets import fetch_dataset, load_dataset, training_images
 >>> fetch_dataset("mirabest", root)                        # once; resumes, checks hashes

@@ -1,4 +1,4 @@
-"""Fetches data sets: ``python -m radcodec.training.datasets NAME ROOT``; without arguments it lists them."""
+"""Fetch data sets: ``python -m radcodec.training.datasets NAME ROOT``; without arguments, list them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Archives of batches: fetched where they are published, resumed where a download stopped, checked, unpacked.
+"""Download archives of batches, resume interrupted downloads, check and unpack them.
 
-Only downloads need pooch and tqdm (extra ``train``), so they are imported where one starts: files that are there are
-read without.
+Only downloads need pooch and tqdm (extra ``train``), so they are imported when one starts.
 """
 
 from __future__ import annotations
@@ -20,15 +19,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radcodec.errors import InputError
-from radcodec.training.datasets.pickles import MAX_BATCH_BYTES
+from radcodec.limits import MAX_ARCHIVE_BYTES, MAX_BATCH_BYTES
 from radcodec.version import VERSION
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30.0
 #: Pause before another try, longer each time.
 PAUSE_S = 1.0
-#: The largest archive (Radio Galaxy Zoo) has some 2.4 GB before gzip; a server that sends without end is stopped.
-MAX_ARCHIVE_BYTES = 8 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +89,8 @@ def fetch_archive(archive: Archive, root: Path, *, progress: bool = True, retrie
 def fetch_file(root: Path, name: str, url: str, known_hash: str, *, progress: bool = True, retries: int = 2) -> Path:
     """Return ``root/name``, downloaded from ``url`` unless it is there already with the known hash (``md5:...``).
 
-    An interrupted download is kept as ``name.part`` and goes on from there, in this call and in the next. One whose
-    hash differs is removed.
+    An interrupted download is kept as ``name.part`` and resumed, in this call and in the next. A file with another hash
+    is removed.
 
     Raises
     ------
@@ -113,7 +110,7 @@ def fetch_file(root: Path, name: str, url: str, known_hash: str, *, progress: bo
 
 
 class ResumingDownloader:
-    """A pooch downloader that keeps what it has in a ``.part`` file and asks the server for the rest."""
+    """A pooch downloader that keeps its data in a ``.part`` file and asks the server for the rest."""
 
     def __init__(self, part: Path, *, progress: bool, retries: int) -> None:
         self._part = part
@@ -121,12 +118,12 @@ class ResumingDownloader:
         self._retries = retries
 
     def __call__(self, url: str, output_file: str | os.PathLike[str], _: Any) -> None:
-        """Download the rest of ``url`` and put the whole in the place of ``output_file``.
+        """Download the rest of ``url`` and move the whole file to ``output_file``.
 
         Raises
         ------
         InputError
-            The server does not give the file.
+            The server does not send the file.
         """
         self._part.parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(self._retries + 1):
@@ -137,7 +134,7 @@ class ResumingDownloader:
                 if attempt == self._retries or _is_refusal(err):
                     have = self._part.stat().st_size if self._part.is_file() else 0
                     raise InputError(
-                        f"{url}: the download stopped after {have} bytes ({err}); call it again to go on from there"
+                        f"{url}: the download stopped after {have} bytes ({err}); call it again to resume"
                     ) from err
                 time.sleep(PAUSE_S * (attempt + 1))
         os.replace(self._part, output_file)
@@ -153,11 +150,11 @@ class ResumingDownloader:
                 raise
             err.close()
             if err.headers.get("Content-Range") == f"bytes */{have}":
-                return  # There is no rest: the last call stopped between the last byte and the renaming.
+                return  # The file is complete: the last call stopped before the renaming.
             self._part.unlink()
             raise ConnectionError("the file has changed on the server") from err
         with response:
-            # A server may ignore the range and send all of it.
+            # A server may ignore the range and send the whole file.
             start = have if str(response.headers.get("Content-Range")).startswith(f"bytes {have}-") else 0
             length = response.headers.get("Content-Length")
             total = start + int(length) if length else None
@@ -183,7 +180,7 @@ class ResumingDownloader:
 
 
 def unpack_archive(path: Path, archive: Archive, folder: Path) -> None:
-    """Write the archive's batches into ``folder``: those that it should have, under their own names and nothing else.
+    """Unpack the expected batches of the archive into ``folder``, under their own names, and nothing else.
 
     Raises
     ------
@@ -206,7 +203,7 @@ def unpack_archive(path: Path, archive: Archive, folder: Path) -> None:
                     )
                 _write_checked(folder / inside.name, stream.read(), wanted.pop(inside.name))
     except (tarfile.TarError, EOFError, zlib.error, OSError) as err:
-        raise InputError(f"{path}: expected a tar archive, found one that cannot be read: {err}") from err
+        raise InputError(f"{path}: expected a tar archive, found an unreadable one: {err}") from err
     if wanted:
         raise InputError(f"{path}: expected {archive.folder}/{min(wanted)}, found no such file in the archive")
 

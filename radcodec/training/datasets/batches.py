@@ -1,4 +1,4 @@
-"""Data sets of pickled batches in the layout of CIFAR-10: a dictionary of data, labels and file names a batch."""
+"""Read data sets of pickled batches as in CIFAR-10: each is a dictionary of data, labels and file names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from radcodec.training.datasets.pickles import read_pickle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSet:
-    """How the batches of one data set are read.
+    """Layout of the batches of one data set.
 
     archive : its files. side_px, bands : images are [side, side] with 1 band, or [side, side, 3]; stored band by band.
     cut_sigma : see LabelledImages. has_labels : whether there are classes. columns : further keys of a batch.
@@ -37,9 +37,9 @@ def load_batches(batches: BatchSet, root: Path, split: Split, limit: int | None 
     Raises
     ------
     InputError
-        The split does not exist, a batch is missing, or it is not laid out as the data set says.
+        The split does not exist, or a batch is missing or has another layout.
     UnsupportedDataError
-        A batch is more than plain data.
+        A batch holds more than plain data.
     """
     archive = batches.archive
     files = {Split.TRAIN: archive.train, Split.TEST: archive.test}.get(split)

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60000 small colour photographs in ten classes; what the seed debugged its models on.
+"""CIFAR-10: 60000 small colour photographs in ten classes, for debugging models.
 
 References
 ----------

@@ -1,7 +1,7 @@
 """VLA FIRST cut-outs at positions of MiraBest: FITS, 300 x 300 float32 in Jy/beam, with their noise.
 
-310 of MiraBest's galaxies, split as the models of this project are trained, validated and tested (first.txt). Labels
-are the FR classes that MiraBest gives them, so that an image has the label of its 8-bit picture in ``mirabest``.
+These are 310 of MiraBest's galaxies, with the split of this project's models (first.txt). Labels are MiraBest's FR
+classes, so an image has the label of its 8-bit picture in ``mirabest``.
 
 References
 ----------
@@ -19,7 +19,7 @@ from radcodec.training.datasets.folders import load_folder
 from radcodec.training.datasets.images import LabelledImages, Split
 from radcodec.training.datasets.mirabest import FR_CLASSES, parse_name
 
-#: The repository's default branch. The hashes in first.txt are those of a copy: they say whether a file is the same.
+#: The repository's default branch. The hashes in first.txt are those of a copy, to detect changed files.
 URL = "https://raw.githubusercontent.com/fmporter/MiraBest/HEAD/FITS/"
 
 
@@ -42,7 +42,7 @@ def list_first() -> dict[str, str]:
 
 
 def fetch_first(root: Path, *, progress: bool = True) -> Path:
-    """Return ``root`` with all files in it, downloading those that are not there yet.
+    """Download the missing files to ``root`` and return it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Folders of FITS images."""
+"""Read folders of FITS images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every loader gives: images with names and labels."""
+"""The common result of all loaders: images with names and labels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
-#: What a batch says of one image beside its label.
+#: Further values of an image in a batch.
 Value = str | int | float
 
 
 class Split(StrEnum):
-    """Which part of a data set; batches have no ``val``."""
+    """Part of a data set; batches have no ``val``."""
 
     TRAIN = "train"
     VALIDATION = "val"
@@ -26,12 +26,12 @@ class Split(StrEnum):
 class LabelledImages:
     """Images of one data set, in the order of its files.
 
-    images : uint8 or float32 [H, W] each, or uint8 [H, W, 3] (red, green, blue). Sizes may differ within FITS folders.
-    names : as many, what the data set calls them.
-    labels : as many, indices into label_names; None where the set has no classes.
+    images : uint8 or float32 [H, W] each, or uint8 [H, W, 3] (red, green, blue); sizes may differ in FITS folders.
+    names : as many, from the data set.
+    labels : as many, indices into label_names; None without classes.
     label_names : of the classes.
-    cut_sigma : the images had everything below this many sigma of their noise set to 0; None where they still have it.
-    columns : what else the set says, a value an image.
+    cut_sigma : pixels below this many sigma were set to 0 by the data set; None if they were not.
+    columns : further values of the data set, one an image.
     """
 
     images: tuple[Pixels, ...]
@@ -42,7 +42,7 @@ class LabelledImages:
     columns: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.images)
 
 

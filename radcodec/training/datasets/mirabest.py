@@ -1,8 +1,8 @@
 """MiraBest: FR I and FR II radio galaxies of the VLA FIRST survey, 150 x 150 pixels of 1.8 arcsec, 8 bits.
 
-Two of its published versions. ``mirabest``: 792 confidently classified galaxies of standard morphology, classes FRI
-and FRII. ``mirabest-f``: all 1256, in ten classes named by their three-digit codes. Both were made by setting what is
-below 3 sigma to 0, cutting out the middle and scaling it to 0..255.
+There are two published versions. ``mirabest``: 792 confidently classified galaxies of standard morphology, classes FRI
+and FRII. ``mirabest-f``: all 1256, in ten classes named by their three-digit codes. Both have pixels below 3 sigma set
+to 0, and the middle cut out and scaled to 0..255.
 
 A galaxy's name holds its code and position, and in FITS files also redshift and size in arcsec:
 ``100_124.729+020.106_0.0755_0033.11``, in the older batches ``100_124.729_+020.106``. The digits of a code: FR class
@@ -24,7 +24,7 @@ from radcodec.errors import InputError
 from radcodec.training.datasets.archives import Archive, BatchFile
 from radcodec.training.datasets.batches import BatchSet
 
-#: Of the first digit of a code, in its order; the labels of ``mirabest`` and of the FITS images.
+#: Names of a code's first digit, in its order; the labels of ``mirabest`` and of the FITS images.
 FR_CLASSES = ("FRI", "FRII", "hybrid")
 #: Images were set to 0 below this many sigma (mirabest_processing.py of MiraBest_builder).
 CUT_SIGMA = 3.0
@@ -86,7 +86,7 @@ MIRABEST_F = BatchSet(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Galaxy:
-    """What a name says: three-digit code, right ascension and declination in degrees, redshift, size in arcsec.
+    """The parts of a name: three-digit code, right ascension and declination in degrees, redshift, size in arcsec.
 
     The last two are None in names of the older batches.
     """
@@ -114,12 +114,12 @@ class Galaxy:
 
 
 def parse_name(name: str) -> Galaxy:
-    """Return what the name of a MiraBest image says; folders before it and a suffix after it do not matter.
+    """Parse the name of a MiraBest image; folders before it and a suffix after it do not matter.
 
     Raises
     ------
     InputError
-        It is no such name.
+        It is not such a name.
     """
     found = _NAME.match(name.replace("\\", "/").rsplit("/", 1)[-1])
     if found is None:

@@ -1,9 +1,9 @@
-"""Pickled batches, read without running what they say.
+"""Read pickled batches without running their code.
 
 The data sets of this package come as pickles, and a pickle is a program. This reader knows the few names that batches
-of numbers need, and none of them reaches NumPy or Python: they stand for the small classes below, which check what
-they are given. Everything else is refused. The file's size, the lengths and the memo indices that it declares are
-checked before the unpickler, which allocates what it is told to, sees it.
+of numbers need. None of them reaches NumPy or Python: small classes below replace them and check their arguments.
+Everything else is refused. The unpickler allocates by declared sizes, so the file's size, declared lengths and memo
+indices are checked first.
 
 Batches were written by Python 2 and 3, by NumPy 1 and 2, in protocols 2 to 5.
 """
@@ -24,34 +24,26 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.errors import InputError, UnsupportedDataError
+from radcodec.limits import MAX_BATCH_BYTES, MAX_BATCH_DEPTH, MAX_BATCH_ENTRIES, MAX_BATCH_SCALAR_BYTES
 
-#: What a batch holds once it is read: dictionaries, lists, numbers, text, bytes, arrays.
+#: The content of a batch: dictionaries, lists, numbers, text, bytes, arrays.
 Plain = Any
-
-#: The largest published batch (Radio Galaxy Zoo: 2000 images of 150 x 150 bytes) has 46 MB, one of CIFAR-10 31 MB.
-MAX_BATCH_BYTES = 256 << 20
-#: Entries of all lists together: 2000 images with six values each, or 10000 labels and names, with room to spare.
-MAX_ENTRIES = 1 << 20
-#: A dictionary of lists of arrays has three levels.
-MAX_DEPTH = 4
-#: A file name of 1024 characters, at four bytes each.
-MAX_SCALAR_BYTES = 4096
 
 _PLAIN_DTYPE = re.compile(r"[|<>=]?(?:b1|[iu][1248]|f[248]|[SU][0-9]{1,4})")
 _ORDERS = ("|", "<", ">", "=")
 
 
 def read_pickle(path: Path) -> Plain:
-    """Return what a pickled batch holds: dict, list, tuple, str, bytes, numbers, None and arrays of numbers or text.
+    """Read a pickled batch: dict, list, tuple, str, bytes, numbers, None and arrays of numbers or text.
 
-    Text that Python 2 wrote becomes str (Latin-1).
+    Text of Python 2 becomes str (Latin-1).
 
     Raises
     ------
     InputError
         The file is missing, too large, cut short or not a pickle.
     UnsupportedDataError
-        It asks for anything beyond plain data.
+        It needs more than plain data.
     """
     if not path.is_file():
         raise InputError(f"{path}: expected a pickled batch, found no file (radcodec.training.datasets fetches them)")
@@ -62,10 +54,10 @@ def read_pickle(path: Path) -> Plain:
     try:
         _check_opcodes(content)
         loaded = _Unpickler(io.BytesIO(content), encoding="latin1").load()
-        return _Flattener().flatten(loaded, MAX_DEPTH)
+        return _Flattener().flatten(loaded, MAX_BATCH_DEPTH)
     except UnsupportedDataError as err:
         raise UnsupportedDataError(f"{path}: {err}") from err
-    # What the unpickler raises for a broken file is any of these (see the note in its documentation).
+    # The unpickler raises any of these for a malformed file (see the note in its documentation).
     except (pickle.UnpicklingError, ValueError, TypeError, AttributeError, EOFError, IndexError, KeyError) as err:
         raise InputError(f"{path}: expected a pickled batch, found something else ({err})") from err
 
@@ -73,13 +65,13 @@ def read_pickle(path: Path) -> Plain:
 def _check_opcodes(content: bytes) -> None:
     """Check lengths and memo indices; raise ValueError for those that the content cannot fill."""
     for step, (opcode, argument, _) in enumerate(pickletools.genops(content)):
-        # The C unpickler allocates a memo as long as the largest index; each entry takes an opcode to make.
+        # The C unpickler allocates a memo up to the largest index; each entry needs an opcode.
         if opcode.name in ("BINPUT", "LONG_BINPUT", "PUT") and int(argument or 0) > step:
             raise ValueError(f"memo index {argument} at opcode {step}")
 
 
 class _DType:
-    """Stands for numpy.dtype: one of numbers or text of a fixed size."""
+    """Replacement of numpy.dtype, for numbers or text of a fixed size."""
 
     def __init__(self, spec: str, align: object = False, copy: object = False) -> None:
         if not _PLAIN_DTYPE.fullmatch(spec):
@@ -94,7 +86,7 @@ class _DType:
 
 
 class _Array:
-    """Stands for numpy.ndarray."""
+    """Replacement of numpy.ndarray."""
 
     def __init__(self, *_: object) -> None:
         self.array: npt.NDArray[Any] | None = None
@@ -108,39 +100,43 @@ class _Array:
 
 
 def _read_buffer(data: object, dtype: object, shape: tuple[int, ...], order: str) -> _Array:
-    """Stand for numpy's _frombuffer, which protocol 5 uses."""
+    """Replace numpy's _frombuffer, which protocol 5 uses."""
     array = _Array()
     array.__setstate__((1, shape, dtype, order == "F", data))
     return array
 
 
 def _read_scalar(dtype: object, data: object) -> str | int | float | bytes:
-    """Stand for numpy's scalar."""
-    if not isinstance(dtype, _DType) or not isinstance(data, bytes | str) or dtype.dtype.itemsize > MAX_SCALAR_BYTES:
+    """Replace numpy's scalar."""
+    if (
+        not isinstance(dtype, _DType)
+        or not isinstance(data, bytes | str)
+        or dtype.dtype.itemsize > MAX_BATCH_SCALAR_BYTES
+    ):
         raise UnsupportedDataError("expected a number or text, found another NumPy scalar")
     value: str | int | float | bytes = np.frombuffer(_bytes_of(data), dtype=dtype.dtype).reshape(1)[0].item()
     return value
 
 
 def _encode_text(text: str, codec: str) -> bytes:
-    """Stand for _codecs.encode, which is how Python 3 writes bytes in protocol 2."""
+    """Replace _codecs.encode, with which Python 3 writes bytes in protocol 2."""
     if codec != "latin1":
         raise UnsupportedDataError(f"expected bytes written as latin1, found {str(codec)[:40]!r}")
     return text.encode("latin1")
 
 
 def _no_bytes() -> bytes:
-    """Stand for bytes, which Python 3 names in protocol 2 for those that are empty."""
+    """Replace bytes, which Python 3 names in protocol 2 for empty ones."""
     return b""
 
 
 def _join_path(*parts: str) -> str:
-    """Stand for pathlib.PosixPath: a later script of Radio Galaxy Zoo's batches wrote its batch_label as a path."""
+    """Replace pathlib.PosixPath, which a later script of Radio Galaxy Zoo wrote as batch_label."""
     return "/".join(parts)
 
 
 class _Function:
-    """A function that a pickle can call and, unlike a plain one, not give other attributes."""
+    """A function that a pickle can call, and whose attributes it cannot change."""
 
     __slots__ = ("_call",)
 
@@ -166,7 +162,7 @@ _STANDINS: dict[tuple[str, str], Callable[..., object]] = {
     ("_codecs", "encode"): _Function(_encode_text),
     ("__builtin__", "bytes"): _Function(_no_bytes),
     ("pathlib", "PosixPath"): _Function(_join_path),
-    # NumPy 1 and 2 call the same module by different names.
+    # NumPy 1 and 2 have different names for the same module.
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _Function(_read_scalar) for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _Function(_read_buffer) for core in ("core", "_core")},
@@ -174,18 +170,18 @@ _STANDINS: dict[tuple[str, str], Callable[..., object]] = {
 
 
 class _Unpickler(pickle.Unpickler):
-    """The unpickler that knows the stand-ins and nothing else."""
+    """The unpickler that knows only the replacements."""
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for a name."""
         try:
             return _STANDINS[module, name]
         except KeyError:
-            raise UnsupportedDataError(f"expected plain data, found a pickle that asks for {module}.{name}") from None
+            raise UnsupportedDataError(f"expected plain data, found a pickle that needs {module}.{name}") from None
 
 
 class _Flattener:
-    """Replaces stand-ins by what they hold, and counts, since a small pickle can name one list a million times."""
+    """Unwrap replacements, and count entries: a small pickle can repeat one list a million times."""
 
     def __init__(self) -> None:
         self._entries = 0
@@ -199,8 +195,10 @@ class _Flattener:
         if not isinstance(value, dict | list | tuple):
             raise UnsupportedDataError(f"expected plain data, found a {type(value).__name__.strip('_')}")
         self._entries += len(value)
-        if depth == 0 or self._entries > MAX_ENTRIES:
-            raise UnsupportedDataError(f"expected at most {MAX_DEPTH} levels and {MAX_ENTRIES} entries, found more")
+        if depth == 0 or self._entries > MAX_BATCH_ENTRIES:
+            raise UnsupportedDataError(
+                f"expected at most {MAX_BATCH_DEPTH} levels and {MAX_BATCH_ENTRIES} entries, found more"
+            )
         if isinstance(value, dict):
             return {self.flatten(key, 0): self.flatten(item, depth - 1) for key, item in value.items()}
         return type(value)(self.flatten(item, depth - 1) for item in value)

@@ -1,12 +1,12 @@
-"""From the pixels of a data set to what the network is trained on: (value - median) / sigma, float32.
+"""Convert the pixels of a data set for training: (value - median) / sigma, float32.
 
-What sigma is depends on what was done to the images before they were published:
+Sigma depends on the processing of the images before publication:
 
-- Images with their noise (FITS; photographs, whose texture stands in for it): 1.4826 times the median absolute
-  deviation. Colours become luminance first.
-- Images whose noise was cut off at k sigma and which were then scaled to 0..255 (MiraBest, Radio Galaxy Zoo): their
-  median and their deviation are 0, but the cut itself tells the scale. The faintest level left, f, is k sigma rounded
-  down, so sigma = (f + 1/2) / k. Below the cut the ratio is 0: no noise is made up.
+- Images with their noise (FITS, and photographs with their texture): 1.4826 times the median absolute deviation.
+  Colours become luminance first.
+- Images cut off at k sigma and then scaled to 0..255 (MiraBest, Radio Galaxy Zoo): their median and deviation are 0,
+  but the cut gives the scale. The faintest level, f, is k sigma rounded down, so sigma = (f + 1/2) / k. Below the cut
+  the ratio is 0: no noise is added.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All data sets by name; below one root folder each has a folder of its name."""
+"""List all data sets by name; each has a folder of its name below one root folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from radcodec.training.datasets.rgz108k import RGZ108K
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSet:
-    """One data set: what it is, under which terms, how it is read from its folder and how it gets there."""
+    """One data set: summary, terms of use, loader and download."""
 
     summary: str
     terms: str
@@ -59,7 +59,7 @@ def load_dataset(name: str, root: Path, split: str = "train", *, limit: int | No
     Raises
     ------
     InputError
-        There is no such data set or split, or its files are missing or not what they should be.
+        There is no such data set or split, or its files are missing or malformed.
     UnsupportedDataError
         A batch is more than plain data.
     """
@@ -69,7 +69,7 @@ def load_dataset(name: str, root: Path, split: str = "train", *, limit: int | No
 
 
 def fetch_dataset(name: str, root: Path) -> Path:
-    """Return the folder with a data set's files below ``root/name``, downloaded where they are not there yet.
+    """Download the missing files of a data set and return its folder ``root/name``.
 
     Raises
     ------

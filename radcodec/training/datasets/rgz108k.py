@@ -1,9 +1,9 @@
 """Radio Galaxy Zoo, the 108k batches: sources of the VLA FIRST survey, 150 x 150 pixels of 1.8 arcsec, 8 bits.
 
-53 training batches of up to 2000 images and one for tests, each a dictionary of data (a list of 22500 uint8 an image),
-filenames, src_ids, mb_flag (1 where the source is also in MiraBest: leave it out before testing on MiraBest) and LAS
-(largest angular size, arcsec). There are no classes. Some images occur more than once. The noise was cut off as in
-MiraBest.
+There are 53 training batches of up to 2000 images and one for tests. Each is a dictionary of data (a list of 22500
+uint8 an image), filenames, src_ids, mb_flag and LAS (largest angular size, arcsec). The flag is 1 if the source is also
+in MiraBest; leave it out before testing on MiraBest. There are no classes. Some images occur more than once. The noise
+was cut off as in MiraBest.
 
 References
 ----------
@@ -41,8 +41,7 @@ _TRAIN_MD5 = """
 RGZ108K = BatchSet(
     archive=Archive(
         file="rgz108k-batches-python.tar.gz",
-        # The published loaders give name and hashes of the archive but say that it still has to be uploaded. It is to
-        # be had from the authors.
+        # The published loaders give the archive's name and hashes, but it is not uploaded yet. The authors have it.
         url=None,
         md5="3fef587aa2aa3ece3b01b125977ae19d",
         folder="rgz108k-batches-py",

@@ -189,7 +189,7 @@ def test_report_of_own_base_speeds(
     [
         (None, (), r"mine\.csv: expected a results file"),
         ("a,b\n1,2\n", (), "expected the columns of a benchmark's rows"),
-        (",".join(COLUMNS) + "\n", (), "expected rows of which tables can be made"),
+        (",".join(COLUMNS) + "\n", (), "expected rows for tables"),
         (",".join(COLUMNS) + "\n", ("--write",), "expected --only alone"),
     ],
 )

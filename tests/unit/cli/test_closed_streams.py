@@ -109,7 +109,7 @@ def test_help_without_a_reader(folder: Path, arguments: str) -> None:
     """Help is lost in silence or with one line, never with a traceback."""
     assert _shell(folder, arguments, ">&-").returncode == 0
     done = _unread(folder, arguments)
-    assert (done.returncode, done.stderr) == (5, "radcodec: the reader of the output has gone\n")
+    assert (done.returncode, done.stderr) == (5, "radcodec: the program that reads the output has exited\n")
 
 
 @pytest.mark.parametrize("arguments", ["compress a.fits -", "decompress a.rcz -"])

@@ -91,16 +91,18 @@ def test_an_archive_is_verified_against_its_originals(capsys: pytest.CaptureFixt
     assert run(["verify", "archive", "--against", "originals"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == (
-        "archive/deep/b.fit.rcz: all checksums hold, and as promised against originals/deep/b.fit (lossless)"
+        "archive/deep/b.fit.rcz: all checksums are correct, and the file keeps its promise about "
+        "originals/deep/b.fit (lossless)"
     )
-    assert lines[3] == "total: 3 of 3 files hold"
+    assert lines[3] == "total: 3 of 3 files verified"
     Path("originals/a.fits").write_bytes(_fits(9))
     Path("originals/deep/b.fit").unlink()
     assert run(["verify", "archive", "--against", "originals"]) == 1
     streams = capsys.readouterr()
-    assert streams.out.splitlines()[-1] == "total: 1 of 3 files hold"
+    assert streams.out.splitlines()[-1] == "total: 1 of 3 files verified"
     errors = streams.err.splitlines()
-    assert errors[0].startswith("radcodec: archive/a.fits.rcz: the restored file differs")
+    card = f"card {len(CARDS)} of its header differs from the original"
+    assert errors[0].startswith(f"radcodec: archive/a.fits.rcz: HDU 0 (PRIMARY): {card} (byte ")
     assert errors[1] == (
         "radcodec: archive/deep/b.fit.rcz: originals/deep/b.fit: expected the original of deep/b.fit.rcz, found none"
     )
@@ -114,7 +116,7 @@ def test_originals_that_are_packed_are_found(capsys: pytest.CaptureFixture[str])
     Path("originals/a.fits.gz").write_bytes(gzip.compress(Path("originals/a.fits").read_bytes()))
     Path("originals/a.fits").unlink()
     assert run(["verify", "archive/a.fits.rcz", "--against", "originals"]) == 0
-    assert "against originals/a.fits.gz" in capsys.readouterr().out
+    assert "promise about originals/a.fits.gz" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("archive")
@@ -169,7 +171,7 @@ def test_two_inputs_with_one_output(capsys: pytest.CaptureFixture[str]) -> None:
     Path("originals/deep/a.fits").write_bytes(_fits(7))
     inputs = ["originals/a.fits", "originals/deep/a.fits"]
     assert run(["compress", *inputs, "--out-dir", "out", "--overwrite"]) == 2
-    assert "expected an output of its own, found out/a.fits.rcz" in capsys.readouterr().err
+    assert "expected a separate output for each file, found out/a.fits.rcz" in capsys.readouterr().err
     assert run(["verify", "out/a.fits.rcz", "--against", "originals/a.fits"]) == 0
 
 

@@ -268,7 +268,7 @@ def test_meta_round_trip() -> None:
         (
             _meta(images=(ImageRecord(sample_type=SampleType.F4, shape=(2, 3), tile_size=8, n_stages=1),)),
             Kind.FITS,
-            "name of a model",
+            "model name exactly",
         ),
     ],
 )

@@ -71,7 +71,7 @@ def test_names_are_those_of_astropy() -> None:
 
 def test_tile_compressed_images_are_named_as_such() -> None:
     """Whoever names one finds how to get at its pixels."""
-    with pytest.raises(InputError, match=r"found 'SCI', which is a tile-compressed image \(recompress takes it apart"):
+    with pytest.raises(InputError, match=r"found 'SCI', which is a tile-compressed image \(recompress decodes it"):
         find_hdu([("PRIMARY", 1), ("SCI", 1)], parse_hdu("SCI"), images=[], compressed=[1])
     content, packed = io.BytesIO(), io.BytesIO()
     image = fits.CompImageHDU(np.zeros((9, 9), np.int16), name="SCI")

@@ -198,7 +198,7 @@ def test_a_huge_outside_fills_no_memory() -> None:
     ("options", "match"),
     [
         ({}, "expected a region such as .* a centre or a plane, found none"),
-        ({"size": "2arcmin"}, "expected a centre beside the size"),
+        ({"size": "2arcmin"}, "expected a centre with the size"),
         ({"center": "150 2", "region": "0:2"}, "expected a region or a centre, found both"),
         ({"center": "150 2", "size": "2"}, "expected a size such as"),
         ({"center": "x"}, "expected a position such as"),
@@ -225,7 +225,7 @@ def test_no_sky_no_centre() -> None:
 def test_coordinates_that_make_no_sense() -> None:
     """A header that wcslib refuses is an InputError for a centre, and no obstacle for a region."""
     data = packed(sky(CTYPE2="DEC--SIN"))
-    with pytest.raises(InputError, match="expected world coordinates that astropy understands"):
+    with pytest.raises(InputError, match="expected world coordinates in the header that astropy can read"):
         cut(data, center="150 2")
     assert cut(data, region="1:3,2:4")[0].shape == (2, 2)
 

@@ -191,7 +191,7 @@ def test_a_batch_that_runs_code_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "cifar10" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
     (folder / "data_batch_1").write_bytes(b"cpathlib\nPath\n(S'" + str(marker).encode() + b"'\ntR.")
-    with pytest.raises(UnsupportedDataError, match=r"data_batch_1: expected plain data, .* asks for pathlib.Path"):
+    with pytest.raises(UnsupportedDataError, match=r"data_batch_1: expected plain data, .* needs pathlib.Path"):
         load_dataset("cifar10", tmp_path)
     assert not marker.exists()
 

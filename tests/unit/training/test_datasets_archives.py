@@ -242,8 +242,8 @@ def test_archives_that_are_not_what_they_should_be_are_input_errors(
         info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(info)
     cases = [
-        (b"not a tar", "expected a tar archive, found one that cannot be read"),
-        (_tar(members)[:-40], "expected a tar archive, found one that cannot be read"),
+        (b"not a tar", "expected a tar archive, found an unreadable one"),
+        (_tar(members)[:-40], "expected a tar archive, found an unreadable one"),
         (_tar({key: members[key] for key in list(members)[:2]}), "expected batches/batches.meta, found no such file"),
         (_tar(members | {"batches/test_batch": b"other"}), f"expected MD5 {_md5(CONTENT['test_batch'])}, found"),
         (link.getvalue(), "expected batches/test_batch as a file of at most"),

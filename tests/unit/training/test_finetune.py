@@ -119,7 +119,7 @@ def test_run_again_it_goes_on_and_another_run_is_refused(images: Path, capsys: p
     assert run(command) == 0
     streams = capsys.readouterr()
     assert json.loads(streams.out) == first
-    assert "going on with this run" in streams.err
+    assert "resuming this run" in streams.err
     assert "round" not in streams.err
     assert run(["finetune", "survey 1", "--out", "run", "--name", "other"]) == 2
     assert "--restart" in capsys.readouterr().err

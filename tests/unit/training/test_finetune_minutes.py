@@ -47,7 +47,7 @@ def test_minutes_and_a_run_that_is_there(finished: Path, capsys: pytest.CaptureF
     assert Path("run/model/weights.safetensors").read_bytes() == weights
     said = io.StringIO()
     finetune(finished, out=Path("run"), console=Console(said))
-    assert "which is finished and is only compared again (--restart plans a new one)" in said.getvalue()
+    assert "which is finished; the comparison runs again (--restart plans a new one)" in said.getvalue()
     assert Path("run/model/weights.safetensors").read_bytes() == weights
     assert run(["finetune", str(finished), "--out", "run", "--minutes", "1", "--restart", "--quiet"]) == 0
     assert read_config(Path("run/finetune.toml")).minutes == 1.0

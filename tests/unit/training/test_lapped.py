@@ -20,7 +20,8 @@ from radcodec.training import lapped_contexts as contexts
 from radcodec.training.config import LappedConfig, read_config
 from radcodec.training.data import compand_ratio, simulate_ratio
 from radcodec.training.lapped_loop import LappedTrainer
-from radcodec.training.run import register_model, train
+from radcodec.training.register import register_model
+from radcodec.training.run import train
 
 CONFIG = """
 [model]
@@ -148,7 +149,7 @@ def test_a_fitted_model_can_be_registered(trained: Path, tmp_path: Path) -> None
         (('kind = "lapped"', 'kind = "wavelet"'), "expected model.kind"),
         (("stages = 6", "stages = 17"), "stages beyond"),
         (("steps = [60, 60]", "steps = [60]"), "different lengths"),
-        (("steps = [60, 60]", "steps = []"), "or none"),
+        (("steps = [60, 60]", "steps = []"), "or empty"),
         (("sides = [48, 64]", "sides = [8]"), "sides beyond"),
         (("batch = 512", "batch = 0"), "below 1"),
         (("simulated = 4", "simulated = -1"), "below 0"),

@@ -13,8 +13,8 @@ pytest.importorskip("astropy")
 
 from radcodec.base.store import load_model
 from radcodec.training import rate
-from radcodec.training.evaluate import Evaluation
 from radcodec.training.rate import Point, mean_bits, share_bits, stage_points
+from radcodec.training.stage_rates import Evaluation
 
 
 def test_between_two_points_pixels_are_shared() -> None:

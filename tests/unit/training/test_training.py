@@ -19,11 +19,13 @@ from radcodec.base.store import load_model
 from radcodec.errors import InputError
 from radcodec.simulate import simulate_image
 from radcodec.training.config import read_config
-from radcodec.training.evaluate import Evaluation, entropy_bits, evaluate, table
+from radcodec.training.evaluate import table
 from radcodec.training.losses import prior_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import integer_tables
 from radcodec.training.quantiser import Codebook
-from radcodec.training.run import register_model, train
+from radcodec.training.register import register_model
+from radcodec.training.run import train
+from radcodec.training.stage_rates import Evaluation, entropy_bits, evaluate
 from radcodec.training.study import read_study
 
 CONFIGS = Path(__file__).resolve().parents[3] / "benchmarks" / "studies" / "configs"

@@ -215,7 +215,7 @@ def test_failures_are_told_and_do_not_stop_the_search(monkeypatch: pytest.Monkey
         return 1.0
 
     monkeypatch.setattr(tuning, "_measure", measure)
-    with pytest.raises(InputError, match="no trial came to an end; no such folder"):
+    with pytest.raises(InputError, match="no trial finished; no such folder"):
         tuning.tune(Path("study.toml"))
     assert [row.state for row in tuning.tune(Path("study.toml"), trials=3).trials] == ["failed", "failed", "complete"]
 

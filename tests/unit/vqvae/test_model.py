@@ -14,7 +14,8 @@ pytest.importorskip("torch")
 
 import torch
 
-from radcodec.base.convolutional.model import BaseModel, check_known_answer, compand, expand, known_answer
+from radcodec.base.companding import compand
+from radcodec.base.convolutional.model import BaseModel, check_known_answer, expand, known_answer
 from radcodec.base.convolutional.spec import expansion_table
 from radcodec.errors import CorruptError, InputError, ModelMismatchError
 
