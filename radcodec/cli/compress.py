@@ -33,6 +33,7 @@ from radcodec.cli.many import (
     Job,
     check_many,
     list_jobs,
+    make_folder,
     out_dir_option,
     run_many,
     with_own_outputs,
