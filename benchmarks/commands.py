@@ -15,6 +15,8 @@ from benchmarks.paths import RESULTS
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+OWN_FILES = ("defaults", "bounds")  # tracks of ``run`` with columns of their own
+
 
 def add_data(command: argparse.ArgumentParser) -> None:
     """Add the option that says where the sets of images are."""
@@ -64,7 +66,8 @@ def default_out(options: argparse.Namespace, commit: str, folder: Path = RESULTS
 
     The name starts with day, hour and minute. A tree without a commit may change at any time: its file is a new one.
     """
-    command = "defaults" if getattr(options, "track", None) == "defaults" else options.command
+    track = getattr(options, "track", None)
+    command = track if track in OWN_FILES else options.command
     stem = f"{machine.slug()}_{commit}_{command}"
     now = f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%dT%H%M}"
     if commit == machine.NO_COMMIT or commit.endswith(machine.DIRTY):

@@ -31,6 +31,7 @@ STEPS = (
     f"run --track integers {FIRST} --rivals radcodec,jpegxl-e9,pcodec",
     f"run --track files {REAL}",
     f"run --track defaults {REAL}",
+    "run --track bounds --set first/test --set telescopes --set mosaic",
     "rd --set first/test --set telescopes",
     "rd --set first/test --set telescopes --rivals radcodec --model general-v0",
     "stack",

@@ -1,18 +1,19 @@
-"""What users call: arrays and files in, files and arrays out. Everything heavy is imported when it is first needed."""
+"""What users call: arrays and files in, files and arrays out. Heavy modules are imported when they are first needed."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from radcodec.container.report import Report, describe
+from radcodec.decoding.keywords import CutoutKeywords, PreviewKeywords
 from radcodec.decoding.rcz_file import RczFile, Source, open_reader
+from radcodec.encoding.keywords import CompressKeywords, EncodeKeywords, Path, Progress
 from radcodec.errors import InputError
-from radcodec.limits import DEFAULT_TILE
+from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import (
     check_fits_name,
@@ -29,37 +30,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from radcodec.decoding.regions import Region
-    from radcodec.fits.select import HduChoice
-
-Path = str | os.PathLike[str]
-# A number, a text such as "0.125sigma", or a quantity of astropy.units.
-Bound = Any
-Progress = Callable[[int], None]
-Note = Callable[[str], None]
-
-_DEFAULT_PREVIEW_PERCENT = 1.0
+    from radcodec.types import HduChoice
 
 
-def encode(
-    array: npt.ArrayLike,
-    *,
-    max_error: Bound | None = None,
-    lossy: bool = False,
-    lossy_bpp: float | None = None,
-    lossy_stages: int | None = None,
-    preview: float = 0,
-    model: Path | None = None,
-    threads: int | None = None,
-    verify: bool = True,
-    sigma: float | None = None,
-    tile: int = DEFAULT_TILE,
-    dither: bool = False,
-    smallest: bool = False,
-    details_on_base: str = "auto",
-    fill: float | Sequence[float] = (),
-    force: bool = False,
-) -> bytes:
-    """An array as the bytes of a ``.rcz`` file of kind array: lossless unless told otherwise.
+@spelled_out(EncodeKeywords)
+def encode(array: npt.ArrayLike, **options: Unpack[EncodeKeywords]) -> bytes:
+    """Encode an array as the bytes of a ``.rcz`` file of kind array; lossless by default.
 
     Parameters
     ----------
@@ -110,40 +86,24 @@ def encode(
     """
     from radcodec.container.reader import Reader
     from radcodec.decoding.verify import check_written
-    from radcodec.encoding.fits_file import encode_array
+    from radcodec.encoding.array_file import encode_array
     from radcodec.encoding.inputs import plain_array
     from radcodec.encoding.options import make_options
     from radcodec.pixels.tiles import count_tiles
 
-    options = make_options(
-        max_error=max_error,
-        lossy=lossy,
-        lossy_bpp=lossy_bpp,
-        lossy_stages=lossy_stages,
-        preview=preview,
-        model=model,
-        threads=threads,
-        verify=verify,
-        sigma=sigma,
-        tile=tile,
-        dither=dither,
-        smallest=smallest,
-        details_on_base=details_on_base,
-        fill=fill,
-        force=force,
-    )
+    checked = make_options(fill_in(EncodeKeywords, options))
     unit = getattr(array, "unit", None)
     # Only units of astropy, and what is like them: other libraries name other things so.
     text = str(unit) if hasattr(unit, "to_string") else ""
-    encoded = encode_array(plain_array(array), options, text)
+    encoded = encode_array(plain_array(array), checked, text)
     data = encoded.to_bytes()
-    if options.verify:
-        check_written(Reader(data, count_tiles=count_tiles), options.threads, encoded.model)
+    if checked.verify:
+        check_written(Reader(data, count_tiles=count_tiles), checked.threads, encoded.model)
     return data
 
 
 def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = None) -> npt.NDArray[Any]:
-    """The array in a ``.rcz`` file: writable, of the shape and dtype it had, in native byte order.
+    """Decode a ``.rcz`` file to an array: writable, of the shape and dtype it had, in native byte order.
 
     A file of kind FITS gives its first image with pixels, or that of ``hdu``, physical values as astropy would give
     them.
@@ -162,7 +122,8 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     ModelError
         If it needs a model that is not there.
     """
-    from radcodec.decoding.image import decode_array, decode_image, image_info
+    from radcodec.decoding.image import decode_image, image_info
+    from radcodec.decoding.restore import decode_array
     from radcodec.fits.arrays import to_physical
 
     with RczFile(data, threads=threads) as file:
@@ -173,33 +134,16 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
         return to_physical(decode_image(image, file.threads), image_info(image.coding.record))
 
 
+@spelled_out(CompressKeywords)
 def compress(
     src: Path | BinaryIO,
     dst: Path | BinaryIO | None = None,
     *,
     overwrite: bool = False,
-    max_error: Bound | None = None,
-    lossy: bool = False,
-    lossy_bpp: float | None = None,
-    lossy_stages: int | None = None,
-    preview: float | None = None,
-    model: Path | None = None,
-    threads: int | None = None,
-    verify: bool = True,
-    sigma: float | None = None,
-    tile: int = DEFAULT_TILE,
-    dither: bool = False,
-    smallest: bool = False,
-    details_on_base: str = "auto",
-    fill: float | Sequence[float] = (),
-    hdu: HduChoice | Sequence[HduChoice] = (),
-    exact_hdu: HduChoice | Sequence[HduChoice] = (),
-    force: bool = False,
-    no_provenance: bool = False,
     recompress: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[CompressKeywords],
 ) -> Report:
-    """Compress a FITS file; what was written, as a `Report`.
+    """Compress a FITS file; gives a `Report` of what was written.
 
     Parameters
     ----------
@@ -240,27 +184,7 @@ def compress(
     from radcodec.fits.tile_compressed import take_apart
 
     start = time.perf_counter()
-    options = make_options(
-        max_error=max_error,
-        lossy=lossy,
-        lossy_bpp=lossy_bpp,
-        lossy_stages=lossy_stages,
-        preview=_DEFAULT_PREVIEW_PERCENT if preview is None else preview,
-        model=model,
-        threads=threads,
-        verify=verify,
-        sigma=sigma,
-        tile=tile,
-        dither=dither,
-        smallest=smallest,
-        details_on_base=details_on_base,
-        fill=fill,
-        hdu=hdu,
-        exact_hdu=exact_hdu,
-        force=force,
-        provenance=not no_provenance,
-        progress=progress,
-    )
+    checked = make_options(options)
     if dst is None:
         if not isinstance(src, (str, os.PathLike)):
             raise InputError("expected a name for the output of a stream, found none")
@@ -269,14 +193,14 @@ def compress(
     times = file_times(src)
     with open_fits_source(src) as source:
         data = source.to_memory()
-        encoded = encode_fits(take_apart(data) if recompress else data, options)
+        encoded = encode_fits(take_apart(data) if recompress else data, checked)
         with output_file(dst, overwrite=overwrite, like=times) as out:
             encoded.write_to(out)
             out.seek(0)
             with ExitStack() as stack:
                 reader = open_reader(out, stack)
-                if options.verify:
-                    check_written(reader, options.threads, encoded.model)
+                if checked.verify:
+                    check_written(reader, checked.threads, encoded.model)
                 path = os.fspath(dst) if isinstance(dst, (str, os.PathLike)) else None
                 seconds = time.perf_counter() - start
                 source.check_unchanged()
@@ -292,7 +216,7 @@ def decompress(
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Restore the FITS file of a ``.rcz`` file; what it was restored from, as a `Report`.
+    """Restore the FITS file of a ``.rcz`` file; gives a `Report` of what it was restored from.
 
     A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``.
     ``progress`` is called now and then with the number of bytes done since the last call.
@@ -304,7 +228,7 @@ def decompress(
     FormatError, ModelError
         If ``src`` is no sound ``.rcz`` file or needs a model that is not there. Nothing is written then.
     """
-    from radcodec.decoding.image import decode_array, decode_fits_to
+    from radcodec.decoding.restore import decode_array, decode_fits_to
     from radcodec.fits.arrays import array_to_fits_bytes
 
     start = time.perf_counter()
@@ -328,7 +252,7 @@ def decompress(
 
 
 def open(source: Source, *, threads: int | None = None) -> RczFile:
-    """A ``.rcz`` file opened for reading parts of it: only its header and tile index are read.
+    """Open a ``.rcz`` file for reading parts of it: only its header and tile index are read.
 
     Raises
     ------
@@ -339,7 +263,7 @@ def open(source: Source, *, threads: int | None = None) -> RczFile:
 
 
 def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int | None = None) -> Report:
-    """The report of a file of which every checksum holds and that keeps its promise about ``against``, a FITS file.
+    """Verify every checksum of a file, and its promise about ``against``, a FITS file; gives its `Report`.
 
     Where ``against`` has tile-compressed images and the file has none, they are taken apart first (``recompress``).
 
@@ -370,18 +294,15 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
         return describe(reader, path=path, seconds=time.perf_counter() - start, warnings=warnings)
 
 
+@spelled_out(CutoutKeywords)
 def cutout(
     src: Source,
     dst: Path | BinaryIO,
     region: Region | None = None,
     *,
-    center: Any = None,
-    size: Any = None,
-    plane: int | None = None,
-    hdu: HduChoice | None = None,
-    partial: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
+    **options: Unpack[CutoutKeywords],
 ) -> None:
     """Write a part of an image as a FITS file, its world coordinates shifted; decodes only what it needs.
 
@@ -421,26 +342,23 @@ def cutout(
 
     check_output(dst, src, overwrite)
     check_fits_name(dst)
-    part = Part(region=region, center=center, size=size, plane=plane, partial=partial)
+    given = fill_in(CutoutKeywords, options)
+    hdu = given.pop("hdu")
     with RczFile(src, threads=threads) as file:
-        pieces = cutout_pieces(file.reader, file.choose(hdu).stored, part, file.threads)
+        pieces = cutout_pieces(file.reader, file.choose(hdu).stored, Part(region=region, **given), file.threads)
     with output_file(dst, overwrite=overwrite, like=src) as out:
         for piece in pieces:
             out.write(piece)
 
 
+@spelled_out(PreviewKeywords)
 def preview(
     src: Source,
     dst: Path | BinaryIO | None = None,
     *,
-    plane: int = 0,
-    hdu: HduChoice | None = None,
-    full: bool = False,
-    size: int | None = None,
-    base_only: bool = False,
     overwrite: bool = False,
     threads: int | None = None,
-    on_note: Note | None = None,
+    **options: Unpack[PreviewKeywords],
 ) -> npt.NDArray[np.float64]:
     """Look quickly at one plane of an image, float64 [H, W]; written as a picture too where ``dst`` is given.
 
@@ -474,21 +392,22 @@ def preview(
     FormatError, ModelError, OSError
         As `decompress`.
     """
-    if base_only:
+    given = fill_in(PreviewKeywords, options)
+    if given["base_only"]:
         from radcodec.decoding.base_copy import copy_base
 
-        if plane or full or hdu is not None or size is not None:
+        if given["plane"] or given["full"] or given["hdu"] is not None or given["size"] is not None:
             raise InputError("expected base_only (--base-only) without plane, hdu, full and size, found one of them")
         return copy_base(src, dst, overwrite=overwrite, threads=threads)
     from radcodec.decoding.picture import picture_writer
 
-    write = None if dst is None else picture_writer(dst, size)
+    write = None if dst is None else picture_writer(dst, given["size"])
     if dst is not None:
         check_output(dst, src, overwrite)
     with RczFile(src, threads=threads) as file:
-        look = file.choose(hdu).quick_look(plane, full=full)
-    if on_note is not None and look.note:
-        on_note(look.note)
+        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"])
+    if given["on_note"] is not None and look.note:
+        given["on_note"](look.note)
     if dst is not None and write is not None:
         with output_file(dst, overwrite=overwrite, like=None) as out:
             out.write(write(look.pixels, look.noise))
@@ -498,7 +417,7 @@ def preview(
 def estimate(
     src: Path | BinaryIO | npt.NDArray[Any], *, model: Path | None = None, threads: int | None = None
 ) -> list[dict[str, Any]]:
-    """What each of a ladder of modes would take, measured on a sample of the tiles: a dry run.
+    """Estimate the size, noise and time of each mode on a sample of the tiles: a dry run.
 
     Parameters
     ----------

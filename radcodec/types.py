@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, IntEnum
+from typing import SupportsIndex, TypeAlias
+
+# How users name an HDU: 1, "1", "SCI", "SCI,2" or ("SCI", 2).
+HduChoice: TypeAlias = str | SupportsIndex | tuple[str, int]
 
 
 class Mode(IntEnum):

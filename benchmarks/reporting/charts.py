@@ -15,6 +15,9 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 410, 12, 262
 N_COLOURS = 9
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 HALF_LETTER = 4.5  # px, half the width of a letter of a tick's text
+#: Colours of a picture that stands alone, on white; the page takes those of its style sheet.
+COLOURS = ("#0b57d0", "#d55e00", "#00805d", "#9c27b0", "#8a6d00", "#0083a8", "#c2185b", "#5d4037", "#607d8b")
+LEGEND_WIDTH, LEGEND_LINE = 190, 21
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,17 +69,52 @@ class Axis:
         return [(tick, f"{tick:g}") for tick in ticks]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """A chart before it is drawn: for the page by ``html``, as a file of its own by ``svg``."""
+
+    title: str
+    series: Sequence[Series]
+    x: Axis
+    y: Axis
+    caption: str = ""
+
+    def html(self) -> str:
+        """Return the figure of the page; empty without points."""
+        return chart(self.title, self.series, self.x, self.y, self.caption)
+
+    def svg(self) -> str:
+        """Return a picture that needs no style sheet, with its legend at the right; empty without points."""
+        if not any(one.points for one in self.series):
+            return ""
+        legend = []
+        for number, one in enumerate(self.series):
+            place = f"translate({WIDTH + 8} {TOP + LEGEND_LINE * number})"
+            text = f'<text x="34" y="10">{html.escape(one.name)}</text>'
+            legend.append(f'<g transform="{place}">{_sample(one, number)}{text}</g>')
+        width = WIDTH + LEGEND_WIDTH
+        drawn = _body(self.series, self.x, self.y) + "".join(legend)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT}" width="{width}" height="{HEIGHT}" '
+            f'role="img" aria-label="{html.escape(self.title)}">\n<style>{_colours()}</style>\n'
+            f'<rect width="100%" height="100%" fill="#fff"/>{drawn}</svg>\n'
+        )
+
+
+def _colours() -> str:
+    """Return the style sheet of a picture that stands alone."""
+    rules = [
+        "text{fill:#1b1f24;font:14px system-ui,sans-serif}", ".frame{fill:none;stroke:#d0d7de}",
+        ".grid{stroke:#d0d7de;stroke-width:.6}", ".line{fill:none;stroke-width:2}", ".dot{stroke:#fff;stroke-width:.8}",
+        *(f".c{n}.line{{stroke:{colour}}}.dot.c{n}{{fill:{colour}}}" for n, colour in enumerate(COLOURS)),
+    ]  # fmt: skip
+    return "".join(rules)
+
+
 def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, caption: str = "") -> str:
     """Return an HTML figure: the chart, a legend that wraps, a caption."""
     if not any(one.points for one in series):
         return ""
-    xs = [point[0] for one in series for point in one.points]
-    ys = [v for one in series for v in _heights(one)]
-    at_x, at_y = x.place(xs, LEFT, RIGHT), y.place(ys, BOTTOM, TOP)
-    parts = [_frame(x, y, xs, ys, at_x, at_y)]
-    # The first is drawn last, over the others.
-    for number in reversed(range(len(series))):
-        parts.append(_drawn(series[number], number, at_x, at_y, x, y))
     legend = "".join(
         f'<li><svg viewBox="0 0 28 10" width="28" height="10" aria-hidden="true">'
         f"{_sample(one, number)}</svg>{html.escape(one.name)}</li>"
@@ -84,9 +122,21 @@ def chart(title: str, series: Sequence[Series], x: Axis, y: Axis, caption: str =
     )
     return (
         f'<figure><svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">'
-        f"{''.join(parts)}</svg><ul class='legend'>{legend}</ul>"
+        f"{_body(series, x, y)}</svg><ul class='legend'>{legend}</ul>"
         f"<figcaption><strong>{html.escape(title)}.</strong> {html.escape(caption)}</figcaption></figure>"
     )
+
+
+def _body(series: Sequence[Series], x: Axis, y: Axis) -> str:
+    """Draw frame, grid, texts and lines."""
+    xs = [point[0] for one in series for point in one.points]
+    ys = [v for one in series for v in _heights(one)]
+    at_x, at_y = x.place(xs, LEFT, RIGHT), y.place(ys, BOTTOM, TOP)
+    parts = [_frame(x, y, xs, ys, at_x, at_y)]
+    # The first is drawn last, over the others.
+    for number in reversed(range(len(series))):
+        parts.append(_drawn(series[number], number, at_x, at_y, x, y))
+    return "".join(parts)
 
 
 def _heights(one: Series) -> list[float]:

@@ -1,24 +1,36 @@
-"""The pages that are filled from rows: which they are, what fills them, and whether they are current."""
+"""The pages that are filled from rows: which they are, what fills them, and whether they are current.
+
+Three kinds: parts of hand-written pages between markers, whole pages of tables below ``docs/tables``, and pictures.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from benchmarks.paths import HTML, RESULTS, ROOT
 from benchmarks.reporting.page import fingerprint, map_section, maps_of, page
-from benchmarks.reporting.pages.codes import CODES, code_table, codes_report, previews_report
-from benchmarks.reporting.pages.comparison import comparison
-from benchmarks.reporting.pages.detail import detail_report, detail_table
+from benchmarks.reporting.pages.bounds import bounds_block
+from benchmarks.reporting.pages.codes import CODES, code_table, codes_summary, previews_report
+from benchmarks.reporting.pages.comparison import comparison, comparison_summary
+from benchmarks.reporting.pages.detail import detail_summary, detail_table
+from benchmarks.reporting.pages.overview import overview
+from benchmarks.reporting.pages.pictures import PICTURES
 from benchmarks.reporting.pages.readme import readme
 from benchmarks.reporting.pages.science import science_report
+from benchmarks.reporting.pages.science_summary import science_summary
+from benchmarks.reporting.pages.sigma import sigma_block
+from benchmarks.reporting.pages.tables import TABLE_PAGES
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.section import default_model
 from benchmarks.reporting.sections import sections
 from benchmarks.reporting.tables import REPOSITORY_FOLDER
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
+BLOCK = re.compile(rf"{re.escape(BEGIN)}\n(?P<text>.*?){re.escape(END)}", re.DOTALL)
+Maker = Callable[[Results], str]
 
 
 def full_report(results: Results) -> str:
@@ -46,14 +58,21 @@ def own_report(results: Results) -> str:
 
 
 #: Page, and what stands between its markers.
-DOCUMENTS: dict[str, Callable[[Results], str]] = {
-    "README.md": lambda results: readme(results, default_model()),
-    "docs/benchmarks.md": full_report,
-    "docs/detail.md": detail_report,
-    "docs/science.md": science_report,
-    "docs/codes.md": codes_report,
-    "docs/comparison.md": comparison,
+DOCUMENTS: dict[str, Maker] = {
+    "README.md": lambda results: readme(results),
+    "docs/quickstart.md": bounds_block,
+    "docs/guarantee.md": sigma_block,
+    "docs/benchmarks.md": lambda results: overview(results, default_model()),
+    "docs/detail.md": detail_summary,
+    "docs/science.md": science_summary,
+    "docs/codes.md": codes_summary,
+    "docs/comparison.md": lambda results: comparison_summary(results, default_model()),
     "docs/previews.md": previews_report,
+}
+#: Files that are written whole: pages of tables, and pictures.
+WHOLE: dict[str, Maker] = {
+    **{f"docs/tables/{name}.md": make for name, make in TABLE_PAGES.items()},
+    **{f"docs/figures/{name}.svg": make for name, make in PICTURES.items()},
 }
 #: Commands whose rows no section shows, or not all of them, and what shows them.
 ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
@@ -66,30 +85,33 @@ ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
 }
 
 
-def parts_of(document: Path) -> tuple[str, str, str]:
-    """Return what stands before, between and behind the markers of a page.
+def block_of(document: Path) -> str:
+    """Return what stands between the markers of a page.
 
     Raises SystemExit for a page without them.
     """
-    content = document.read_text(encoding="utf-8")
-    before, found_begin, rest = content.partition(BEGIN + "\n")
-    inside, found_end, after = rest.partition(END)
-    if not (found_begin and found_end):
+    found = BLOCK.search(document.read_text(encoding="utf-8"))
+    if found is None:
         raise SystemExit(f"{document}: expected the markers {BEGIN} and {END}")
-    return before, inside, after
+    return found["text"]
 
 
 def fill_page(document: Path, text: str) -> None:
     """Put ``text`` between the markers of a page."""
-    before, _, after = parts_of(document)
-    document.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
+    block_of(document)
+    content = document.read_text(encoding="utf-8")
+    document.write_text(BLOCK.sub(lambda _: f"{BEGIN}\n{text}{END}", content, count=1), encoding="utf-8")
 
 
 def fill_documents(root: Path = ROOT, folder: Path = RESULTS) -> list[str]:
-    """Fill all pages; return the names of those that changed."""
+    """Fill all pages and write the files that are written whole; return the names of those that changed."""
     results, changed = Results(folder), stale(root, folder, with_page=False)
     for name in changed:
-        fill_page(root / name, DOCUMENTS[name](results))
+        if name in DOCUMENTS:
+            fill_page(root / name, DOCUMENTS[name](results))
+        else:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(WHOLE[name](results), encoding="utf-8")
     return changed
 
 
@@ -99,7 +121,11 @@ def stale(root: Path = ROOT, folder: Path = RESULTS, *, with_page: bool = True) 
     The HTML page counts as current if it says that it was made from these very files.
     """
     results = Results(folder)
-    found = [name for name, make in DOCUMENTS.items() if parts_of(root / name)[1] != make(results)]
+    found = [name for name, make in DOCUMENTS.items() if block_of(root / name) != make(results)]
+    for name, make in WHOLE.items():
+        path = root / name
+        if not path.exists() or path.read_text(encoding="utf-8") != make(results):
+            found.append(name)
     html = HTML.relative_to(ROOT).as_posix()
     if with_page and f'content="{fingerprint(results)}"' not in (root / html).read_text(encoding="utf-8"):
         found.append(html)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.run import defaults, distortion, tracks
+from benchmarks.run import bounds, defaults, distortion, tracks
 from benchmarks.science import run as science
 from benchmarks.speed import base as base_speed
 from benchmarks.speed import cold, simulated
@@ -33,6 +33,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "run": Kind(tracks.COLUMNS, tracks.KEY),
     "defaults": Kind(defaults.COLUMNS, defaults.KEY),
+    "bounds": Kind(bounds.COLUMNS, bounds.KEY),
     "speed": Kind(simulated.COLUMNS, simulated.KEY),
     "base-speed": Kind(base_speed.COLUMNS, base_speed.KEY),
     "cold": Kind(cold.COLUMNS, cold.KEY),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmarks.reporting.charts import Axis, Series, chart
+from benchmarks.reporting.charts import Axis, Plot, Series, chart
 from benchmarks.reporting.results import Results, grouped
 from benchmarks.reporting.section import Section, default_model, kept, split_lines
 from benchmarks.reporting.sizes import OURS
@@ -25,7 +25,7 @@ def distortion(results: Results) -> Section:
     for (chosen,), some in grouped(rows, "set").items():
         for measure, unit in (("rmse_companded", "companded"), ("rmse_faint", "of faint pixels, in sigma")):
             curves = rd.curves_of(some, measure)
-            figures.append(mean_curves(curves, f"Bits against RMSE {unit}, {chosen}"))
+            figures.append(mean_curves(curves, f"Bits against RMSE {unit}, {chosen}").html())
             for codec, model in sorted(curves):
                 if codec == OURS:
                     tables.append(needed_table(results, some, curves, model, f"{chosen}, RMSE {unit}, {model}"))
@@ -54,8 +54,8 @@ def needed_table(results: Results, rows: Sequence[Row], curves: rd.Curves, model
     return Table(title=f"Bits a pixel for equal error: {title}", header=cells[0], rows=cells[2:], notes=notes)
 
 
-def mean_curves(curves: rd.Curves, title: str) -> str:
-    """Draw each codec's best variant: its mean error over all images, at rates that all images reach."""
+def mean_curves(curves: rd.Curves, title: str) -> Plot:
+    """Plot each codec's best variant: its mean error over all images, at rates that all images reach."""
     found: dict[str, list[tuple[float, float]]] = {}
     n_images = max((len(by_image) for by_image in curves.values()), default=0)
     for (codec, _), by_image in curves.items():
@@ -73,7 +73,8 @@ def mean_curves(curves: rd.Curves, title: str) -> str:
     names = sorted(found, key=lambda codec: (codec != OURS, codec == BOUND, codec))
     series = [Series(name=name, points=found[name]) for name in names]
     x, y = Axis(title="bits a pixel", logarithmic=True), Axis(title="RMSE", logarithmic=True)
-    return chart(title, series, x, y, f"Means of {n_images} images; the best variant of each codec.")
+    caption = f"Means of {n_images} images; the best variant of each codec."
+    return Plot(title=title, series=series, x=x, y=y, caption=caption)
 
 
 def _area(points: Sequence[tuple[float, float]]) -> float:

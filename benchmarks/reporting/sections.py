@@ -8,7 +8,7 @@ from benchmarks.reporting.loss_sections import distortion, science, stacks
 from benchmarks.reporting.pages.detail import TABLES
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.section import Section, split_lines
-from benchmarks.reporting.size_sections import archives, beaten, integers, summary, telescopes, tracks
+from benchmarks.reporting.size_sections import archives, beaten, integers, summary, telescopes, tracks, whole_files
 from benchmarks.reporting.speeds import speeds
 from benchmarks.reporting.tables import Table, from_files
 
@@ -39,5 +39,5 @@ def sections(results: Results) -> list[Section]:
 
 
 MAKERS: tuple[Callable[[Results], Section], ...] = (
-    summary, beaten, tracks, telescopes, distortion, science, stacks, archives, integers, speeds, detail,
+    summary, beaten, tracks, telescopes, distortion, science, stacks, whole_files, archives, integers, speeds, detail,
 )  # fmt: skip

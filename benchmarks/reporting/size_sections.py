@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from benchmarks.reporting import sizes
-from benchmarks.reporting.charts import Axis, Series, chart
+from benchmarks.reporting.charts import Axis, Plot, Series
 from benchmarks.reporting.pages.readme import lossy_table, size_table
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.section import Section, default_model, kept
@@ -39,6 +39,21 @@ def beaten(results: Results) -> Section:
     )
 
 
+def ladder_plot(results: Results) -> Plot:
+    """Plot the size at equal largest error of the codecs that are smallest on average, on FIRST."""
+    curves = sizes.ladder_curves(results, "first/test")
+    whole = {codec: points for codec, points in curves.items() if len(points) > 1}
+    chosen = sorted(whole, key=lambda codec: (codec != OURS, statistics.mean(bits for _, bits in whole[codec])))
+    series = [Series(name=sizes.label(codec), points=whole[codec]) for codec in chosen[:MAX_CURVES]]
+    ticks = sorted({error for points in curves.values() for error, _ in points})
+    texts = [f"σ/{round(1 / tick)}" if tick < 1 else "σ" for tick in ticks]
+    return Plot(
+        title="Size at equal largest error, FIRST", series=series, y=Axis(title="bits a pixel"),
+        x=Axis(title="largest error E", logarithmic=True, ticks=ticks, texts=texts),
+        caption="Mean of first/test; the codecs that are smallest on average.",
+    )  # fmt: skip
+
+
 def tracks(results: Results) -> Section:
     """Make the section on lossless and bounded sizes, with the ladder of bounds as a chart."""
     places = ("first/test", "telescopes", "cubes", "simulated")
@@ -46,17 +61,6 @@ def tracks(results: Results) -> Section:
     for bound in sizes.LADDER:
         title = f"Equal largest error, E = {sizes.SHOWN.get(bound, bound)}" if bound else "Lossless"
         tables.append(sizes.size_table(results, "bounded" if bound else "lossless", bound, title, places))
-    curves = sizes.ladder_curves(results, "first/test")
-    whole = {codec: points for codec, points in curves.items() if len(points) > 1}
-    chosen = sorted(whole, key=lambda codec: (codec != OURS, statistics.mean(bits for _, bits in whole[codec])))
-    series = [Series(name=sizes.label(codec), points=whole[codec]) for codec in chosen[:MAX_CURVES]]
-    ticks = sorted({error for points in curves.values() for error, _ in points})
-    texts = [f"σ/{round(1 / tick)}" if tick < 1 else "σ" for tick in ticks]
-    x = Axis(title="largest error E", logarithmic=True, ticks=ticks, texts=texts)
-    figure = chart(
-        "Size at equal largest error, FIRST", series, x, Axis(title="bits a pixel"),
-        "Mean of first/test; the codecs that are smallest on average.",
-    )  # fmt: skip
     absent = results.missing("run")
     not_installed = " Not installed when this was measured: " + ", ".join(sorted(absent)) + "." if absent else ""
     return Section(
@@ -66,7 +70,7 @@ def tracks(results: Results) -> Section:
         f"`benchmarks/rivals` says how each maps floats to its integers.{not_installed}",
         command="python -m benchmarks run --track bounded --divisor 16 --divisor 8 --set first/test",
         tables=kept(tables),
-        figures=[figure] if figure else [],
+        figures=[figure] if (figure := ladder_plot(results).html()) else [],
     )
 
 
@@ -96,6 +100,19 @@ def integers(results: Results) -> Section:
         "pixels below 3 sigma were set to 0, so most of a file is its envelope.",
         command="python -m benchmarks run --track integers --set cubes",
         tables=kept([sky, floats, whole, small]),
+    )
+
+
+def whole_files(results: Results) -> Section:
+    """Make the section on whole files under the bounds that the quick start recommends."""
+    return Section(
+        name="bounds",
+        title="Whole files at the bounds of the quick start",
+        text="What each option does to a FITS file, beside gzip and fpack as they come. A bound in sigma is of the "
+        "noise that the command line measures, not of 1.4826 MAD. RMSE is in units of 1.4826 MAD of the file; quiet "
+        "and noisy are the tenths of the image with the lowest and the highest noise, in units of the noise there.",
+        command="python -m benchmarks run --track bounds --set first/test --set telescopes --set mosaic",
+        tables=sizes.bounds_tables(results),
     )
 
 

@@ -197,6 +197,37 @@ def defaults_tables(results: Results) -> list[Table]:
     return tables
 
 
+def bounds_tables(results: Results) -> list[Table]:
+    """Make a table for each set of whole files under the options of the quick start: means over its files."""
+    rows = [row for row in results.rows("bounds") if row["status"] == "ok"]
+    header = [
+        "options",
+        "bits a pixel",
+        "sigma / 1.4826 MAD",
+        "RMSE",
+        "RMSE, quiet",
+        "RMSE, noisy",
+        "noise after / before",
+    ]
+    tables = []
+    for (chosen,), of_set in grouped(rows, "set").items():
+        lines, n_files = [], len({row["file"] for row in of_set})
+        for (codec, setting), some in grouped(of_set, "codec", "setting").items():
+            name = f"{codec} {setting}".strip() + ("" if len(some) == n_files else f" ({len(some)} of {n_files})")
+            bits = statistics.mean(float(row["bits_per_pixel"]) for row in some)
+            ratios = [float(row["sigma_used"]) / float(row["sigma_mad"]) for row in some if row["sigma_used"]]
+            errors = [
+                statistics.mean(float(row[name]) for row in some)
+                for name in ("rmse_mad", "rmse_quiet", "rmse_noisy", "rms_ratio")
+            ]
+            ratio = f"{statistics.mean(ratios):.3f}" if ratios else "-"
+            line = [name, f"{bits:.3f}", ratio, *(f"{value:.4f}" for value in errors)]
+            lines.append(line)
+        title = f"Whole files, {chosen}, mean of {n_files}"
+        tables.append(Table(title=title, header=header, rows=lines, notes=[from_files(results.sources(of_set))]))
+    return tables
+
+
 def files_table(results: Results) -> Table | None:
     """Make a table of whole FITS files, header and preview included: radcodec beside gzip; None without rows."""
     columns = (("gzip", "", "bits_per_pixel", "gzip -9"), *(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.reporting.charts import Axis, Series, chart
+from benchmarks.reporting.charts import Axis, Plot, Series, chart
 from benchmarks.reporting.results import Results, demand_of, grouped
 from benchmarks.reporting.section import Section, kept
 from benchmarks.reporting.sizes import OURS
@@ -23,7 +23,7 @@ def speeds(results: Results) -> Section:
     for (bound,), some in grouped(rows, "bound").items():
         name = f"E = {bound}" if bound else "lossless"
         figures += [
-            scatter(some, way, f"{way.capitalize()} speed against ratio, {name}") for way in ("encode", "decode")
+            scatter(some, way, f"{way.capitalize()} speed against ratio, {name}").html() for way in ("encode", "decode")
         ]
         figures.append(scaling(some, f"Encode speed by size of image, {name}"))
     return Section(
@@ -33,7 +33,7 @@ def speeds(results: Results) -> Section:
         "Mpix/s are millions of pixels a second. Memory is the growth of a fresh process, in units of the float32 "
         "image. Cold start: whole commands, each a new process.",
         command="python -m benchmarks speed --side 256 --side 1024 --side 4096; python -m benchmarks cold",
-        tables=kept([speed_table(results, rows), base_table(results), cold_table(results, cold_rows)]),
+        tables=kept([speed_table(results, rows), base_table(results), *cold_tables(results, cold_rows)]),
         figures=[figure for figure in figures if figure],
     )
 
@@ -45,10 +45,8 @@ def name_of(row: Row) -> str:
     return row["codec"] + threads + (", verified" if verified else "")
 
 
-def scatter(rows: Sequence[Row], way: str, title: str) -> str:
-    """Draw ratio against speed, on the image that is nearest to 4096 x 4096."""
-    if not rows:
-        return ""
+def scatter(rows: Sequence[Row], way: str, title: str) -> Plot:
+    """Plot ratio against speed, on the image that is nearest to 4096 x 4096."""
     pixels = min({int(row["pixels"]) for row in rows}, key=lambda n: abs(n - SCATTER_SIDE**2))
     here = [row for row in rows if int(row["pixels"]) == pixels]
     series = []
@@ -59,7 +57,8 @@ def scatter(rows: Sequence[Row], way: str, title: str) -> str:
     series.sort(key=lambda one: (one.name != OURS, one.name))
     side = round(pixels**0.5)
     x, y = Axis(title=f"{way}, Mpix/s", logarithmic=True), Axis(title="32 bits / bits a pixel")
-    return chart(title, series, x, y, f"Simulated, {side} x {side}; several points of a codec are its settings.")
+    caption = f"Simulated, {side} x {side}; several points of a codec are its settings."
+    return Plot(title=title, series=series, x=x, y=y, caption=caption)
 
 
 def scaling(rows: Sequence[Row], title: str) -> str:
@@ -129,17 +128,22 @@ def base_table(results: Results) -> Table | None:
     return Table(title="Lossy mode beside OpenJPEG", header=header, rows=lines, notes=notes, text_columns=2)
 
 
-def cold_table(results: Results, rows: Sequence[Row]) -> Table | None:
-    """Make a table with a line for each command."""
-    if not rows:
-        return None
-    lines = [
-        [row["command"], f"{float(row['median_s']):.3f}", f"{float(row['least_s']):.3f} to {float(row['most_s']):.3f}"]
-        for row in rows
-        if row["status"] == "ok"
-    ]
+def cold_tables(results: Results, rows: Sequence[Row]) -> list[Table]:
+    """Make a table for each image, with a line for each command."""
     absent = results.missing("cold")
-    notes = [f"The image is `{rows[0]['file']}`, {rows[0]['shape']}; {rows[0]['repeats']} repeats."]
-    notes += [f"Not installed: {', '.join(sorted(absent))}."] if absent else []
-    notes.append(from_files(results.sources(rows)))
-    return Table(title="Whole commands, seconds", header=["command", "median", "spread"], rows=lines, notes=notes)
+    tables = []
+    for (file, shape), some in grouped(rows, "file", "shape").items():
+        lines = [
+            [
+                row["command"], f"{float(row['median_s']):.3f}",
+                f"{float(row['least_s']):.3f} to {float(row['most_s']):.3f}",
+            ]
+            for row in some
+            if row["status"] == "ok"
+        ]  # fmt: skip
+        notes = [f"The image is `{file}`; {some[0]['repeats']} repeats; radcodec at commit {some[0]['commit']}."]
+        notes += [f"Not installed: {', '.join(sorted(absent))}."] if absent else []
+        notes.append(from_files(results.sources(some)))
+        header = ["command", "median", "spread"]
+        tables.append(Table(title=f"Whole commands, seconds, {shape}", header=header, rows=lines, notes=notes))
+    return tables

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from benchmarks.commands import Commands
 
 COMMANDS = ("run", "rd")
-WHOLE_FILES = ("files", "defaults")  # tracks of FITS files, beside those of arrays
+WHOLE_FILES = ("files", "defaults", "bounds")  # tracks of FITS files, beside those of arrays
 
 
 def add_commands(commands: Commands) -> None:
@@ -25,6 +25,7 @@ def add_commands(commands: Commands) -> None:
     tracks.add_argument(
         "--divisor", type=float, action="append", help="bounded: E = sigma / DIVISOR; may be repeated (default: 8)"
     )
+    tracks.add_argument("--every", type=int, default=1, help="track bounds: only each Nth file of a folder")
     add_repeat(tracks, 1)
     add_output(tracks)
     lossy = commands.add_parser("rd", help="bits against error of the lossy mode; without --set only the tables")
@@ -58,12 +59,15 @@ def rate_distortion(options: argparse.Namespace, out: Path, commit: str) -> list
 def track_sizes(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Measure one track."""
     from benchmarks.rivals.registry import all_rivals
+    from benchmarks.run.bounds import run_bounds
     from benchmarks.run.defaults import run_defaults
     from benchmarks.run.tracks import Demand, run_files, run_track
 
     data, sets, divisors = options.data, options.sets, options.divisor or [8.0]
     if options.track == "defaults":
         n_rows = run_defaults(data=data, sets=sets, out=out, commit=commit)
+    elif options.track == "bounds":
+        n_rows = run_bounds(data=data, sets=sets, every=options.every, out=out, commit=commit)
     elif options.track == "files":
         n_rows = sum(
             run_files(data=data, sets=sets, divisor=divisor, out=out, commit=commit) for divisor in (None, *divisors)

@@ -2,11 +2,12 @@
 
 Files are in the system's cache, as after one call that is not timed. The process is cold: the interpreter starts and
 imports modules. Commands take turns in ``--repeat`` rounds. Those marked *first use* run once, without compiled modules
-of Python, as after installation.
+of Python, as after installation. Each image is measured by itself: the first one of every set, and simulated ones.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import statistics
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +29,7 @@ COLUMNS = (
 )  # fmt: skip
 KEY = ("file", "command")
 BOUND = "0.125sigma"
+SEED = 20
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,14 +90,57 @@ def commands() -> list[Command]:
     ]
 
 
-def run_cold(*, data: Path, chosen: str, repeats: int, out: Path, commit: str) -> list[str]:
-    """Add a row for each command that ``out`` lacks, on the first image of a set; gives the new ones as lines."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A FITS file that commands work on, and the cells of its rows."""
+
+    content: bytes
+    cells: dict[str, object]
+
+    @property
+    def file(self) -> str:
+        """The name of the file in rows."""
+        return str(self.cells["file"])
+
+
+def first_of(data: Path, chosen: str) -> Sample:
+    """Return the first image of a set."""
     image = next(iter(images(data, chosen)))
+    return Sample(
+        content=(data / image.file).read_bytes(),
+        cells={
+            "set": chosen, "file": image.file, "data_sha256": image.sha256, "dtype": str(image.samples.dtype),
+            "shape": "x".join(map(str, image.samples.shape)), "pixels": image.samples.size,
+        },
+    )  # fmt: skip
+
+
+def simulated(side: int) -> Sample:
+    """Return a simulated image of a square field."""
+    from radcodec.simulate import simulate_fits
+
+    content = simulate_fits((side, side), seed=SEED)
+    return Sample(
+        content=content,
+        cells={
+            "set": "simulated", "file": f"simulate_fits(({side}, {side}), seed={SEED})", "dtype": "float32",
+            "data_sha256": hashlib.sha256(content).hexdigest(), "shape": f"{side}x{side}", "pixels": side * side,
+        },
+    )  # fmt: skip
+
+
+def run_cold(*, samples: Iterable[Sample], repeats: int, out: Path, commit: str) -> list[str]:
+    """Add a row for each command and image that ``out`` lacks; gives the new ones as lines."""
+    return [line for sample in samples for line in run_sample(sample, repeats, out, commit)]
+
+
+def run_sample(sample: Sample, repeats: int, out: Path, commit: str) -> list[str]:
+    """Add the rows of one image."""
     done = rows_done(out, KEY)
-    todo = [command for command in commands() if (image.file, command.shown) not in done]
+    todo = [command for command in commands() if (sample.file, command.shown) not in done]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "image.fits").write_bytes((data / image.file).read_bytes())
+        (folder / "image.fits").write_bytes(sample.content)
         for command in todo:
             if shutil.which(command.arguments[0]) is None:
                 command.status = f"missing: {command.arguments[0]} is not installed"
@@ -109,15 +155,14 @@ def run_cold(*, data: Path, chosen: str, repeats: int, out: Path, commit: str) -
                     command.seconds += [seconds] if turn else []
     lines = []
     for command in todo:
-        known: dict[str, object] = {
-            "machine": machine.system(), "commit": commit, "track": "cold", "set": chosen, "file": image.file,
-            "data_sha256": image.sha256, "shape": "x".join(map(str, image.samples.shape)),
-            "dtype": str(image.samples.dtype), "pixels": image.samples.size, "command": command.shown,
+        known: dict[str, object] = sample.cells | {
+            "machine": machine.system(), "commit": commit, "track": "cold", "command": command.shown,
             "status": command.status, "repeats": len(command.seconds),
         }  # fmt: skip
         if command.seconds:
             middle, least, most = statistics.median(command.seconds), min(command.seconds), max(command.seconds)
             known |= {"median_s": f"{middle:.4f}", "least_s": f"{least:.4f}", "most_s": f"{most:.4f}"}
-            lines.append(f"{command.shown:60} {middle:.3f} s ({least:.3f} to {most:.3f}) {command.status}")
+            shown = f"{sample.cells['shape']}  {command.shown}"
+            lines.append(f"{shown:72} {middle:.3f} s ({least:.3f} to {most:.3f}) {command.status}")
         append_row(out, COLUMNS, known)
     return lines

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.commands import add_data, add_output, add_repeat, chosen_names
+from benchmarks.commands import add_output, add_repeat, add_sets, chosen_names
 
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
@@ -16,6 +16,7 @@ DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
 THREADS = (1, 2)
+COLD_SETS, COLD_SIDE = ("first/test", "telescopes/atca-scorpio-extended.fits"), 2048
 
 
 def add_commands(commands: Commands) -> None:
@@ -34,9 +35,11 @@ def add_commands(commands: Commands) -> None:
         command.add_argument(
             "--threads", type=int, action="append", help="of codecs that have threads; may be repeated (default: 1, 2)"
         )
-    colds = commands.add_parser("cold", help="whole commands from a cold start, on the first image of a set")
-    add_data(colds)
-    colds.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
+    colds = commands.add_parser("cold", help="whole commands from a cold start, beside fpack and gzip")
+    add_sets(colds, default=COLD_SETS)
+    colds.add_argument(
+        "--side", type=int, action="append", help=f"of simulated images, pixels; may be repeated (default: {COLD_SIDE})"
+    )
     for command in (speeds, bases, colds):
         add_repeat(command, 5)
         add_output(command)
@@ -45,9 +48,11 @@ def add_commands(commands: Commands) -> None:
 def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Run one of the commands and return a line on each row."""
     if options.command == "cold":
-        from benchmarks.speed.cold import run_cold
+        from benchmarks.speed.cold import first_of, run_cold, simulated
 
-        return run_cold(data=options.data, chosen=options.chosen, repeats=options.repeat, out=out, commit=commit)
+        samples = [first_of(options.data, chosen) for chosen in options.sets or COLD_SETS]
+        samples += [simulated(side) for side in options.side or [COLD_SIDE]]
+        return run_cold(samples=samples, repeats=options.repeat, out=out, commit=commit)
     threads = options.threads or list(THREADS)
     if options.command == "base-speed":
         from benchmarks.speed.base import run_base_speed

@@ -38,7 +38,7 @@ def dictionary_cells(path: Path, image: Image, max_error: float) -> list[Cells]:
             return 8.0 * packed.stat().st_size / image.samples.size
 
     full = bits()
-    with called(("radcodec.encoding.rate_control", "load_header_dictionary"), instead=lambda: None):
+    with called(("radcodec.encoding.encoded_file", "load_header_dictionary"), instead=lambda: None):
         plain = bits()
     return [row("header dictionary", "on", full, plain)]
 

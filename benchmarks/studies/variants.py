@@ -96,7 +96,7 @@ def both(*contexts: Context) -> Iterator[None]:
 
 def alone() -> Context:
     """Keep details of bounded images alone, also if a base layer under them would make a file smaller."""
-    return constant("radcodec.encoding.coded_image", "find_base", lambda *_, **__: None)
+    return constant("radcodec.encoding.image", "find_base", lambda *_: (None, None))
 
 
 def smallest() -> Context:

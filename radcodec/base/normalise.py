@@ -19,7 +19,7 @@ from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
 if TYPE_CHECKING:
-    from radcodec.base.store import Codes, Model
+    from radcodec.base.store import Codes, Model, SteppedModel
 
 # Offset and scale of each plane, float64 [P, 2].
 Normalisation = npt.NDArray[np.float64]
@@ -75,21 +75,21 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def plan_normalisation(
-    image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, sigmas: Sequence[float]
+    image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, noise: Callable[[int], float]
 ) -> Normalisation:
-    """Choose offset and scale of each plane of an image [P, H, W]; ``sigmas`` is its noise (0: none).
+    """Choose offset and scale of each plane of an image [P, H, W]; ``noise`` gives the noise of a plane (0: none).
 
     The scale is 1.4826 times the median absolute deviation, as in training. It exceeds the noise if emission fills much
     of a plane. If it is 0, the scale is the noise; without noise, the standard deviation. A constant or empty plane
     gets 1.
     """
     pairs = np.empty((len(image), 2), np.float64)
-    for plane, sigma in enumerate(sigmas):
+    for plane in range(len(image)):
         samples = _known(image[plane], None if special is None else special[plane])
         offset = float(np.median(samples)) if samples.size else 0.0
         scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
         if not scale > 0:
-            scale = sigma
+            scale = noise(plane)
         if not scale > 0:
             scale = float(np.std(samples, dtype=np.float64)) if samples.size else 1.0
         usable = np.isfinite(offset) and np.isfinite(scale) and scale > 0
@@ -131,13 +131,38 @@ def code_base(
     step, or of a tile nearby; their choices are reused. ``keep_flux`` is for base layers without details on them:
     bright sources keep their flux, at a little more error elsewhere.
     """
+    stacked = _stacked(tile, special, pairs)
+    return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like, keep_flux=keep_flux)
+
+
+def code_averages(
+    model: SteppedModel,
+    tile: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    pairs: Normalisation,
+    step: float,
+    like: Codes | None = None,
+) -> Codes:
+    """Code a tile [p, h, w] from averages of 2 by 2 pixels, for previews.
+
+    Quick, and as good as `code_base` where the step leaves nothing of high frequencies.
+    """
+    values = _stacked(tile, special, pairs)
+    odd = [(0, n % 2) for n in values.shape]
+    even = np.pad(values, odd, mode="edge") if any(map(sum, odd)) else values
+    averages = (even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]) * 0.25
+    return model.encode_averages(averages, (values.shape[0], values.shape[1]), step=step, like=like)
+
+
+def _stacked(
+    tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, pairs: Normalisation
+) -> npt.NDArray[np.float64]:
+    """Normalise the planes of a tile [p, h, w] and stack them to [p * h, w]; special samples are 0."""
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
     if special is not None:
         values[special] = 0.0
-    n_planes, height, width = tile.shape
-    stacked = values.reshape(n_planes * height, width)
-    return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like, keep_flux=keep_flux)
+    return values.reshape(-1, tile.shape[2])
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:
@@ -156,6 +181,22 @@ def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, t
 def pack_codes(model: Model, codes: Codes, n_stages: int) -> tuple[bytes, ...]:
     """Return the stream of each of the first ``n_stages`` stages of a tile; none is empty."""
     return tuple(stream or _NOTHING for stream in model.stage_streams(codes, n_stages))
+
+
+def read_digest(model: SteppedModel, streams: Sequence[bytes], shape: tuple[int, int, int]) -> bytes:
+    """Return the digest of the codes that the streams of a tile of shape [p, h, w] hold.
+
+    Raises
+    ------
+    CorruptError
+        If a stream is unsound.
+    """
+    return model.read_digest(_coded_streams(streams), (shape[0] * shape[1], shape[2]))
+
+
+def _coded_streams(streams: Sequence[bytes]) -> list[bytes]:
+    """Return the streams as the model made them."""
+    return [b"" if stream == _NOTHING else stream for stream in streams]
 
 
 def restore_codes(model: Model, codes: Codes, n_stages: int, pairs: Normalisation) -> npt.NDArray[np.float64]:
@@ -188,9 +229,8 @@ def decode_base(
     n_planes, height, width = shape
     if len(streams) > model.n_stages:
         raise CorruptError(f"expected at most {model.n_stages} stages of model {model.name!r}, found {len(streams)}")
-    streams = [b"" if stream == _NOTHING else stream for stream in streams]
     read = model.preview_tile if picture else model.decode_tile
-    stacked = read(streams, (n_planes * height, width), 0.0, 1.0)
+    stacked = read(_coded_streams(streams), (n_planes * height, width), 0.0, 1.0)
     return _unstacked(stacked, pairs)
 
 

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,42 @@ class Model(Protocol):
     ) -> npt.NDArray[np.float64]:
         """Decode the same pixels for display."""
         ...
+
+
+class SteppedModel(Model, Protocol):
+    """A model that takes a step (``takes_step``); it makes previews."""
+
+    def encode_averages(
+        self,
+        averages: npt.NDArray[np.float64],
+        shape: tuple[int, int],
+        *,
+        step: float,
+        like: Codes | None = None,
+    ) -> Codes:
+        """Code a tile [h, w] from averages of 2 by 2 pixels, quickly and without high frequencies."""
+        ...
+
+    def high_share(self, codes: Codes) -> float:
+        """Return the share of what streams hold that `encode_averages` would leave out."""
+        ...
+
+    def choices(self, codes: Codes) -> Codes:
+        """Return codes without content, for other codes to be like."""
+        ...
+
+    def digest(self, codes: Codes) -> bytes:
+        """Return a digest of codes."""
+        ...
+
+    def read_digest(self, streams: Sequence[bytes], shape: tuple[int, int]) -> bytes:
+        """Read all streams of a tile; return the digest of what they hold. Raises CorruptError as decoding does."""
+        ...
+
+
+def is_stepped(model: Model) -> TypeGuard[SteppedModel]:
+    """Say whether a model takes a step."""
+    return model.takes_step
 
 
 WEIGHTS_FILE = "weights.safetensors"

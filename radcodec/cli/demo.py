@@ -45,7 +45,7 @@ def _pixels(path: str) -> npt.NDArray[np.float64]:
     """Return the physical values of a FITS file's primary image, parsed without the codec."""
     import numpy as np
 
-    from radcodec.fits.arrays import to_physical
+    from radcodec.fits.arrays import stored_samples, to_physical
     from radcodec.fits.parse import parse_fits
 
     with open(path, "rb") as file:
@@ -53,9 +53,7 @@ def _pixels(path: str) -> npt.NDArray[np.float64]:
     hdu = parse_fits(data)[0]
     if hdu.image is None:
         raise GuaranteeError(f"expected an image in {path}, found none")
-    stored = np.frombuffer(data[hdu.data_start : hdu.data_stop], ">" + hdu.image.sample_type.dtype_str)
-    native = stored.astype(hdu.image.sample_type.dtype_str).reshape(hdu.image.shape)
-    return to_physical(native, hdu.image).astype(np.float64).reshape(hdu.image.shape[-2:])
+    return to_physical(stored_samples(data, hdu), hdu.image).astype(np.float64).reshape(hdu.image.shape[-2:])
 
 
 def _digest(path: str) -> str:

@@ -109,6 +109,12 @@ def pack_prelude(prelude: Prelude) -> bytes:
     return packed + pack_crc(zlib.crc32(packed))
 
 
+def file_bytes(section_bytes: tuple[int, int, int, int, int, int]) -> int:
+    """Compute the length of a file from the sizes of its sections, in the order of ``SECTIONS``."""
+    crcs = {"meta_crc": 0, "params_crc": 0, "index_crc": 0, "extra_crc": 0}
+    return Prelude(kind=Kind.FITS, mode=Mode.LOSSLESS, flags=0, section_bytes=section_bytes, **crcs).file_bytes
+
+
 def _check_version(version: int, draft: int) -> None:
     """Raise UnsupportedVersionError for another version or draft, and name the release that reads it."""
     if (version, draft) != (FORMAT_VERSION, FORMAT_DRAFT):

@@ -15,7 +15,7 @@ class StoredUnit:
     """One header and data unit of a file of kind FITS.
 
     ``header`` and ``tail`` are its bytes, padding included. ``image`` is the number of its image. It is None for a unit
-    without pixels, whose data start at ``extra_start`` in EXTRA.
+    without pixels, whose data are the range ``extra`` of EXTRA.
     """
 
     number: int
@@ -23,7 +23,7 @@ class StoredUnit:
     header: bytes = field(repr=False)
     tail: bytes = field(repr=False)
     image: int | None
-    extra_start: int
+    extra: slice
 
 
 def iter_units(reader: Reader) -> Iterator[StoredUnit]:
@@ -39,7 +39,7 @@ def iter_units(reader: Reader) -> Iterator[StoredUnit]:
             header=bytes(text[position:end]),
             tail=bytes(text[end : end + record.tail_bytes]),
             image=image if is_image else None,
-            extra_start=extra_start,
+            extra=slice(extra_start, extra_start + (0 if is_image else record.data_bytes)),
         )
         position = end + record.tail_bytes
         if is_image:

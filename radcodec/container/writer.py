@@ -11,6 +11,8 @@ from radcodec.container.checksum import CrcWriter, crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
     Prelude,
+    entry_bytes,
+    file_bytes,
     pack_crc,
     pack_entry,
     pack_prelude,
@@ -76,6 +78,28 @@ def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence
             sink.write(stream)
     out.write(pack_crc(sink.crc))
     return prelude.file_bytes
+
+
+def size_bytes(contents: FileContents, *, dictionary: Dictionary | None = None) -> int:
+    """Compute the number of bytes of a file from the sizes of its streams; only META and PARAMS are packed for it.
+
+    Parameters
+    ----------
+    dictionary
+        As `write_file` takes it.
+    """
+    tiles = [tile for image in contents.tiles for tile in image]
+    index = sum(entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages))) for tile in tiles)
+    return file_bytes(
+        (
+            len(pack_section(pack_meta(contents.meta), dictionary)),
+            len(pack_section(pack_params(contents.params))),
+            index,
+            sum(len(stream) for tile in tiles for stream in tile.stages),
+            sum(len(tile.mask) + len(tile.detail) for tile in tiles),
+            len(contents.extra),
+        )
+    )
 
 
 def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary | None = None) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.decoding.image import StoredImage, base_values, read_stages
+from radcodec.decoding.image import StoredImage, read_stages
+from radcodec.decoding.tile import base_values
 from radcodec.pixels.masks import decode_mask
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 

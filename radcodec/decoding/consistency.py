@@ -13,6 +13,7 @@ from array import array
 from radcodec.container.layout import Cursor
 from radcodec.container.meta import HduRecord, ImageRecord
 from radcodec.container.reader import Reader
+from radcodec.container.units import iter_units
 from radcodec.errors import CorruptError
 from radcodec.fits.cards import BLOCK_BYTES
 from radcodec.fits.parse import HeaderFacts, header_facts, header_name
@@ -48,18 +49,16 @@ def _check_original_bytes(reader: Reader) -> None:
 
 def _check_headers(reader: Reader) -> None:
     """Raise CorruptError if a header contradicts the records of its HDU."""
-    images = iter(reader.meta.images)
-    position, last = 0, len(reader.meta.hdus) - 1
-    for number, hdu in enumerate(reader.meta.hdus):
-        header = reader.meta.text[position : position + hdu.header_bytes]
-        position += hdu.header_bytes + hdu.tail_bytes
+    last = len(reader.meta.hdus) - 1
+    for unit in iter_units(reader):
+        hdu, number, primary = unit.record, unit.number, unit.number == 0
         if hdu.kind is HduKind.OPAQUE:
-            known = not hdu.name or hdu.name == header_name(header, primary=number == 0)
+            known = not hdu.name or hdu.name == header_name(unit.header, primary=primary)
         else:
-            facts = header_facts(header, primary=number == 0)
+            facts = header_facts(unit.header, primary=primary)
             known = facts is not None and _fits_header(hdu, facts, last=number == last)
-            if hdu.kind is HduKind.IMAGE:
-                known = known and facts is not None and _fits_image(next(images), facts.image)
+            if unit.image is not None:
+                known = known and facts is not None and _fits_image(reader.meta.images[unit.image], facts.image)
         if not known:
             raise CorruptError(f"the header of HDU {number} contradicts its record: the file is forged or damaged")
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from radcodec.coding.samples import sample_bytes
 from radcodec.container.reader import Reader
 from radcodec.container.units import StoredUnit, iter_units
-from radcodec.decoding.image import Pixels, StoredImage, decode_image, decode_region, open_image, sample_bytes
+from radcodec.decoding.image import StoredImage, decode_image, decode_region, open_image
 from radcodec.decoding.regions import Range, Region, parse_region
+from radcodec.decoding.tile import Pixels
 from radcodec.errors import InputError
 from radcodec.fits.arrays import array_to_fits_bytes, minimal_header
 from radcodec.fits.beams import BEAM_TABLES, CutBeams, beam_axes, cut_beams, with_beam
@@ -70,7 +72,7 @@ class ImageSky:
             return sample_bytes(decode_image(open_image(self._reader, unit.image), self._threads), ">").tobytes()
         if self._extra is None:
             self._extra = self._reader.read_extra()
-        return self._extra[unit.extra_start : unit.extra_start + unit.record.data_bytes]
+        return self._extra[unit.extra]
 
     @cached_property
     def _names(self) -> list[tuple[str, int]]:

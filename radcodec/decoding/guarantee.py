@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.container.meta import ImageRecord
-from radcodec.decoding.image import ImageCoding, Pixels
+from radcodec.decoding.tile import ImageCoding, Pixels
 from radcodec.pixels.bounds import tile_errors
 from radcodec.pixels.masks import Mask, as_bits
 from radcodec.pixels.tiles import Box

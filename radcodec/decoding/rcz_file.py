@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from radcodec.decoding.quick_look import QuickLook
     from radcodec.decoding.virtual_fits import VirtualFits
-    from radcodec.fits.select import HduChoice
+    from radcodec.types import HduChoice
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
 

@@ -9,28 +9,22 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.container.reader import Reader
+from radcodec.container.units import iter_units
 from radcodec.decoding.consistency import check_consistency
 from radcodec.decoding.guarantee import tile_breach
-from radcodec.decoding.image import (
-    Pixels,
-    StoredImage,
-    base_values,
-    check_array,
-    decode_tiles,
-    iter_fits_bytes,
-    open_image,
-    read_stages,
-)
+from radcodec.decoding.image import StoredImage, decode_tiles, open_image, read_stages
 from radcodec.decoding.regions import axis_name
+from radcodec.decoding.restore import check_array, iter_fits_bytes
+from radcodec.decoding.tile import Pixels, base_values
 from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples, to_physical
 from radcodec.fits.cards import CARD_BYTES
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
-from radcodec.fits.parse import FitsBuffer, parse_fits
+from radcodec.fits.parse import FitsBuffer, iter_plain_units, parse_fits, unit_data
 from radcodec.pixels.masks import Mask, always_special, decode_mask
 from radcodec.pixels.tiles import plane_shape
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
-from radcodec.types import Hdu, HduKind, Kind, Mode
+from radcodec.types import Hdu, Kind, Mode
 
 if TYPE_CHECKING:
     from radcodec.base.store import Model
@@ -70,7 +64,7 @@ def check_file(reader: Reader, threads: int) -> tuple[str, ...]:
     _check_restored(reader, threads)
     for image in _with_spare_base(reader):
         try:
-            image.coding.lazy.model  # noqa: B018  # found before any thread asks for it
+            image.coding.shared.model  # noqa: B018  # found before any thread asks for it
         except ModelError as err:
             return (f"the base layer was not decoded: {err}",)
         with one_blas_thread():
@@ -232,25 +226,17 @@ def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
     records = reader.meta.hdus
     if [hdu.kind for hdu in hdus] != [record.kind for record in records]:
         raise GuaranteeError(f"the file has {len(records)} HDUs, the original {len(hdus)} or others")
-    extra, text = memoryview(reader.read_extra()), memoryview(reader.meta.text)
-    position = extra_position = number = 0
-    for place, (hdu, record) in enumerate(zip(hdus, records, strict=True)):
-        header = text[position : position + record.header_bytes]
-        position += record.header_bytes
-        tail = text[position : position + record.tail_bytes]
-        position += record.tail_bytes
-        before = original[hdu.header_start : hdu.data_start]
-        if hdu.kind is HduKind.IMAGE:
-            image = open_image(reader, number)
+    extra = memoryview(reader.read_extra())
+    for plain, unit in zip(iter_plain_units(original, hdus), iter_units(reader), strict=True):
+        hdu = plain.hdu
+        if unit.image is not None:
+            image = open_image(reader, unit.image)
             _check_pixels(image, _original_pixels(original, hdu, image), reader.prelude.mode, threads)
-            number += 1
-            same = _unchanged_cards(bytes(header)) == _unchanged_cards(bytes(before))
+            same = _unchanged_cards(unit.header) == _unchanged_cards(plain.header)
         else:
-            data = extra[extra_position : extra_position + record.data_bytes]
-            extra_position += record.data_bytes
-            same = header == before and data == original[hdu.data_start : hdu.data_stop]
-        if not same or tail != original[hdu.data_stop : hdu.end]:
-            raise GuaranteeError(f"HDU {place} ({hdu.name or 'without a name'}) differs from the original")
+            same = unit.header == plain.header and extra[unit.extra] == unit_data(original, hdu)
+        if not same or unit.tail != plain.tail:
+            raise GuaranteeError(f"HDU {unit.number} ({hdu.name or 'without a name'}) differs from the original")
 
 
 def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:

@@ -85,7 +85,7 @@ def _segments(reader: Reader) -> Iterator[_Segment]:
     for unit in iter_units(reader):
         yield from run(len(unit.header), content=unit.header)
         if unit.image is None:
-            yield from run(unit.record.data_bytes, extra_start=unit.extra_start)
+            yield from run(unit.record.data_bytes, extra_start=unit.extra.start)
         else:
             record = reader.meta.images[unit.image]
             yield from run(record.n_pixels * record.sample_type.size_bytes, image=unit.image)

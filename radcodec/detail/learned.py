@@ -13,17 +13,16 @@ from radcodec.coding.ans import count_symbols, encode_symbols
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.coding.zstd import unpack_frame
 from radcodec.detail import kernels
-from radcodec.detail.blocks import local_error
+from radcodec.detail.lattice_maps import lattices_map, sound_lattice
 from radcodec.detail.lattices import MOST
+from radcodec.detail.level import error_level
 from radcodec.detail.maps import (
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
     MapKind,
     TileBound,
     ValueMap,
-    lattices_map,
     restore,
-    sound_lattice,
     step_map,
 )
 from radcodec.detail.passes import (
@@ -45,7 +44,6 @@ from radcodec.errors import CorruptError
 from radcodec.types import SampleType
 
 NO_TARGETS: npt.NDArray[np.float64] = np.empty((0, 0, 0))
-LOOP_LEVEL = -3  # quarter-octave index of the error, in steps, under which a loop is better
 TAIL = struct.Struct("<Bhh")  # shape, level, clamp exponent
 FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
 FLOAT_LATTICE_MAP = struct.Struct("<dd")  # a, b
@@ -62,27 +60,6 @@ class Modelled:
     raw: npt.NDArray[np.uint8]
     level: int
     clamp: int
-
-
-def loop_level(predictors: Predictors, special: Mask | None, work: Work) -> int | None:
-    """Level of a loop in a tile's steps, None where they are not so coarse that a bin's middle should be predicted."""
-    level = _level(work, special, predictors.predictors[0], work.how.fill(predictors.fill))
-    return level if level < LOOP_LEVEL else None
-
-
-def _level(work: Work, special: Mask | None, predictor: Predictor, fill: float) -> int:
-    """Quarter-octave index of the median prediction error, in what errors are counted in, in a corner of the tile."""
-    gain = work.how.gain[0, :64, :64] if work.how.gain.size else 1.0
-    moved = work.how.dither[0, :64, :64] if work.how.dither.size else 0.0
-    values = (work.values[0, :64, :64].astype(np.float64) + moved) * gain - fill
-    known = np.ones(values.shape, np.bool_) if special is None else ~special[0, :64, :64]
-    r = predictor.radius
-    padded = np.zeros((values.shape[0] + r, values.shape[1] + 2 * r))
-    padded[r:, r:-r] = np.where(known, values, 0.0)
-    error = local_error(padded, r, predictor.coefficients, known)[known]
-    middle = float(np.median(error)) if error.size else 1.0
-    floor = 2.0**-1000 if work.how.kind == MapKind.FLOAT else kernels.ERROR_FLOOR
-    return max(-3900, min(3900, int(np.floor(4.0 * np.log2(max(middle, floor))))))
 
 
 def _clamp_exponent(work: Work, special: Mask | None, fill: float) -> int:
@@ -103,7 +80,7 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled 
     clamp = _clamp_exponent(work, special, fill)
     if how.kind != MapKind.FLOAT and (clamp > 52 or abs(fill) > 2.0**52):
         return None
-    level = _level(work, special, predictor, fill) if work.level is None else work.level
+    level = error_level(values, how, special, predictor, fill) if work.level is None else work.level
     taps = predictor.taps
     if taps is None:
         return None

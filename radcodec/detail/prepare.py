@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
+from radcodec.detail.lattice_maps import float_lattice, int_lattice, lattices_map
 from radcodec.detail.lattices import NONE, PATCHES, Lattices, find_lattices
+from radcodec.detail.level import loop_level
 from radcodec.detail.maps import (
     MAX_FLOAT_SHRINK,
     MAX_SHRINK,
@@ -18,20 +19,18 @@ from radcodec.detail.maps import (
     MapKind,
     TileBound,
     ValueMap,
-    float_lattice,
-    int_lattice,
-    lattices_map,
     loop_targets,
     quantise,
     restore,
     step_map,
 )
 from radcodec.detail.plain import Mask, Tile
+from radcodec.detail.predictors import Predictors
 from radcodec.types import SampleType
 
 MOST_PATCHES = 64  # samples for which a bounded tile may have one patch
 CORNER = 64  # side of the part of a tile that is looked at first
-PATCHES_AGAIN = 512  # likewise of a tile that was restored from such a file before
+PATCHES_AGAIN = 512  # the same limit, for tiles that look already quantised
 TELLING = 4  # one of so many samples must be able to tell that
 
 
@@ -54,19 +53,15 @@ class Work:
 
 
 def prepare(
-    tile: Tile,
-    special: Mask | None,
-    bound: TileBound | None,
-    loop_level: Callable[[Work], int | None] = lambda _: None,
+    tile: Tile, special: Mask | None, bound: TileBound | None, predictors: Predictors | None = None
 ) -> Work | None:
-    """Working values of a tile, or None where it can only be stored as it is.
+    """Choose the map of a tile and compute its working values; None where it can only be stored as it is.
 
-    loop_level tells from the steps in the corner of a bounded float tile the level of a loop, None where none should be
-    tried.
+    With predictors a loop may be chosen for the steps of a bounded tile of floats; without them none is tried.
     """
     if bound is not None:
         if tile.dtype.kind == "f":
-            work = _prepare_float_steps(tile, special, bound, loop_level)
+            work = _prepare_float_steps(tile, special, bound, predictors)
         else:
             work = _prepare_int_steps(tile, special, bound)
         if work is not None:
@@ -83,7 +78,7 @@ def prepare(
 
 
 def _on_lattices(tile: Tile, special: Mask | None, made: tuple[npt.NDArray[np.int64], ValueMap] | None) -> Work | None:
-    """Integers of a float tile with their patches, None where there are none or too many samples are on no lattice."""
+    """Patch the integers of a float tile; None where there are none or too many samples are on no lattice."""
     if made is None:
         return None
     patches = differences(tile, special, restore(*made))
@@ -93,7 +88,7 @@ def _on_lattices(tile: Tile, special: Mask | None, made: tuple[npt.NDArray[np.in
 def _several_lattices(
     tile: Tile, special: Mask | None, found: Lattices
 ) -> tuple[npt.NDArray[np.int64], ValueMap] | None:
-    """Working integers and map of a float tile whose samples lie on the lattices found, None where too many do not."""
+    """Compute working integers and map of a float tile by lattices; None where too many samples lie on none."""
     if np.count_nonzero(found.stray(special)) > tile.size // PATCHES:
         return None
     # What has no class takes that of the sample before it: the fewer changes, the shorter the classes.
@@ -113,9 +108,9 @@ def _several_lattices(
 
 
 def _prepare_float_steps(
-    tile: Tile, special: Mask | None, bound: TileBound, loop_level: Callable[[Work], int | None]
+    tile: Tile, special: Mask | None, bound: TileBound, predictors: Predictors | None
 ) -> Work | None:
-    """Steps or loop of a float tile, or None where too many samples would need a patch.
+    """Choose steps or a loop for a float tile; None where too many samples would need a patch.
 
     A tile that is a bounded image's restored one keeps its values: they are whole steps, or whole units of a loop.
     """
@@ -129,8 +124,10 @@ def _prepare_float_steps(
             again = _steps_again(tile, special, bound, shrink)
             if again is not None:
                 return again
-        corner = _corner_steps(tile, special, bound)
-        level = None if corner is None else loop_level(corner)
+        corner = None if predictors is None else _corner_steps(tile, special, bound)
+        level = None
+        if corner is not None and predictors is not None:
+            level = loop_level(corner.values, corner.how, special, predictors)
         if level is not None:
             targets, how = loop_targets(tile, special, how)
             nothing = np.empty(0, np.int64)
@@ -140,7 +137,7 @@ def _prepare_float_steps(
 
 
 def _corner_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
-    """The steps of a tile's corner."""
+    """Compute the steps of a tile's corner."""
     part = (slice(1), slice(CORNER), slice(CORNER))
     corner = np.ascontiguousarray(tile[part])
     how = step_map(bound.part(part), (1, corner.shape[1], corner.shape[2]), SampleType[f"F{tile.dtype.itemsize}"])
@@ -149,7 +146,7 @@ def _corner_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | 
 
 
 def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> Work | None:
-    """Steps that restore a float tile exactly, with hardly a patch, or None where they do not."""
+    """Find steps that restore a float tile exactly, with hardly a patch; None where there are none."""
     sample_type = SampleType[f"F{tile.dtype.itemsize}"]
     stride = max(1, tile.shape[1] // 16)
     found = None
@@ -172,7 +169,7 @@ def _steps_again(tile: Tile, special: Mask | None, bound: TileBound, shrink: int
 
 
 def _can_tell(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -> bool:
-    """Whether steps are coarser than the spacing of enough samples to tell whether these lie on them."""
+    """Say whether steps are coarser than the spacing of enough samples to see whether these lie on them."""
     known = tile[~special] if special is not None else tile.reshape(-1)
     step = bound.error / abs(bound.bscale) * STEP_FACTOR * 2.0**-shrink
     with np.errstate(over="ignore", invalid="ignore"):
@@ -181,7 +178,7 @@ def _can_tell(tile: Tile, special: Mask | None, bound: TileBound, shrink: int) -
 
 
 def settle(tile: Tile, special: Mask | None, bound: TileBound, values: npt.NDArray[Any], how: ValueMap) -> Work | None:
-    """A bounded tile's work with the patches that its values need, or None where they are too many."""
+    """Add the patches that the values of a bounded tile need; None where they are too many."""
     restored = restore(values, how)
     patches = _violations(tile, special, restored, bound)
     if patches.size > tile.size // MOST_PATCHES:
@@ -190,7 +187,7 @@ def settle(tile: Tile, special: Mask | None, bound: TileBound, values: npt.NDArr
 
 
 def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
-    """Step numbers of an integer tile, or None where too many samples would need a patch."""
+    """Compute the step numbers of an integer tile; None where too many samples would need a patch."""
     sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
     few = tile.size // MOST_PATCHES
     found: list[tuple[int, Work]] = []
@@ -214,7 +211,7 @@ def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Wo
 
 
 def _prepare_float(tile: Tile, special: Mask | None, found: Lattices | None) -> Work | None:
-    """Float working values of a tile, parts of which may lie on lattices; None where out of the model's range."""
+    """Compute float working values of a tile, parts of which may lie on lattices; None outside the model's range."""
     with np.errstate(invalid="ignore"):  # signalling NaN among the special ones
         real = tile.astype(np.float64)
     if special is not None:
@@ -229,7 +226,7 @@ def _prepare_float(tile: Tile, special: Mask | None, found: Lattices | None) -> 
 
 
 def _violations(tile: Tile, special: Mask | None, restored: Tile, bound: TileBound) -> npt.NDArray[np.int64]:
-    """Numbers of the samples whose restored value breaks the bound in physical units."""
+    """Number the samples whose restored value breaks the bound in physical units."""
     with np.errstate(over="ignore", invalid="ignore"):
         scaled = bound.bscale != 1.0 or bound.bzero != 0.0
         before, after = tile.astype(np.float64), restored.astype(np.float64)
@@ -242,7 +239,7 @@ def _violations(tile: Tile, special: Mask | None, restored: Tile, bound: TileBou
 
 
 def differences(tile: Tile, special: Mask | None, restored: Tile) -> npt.NDArray[np.int64]:
-    """Numbers of the samples that are not restored bit for bit."""
+    """Number the samples that are not restored bit for bit."""
     kind = f"u{tile.dtype.itemsize}"
     wrong = tile.view(kind) != restored.view(kind)
     if special is not None:
@@ -251,7 +248,7 @@ def differences(tile: Tile, special: Mask | None, restored: Tile) -> npt.NDArray
 
 
 def restored_tile(work: Work, tile: Tile) -> Tile:
-    """What a tile restores to, with the patched samples of the original."""
+    """Restore a tile, with the patched samples of the original."""
     restored = restore(work.values, work.how) if work.restored is None else work.restored
     if work.patches.size:
         restored.reshape(-1)[work.patches] = tile.reshape(-1)[work.patches]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.fit import fit_predictors
 from radcodec.detail.lattices import Lattices
-from radcodec.detail.learned import Modelled, decode_learned, encode_learned, loop_level, model, modelled_bits
+from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.plain import (
     LEARNED,
@@ -211,7 +210,7 @@ def _modelled(
     """The tile made ready, and what the model makes of it; None where that cannot be."""
     if predictors is None:
         return prepare(tile, special, bound), None
-    work = prepare(tile, special, bound, partial(loop_level, predictors, special))
+    work = prepare(tile, special, bound, predictors)
     done = None if work is None else model(special, predictors, work)
     if bound is not None and work is not None and work.targets is not None:
         settled = None if done is None else settle(tile, special, bound, work.values, work.how)

@@ -1,4 +1,4 @@
-"""From the bound that a user asks for to E of every pixel of an image, and what there is to say about it.
+"""Plan E of every pixel of an image from the bound that a user asks for.
 
 E is a float64 in physical units (BSCALE applied) and is only ever rounded downwards.
 """
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from radcodec.encoding.bound_spec import MOST_SIGMA, BoundKind, BoundSpec
 from radcodec.encoding.earlier import kept_steps
+from radcodec.encoding.plane_noise import BoundedImage, compare_noise, measure_planes
 from radcodec.encoding.spacing import fit_to_spacing
 from radcodec.errors import BoundError
 from radcodec.pixels import noise
@@ -23,17 +24,11 @@ from radcodec.pixels.bounds import ImageBounds
 from radcodec.types import EarlierBound
 
 STEPS_AN_OCTAVE = 64  # of the bounds of planes below the largest one, so that they are found again in the pixels
-CELL_STEPS_AN_OCTAVE = 16  # likewise of cells, which take fewer bytes so
+CELL_STEPS_AN_OCTAVE = 16  # of the bounds of cells, which take fewer bytes so
 VARIES = 1.5  # ratio of the noise of noisy parts of a plane to that of quiet ones, from which it is said
-LEAST_PIXELS = 256  # of a plane, under which its noise is no reason to refuse a bound
-LOOK_SIDE = 512  # of the part of a large plane that is looked at
-MASK_VALUES = 256  # different values up to which integers may be a mask or 8-bit, whose noise is not looked at
 OCTAVES = 20  # below the bound on record in which those of planes are looked for
 SAME_NOISE = 1.25  # ratio of noises up to which they are the same but for the errors
 MOST_STEPS = 2.0**40  # of values and bounds, in bounds of planes that are exact
-SMOOTH = 0.01  # second differences, in the noise, under which a plane is a smooth map without any
-NOISELESS = 0.001  # likewise, but beyond doubt: under a beam of 12 pixels they are 0.06, of coordinates 1e-15
-SMOOTH_SHARE = 0.98  # of second differences that are under it; coordinates jump from 360 degrees to 0 somewhere
 
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -52,34 +47,6 @@ class BoundPlan:
     sigma: float | None
     warnings: tuple[str, ...] = ()
     noise: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundedImage:
-    """What bounds are planned for.
-
-    ``pixels`` are stored samples, native [P, H, W]; ``special``, bool [P, H, W], marks those that do not count.
-    ``sigma`` is the noise to use instead of the measured one, physical units. ``earlier`` is what the header says of an
-    earlier compression. ``shared_tiles``: whether tiles hold several planes.
-    """
-
-    pixels: Image
-    special: Mask | None
-    bscale: float = 1.0
-    unit: str = ""
-    sigma: float | None = None
-    earlier: EarlierBound | None = None
-    shared_tiles: bool = False
-
-    def plane(self, number: int) -> tuple[Image, Mask | None]:
-        """Samples [H, W] of a plane, and which are special."""
-        return self.pixels[number], None if self.special is None else self.special[number]
-
-    def is_known(self, number: int) -> bool:
-        """Whether a plane has pixels that are neither blank nor special; a fill value of a whole plane is no blank."""
-        if self.special is None or not bool(self.special[number].all()):
-            return True
-        return self.pixels.dtype.kind == "f" and bool(np.isfinite(self.pixels[number]).any())
 
 
 def product_down(first: float, second: float) -> float:
@@ -104,7 +71,7 @@ def plan_bounds(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
 
 
 def _plan_any(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
-    """E of every pixel for a bound of any kind; errors as `plan_bounds`."""
+    """Plan E of every pixel for a bound of any kind; errors as `plan_bounds`."""
     sigma = image.sigma
     if sigma is not None and not (math.isfinite(sigma) and sigma > 0):
         raise BoundError(f"expected a noise that is finite and above 0, found {sigma}")
@@ -141,7 +108,7 @@ def check_unit(spec: BoundSpec, unit: str) -> None:
 
 
 def _absolute(spec: BoundSpec, unit: str) -> float:
-    """E of an absolute bound in the image's unit; a unit that does not convert raises BoundError."""
+    """Convert an absolute bound to the image's unit; a unit that does not convert raises BoundError."""
     if not spec.unit:
         return spec.value
     if not unit:
@@ -156,7 +123,7 @@ def _absolute(spec: BoundSpec, unit: str) -> float:
 
 def _plan_absolute(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
     value = _absolute(spec, image.unit)
-    quietest, noisiest = _compare(image, value)
+    quietest, noisiest = compare_noise(image, value)
     if noisiest > 0 and value > MOST_SIGMA * noisiest and not spec.force:
         unit = f" {image.unit}" if image.unit else ""
         meant = f"{spec.value:g}" if not spec.unit and spec.value <= MOST_SIGMA else "0.125"
@@ -169,95 +136,8 @@ def _plan_absolute(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
     return _same_everywhere(value, 0.0, None, noise=quietest or None)
 
 
-def _compare(image: BoundedImage, value: float) -> tuple[float, float]:
-    """Noise of a plane in the middle and of the noisiest plane looked at, physical units; 0 where there is none.
-
-    All planes are looked at only where the first few have less than a tenth of ``value``.
-    """
-    pixels = image.pixels
-    if pixels.dtype.kind != "f" and np.unique(pixels.reshape(-1)[:: max(1, pixels.size // 65536)]).size <= MASK_VALUES:
-        return 0.0, 0.0
-    count = len(pixels)
-    typical = noisiest = 0.0
-    for number in dict.fromkeys((count // 2, count // 4, count * 3 // 4, *range(count))):
-        found = _rough_noise(*image.plane(number)) * abs(image.bscale)
-        typical, noisiest = typical or found, max(noisiest, found)
-        if noisiest * MOST_SIGMA >= value:
-            break
-    return typical, noisiest
-
-
-def _rough_noise(plane: Image, special: Mask | None) -> float:
-    """Noise of a plane [H, W], of a large one from its middle; 0 where it is none, a smooth map or of few pixels."""
-    if plane.size < LEAST_PIXELS:
-        return 0.0
-    y, x = (max(0, n - LOOK_SIDE) // 2 for n in plane.shape)
-    for part in ((slice(y, y + LOOK_SIDE), slice(x, x + LOOK_SIDE)), (slice(None), slice(None))):
-        some, marks = plane[part], None if special is None else special[part]
-        sigma = noise.measure_sigma(some, marks)
-        if sigma > 0 and math.isfinite(sigma):
-            return 0.0 if _is_smooth(some, marks, sigma) else sigma
-        if some.size == plane.size:
-            break
-    return 0.0
-
-
-def _second_differences(plane: Image, special: Mask | None) -> npt.NDArray[np.float64]:
-    """Sizes [n] of the second differences along the rows of a plane [H, W]; those with special samples are left out."""
-    with np.errstate(all="ignore"):
-        real = plane.astype(np.float64)
-        if special is not None:
-            real[special] = np.nan
-        second = np.abs(real[:, 2:] - 2 * real[:, 1:-1] + real[:, :-2])
-    known: npt.NDArray[np.float64] = second[np.isfinite(second)]
-    return known
-
-
-def _is_smooth(plane: Image, special: Mask | None, sigma: float) -> bool:
-    """Whether neighbouring samples [H, W] follow one another so closely that there is no noise."""
-    known = _second_differences(plane, special)
-    return known.size > 0 and float(np.median(known)) < SMOOTH * sigma
-
-
-def _has_no_noise(plane: Image, special: Mask | None, sigma: float) -> bool:
-    """Whether nearly all samples [H, W] follow their neighbours; those of coarse integers or steps do not."""
-    known = _second_differences(plane, special)
-    return known.size > 0 and float(np.quantile(known, SMOOTH_SHARE)) < NOISELESS * sigma
-
-
-def measure(image: Image, special: Mask | None, plane: int) -> float:
-    """Noise of one plane of an image [P, H, W] in stored units; 0 where it is undefined."""
-    sigma = float(noise.measure_sigma(image[plane], None if special is None else special[plane]))
-    return sigma if math.isfinite(sigma) and sigma > 0 else 0.0
-
-
-def _measure_planes(image: BoundedImage) -> tuple[list[float], list[str]]:
-    """Noise of each plane, physical units, and warnings. Planes of few pixels are measured together."""
-    pixels, count = image.pixels, len(image.pixels)
-    scale = abs(image.bscale)
-    if pixels[0].size < noise.MIN_SAMPLES <= pixels.size and count > 1:
-        flat = (1, 1, pixels.size)
-        together = measure(pixels.reshape(flat), None if image.special is None else image.special.reshape(flat), 0)
-        warnings = [
-            f"the noise is measured over all {count} planes together, as each has only {pixels[0].size} "
-            f"pixel{'s' if pixels[0].size > 1 else ''}"
-        ]
-        return [together * scale] * count, warnings if together > 0 else []
-    return [_noise_of(*image.plane(plane)) * scale for plane in range(count)], []
-
-
-def _noise_of(plane: Image, special: Mask | None) -> float:
-    """Noise of a plane [H, W]; 0 where it is undefined, as in a map of coordinates, whose spread is no noise."""
-    sigma = measure(plane[None], None if special is None else special[None], 0)
-    if plane.size < LEAST_PIXELS:
-        return sigma
-    y, x = (max(0, n - LOOK_SIDE) // 2 for n in plane.shape)
-    part = (slice(y, y + LOOK_SIDE), slice(x, x + LOOK_SIDE))
-    return 0.0 if _has_no_noise(plane[part], None if special is None else special[part], sigma) else sigma
-
-
 def _undefined_warning(image: BoundedImage, sigmas: list[float]) -> list[str]:
-    """What is said of planes without noise, which stay exact."""
+    """Warn of planes without noise, which stay exact."""
     known = [plane for plane in range(len(sigmas)) if image.is_known(plane)]
     exact = sum(not sigmas[plane] > 0 for plane in known)
     if not exact:
@@ -268,7 +148,7 @@ def _undefined_warning(image: BoundedImage, sigmas: list[float]) -> list[str]:
 
 
 def _range_warning(image: BoundedImage, factor: float) -> list[str]:
-    """What is said of an image whose noise differs much over a plane."""
+    """Warn of an image whose noise differs much over a plane."""
     widest = (0.0, 0.0)
     count = len(image.pixels)
     for plane in dict.fromkeys((count // 2, count // 4)):
@@ -285,8 +165,8 @@ def _range_warning(image: BoundedImage, factor: float) -> list[str]:
 
 
 def _plan_sigma(image: BoundedImage, factor: float) -> BoundPlan:
-    """E from the noise of each plane, or from the noise on record where pixels still lie on the steps on record."""
-    sigmas, warnings = _measure_planes(image)
+    """Plan E from the noise of each plane, or from the noise on record where pixels still lie on those steps."""
+    sigmas, warnings = measure_planes(image)
     warnings += _undefined_warning(image, sigmas)
     steps, said = _kept(image, sigmas)
     warnings += said
@@ -315,7 +195,7 @@ def _plan_sigma(image: BoundedImage, factor: float) -> BoundPlan:
 
 
 def _under_spacing(image: BoundedImage, number: int, largest: float) -> float:
-    """A bound under the spacing of the values of a plane, which are exact so; 0 where there is no such one.
+    """Find a bound under the spacing of the values of a plane, which keeps these exact; 0 where there is none.
 
     A plane whose bound is 0 would make the other ones of its tile exact too.
     """
@@ -333,7 +213,7 @@ def _under_spacing(image: BoundedImage, number: int, largest: float) -> float:
 
 
 def _step_below(top: float, factor: float, sigma: float) -> int | None:
-    """Number of the bound of the grid below ``top`` that is just at most ``factor`` times sigma; None without noise."""
+    """Number the bound of the grid below ``top`` that is just at most ``factor`` times sigma; None without noise."""
     exact = product_down(factor, sigma) if math.isfinite(sigma) and sigma > 0 else 0.0
     if not exact > 0:
         return None
@@ -344,12 +224,12 @@ def _step_below(top: float, factor: float, sigma: float) -> int | None:
 
 
 def _on_grid(top: float, place: int) -> float:
-    """Bound number ``place`` of the grid below ``top``."""
+    """Compute bound number ``place`` of the grid below ``top``."""
     return top if place == 0 else product_down(top, 2.0 ** (-place / STEPS_AN_OCTAVE))
 
 
 def _kept(image: BoundedImage, sigmas: list[float]) -> tuple[list[int | None], list[str]]:
-    """Number, below the bound on record, of the steps that each plane still lies on; and what there is to say."""
+    """Number, below the bound on record, the steps that each plane still lies on; gives warnings too."""
     earlier = image.earlier
     if earlier is None:
         return [None] * len(sigmas), []
@@ -390,7 +270,7 @@ def _before(earlier: EarlierBound) -> str:
 
 @np.errstate(all="ignore")  # noise near the ends of the range
 def _plan_local(image: BoundedImage, factor: float) -> BoundPlan:
-    """E from a map of the noise."""
+    """Plan E from a map of the noise."""
     middle = len(image.pixels) // 2
     cell = noise.local_cell(*image.plane(middle))
     maps = [noise.sigma_map(*image.plane(plane), cell) for plane in range(len(image.pixels))]
@@ -413,7 +293,7 @@ def _plan_local(image: BoundedImage, factor: float) -> BoundPlan:
 
 
 def _cells_down(top: float, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Bounds of cells, float32, each on a coarse grid below ``top`` and under its exact one; 0 stays 0."""
+    """Round bounds of cells down to float32 on a coarse grid below ``top``; 0 stays 0."""
     with np.errstate(all="ignore"):
         places = np.ceil(CELL_STEPS_AN_OCTAVE * np.log2(top / exact))
         on_grid = np.where(exact > 0, top * 2.0 ** (-places / CELL_STEPS_AN_OCTAVE), 0.0)
@@ -426,7 +306,7 @@ def _cells_down(top: float, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
 
 
 def _fitted(image: BoundedImage, plan: BoundPlan) -> BoundPlan:
-    """The plan with bounds that suit the spacing of the values, where they are near it."""
+    """Change bounds that are near the spacing of the values so that they suit it."""
     if not plan.largest > 0 or image.pixels.dtype.kind != "f":
         return plan
     share = fit_to_spacing(image.pixels, image.special, plan.bounds, image.bscale)

@@ -75,7 +75,7 @@ def parse_bound(max_error: Any) -> BoundSpec:
 
 
 def _parse_quantity(quantity: Any) -> BoundSpec:
-    """Bound of a quantity: one number with a unit."""
+    """Read the bound of a quantity: one number with a unit."""
     try:
         number = quantity.value
         value = float(number.item() if hasattr(number, "item") else number)
@@ -96,7 +96,7 @@ def _checked(value: float, text: object) -> float:
 
 
 def _ratio_down(number: str) -> float:
-    """Value of a decimal number or a ratio of two; a ratio is rounded downwards."""
+    """Compute the value of a decimal number or of a ratio of two; a ratio is rounded downwards."""
     top, *bottom = (part.strip() for part in number.split("/"))
     if not bottom:
         return float(top)
@@ -112,7 +112,7 @@ def _ratio_down(number: str) -> float:
 
 
 def _with_point(text: str) -> str:
-    """The text with a decimal point where it has a decimal comma that cannot be anything else."""
+    """Put a decimal point where a text has a decimal comma that cannot be anything else."""
     match = _COMMA.match(text)
     if match is None:
         return text
@@ -126,7 +126,7 @@ def _with_point(text: str) -> str:
 
 
 def _parse_text(given: str) -> BoundSpec:
-    """Bound of a text."""
+    """Read the bound of a text."""
     if len(given) > _MAX_TEXT:
         raise BoundError(f"expected a largest error such as {EXAMPLES}, found {len(given)} characters")
     text = _with_point(given)
@@ -157,7 +157,7 @@ def _parse_text(given: str) -> BoundSpec:
 
 
 def _percent(value: float, unit: str, given: str) -> tuple[float, str]:
-    """Multiple and word of a percentage of the noise; one of anything else raises BoundError."""
+    """Read a percentage of the noise as a multiple and its word; one of anything else raises BoundError."""
     word = unit[1:].strip()
     word = word[3:].strip() if word.lower().startswith("of ") else word
     share = _down_to(Fraction(repr(value)) / 100)
@@ -170,6 +170,6 @@ def _percent(value: float, unit: str, given: str) -> tuple[float, str]:
 
 
 def _down_to(exact: Fraction) -> float:
-    """The largest float64 that is at most a ratio."""
+    """Round a ratio down to a float64."""
     value = float(exact)
     return math.nextafter(value, 0.0) if Fraction(value) > exact else value

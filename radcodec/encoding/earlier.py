@@ -30,7 +30,7 @@ def kept_steps(
 
 
 def _on_steps(values: npt.NDArray[Any], bound: float) -> bool:
-    """Whether all values but a few are restored ones of a bound in stored units, as far as they can tell."""
+    """Say whether all values but a few lie on the steps of a bound in stored units, as far as they can tell."""
     from radcodec.detail.maps import LOOP_UNIT, MAX_INT_BOUND, STEP_FACTOR
 
     if not (np.isfinite(bound) and bound > 0):
@@ -54,5 +54,5 @@ def _on_steps(values: npt.NDArray[Any], bound: float) -> bool:
 
 
 def _few(marked: npt.NDArray[np.bool_]) -> bool:
-    """Whether hardly any are marked."""
+    """Say whether hardly any are marked."""
     return bool(np.count_nonzero(marked) <= MOST_STRAY * marked.size)

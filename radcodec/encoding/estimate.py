@@ -1,4 +1,4 @@
-"""The dry run: what each of a ladder of modes would take, measured on a sample of an image."""
+"""Estimate the size, noise and time of each mode on a sample of an image."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.coding.samples import native, native_of
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
-from radcodec.decoding.image import Pixels, decode_image, open_image
-from radcodec.encoding.bound_plan import measure
+from radcodec.decoding.image import decode_image, open_image
+from radcodec.decoding.tile import Pixels
+from radcodec.encoding.array_file import encode_array
 from radcodec.encoding.bound_spec import BoundKind, BoundSpec
-from radcodec.encoding.coded_image import EncodeOptions
-from radcodec.encoding.fits_file import encode_array
 from radcodec.encoding.inputs import plain_array
+from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless, Lossy
+from radcodec.encoding.plane_noise import measure
 from radcodec.encoding.special import all_marks, find_special
 from radcodec.errors import ModelError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples
@@ -26,17 +28,16 @@ from radcodec.fits.source import open_fits_source
 from radcodec.fits.tile_compressed import no_image
 from radcodec.limits import DEFAULT_TILE
 from radcodec.pixels.tiles import Box, count_tiles, plane_shape, tile_grid
-from radcodec.types import Hdu, ImageInfo, Mode, SampleType
+from radcodec.types import Hdu, ImageInfo, SampleType
 
-# Largest error of each rung in sigma; 0 is lossless.
-_RUNGS = (0.0, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+_BOUNDS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # largest errors that are tried, in sigma
 # Enough for three digits of the rate, a second of work.
 _SAMPLE_TILES = 4
 _SMALL_PIXELS = _SAMPLE_TILES * DEFAULT_TILE * DEFAULT_TILE
 
 
 def _sample_boxes(shape: tuple[int, ...]) -> list[Box]:
-    """Boxes of one size that stand for planes of this shape: all of it where it is small, else tiles evenly spread."""
+    """Choose boxes of one size that stand for planes of this shape: all of a small one, else tiles evenly spread."""
     n_planes, height, width = shape
     grid = tile_grid(shape, DEFAULT_TILE)
     if n_planes * height * width <= _SMALL_PIXELS or grid.n_tiles <= 1:
@@ -48,29 +49,29 @@ def _sample_boxes(shape: tuple[int, ...]) -> list[Box]:
 
 
 def _sample(image: Pixels) -> Pixels:
-    """The boxes of an image [P, H, W] that are measured, as planes that follow each other."""
+    """Cut out the boxes of an image [P, H, W] that are measured, as planes that follow each other."""
     parts = [image[p0:p1, y0:y1, x0:x1] for p0, p1, y0, y1, x0, x1 in _sample_boxes(image.shape)]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _read_sample(data: FitsBuffer, hdu: Hdu, info: ImageInfo) -> Pixels:
-    """Native samples of the boxes of an image HDU that are measured; of a file no others are read."""
+    """Read the boxes of an image HDU that are measured, native samples; of a file no others are read."""
     n_planes, height, width = plane_shape(info.shape)
     boxes = _sample_boxes((n_planes, height, width))
     if len(boxes) == 1:
         return stored_samples(data, hdu).reshape(n_planes, height, width)
-    stored, itemsize = ">" + info.sample_type.dtype_str, info.sample_type.size_bytes
+    dtype_str, itemsize = info.sample_type.dtype_str, info.sample_type.size_bytes
     rows: list[npt.NDArray[Any]] = []
     for p0, p1, y0, y1, x0, x1 in boxes:
         for row in (plane * height + y for plane in range(p0, p1) for y in range(y0, y1)):
             start = hdu.data_start + (row * width + x0) * itemsize
-            rows.append(np.frombuffer(data[start : start + (x1 - x0) * itemsize], stored))
+            rows.append(native_of(data[start : start + (x1 - x0) * itemsize], dtype_str, ">"))
     p0, p1, y0, y1, x0, x1 = boxes[0]
-    return np.array(rows, info.sample_type.dtype_str).reshape(-1, y1 - y0, x1 - x0)
+    return np.array(rows, dtype_str).reshape(-1, y1 - y0, x1 - x0)
 
 
 def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageRecord, int]:
-    """Stored samples [P, H, W] (a sample of them) of the first image of a FITS file, its record, its pixels."""
+    """Read a sample of the first image of a FITS file: stored samples [P, H, W], its record, its number of pixels."""
     with open_fits_source(src) as source:
         hdus = parse_fits(source.data)
         hdu = next((hdu for hdu in hdus if hdu.image is not None), None)
@@ -92,7 +93,7 @@ def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageR
 
 
 def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
-    """As `_first_image`, of an array; raises UnsupportedDataError for one without pixels or of a type not known."""
+    """Do as `_first_image` for an array; raises UnsupportedDataError for one without pixels or of an unknown type."""
     if not array.size:
         raise UnsupportedDataError(f"expected an array with pixels, found the axes {array.shape}: nothing to estimate")
     if array.dtype.kind not in "fiu" or array.dtype.str[1:].upper() not in SampleType.__members__:
@@ -100,46 +101,41 @@ def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
             f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
         )
     sample = _sample(array.reshape(plane_shape(array.shape)))
-    native = np.ascontiguousarray(sample, sample.dtype.newbyteorder("="))
-    sample_type = SampleType[native.dtype.str[1:].upper()]
-    return native, ImageRecord(sample_type=sample_type, shape=native.shape, tile_size=DEFAULT_TILE), array.size
+    samples = native(sample)
+    sample_type = SampleType[samples.dtype.str[1:].upper()]
+    return samples, ImageRecord(sample_type=sample_type, shape=samples.shape, tile_size=DEFAULT_TILE), array.size
 
 
-def _options(mode: Mode, step: float, threads: int, model: str | None) -> EncodeOptions:
-    return EncodeOptions(
-        mode=mode,
-        bound=BoundSpec(kind=BoundKind.SIGMA, value=step) if mode is Mode.BOUNDED else None,
-        tile_size=DEFAULT_TILE,
-        threads=threads,
-        model=model,
-    )
+def _ladder(sigma: float) -> list[tuple[str, float, Fidelity]]:
+    """List the modes to try: name, bound in sigma, and fidelity. Without noise no bound in sigma has a meaning."""
+    bounds = [(step, BoundSpec(kind=BoundKind.SIGMA, value=step)) for step in _BOUNDS if sigma > 0]
+    bounded: list[tuple[str, float, Fidelity]] = [("bounded", step, Bounded(bound=bound)) for step, bound in bounds]
+    return [("lossless", 0.0, Lossless()), *bounded, ("lossy", 0.0, Lossy())]
 
 
 def estimate_ladder(
     src: str | os.PathLike[str] | BinaryIO | npt.NDArray[Any], *, model: str | None, threads: int
 ) -> list[dict[str, Any]]:
-    """One dict a mode, as `radcodec.estimate` describes; errors as there."""
+    """Measure each mode on a sample, one dict a mode, as `radcodec.estimate` describes; errors as there."""
     # Images of astropy.nddata are arrays that have a method ``read``.
     is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
     sample, record, n_pixels = _first_image(src) if is_file else _array_image(plain_array(src))  # type: ignore[arg-type]
     special = all_marks(find_special(sample, record, exact=False))
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
-    rungs = [(Mode.BOUNDED if step else Mode.LOSSLESS, step) for step in _RUNGS] + [(Mode.LOSSY, 0.0)]
     rows: list[dict[str, Any]] = []
-    for mode, step in rungs:
-        if mode is Mode.BOUNDED and sigma == 0.0:
-            continue
+    for mode, step, fidelity in _ladder(sigma):
+        options = EncodeOptions(fidelity=fidelity, tile_size=DEFAULT_TILE, threads=threads, model=model)
         start = time.perf_counter()
         try:
-            restored, size = _round_trip(sample, _options(mode, step, threads, model))
+            restored, size = _round_trip(sample, options)
         except ModelError:
-            # Without a base layer there is no lossy mode to tell about.
+            # Without a base layer there is no lossy mode.
             continue
         seconds = time.perf_counter() - start
         rows.append(
             {
-                "mode": mode.name.lower(),
+                "mode": mode,
                 "max_error": step * sigma * abs(record.bscale) if step else None,
                 "max_error_sigma": step or None,
                 "bits_per_pixel": 8 * size / sample.size,
@@ -151,13 +147,13 @@ def estimate_ladder(
 
 
 def _round_trip(sample: Pixels, options: EncodeOptions) -> tuple[Pixels, int]:
-    """What a sample restores to and how many bytes it takes."""
+    """Encode and decode a sample; gives what it restores to and how many bytes it takes."""
     data = encode_array(sample, options).to_bytes()
     return decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads), len(data)
 
 
 def _noise_added(before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float) -> float | None:
-    """By how many percent the error raises the noise, added in squares; None without noise."""
+    """Compute by how many percent the error raises the noise, added in squares; None without noise."""
     if sigma == 0.0:
         return None
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Whether the exact form of an image may be smaller than its bounded one, told from a few small parts of it.
+"""Guess from a few small parts of an image whether its exact form may be smaller than its bounded one.
 
 Maps of coordinates, counts, ramps or few values are exact multiples of something or predictable to the last place:
 steps of a bound only spoil that. Images with noise are not, and coding them twice would double the time.
@@ -12,7 +12,7 @@ import numpy as np
 import zstandard
 
 from radcodec import detail
-from radcodec.decoding.image import ImageCoding, Pixels
+from radcodec.decoding.tile import ImageCoding, Pixels
 from radcodec.pixels.masks import Mask
 from radcodec.pixels.tiles import slices
 from radcodec.types import SampleType
@@ -62,7 +62,7 @@ def may_be_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, til
 
 
 def _is_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, tile_bytes: Sequence[int]) -> bool:
-    """Whether the exact form of the tile in the middle takes hardly more bytes than its bounded one."""
+    """Say whether the exact form of the tile in the middle takes hardly more bytes than its bounded one."""
     tile = coding.grid.n_tiles // 2
     box = slices(coding.grid.box(tile))
     found = _exact_bytes(image[box], None if special is None else special[box])
@@ -70,14 +70,14 @@ def _is_smaller(coding: ImageCoding, image: Pixels, special: Mask | None, tile_b
 
 
 def _packs_to(samples: Pixels, size: int) -> bool:
-    """Whether repeats alone make a tile smaller than ``size`` bytes."""
+    """Say whether repeats alone make a tile smaller than ``size`` bytes."""
     octets = np.ascontiguousarray(samples).tobytes()
     some = octets[:QUICK_BYTES]
     return len(zstandard.ZstdCompressor(level=QUICK_LEVEL).compress(some)) * len(octets) < size * len(some)
 
 
 def _part(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
-    """Part ``number`` of a tile [p, h, w]: they go round over it."""
+    """Cut out part ``number`` of a tile [p, h, w]: the parts go round over it."""
     side = SIDE if shape[1] > 1 else SIDE * SIDE
     y = max(0, shape[1] - SIDE) * (number * 3 % PARTS) // (PARTS - 1)
     x = max(0, shape[2] - side) * number // (PARTS - 1)
@@ -87,7 +87,7 @@ def _part(shape: tuple[int, ...], number: int) -> tuple[slice, ...]:
 
 
 def _exact_bytes(samples: Pixels, special: Mask | None) -> int | None:
-    """Bytes of the exact details of a part; None where all of it is special."""
+    """Count the bytes of the exact details of a part; None where all of it is special."""
     samples = np.ascontiguousarray(samples)
     marks = None if special is None else np.ascontiguousarray(special)
     if marks is not None and bool(marks.all()):

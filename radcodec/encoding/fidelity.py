@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from radcodec.encoding.bound_plan import check_unit
-from radcodec.encoding.coded_image import EncodeOptions
+from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless
 from radcodec.errors import BoundError, InputError
-from radcodec.fits.parse import FitsBuffer
-from radcodec.fits.select import HduName, HduSelector, find_hdus, hdu_name
-from radcodec.types import Hdu, HduKind, Mode
+from radcodec.fits.parse import PlainUnit
+from radcodec.fits.select import HduName, HduSelector, find_hdus, hdu_labels, hdu_name
+from radcodec.types import Hdu, HduKind
 
 _WORDS = frozenset(("DQ", "DQA", "DQF", "DQI", "DQM", "FLAG", "FLAGS", "QUALITY", "QUAL", "BPM", "BADPIX", "BADPIXELS"))
 _WORDS |= frozenset(("MASK", "MASKS", "SEG", "SEGM", "SEGMAP", "SEGMENT", "SEGMENTS", "SEGMENTATION"))
@@ -26,9 +26,9 @@ _DISTORTIONS = frozenset(("WCSDVARR", "D2IMARR", "WCSCORR"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The options of each image of a file, in order, and what there is to say about them."""
+    """The fidelity of each image of a file, in order, with warnings."""
 
-    options: tuple[EncodeOptions, ...]
+    fidelities: tuple[Fidelity, ...]
     warnings: tuple[str, ...] = ()
 
 
@@ -38,7 +38,7 @@ def is_mask_name(name: str) -> bool:
     return any(word in _WORDS or word.endswith(_ENDINGS) for word in words)
 
 
-def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOptions) -> Plan:
+def plan_fidelity(units: Sequence[PlainUnit], options: EncodeOptions) -> Plan:
     """Decide for each image of a FITS file whether it is exact or as the options say.
 
     Raises
@@ -48,10 +48,12 @@ def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOption
     BoundError
         If the bound's unit converts to that of no image, or not to that of one that is named.
     """
+    hdus = [unit.hdu for unit in units]
     images = [number for number, hdu in enumerate(hdus) if hdu.kind is HduKind.IMAGE]
-    if options.mode is Mode.LOSSLESS and not options.hdus and not options.exact_hdus:
-        return Plan(options=(options,) * len(images))
-    names = [hdu_name(bytes(buffer[hdu.header_start : hdu.data_start]), number) for number, hdu in enumerate(hdus)]
+    if isinstance(options.fidelity, Lossless) and not options.hdus and not options.exact_hdus:
+        return Plan(fidelities=(options.fidelity,) * len(images))
+    names = [hdu_name(unit.header, unit.number) for unit in units]
+    labels = hdu_labels(names)
     compressed = [number for number, hdu in enumerate(hdus) if hdu.kind is HduKind.COMPRESSED]
 
     def find_all(selectors: Sequence[HduSelector]) -> set[int]:
@@ -61,30 +63,22 @@ def plan_fidelity(buffer: FitsBuffer, hdus: Sequence[Hdu], options: EncodeOption
     named, kept = find_all(options.hdus), find_all(options.exact_hdus)
     both = sorted(named & kept)
     if both:
-        raise InputError(f"expected an HDU either exact or not, found {_label(both[0], names)} named as both")
-    if options.mode is Mode.LOSSLESS:
-        return Plan(options=(options,) * len(images))
+        raise InputError(f"expected an HDU either exact or not, found {labels[both[0]]} named as both")
+    if isinstance(options.fidelity, Lossless):
+        return Plan(fidelities=(options.fidelity,) * len(images))
     warnings: list[str] = []
     wanted = named or {number for number in images if number not in kept and not _is_mask(number, hdus, names)}
-    refused = _refused(wanted, hdus, options)
+    refused = _refused(wanted, hdus, options.fidelity)
     if refused and (named or len(refused) == len(wanted)):
         number, reason = next(iter(refused.items()))
-        raise BoundError(f"HDU {_label(number, names)}: {reason}")
-    warnings += [f"HDU {_label(number, names)} stays exact: {reason}" for number, reason in refused.items()]
+        raise BoundError(f"{labels[number]}: {reason}")
+    warnings += [f"{labels[number]} stays exact: {reason}" for number, reason in refused.items()]
     wanted -= set(refused)
     if images and not wanted:
-        listed = ", ".join(_label(number, names) for number in images)
+        listed = ", ".join(labels[number] for number in images)
         warnings.append(f"all images stay exact ({listed}): name with --hdu those that shall not")
-    exact = replace(options, mode=Mode.LOSSLESS, bound=None, sigma=None, dither=False)
-    return Plan(options=tuple(options if number in wanted else exact for number in images), warnings=tuple(warnings))
-
-
-def _label(number: int, names: Sequence[HduName]) -> str:
-    name, extver = names[number]
-    if not name:
-        return str(number)
-    several = sum(other == name for other, _ in names) > 1
-    return f"{number} ({name},{extver})" if several else f"{number} ({name})"
+    fidelities = tuple(options.fidelity if number in wanted else Lossless() for number in images)
+    return Plan(fidelities=fidelities, warnings=tuple(warnings))
 
 
 def _is_mask(number: int, hdus: Sequence[Hdu], names: Sequence[HduName]) -> bool:
@@ -98,14 +92,14 @@ def _is_mask(number: int, hdus: Sequence[Hdu], names: Sequence[HduName]) -> bool
     return is_mask_name(names[number][0]) or (floats and not info.unit and info.bscale == 1.0)
 
 
-def _refused(wanted: set[int], hdus: Sequence[Hdu], options: EncodeOptions) -> dict[int, str]:
-    """Why the bound does not convert to the unit of an image, for those for which it does not."""
+def _refused(wanted: set[int], hdus: Sequence[Hdu], fidelity: Fidelity) -> dict[int, str]:
+    """Say why the bound does not convert to the unit of an image, for those images for which it does not."""
     refused: dict[int, str] = {}
     for number in sorted(wanted):
         info = hdus[number].image
-        if options.bound is not None and info is not None:
+        if isinstance(fidelity, Bounded) and info is not None:
             try:
-                check_unit(options.bound, info.unit)
+                check_unit(fidelity.bound, info.unit)
             except BoundError as err:
                 refused[number] = str(err)
     return refused

@@ -30,7 +30,7 @@ FAR = 3.0  # distance from the median, in that of the farthest other value on it
 STEPS_FAR = 8.0  # from the nearest other value, in the median distance between these
 LONE_SHARE = 0.01  # of samples beyond the sampled range, up to which they are looked at one by one
 AREA = 0.5  # bits of a packed bitmap, in those of as many marks scattered at random, from which marks lie in areas
-WORTH_TRYING = 0.9  # likewise, up to which a lossless image may be smaller with them marked
+WORTH_TRYING = 0.9  # the same ratio, up to which a lossless image may be smaller with them marked
 MOST_ZEROS = (0.5, 0.75)  # share of zeros from which they are worth trying and marking wherever they lie
 FREQUENT = 1 / 64  # share of zeros of an image of floats that are looked at in any case
 IN_BAND_BITS = 8.0  # about what one more sample of a lossless image takes
@@ -149,7 +149,7 @@ def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool
 
 
 def _lone_zero(image: Pixels, sample: _Sample) -> Fills:
-    """Zeros of an image without other values: exact zeros cost nothing as a mask."""
+    """Mark the zeros of an image without other values: exact zeros cost nothing as a mask."""
     worth = image.dtype.kind == "f" and image.size >= LEAST_LONE and sample.values.size > 0
     if worth and bool((sample.values == 0).any()):
         return Fills(sure=(image.dtype.type(0),))
@@ -157,7 +157,7 @@ def _lone_zero(image: Pixels, sample: _Sample) -> Fills:
 
 
 def _take_sample(image: Pixels, known: Mask | None) -> _Sample:
-    """A sample of the known pixels, its stride without a common factor with the rows so that all columns are met."""
+    """Take a sample of the known pixels, whose stride has no factor in common with the rows: all columns are met."""
     wanted = min(max(LEAST_SAMPLES, int(image.size * SAMPLED_SHARE)), MOST_SAMPLES)
     stride = max(1, image.size // wanted)
     while math.gcd(stride, image.shape[2]) > 1:
@@ -170,7 +170,7 @@ def _take_sample(image: Pixels, known: Mask | None) -> _Sample:
 
 
 def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, middle: float) -> list[Any]:
-    """Values of a few pixels far outside, which the sample misses: each occurs more than once, farther than others."""
+    """Find values of a few pixels far outside that the sample misses; each occurs more than once, beyond others."""
     low, high = float(sample.values[rest][0]), float(sample.values[rest][-1])
     low, high = middle - FAR * (middle - low), middle + FAR * (high - middle)
     found: list[Any] = []
@@ -203,7 +203,7 @@ def _packed_bits(marked: Mask) -> int:
 
 
 def _share_of_scattered(marked: Mask) -> float:
-    """Bits of a packed bitmap in those of as many marks at random places: little where they lie in areas or lines."""
+    """Divide the bits of a packed bitmap by those of as many scattered marks: small for marks in areas or lines."""
     share = np.count_nonzero(marked) / marked.size
     if not 0 < share < 1:
         return 0.0

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from radcodec import detail
-from radcodec.decoding.image import ImageCoding, Pixels
+from radcodec.decoding.tile import ImageCoding, Pixels
+from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless, Lossy
 from radcodec.encoding.special import Special, all_marks, find_special, with_outliers, with_value
 from radcodec.pixels.masks import Mask, encode_mask
 from radcodec.pixels.tiles import Box, slices
-from radcodec.types import Mode
 
 TRIED_TILES = 3
 
 
-def mark_special(image: Pixels, coding: ImageCoding, mode: Mode, fills: Sequence[float]) -> Special:
-    """The special samples of an image; of doubtful fill values those that make some of its tiles smaller."""
-    exact = mode is Mode.LOSSLESS
-    special = find_special(image, coding.record, exact=exact, in_steps=mode is Mode.BOUNDED, fills=fills)
+def mark_special(image: Pixels, coding: ImageCoding, fidelity: Fidelity, options: EncodeOptions) -> Special:
+    """Mark the special samples of an image; of doubtful fill values those that make some of its tiles smaller."""
+    exact, in_steps = isinstance(fidelity, Lossless), isinstance(fidelity, Bounded)
+    special = find_special(image, coding.record, exact=exact, in_steps=in_steps, fills=options.fills)
     for value in special.values:
         marked = with_value(special, image, value)
         if marked.sure is not None and _is_smaller(image, coding, marked.sure, special.sure):
             special = marked
     special = with_outliers(special, image)
-    if mode is not Mode.LOSSY:
+    if not isinstance(fidelity, Lossy):
         return special
     marks = all_marks(special)
     shared = coding.grid.n_tiles > 0 and coding.grid.box(0)[1] > 1
@@ -33,7 +31,7 @@ def mark_special(image: Pixels, coding: ImageCoding, mode: Mode, fills: Sequence
 
 
 def _with_constant_planes(image: Pixels, marks: Mask | None) -> Mask | None:
-    """The marks, and all of each plane of one value: a base layer would blur it, and exact it makes its tile exact."""
+    """Add all of each plane of one value: a base layer would blur it, and exact it would make its tile exact."""
     known = np.ones(image.shape, np.bool_) if marks is None else ~marks
     constant = [part.size > 0 and bool((part == part[0]).all()) for part in map(_taken, image, known)]
     if not any(constant) or all(constant):
@@ -50,7 +48,7 @@ def _taken(plane: Pixels, known: Mask) -> Pixels:
 def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | None) -> bool:
     """Say whether a few tiles, coded losslessly, take fewer bytes with the first special samples than with the second.
 
-    They are those of the tiles that differ, evenly spread.
+    The tiles are spread evenly over those that differ.
     """
     differs = first if second is None else first != second
     boxes = [coding.grid.box(tile) for tile in range(coding.grid.n_tiles)]
@@ -73,6 +71,6 @@ def _is_smaller(image: Pixels, coding: ImageCoding, first: Mask, second: Mask | 
 
 
 def part_of(mask: Mask | None, box: Box) -> Mask | None:
-    """What a box takes of a mask, None where no sample in it is marked."""
+    """Cut a box out of a mask; None where no sample in it is marked."""
     part = None if mask is None else np.ascontiguousarray(mask[slices(box)])
     return part if part is not None and part.any() else None

@@ -1,4 +1,7 @@
-"""What a user asks for, as options that fit together."""
+"""What a user asks for, as options that fit together.
+
+`keywords` has every option with its type and default; `make_options` checks them and gives an `EncodeOptions`.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,73 @@ import math
 import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from typing import Any, SupportsIndex, TypeAlias, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, SupportsIndex, TypeAlias, cast
 
-from radcodec.encoding.bound_spec import parse_bound
-from radcodec.encoding.coded_image import EncodeOptions
+from radcodec.encoding.bound_spec import BoundSpec, parse_bound
+from radcodec.encoding.keywords import CompressKeywords, Fill
 from radcodec.errors import BoundError, InputError
-from radcodec.fits.select import HduChoice, HduSelector, parse_hdu
+from radcodec.fits.select import HduSelector, parse_hdu
 from radcodec.limits import MAX_PREVIEW_PERCENT, MAX_STAGES, MAX_TILE, MIN_TILE
+from radcodec.runtime.keywords import fill_in
 from radcodec.runtime.parallel import usable_threads
-from radcodec.types import DetailsOnBase, Mode
+from radcodec.types import DetailsOnBase, HduChoice, Mode
 
-Progress = Callable[[int], None]
-Fill: TypeAlias = float | str
+DEFAULT_PREVIEW_PERCENT = 1.0
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lossless:
+    """Every sample comes back bit for bit."""
+
+    mode: ClassVar[Mode] = Mode.LOSSLESS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounded:
+    """Every sample comes back within a bound. ``sigma`` replaces the measured noise, physical units."""
+
+    mode: ClassVar[Mode] = Mode.BOUNDED
+    bound: BoundSpec
+    sigma: float | None = None
+    dither: bool = False
+    details_on_base: DetailsOnBase = DetailsOnBase.AUTO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lossy:
+    """Base layer only: at most ``bpp`` bits a pixel, or ``n_stages`` stages, or all stages."""
+
+    mode: ClassVar[Mode] = Mode.LOSSY
+    bpp: float | None = None
+    n_stages: int | None = None
+
+
+Fidelity: TypeAlias = Lossless | Bounded | Lossy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodeOptions:
+    """How to encode a file.
+
+    ``hdus`` are the images of a FITS file that are not exact, where they are named; ``exact_hdus`` are some that are.
+    ``fills`` are values, in physical units, that are special. ``progress`` gets the number of pixels done since its
+    last call, in the caller's thread.
+    """
+
+    fidelity: Fidelity = field(default_factory=Lossless)
+    hdus: tuple[HduSelector, ...] = ()
+    exact_hdus: tuple[HduSelector, ...] = ()
+    fills: tuple[float, ...] = ()
+    preview_percent: float = 0.0
+    model: str | None = None
+    tile_size: int
+    threads: int
+    verify: bool = True
+    provenance: bool = True
+    progress: Callable[[int], None] | None = field(default=None, repr=False)
 
 
 def parse_hdus(choice: HduChoice | Sequence[HduChoice]) -> tuple[HduSelector, ...]:
@@ -38,7 +93,7 @@ def parse_fills(fill: Fill | Sequence[Fill]) -> tuple[float, ...]:
 
 
 def _fill_value(value: Fill) -> float:
-    """A finite number, or text that reads as one: an int where it is written as such, so that large ones keep."""
+    """Read a finite number, or text that reads as one: an int where it is written as such, so that large ones keep."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -55,85 +110,79 @@ def _plain_number(value: Fill) -> float:
 
 
 def _checked_noise(sigma: Any) -> float:
-    """The noise that a user gives, as a number; raises BoundError where it is none."""
+    """Read the noise that a user gives; raises BoundError where it is no number."""
     try:
         return float(sigma)
     except (TypeError, ValueError, OverflowError) as err:
         raise BoundError(f"expected the noise as a number in the image's unit, found {sigma!r:.80}") from err
 
 
-def make_options(
-    *,
-    max_error: Any,
-    lossy: bool,
-    lossy_bpp: float | None,
-    lossy_stages: int | None,
-    preview: float,
-    model: str | os.PathLike[str] | None,
-    threads: int | None,
-    verify: bool,
-    sigma: float | None,
-    tile: int,
-    dither: bool,
-    smallest: bool,
-    details_on_base: str,
-    fill: Fill | Sequence[Fill] = (),
-    hdu: HduChoice | Sequence[HduChoice] = (),
-    exact_hdu: HduChoice | Sequence[HduChoice] = (),
-    provenance: bool = True,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> EncodeOptions:
-    """Options that fit together; raises BoundError or InputError where they do not."""
-    if sigma is not None:
-        sigma = _checked_noise(sigma)
-    is_lossy = lossy or lossy_bpp is not None or lossy_stages is not None
-    if is_lossy and max_error is not None:
-        raise BoundError("expected either a largest error or lossy mode, found both: choose one")
-    if lossy_bpp is not None and lossy_stages is not None:
-        raise BoundError("expected either a bit-rate or a number of stages, found both: choose one")
-    if lossy_bpp is not None and not (math.isfinite(lossy_bpp) and lossy_bpp > 0):
-        raise BoundError(f"expected a bit-rate that is finite and above 0, found {lossy_bpp}")
-    if lossy_stages is not None and not 1 <= lossy_stages <= MAX_STAGES:
-        raise BoundError(f"expected 1 to {MAX_STAGES} stages of the base layer, found {lossy_stages}")
-    on_base = _details_on_base(details_on_base, smallest)
-    only_bounded = {
-        "dither": dither,
-        "sigma": sigma is not None,
-        "force": force,
-        "smallest": smallest,
-        "details-on-base": on_base is DetailsOnBase.ALWAYS,
-    }
-    given = next((name for name, is_given in only_bounded.items() if is_given), None)
-    if max_error is None and given is not None:
-        raise BoundError(f"expected a largest error (--max-error) beside --{given}, found none")
+def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
+    """Make options of the keywords of `radcodec.encode` or `radcodec.compress`; those not given have their default.
+
+    Raises
+    ------
+    TypeError
+        If a keyword is not one of `CompressKeywords`.
+    BoundError, InputError
+        If a value is out of range, or two options exclude each other.
+    """
+    given = fill_in(CompressKeywords, keywords)
+    tile, preview = given["tile"], given["preview"]
+    fidelity = _fidelity(given)
     if not MIN_TILE <= tile <= MAX_TILE:
         raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
+    if preview is None:
+        preview = DEFAULT_PREVIEW_PERCENT
     if not 0 <= preview <= MAX_PREVIEW_PERCENT:
         raise InputError(f"expected a preview of 0 to {MAX_PREVIEW_PERCENT:g} percent of the file, found {preview}")
     return EncodeOptions(
-        mode=Mode.LOSSY if is_lossy else Mode.LOSSLESS if max_error is None else Mode.BOUNDED,
-        bound=None if max_error is None else replace(parse_bound(max_error), force=force),
-        bpp=lossy_bpp,
-        n_stages=lossy_stages,
-        sigma=sigma,
-        hdus=parse_hdus(hdu),
-        exact_hdus=parse_hdus(exact_hdu),
-        fills=parse_fills(fill),
-        dither=dither,
-        details_on_base=on_base,
-        preview_percent=0.0 if is_lossy else float(preview),
-        model=None if model is None else os.fspath(model),
+        fidelity=fidelity,
+        hdus=parse_hdus(given["hdu"]),
+        exact_hdus=parse_hdus(given["exact_hdu"]),
+        fills=parse_fills(given["fill"]),
+        preview_percent=0.0 if isinstance(fidelity, Lossy) else float(preview),
+        model=None if given["model"] is None else os.fspath(given["model"]),
         tile_size=tile,
-        threads=usable_threads(threads),
-        verify=verify,
-        provenance=provenance,
-        progress=progress,
+        threads=usable_threads(given["threads"]),
+        verify=given["verify"],
+        provenance=not given["no_provenance"],
+        progress=given["progress"],
     )
 
 
+def _fidelity(given: Mapping[str, Any]) -> Fidelity:
+    """Read how exact an image shall be; raises BoundError where the options exclude each other."""
+    max_error, bpp, n_stages = given["max_error"], given["lossy_bpp"], given["lossy_stages"]
+    sigma = None if given["sigma"] is None else _checked_noise(given["sigma"])
+    is_lossy = given["lossy"] or bpp is not None or n_stages is not None
+    if is_lossy and max_error is not None:
+        raise BoundError("expected either a largest error or lossy mode, found both: choose one")
+    if bpp is not None and n_stages is not None:
+        raise BoundError("expected either a bit-rate or a number of stages, found both: choose one")
+    if bpp is not None and not (math.isfinite(bpp) and bpp > 0):
+        raise BoundError(f"expected a bit-rate that is finite and above 0, found {bpp}")
+    if n_stages is not None and not 1 <= n_stages <= MAX_STAGES:
+        raise BoundError(f"expected 1 to {MAX_STAGES} stages of the base layer, found {n_stages}")
+    on_base = _details_on_base(given["details_on_base"], given["smallest"])
+    only_bounded = {
+        "dither": given["dither"],
+        "sigma": sigma is not None,
+        "force": given["force"],
+        "smallest": given["smallest"],
+        "details-on-base": on_base is DetailsOnBase.ALWAYS,
+    }
+    name = next((name for name, is_given in only_bounded.items() if is_given), None)
+    if max_error is None and name is not None:
+        raise BoundError(f"expected a largest error (--max-error) beside --{name}, found none")
+    if max_error is not None:
+        bound = replace(parse_bound(max_error), force=given["force"])
+        return Bounded(bound=bound, sigma=sigma, dither=given["dither"], details_on_base=on_base)
+    return Lossy(bpp=bpp, n_stages=n_stages) if is_lossy else Lossless()
+
+
 def _details_on_base(choice: str, smallest: bool) -> DetailsOnBase:
-    """The choice as one of a closed set; ``smallest`` is its older name.
+    """Read the choice as one of a closed set; ``smallest`` is its older name.
 
     Raises
     ------

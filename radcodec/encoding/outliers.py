@@ -57,7 +57,7 @@ def find_outliers(image: Pixels, special: Mask | None) -> Mask | None:
 
 
 def _plane_outliers(plane: Pixels, special: Mask | None) -> tuple[Places, Places] | None:
-    """Rows and columns of the outliers of a plane [H, W]."""
+    """Find the rows and columns of the outliers of a plane [H, W]."""
     height, width = plane.shape
     looked = np.unique(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
     usual = _differences(plane, special, looked // width, looked % width)
@@ -77,7 +77,7 @@ def _plane_outliers(plane: Pixels, special: Mask | None) -> tuple[Places, Places
 
 
 def _with_neighbours(plane: Pixels, special: Mask | None, y: Places, x: Places) -> tuple[Places, Places]:
-    """The places [n], and those beside them that are far from what is around as well."""
+    """Add the places beside these [n] that are far from what is around as well."""
     if plane.shape[0] == 1:
         return y, x
     height, width = plane.shape
@@ -92,14 +92,14 @@ def _with_neighbours(plane: Pixels, special: Mask | None, y: Places, x: Places) 
 
 
 def _surroundings(plane: Pixels, special: Mask | None, y: Places, x: Places) -> tuple[Floats, Floats]:
-    """Median of the pixels around places [n], and the distance from it that four fifths of them keep."""
+    """Compute the median of the pixels around places [n], and the distance from it that four fifths of them keep."""
     values = np.stack([_values(plane, special, y + dy, x + dx) for dy, dx in (*_RING, *_BESIDE)])
     middle = _quantile(values, MIDDLE)
     return middle, _quantile(np.abs(values - middle), 0.8)
 
 
 def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Places, Places]:
-    """Rows and columns of the pixels that differ from the mean of those to their left and right by more than least.
+    """Find the pixels that differ from the mean of those to their left and right by more than least: rows and columns.
 
     Where one of these is special the other stands for both; pixels between two special ones are all taken.
     """
@@ -133,7 +133,7 @@ def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Place
 
 
 def _beside_special(plane: Pixels, special: Mask, least: float) -> tuple[Places, Places]:
-    """Those of `_prominent` that have a special pixel to their left or right; none where these are very many."""
+    """Find those of `_prominent` that have a special pixel to their left or right; none where these are very many."""
     beside = np.zeros(plane.shape, np.bool_)
     beside[:, 1:] |= special[:, :-1]
     beside[:, :-1] |= special[:, 1:]
@@ -165,7 +165,7 @@ def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask
 
 
 def _quantile(values: Floats, share: float) -> Floats:
-    """A quantile along the first axis of what is a number; not a number where fewer than FEWEST are."""
+    """Compute a quantile along the first axis of what is a number; not a number where fewer than FEWEST are."""
     ordered = np.sort(values, axis=0)  # not a number comes last
     known = np.count_nonzero(~np.isnan(ordered), axis=0)
     place = np.clip((share * known).astype(np.int64), 0, np.maximum(known - 1, 0))
@@ -174,7 +174,7 @@ def _quantile(values: Floats, share: float) -> Floats:
 
 
 def _around(plane: Pixels, special: Mask | None, y: Places, x: Places, offsets: Offsets) -> Floats:
-    """Differences at offsets from places [n], one row each; not a number outside the plane."""
+    """Compute the differences at offsets from places [n], one row each; not a number outside the plane."""
     height, width = plane.shape
     rows = []
     for dy, dx in offsets:
@@ -184,7 +184,7 @@ def _around(plane: Pixels, special: Mask | None, y: Places, x: Places, offsets: 
 
 
 def _differences(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
-    """Sizes of the fourth differences at places [n], of a plane of one row the second ones; mirrored at the edges.
+    """Compute the sizes of the fourth differences at places [n], of one row the second ones; mirrored at the edges.
 
     Special pixels around a place have the value of the one opposite, or else of the place, but in a plane of one row.
     Special ones give what is not a number.
@@ -200,7 +200,7 @@ def _differences(plane: Pixels, special: Mask | None, y: Places, x: Places) -> F
 
 
 def _mirrored_values(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
-    """Values at places [n], those outside the plane mirrored at its edges; not a number where special."""
+    """Read the values at places [n], those outside the plane mirrored at its edges; not a number where special."""
     rows, columns = _mirrored(y, plane.shape[0]), _mirrored(x, plane.shape[1])
     values = plane[rows, columns].astype(np.float64)
     if special is not None:
@@ -209,7 +209,7 @@ def _mirrored_values(plane: Pixels, special: Mask | None, y: Places, x: Places) 
 
 
 def _values(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Floats:
-    """Values at places [n], not a number outside the plane and where special."""
+    """Read the values at places [n], not a number outside the plane and where special."""
     height, width = plane.shape
     inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
     rows, columns = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)

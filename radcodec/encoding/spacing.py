@@ -38,7 +38,7 @@ def fit_to_spacing(
 def _units(
     pixels: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, bounds: ImageBounds, bscale: float
 ) -> npt.NDArray[np.float64]:
-    """E in units of the last place of some values; 0 and what is exact left out."""
+    """Compute E in units of the last place of some values; 0 and what is exact left out."""
     places = np.arange(0, pixels.size, max(1, pixels.size // LOOK))
     if special is not None:
         places = places[~special.reshape(-1)[places]]
@@ -56,7 +56,7 @@ def _units(
 
 
 def _half_places(units: npt.NDArray[np.float64]) -> list[float]:
-    """Shares of the bound that are just at half a unit of the last place, for the frequent ones of few units."""
+    """List shares of the bound that are just at half a unit of the last place, for the frequent ones of few units."""
     found, counts = np.unique(units, return_counts=True)
     frequent = found[counts > FEW * units.size]
     shares = [(np.floor(u + 0.5) - n + 0.5) / u for u in frequent[:TRIES].tolist() for n in (0, 1, 2) if u >= 0.5]
@@ -64,7 +64,7 @@ def _half_places(units: npt.NDArray[np.float64]) -> list[float]:
 
 
 def _cost(units: npt.NDArray[np.float64], share: float, sample_bytes: int) -> float:
-    """Bits a value that a share of the bound costs against all of it, patches included."""
+    """Compute the bits a value that a share of the bound costs against all of it, patches included."""
     half = SLACK * share * units
     # Of differences that are even between -half and half, those that round to more than E.
     whole = np.floor(share * units) + 0.5

@@ -74,7 +74,7 @@ def find_special(
 
 
 def with_value(special: Special, image: Pixels, value: Any) -> Special:
-    """The same with a value that is special everywhere."""
+    """Add a value that is special everywhere."""
     marked = matches(image, value)
     if special.doubtful is not None:
         marked &= ~special.doubtful
@@ -82,7 +82,7 @@ def with_value(special: Special, image: Pixels, value: Any) -> Special:
 
 
 def with_outliers(special: Special, image: Pixels) -> Special:
-    """The same with the lone outliers of the image among the doubtful ones."""
+    """Add the lone outliers of the image to the doubtful ones."""
     outliers = find_outliers(image, special.sure)
     if outliers is None:
         return special
@@ -92,7 +92,7 @@ def with_outliers(special: Special, image: Pixels) -> Special:
 
 
 def all_marks(special: Special) -> Mask | None:
-    """Sure and doubtful ones together, None where there are none."""
+    """Join sure and doubtful ones; None where there are none."""
     if special.sure is None or special.doubtful is None:
         return special.doubtful if special.sure is None else special.sure
     return special.sure | special.doubtful

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.coding.samples import native_in, native_of
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
-from radcodec.fits.parse import FitsBuffer
+from radcodec.fits.parse import FitsBuffer, unit_data
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 # BITPIX, and the BZERO with which FITS stores a type that it does not have.
@@ -42,14 +43,10 @@ def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
     info = hdu.image
     if info is None:
         raise UnsupportedDataError(f"expected an image in HDU {hdu.name!r}, found none")
-    content = data[hdu.data_start : hdu.data_stop]
-    stored = np.frombuffer(content, ">" + info.sample_type.dtype_str)
-    if not stored.flags.writeable:
-        return stored.astype(info.sample_type.dtype_str).reshape(info.shape)
-    native = stored.view(info.sample_type.dtype_str)
-    if stored.dtype != native.dtype:
-        native.byteswap(inplace=True)
-    return native.reshape(info.shape)
+    content, dtype_str = unit_data(data, hdu), info.sample_type.dtype_str
+    if isinstance(content, memoryview) and not content.readonly:
+        return native_in(content, dtype_str, ">").reshape(info.shape)
+    return native_of(content, dtype_str, ">").reshape(info.shape)
 
 
 def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:

@@ -11,7 +11,8 @@ FITS Standard 4.0, sections 4.4.1 (structure keywords, data size), 6 (random gro
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from radcodec.errors import UnsupportedDataError
@@ -281,3 +282,25 @@ def parse_fits(data: FitsBuffer) -> tuple[Hdu, ...]:
             hdus.append(_parse_unit(data, position))
         position = hdus[-1].end
     return tuple(hdus)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlainUnit:
+    """One header and data unit of a plain FITS file; ``header`` and ``tail`` are its bytes, padding included."""
+
+    number: int
+    hdu: Hdu
+    header: bytes = field(repr=False)
+    tail: bytes = field(repr=False)
+
+
+def iter_plain_units(data: FitsBuffer, hdus: Sequence[Hdu]) -> Iterator[PlainUnit]:
+    """Walk over the header and data units of a plain FITS file, in order; data are read by `unit_data`."""
+    for number, hdu in enumerate(hdus):
+        header, tail = bytes(data[hdu.header_start : hdu.data_start]), bytes(data[hdu.data_stop : hdu.end])
+        yield PlainUnit(number=number, hdu=hdu, header=header, tail=tail)
+
+
+def unit_data(data: FitsBuffer, hdu: Hdu) -> bytes | memoryview:
+    """Give the data of a unit, without padding."""
+    return data[hdu.data_start : hdu.data_stop]

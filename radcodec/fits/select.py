@@ -7,13 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import SupportsIndex, TypeAlias
+from typing import TypeAlias
 
 from radcodec.errors import InputError
 from radcodec.fits.header import card_value
+from radcodec.types import HduChoice
 
-# A user's choice: 1, "1", "SCI", "SCI,2" or ("SCI", 2).
-HduChoice: TypeAlias = "str | SupportsIndex | tuple[str, int]"
 # EXTNAME (PRIMARY for a first HDU without one) and EXTVER of an HDU.
 HduName: TypeAlias = tuple[str, int]
 
@@ -144,3 +143,13 @@ def hdu_name(header: bytes, number: int) -> HduName:
     known = name.strip() if isinstance(name, str) else ""
     version = extver if isinstance(extver, int) and not isinstance(extver, bool) else 1
     return known or (_PRIMARY if number == 0 else ""), version
+
+
+def hdu_labels(names: Sequence[HduName]) -> list[str]:
+    """Name every HDU of a file as messages do: number and name, with EXTVER where others have the same name."""
+    counts = Counter(name for name, _ in names)
+    labels: list[str] = []
+    for number, (name, extver) in enumerate(names):
+        shown = f"{name},{extver}" if counts[name] > 1 else name
+        labels.append(f"HDU {number} ({shown})" if name else f"HDU {number}")
+    return labels

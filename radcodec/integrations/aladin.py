@@ -9,7 +9,7 @@ from radcodec.decoding.cutouts import Part, cutout_pieces
 
 if TYPE_CHECKING:
     from radcodec.decoding.rcz_file import RczFile
-    from radcodec.fits.select import HduChoice
+    from radcodec.types import HduChoice
 
 
 def add_image(widget: Any, file: RczFile, hdu: HduChoice | None, plane: int | None, options: dict[str, Any]) -> Any:

@@ -81,7 +81,8 @@ def tile_errors(bounds: ImageBounds, box: Box) -> float | npt.NDArray[np.float64
     p0, p1, y0, y1, x0, x1 = box
     if bounds.cells is not None:
         rows, columns = np.arange(y0, y1) // bounds.cell, np.arange(x0, x1) // bounds.cell
-        errors = bounds.cells[p0:p1][:, rows][:, :, columns].astype(np.float64)
+        # Picked along the last axis, cells come in another order in memory; kernels need that of the samples.
+        errors = np.ascontiguousarray(bounds.cells[p0:p1][:, rows][:, :, columns], np.float64)
     elif bounds.planes is not None:
         errors = np.broadcast_to(bounds.planes[p0:p1, None, None], (p1 - p0, y1 - y0, x1 - x0))
     else:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.coding.samples import native_of, sample_bytes
 from radcodec.coding.zstd import pack_frame, unpack_frame, unpack_frame_within
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
@@ -44,11 +45,11 @@ def encode_mask(tile: Pixels, special: Mask | None) -> bytes:
     if special is None or not special.any():
         return b""
     bitmap = np.packbits(special.reshape(-1)).tobytes()
-    little = np.ascontiguousarray(tile.reshape(-1)[special.reshape(-1)]).astype(tile.dtype.newbyteorder("<"))
-    bits = as_bits(little)
+    listed = tile.reshape(-1)[special.reshape(-1)]
+    bits = as_bits(listed)
     if bool((bits == bits[0]).all()):
-        return bytes([_ONE_VALUE]) + pack_frame(little[:1].tobytes() + bitmap)
-    return bytes([_LISTED]) + pack_frame(bitmap + little.tobytes())
+        return bytes([_ONE_VALUE]) + pack_frame(sample_bytes(listed[:1], "<").tobytes() + bitmap)
+    return bytes([_LISTED]) + pack_frame(bitmap + sample_bytes(listed, "<").tobytes())
 
 
 def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple[Mask, Pixels]:
@@ -61,12 +62,12 @@ def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple
     """
     form, frame = stream[0], stream[1:]
     bitmap_bytes = -(-n_samples // 8)
-    little = np.dtype("<" + sample_type.dtype_str)
+    itemsize = sample_type.size_bytes
     if form == _ONE_VALUE:
-        content = unpack_frame(frame, bitmap_bytes + little.itemsize, what="a mask stream")
-        bitmap, listed = content[little.itemsize :], content[: little.itemsize]
+        content = unpack_frame(frame, bitmap_bytes + itemsize, what="a mask stream")
+        bitmap, listed = content[itemsize:], content[:itemsize]
     elif form == _LISTED:
-        most = bitmap_bytes + n_samples * little.itemsize
+        most = bitmap_bytes + n_samples * itemsize
         content = unpack_frame_within(frame, bitmap_bytes, most, what="a mask stream")
         bitmap, listed = content[:bitmap_bytes], content[bitmap_bytes:]
     else:
@@ -77,8 +78,8 @@ def decode_mask(stream: bytes, n_samples: int, sample_type: SampleType) -> tuple
         raise CorruptError("expected zeros in the padding of a mask's bitmap, found ones")
     if not special.any():
         raise CorruptError("expected a mask that marks a sample or more, found none")
-    if form == _LISTED and len(listed) != np.count_nonzero(special) * little.itemsize:
+    if form == _LISTED and len(listed) != np.count_nonzero(special) * itemsize:
         raise CorruptError(
             f"expected {np.count_nonzero(special)} values after a mask's bitmap, found {len(listed)} bytes"
         )
-    return special, np.frombuffer(listed, little).astype(little.newbyteorder("="))
+    return special, native_of(listed, sample_type.dtype_str, "<")

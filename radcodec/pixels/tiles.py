@@ -56,6 +56,11 @@ class TileGrid:
             *_piece(ix, self.width, self.x_pieces),
         )
 
+    def tile_shape(self, index: int) -> tuple[int, int, int]:
+        """Count planes, rows and columns [p, h, w] of tile ``index``."""
+        p0, p1, y0, y1, x0, x1 = self.box(index)
+        return p1 - p0, y1 - y0, x1 - x0
+
     def p_piece_of(self, plane: int) -> int:
         """Return the number of the piece of the plane axis that contains a plane."""
         return _piece_of(plane, self.n_planes, self.p_pieces)

@@ -28,6 +28,7 @@ from corruption.samples import SAMPLES, image_with_specials, read, same, sample
 
 import radcodec
 import radcodec.decoding.image
+import radcodec.decoding.restore
 from radcodec.container.reader import Reader
 from radcodec.container.writer import cut_base_copy
 from radcodec.decoding.rcz_file import open_reader
@@ -92,7 +93,7 @@ def without_pixel_checks() -> Iterator[None]:
         stack.enter_context(patch.object(ref, "need", need))
         stack.enter_context(patch.object(radcodec.decoding.image, "pixel_crc", lambda *_: 0))
         stack.enter_context(patch.object(Reader, "pixel_crc", lambda *_: 0))
-        stack.enter_context(patch.object(radcodec.decoding.image, "_check_digest", lambda *_: None))
+        stack.enter_context(patch.object(radcodec.decoding.restore, "_check_digest", lambda *_: None))
         yield
 
 

@@ -16,7 +16,8 @@ from corruption.crafted import array_file, in_child, learned, params, predictor_
 
 import radcodec
 from radcodec.container.meta import ImageRecord
-from radcodec.detail.maps import TileBound, lattices_map, step_map
+from radcodec.detail.lattice_maps import lattices_map
+from radcodec.detail.maps import TileBound, step_map
 from radcodec.detail.predictors import unpack_predictors
 from radcodec.detail.stream import decode_tile, load_predictors
 from radcodec.pixels.bounds import unpack_bounds

@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 import radcodec
+import radcodec.encoding.base_codes
 import radcodec.encoding.coded_image
+import radcodec.encoding.details
 from radcodec.simulate import simulate_fits, simulate_image
 
 MODES: dict[str, dict[str, Any]] = {
@@ -68,7 +70,8 @@ def test_order_of_tiles(sky: bytes, mode: str, monkeypatch: pytest.MonkeyPatch) 
         done = {int(place): function(waiting[place]) for place in order}
         yield from (done[place] for place in range(len(waiting)))
 
-    monkeypatch.setattr(radcodec.encoding.coded_image, "ordered_map", shuffled)
+    for module in (radcodec.encoding.details, radcodec.encoding.coded_image, radcodec.encoding.base_codes):
+        monkeypatch.setattr(module, "ordered_map", shuffled)
     assert compress(sky, threads=2, **MODES[mode]) == data
     assert calls
 

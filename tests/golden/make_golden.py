@@ -28,7 +28,7 @@ import reference_decoder
 import reference_lapped
 from reference_decoder import Image
 
-import radcodec.encoding.coded_image
+import radcodec.encoding.image
 import radcodec.encoding.on_base
 from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
@@ -204,7 +204,7 @@ def on_base(wanted: bool) -> AbstractContextManager[object]:
     """Context in which details of all bounded images of floats, or of none, are on the base layer."""
     if wanted:
         return patch.object(radcodec.encoding.on_base, "SURE", np.inf)
-    return patch.object(radcodec.encoding.coded_image, "find_base", lambda *_, **__: None)
+    return patch.object(radcodec.encoding.image, "find_base", lambda *_: (None, None))
 
 
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:

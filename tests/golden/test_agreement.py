@@ -9,6 +9,7 @@ import hashlib
 import struct
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +119,8 @@ def some_predictors(radius: int, border: int, reach: int, fill: float) -> Predic
 
 def learned_stream(tile: Any, special: Any, predictors: Predictors, bound: TileBound | None, loop: bool) -> bytes:
     """The learned stream of a tile, whether or not it is the smallest, in a loop where asked for."""
-    work = prepare(tile, special, bound, lambda _: -8 if loop else None)
+    with patch("radcodec.detail.prepare.loop_level", lambda *_: -8 if loop else None):
+        work = prepare(tile, special, bound, predictors)
     assert work is not None
     done = model(special, predictors, work)
     assert done is not None

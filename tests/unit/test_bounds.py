@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radcodec.container.meta import ImageRecord
-from radcodec.encoding.bound_plan import BoundedImage, plan_bounds, product_down
+from radcodec.encoding.bound_plan import plan_bounds, product_down
 from radcodec.encoding.bound_spec import BoundKind, BoundSpec, parse_bound
+from radcodec.encoding.plane_noise import BoundedImage
 from radcodec.errors import BoundError, CorruptError
 from radcodec.pixels.bounds import pack_bounds, tile_errors, unpack_bounds
 from radcodec.types import SampleType

@@ -173,7 +173,7 @@ def test_normalisation_is_sound_for_any_plane() -> None:
     """The scale is 1.4826 MAD, else the noise, else 1; what is packed is read back or rejected."""
     ramp, mostly_zero = np.arange(16.0).reshape(4, 4), np.eye(4)
     image = np.stack([np.full((4, 4), 5.0), ramp, mostly_zero, np.full((4, 4), np.nan)])
-    pairs = plan_normalisation(image, np.isnan(image), [0.0, 2.0, 0.5, 0.0])
+    pairs = plan_normalisation(image, np.isnan(image), [0.0, 2.0, 0.5, 0.0].__getitem__)
     assert pairs.tolist() == [[5.0, 1.0], [7.5, 4 * 1.4826], [0.0, 0.5], [0.0, 1.0]]
     assert (unpack_normalisation(pack_normalisation(pairs), 4) == pairs).all()
     with pytest.raises(radcodec.CorruptError, match=r"scales of 2\^-1000 to 2\^1000"):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import radcodec.encoding.coded_image
+import radcodec.encoding.image
 import radcodec.encoding.on_base
 from radcodec.container.layout import Cursor
 from radcodec.container.meta import ImageRecord, pack_image_record, unpack_image_record
@@ -41,7 +41,7 @@ def on_base(data: bytes) -> bool:
 
 def without_base(array: np.ndarray, **options: Any) -> bytes:
     """The stream of an array whose details stand alone."""
-    with patch.object(radcodec.encoding.coded_image, "find_base", lambda *_, **__: None):
+    with patch.object(radcodec.encoding.image, "find_base", lambda *_: (None, None)):
         return radcodec.encode(array, **options)
 
 

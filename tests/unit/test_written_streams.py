@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 import radcodec
-import radcodec.encoding.coded_image as image_encoder
+import radcodec.encoding.base_codes
+import radcodec.encoding.details
+import radcodec.encoding.image
+import radcodec.encoding.preview_tiles
 from radcodec import detail
 from radcodec.pixels.masks import encode_mask
 from radcodec.simulate import simulate_fits, simulate_image
@@ -34,7 +37,7 @@ def image() -> np.ndarray:
 @pytest.fixture(params=["last", "first"])
 def broken_base(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every base layer that is packed has one bit wrong, in its last stage or in its first one."""
-    pack = image_encoder.pack_codes
+    pack = radcodec.encoding.base_codes.pack_codes
     place = -1 if request.param == "last" else 0
 
     def broken(*args: Any) -> tuple[bytes, ...]:
@@ -42,7 +45,8 @@ def broken_base(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         streams[place] = flipped(streams[place])
         return tuple(streams)
 
-    monkeypatch.setattr(image_encoder, "pack_codes", broken)
+    for module in (radcodec.encoding.base_codes, radcodec.encoding.preview_tiles):
+        monkeypatch.setattr(module, "pack_codes", broken)
 
 
 @pytest.mark.parametrize("options", [{"lossy": True}, {"lossy_bpp": 1.0}, {"preview": 5.0}])
@@ -82,7 +86,8 @@ def break_masks(monkeypatch: pytest.MonkeyPatch) -> None:
             special.reshape(-1)[np.flatnonzero(special)[0]] = False
         return encode_mask(tile, special)
 
-    monkeypatch.setattr(image_encoder, "encode_mask", broken)
+    monkeypatch.setattr(radcodec.encoding.details, "encode_mask", broken)
+    monkeypatch.setattr(radcodec.encoding.image, "encode_mask", broken)
 
 
 @pytest.mark.parametrize("breaking", [break_details, break_masks])
@@ -110,8 +115,10 @@ def test_verify_decodes_previews() -> None:
     """`verify` of an exact file decodes the base layer that only previews use, whose checksums are right."""
     data = radcodec.encode(simulate_image((96, 96), seed=5), preview=5.0)
     with pytest.MonkeyPatch.context() as patch:
-        pack = image_encoder.pack_codes
-        patch.setattr(image_encoder, "pack_codes", lambda *a: tuple(flipped(stream) for stream in pack(*a)))
+        pack = radcodec.encoding.preview_tiles.pack_codes
+        patch.setattr(
+            radcodec.encoding.preview_tiles, "pack_codes", lambda *a: tuple(flipped(stream) for stream in pack(*a))
+        )
         wrong = radcodec.encode(simulate_image((96, 96), seed=5), preview=5.0, verify=False)
     radcodec.verify(data)
     with pytest.raises(radcodec.CorruptError):

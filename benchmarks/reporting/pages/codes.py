@@ -1,4 +1,4 @@
-"""Markdown of docs/codes.md and docs/previews.md from the newest rows of latents, codebooks, prior and previews."""
+"""Markdown of docs/codes.md, docs/tables/codes.md and docs/previews.md from the newest rows of four studies."""
 
 from __future__ import annotations
 
@@ -26,19 +26,29 @@ def section(results: Results, command: str, title: str, make: Lines, figures: tu
     if not rows:
         return [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
     origin = f"From `benchmarks/results/{rows[0]['source']}` (`python -m benchmarks {command}`); {rows[0]['machine']}."
-    pictures = [line for name in figures for line in (f"![{name}](figures/{name})", "")]
+    pictures = [line for name in figures for line in (f"![{name}](../figures/{name})", "")]
     return [f"**{title}**", "", *make(rows), "", origin, "", *pictures]
 
 
 def code_table(results: Results, command: str) -> list[str]:
-    """Return the table of one command of docs/codes.md."""
+    """Return the table of one command of docs/tables/codes.md."""
     return section(results, command, *CODES[command])
 
 
 def codes_report(results: Results) -> str:
-    """Return the tables and figures of docs/codes.md."""
+    """Return the tables and figures of docs/tables/codes.md."""
     lines = [line for command in CODES for line in code_table(results, command)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def codes_summary(results: Results) -> str:
+    """Return the sums over all stages, and the figures, that docs/codes.md shows."""
+    rows = results.last("prior")
+    lines = prior_lines(rows)
+    lines = [*lines[:2], *(line for line in lines[2:] if "| all |" in line)]
+    origin = f"From `benchmarks/results/{rows[0]['source']}`; {rows[0]['machine']}." if rows else "No rows yet."
+    pictures = [line for _, _, names in CODES.values() for name in names for line in ("", f"![{name}](figures/{name})")]
+    return "\n".join(["**What the priors save, bits a pixel**", "", *lines, "", origin, *pictures]) + "\n"
 
 
 def previews_report(results: Results) -> str:

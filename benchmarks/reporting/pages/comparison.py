@@ -1,4 +1,4 @@
-"""The tables of docs/comparison.md: learned codecs beside each other, from rows of ``rd`` and ``lossless-neural``."""
+"""Learned codecs beside each other: docs/comparison.md and docs/tables/comparison.md, from two kinds of rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.reporting.facts import Facts, shown
 from benchmarks.reporting.results import Results
 from benchmarks.run.curves import Curves, curves_of, table
 from benchmarks.run.distortion import MEASURES
@@ -47,13 +48,30 @@ def rate_distortion(found: Sequence[Row]) -> list[str]:
     return lines
 
 
+def comparison_summary(results: Results, model: str) -> str:
+    """Return what docs/comparison.md shows: bits at equal error on two sets, and the best lossless sizes."""
+    facts, lossy = Facts(results), [row for row in results.rows("rd") if row["codec"] in CODECS]
+    lines = [f"**Bits of the learned codecs over those of `{model}` at its error, FIRST**", ""]
+    lines += [f"| bits a pixel of `{model}` | general-v0 | vae | ae |", "|---:|---:|---:|---:|"]
+    for rate in (0.1, 0.25, 0.5, 1.0):
+        ratios = (facts.ratio_at_error("first/test", model, rate, codec) for codec in ("general-v0", "vae", "ae"))
+        lines.append(f"| {rate:g} | {' | '.join(map(shown, ratios))} |")
+    lines += ["", f"A dash: not every image reaches that error. From {names(results.sources(lossy))}.", ""]
+    coded = results.rows("lossless-neural")
+    lines += ["**Lossless bits a dimension, each base at its best rate**", ""]
+    for line in sum_up(coded):
+        lines.append("|".join(line.split("|")[:-2]) + "|" if line.startswith("|") else line)
+    lines += [f"From {names(results.sources(coded))}."]
+    return "\n".join(lines).rstrip() + "\n"
+
+
 def comparison(results: Results) -> str:
-    """Return all between the page's markers, from the newest rows of these codecs."""
+    """Return all of docs/tables/comparison.md, from the newest rows of these codecs."""
     lossy = [row for row in results.rows("rd") if row["codec"] in CODECS]
-    lines = ["### Lossy: rate and distortion", "", f"From {names(results.sources(lossy))}.", ""]
+    lines = ["## Lossy: rate and distortion", "", f"From {names(results.sources(lossy))}.", ""]
     lines += rate_distortion(lossy)
     coded = results.rows("lossless-neural")
-    lines += ["### Lossless bits per dimension", "", f"From {names(results.sources(coded))}.", "", *sum_up(coded)]
+    lines += ["## Lossless bits per dimension", "", f"From {names(results.sources(coded))}.", "", *sum_up(coded)]
     return "\n".join(lines).rstrip() + "\n"
 
 

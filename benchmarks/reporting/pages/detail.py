@@ -1,4 +1,4 @@
-"""Markdown tables of docs/detail.md from the newest rows of speed, floor, ablation and layers."""
+"""Tables of docs/detail.md and docs/tables/detail.md from the newest rows of speed and of studies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 
 from benchmarks.reporting.results import Results, demand_of, grouped
-from benchmarks.reporting.tables import REPOSITORY_FOLDER
+from benchmarks.reporting.tables import REPOSITORY_FOLDER, from_files
 from benchmarks.studies.base_under import base_lines
 from benchmarks.types import Row
 
@@ -83,6 +83,11 @@ def layers_lines(rows: list[Row]) -> list[str]:
     return lines
 
 
+#: Variants of the ablation that docs/detail.md shows.
+SHOWN_PARTS = (
+    "default", "max radius 4", "one class", "no adaptation", "closed loop off", "borders off",
+    "smallest: on a base layer where that pays",
+)  # fmt: skip
 TABLES = {
     "speed": ("Speed and memory, Mpix/s, memory in arrays", speed_lines),
     "floor": ("Distance to the spectral floor, bits a pixel", floor_lines),
@@ -105,6 +110,18 @@ def detail_report(results: Results) -> str:
     for command, (title, _) in TABLES.items():
         missing = [f"**{title}**", "", f"No rows yet; `python -m benchmarks {command}` makes them.", ""]
         lines += detail_table(results, command) or missing
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def detail_summary(results: Results) -> str:
+    """Return what docs/detail.md shows: the distance to the floor, and the parts that save most."""
+    lines = detail_table(results, "floor")
+    rows = rows_of(results, "ablation")
+    if rows:
+        made = ablation_lines(rows)
+        shown = [line for line in made[2:] if line.startswith(tuple(f"| {name} |" for name in SHOWN_PARTS))]
+        sources = from_files(results.sources(rows))
+        lines += [f"**{TABLES['ablation'][0]}**", "", *made[:2], *shown, "", sources, ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

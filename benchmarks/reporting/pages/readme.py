@@ -1,11 +1,12 @@
-"""The README's results: two small tables, each number with a letter for the file that it is from."""
+"""The README's results: a table whose numbers have a letter for the file that each is from, and speed beside fpack."""
 
 from __future__ import annotations
 
 import string
 from collections.abc import Sequence
 
-from benchmarks.reporting.results import Results
+from benchmarks.reporting.facts import Facts, shown
+from benchmarks.reporting.results import Results, grouped
 from benchmarks.reporting.sizes import OF_MANY, OURS, label, order_of, sizes
 from benchmarks.reporting.tables import REPOSITORY_FOLDER, Table
 from benchmarks.run import curves as rd
@@ -100,10 +101,48 @@ def lossy_table(results: Results, model: str) -> Table | None:
     )
 
 
-def readme(results: Results, model: str) -> str:
+COMPRESS = {
+    "exact": "radcodec compress image.fits exact.rcz",
+    "at `0.125sigma`": "radcodec compress image.fits --max-error 0.125sigma bounded.rcz",
+}
+DECOMPRESS = {
+    "exact": "radcodec decompress exact.rcz back.fits",
+    "at `0.125sigma`": "radcodec decompress bounded.rcz back.fits",
+}
+FPACK, FUNPACK = "fpack -O packed.fits.fz image.fits", "funpack -O back.fits packed.fits.fz"
+
+
+def speed_lines(results: Results) -> list[str]:
+    """Say what whole commands take beside fpack, image by image; a line for each image, and where the numbers are."""
+    facts, rows = Facts(results), results.last("cold")
+    lines = []
+    for (file, shape), some in grouped(rows, "file", "shape").items():
+
+        def texts(commands: dict[str, str], file: str = file) -> str:
+            found = [(name, facts.seconds(command, file)) for name, command in commands.items()]
+            return ", ".join(f"{shown(seconds, '.1f')} s {name}" for name, seconds in found)
+
+        packing, unpacking = (shown(facts.seconds(command, file), ".2f") for command in (FPACK, FUNPACK))
+        lines.append(
+            f"- {shape} pixels: `compress` takes {texts(COMPRESS)}; fpack {packing} s. "
+            f"`decompress` takes {texts(DECOMPRESS)}; funpack {unpacking} s. "
+            f"(radcodec at commit {some[0]['commit']})"
+        )
+    if not lines:
+        return ["No rows yet; `python -m benchmarks cold` makes them."]
+    source = ", ".join(f"`{REPOSITORY_FOLDER}/{name}`" for name in results.sources(rows))
+    origin = f"rows `command` and `file` in {source}"
+    return [*lines, "", f"Medians of whole commands on {rows[0]['machine']}: {origin}."]
+
+
+def readme(results: Results) -> str:
     """Return the Markdown between the README's markers."""
-    lines = size_table(results).markdown()
-    lossy = lossy_table(results, model)
-    if lossy is not None:
-        lines += lossy.markdown()
+    lines = [
+        *size_table(results).markdown(),
+        "A letter names the file of a number. Its row there has the image as `file`, the `codec`, and the `bound`.",
+        "",
+        "**Speed beside fpack, default options**",
+        "",
+        *speed_lines(results),
+    ]
     return "\n".join(lines).rstrip() + "\n"

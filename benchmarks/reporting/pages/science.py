@@ -11,8 +11,36 @@ LEVELS = {"exact": "lossless", "bound": "E = sigma/{}", "size": "{} bit a pixel"
 ANNULI = ("0.05-0.1", "0.15-0.2", "0.3-0.5")
 
 
+NO_ROWS = "No rows yet; `python -m benchmarks science` and `python -m benchmarks stack` make them."
+
+
 def science_report(results: Results) -> str:
     """Make all tables, each with the files that its numbers come from."""
+    return text([*stack_tables(results), *source_tables(results), *noise_tables(results)])
+
+
+def stacks_report(results: Results) -> str:
+    """Make the tables on stacks of injected sources."""
+    return text(stack_tables(results))
+
+
+def sources_report(results: Results) -> str:
+    """Make the tables on sources that finders find."""
+    return text(source_tables(results))
+
+
+def noise_report(results: Results) -> str:
+    """Make the tables on noise and moment maps."""
+    return text(noise_tables(results))
+
+
+def text(lines: Sequence[str]) -> str:
+    """Join lines; without any say what makes rows."""
+    return ("\n".join(lines).rstrip() or NO_ROWS) + "\n"
+
+
+def stack_tables(results: Results) -> list[str]:
+    """Make the tables of every set of stacks."""
     lines: list[str] = []
     stacks = [row for row in results.rows("stack") if row["status"] == "ok"]
     for (chosen,), of_set in grouped(stacks, "set").items():
@@ -21,22 +49,37 @@ def science_report(results: Results) -> str:
         title = f"Stacks of {most} sources, {chosen}: recovered share of the injected flux, %"
         lines += table(title, stack_lines(last), results.sources(last))
         lines += table(f"Single sources, {chosen}: found at one false alarm in a hundred, %", single_lines(last), [])
-    science = [row for row in results.rows("science") if row["status"] == "ok"]
-    for (chosen,), of_set in grouped(science, "set").items():
-        sources = results.sources(of_set)
-        if chosen.startswith("cubes"):
-            continue
-        files = of_set[0]["files"]
+    return lines
+
+
+def by_set(results: Results) -> dict[tuple[str, ...], list[Row]]:
+    """Return the rows of science of every set, without cubes."""
+    rows = [row for row in results.rows("science") if row["status"] == "ok" and not row["set"].startswith("cubes")]
+    return grouped(rows, "set")
+
+
+def source_tables(results: Results) -> list[str]:
+    """Make the tables of every set and source finder."""
+    lines: list[str] = []
+    for (chosen,), of_set in by_set(results).items():
         for finder in ("sep", "sep truth", "photutils", "pybdsf", "pybdsf truth"):
             if made := source_lines(of_set, finder):
                 against = "known sources" if finder.endswith("truth") else "those of the original"
-                lines += table(f"Sources, {chosen} ({files} images), {finder.split()[0]}, against {against}", made, [])
-        lines += table(f"Noise, {chosen} ({files} images)", noise_lines(of_set), sources)
+                title = f"Sources, {chosen} ({of_set[0]['files']} images), {finder.split()[0]}, against {against}"
+                lines += table(title, made, results.sources(of_set))
+    return lines
+
+
+def noise_tables(results: Results) -> list[str]:
+    """Make the tables of the noise of every set, and of moment maps."""
+    lines: list[str] = []
+    for (chosen,), of_set in by_set(results).items():
+        title = f"Noise, {chosen} ({of_set[0]['files']} images)"
+        lines += table(title, noise_lines(of_set), results.sources(of_set))
+    science = [row for row in results.rows("science") if row["status"] == "ok"]
     if cubes := [row for row in science if row["set"].startswith("cubes")]:
         lines += table("Moment maps of cubes", moment_lines(cubes), results.sources(cubes))
-    if not lines:
-        return "No rows yet; `python -m benchmarks science` and `python -m benchmarks stack` make them.\n"
-    return "\n".join(lines).rstrip() + "\n"
+    return lines
 
 
 def table(title: str, lines: Sequence[str], sources: Sequence[str]) -> list[str]:

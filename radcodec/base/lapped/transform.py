@@ -23,6 +23,7 @@ UNIT = 2.0**10  # of samples and coefficients, a companded unit
 LIMIT = 2.0**28  # of samples between the axes
 COSINE = (1.0, -1 / 2, 1 / 24, -1 / 720, 1 / 40320, -1 / 3628800, 1 / 479001600)
 SINE = (1.0, -1 / 6, 1 / 120, -1 / 5040, 1 / 362880, -1 / 39916800, 1 / 6227020800)
+AVERAGED = 2  # pixels to a side of what previews are made from; block sides are even, so that it divides them
 EXTENSIONS = 2  # passes that make the part beyond the image sparse
 
 
@@ -159,6 +160,31 @@ def forward(samples: F64, g: Geometry) -> F64:
     x = _forward_lines(np.ascontiguousarray(x.transpose(1, 2, 0)))
     x = x.reshape(g.columns, g.width, g.rows, g.height)
     return np.ascontiguousarray(x.transpose(2, 0, 3, 1))
+
+
+def analyse_averages(averages: F64, g: Geometry) -> F64:
+    """Estimate the coefficients of an image from averages of ``AVERAGED`` by ``AVERAGED`` companded samples.
+
+    Averages see low frequencies only: the other three quarters of a block's coefficients are 0. Two errors are left in.
+    The gain falls from 1 to 0.9 at the highest frequency kept, and higher frequencies alias.
+
+    Parameters
+    ----------
+    averages
+        float64 [ceil(h / AVERAGED), ceil(w / AVERAGED)].
+    g
+        Blocks of the image [h, w]; not wavelets.
+
+    Returns
+    -------
+    float64 [rows, columns, height / AVERAGED, width / AVERAGED]
+        The coefficients of low frequencies in companded units.
+    """
+    small = Geometry(g.rows, g.columns, g.height // AVERAGED, g.width // AVERAGED)
+    samples = np.rint(averages * UNIT)[: small.rows * small.height, : small.columns * small.width]
+    extra = (small.rows * small.height - samples.shape[0], small.columns * small.width - samples.shape[1])
+    samples = np.pad(samples, ((0, extra[0]), (0, extra[1])), mode="symmetric")
+    return forward(samples, small) * (AVERAGED / UNIT)
 
 
 def analyse(companded: F64, g: Geometry, step: float) -> F64:

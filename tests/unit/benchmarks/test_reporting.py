@@ -20,7 +20,7 @@ from benchmarks.reporting import documents, maps
 from benchmarks.reporting.charts import Axis, Series, chart
 from benchmarks.reporting.kinds import KINDS
 from benchmarks.reporting.page import map_section, page
-from benchmarks.reporting.pages.readme import readme
+from benchmarks.reporting.pages.readme import lossy_table, readme
 from benchmarks.reporting.results import ResultFile, Results
 from benchmarks.reporting.section import default_model
 from benchmarks.reporting.sections import sections
@@ -238,14 +238,25 @@ def test_stacks_and_science(folder: Path) -> None:
 
 def test_readme_by_hand(folder: Path) -> None:
     """radcodec and the best other, the smaller in bold, each with the letters of its files."""
-    text = readme(Results(folder), default_model())
+    text = readme(Results(folder))
     assert "| first/test, mean of 2 | **3.00<sup>a,b</sup>** | 4.00 other<sup>a</sup> | **2.00<sup>b</sup>** |" in text
     assert "| **2.00<sup>b</sup>** | 3.20 other<sup>b</sup> |" in text
     assert "| sky | 7.00<sup>a</sup> | **6.00 other<sup>a</sup>** |" in text
     assert f"a `benchmarks/results/{OLD}`, b `benchmarks/results/{NEW}`" in text
-    # Error 0.1 / bits against 0.2 / bits on a logarithmic scale: both curves pass through their points.
-    assert re.search(r"\| 0\.\d+ \| ", text)
-    assert "| radcodec | RMSE, companded | jpeg2000 |" in text
+
+
+def test_lossy_table_by_hand(folder: Path) -> None:
+    """The rival's bits lie on a line in the logarithm of its rate, between the points around the error.
+
+    At 0.5 bit the error is 0.5 - 0.661 * 0.375 = 0.2522, which the rival has at 0.2 * 4^0.9971 = 0.7967 bit. At 1 bit
+    it is 0.125 - 0.161 * 0.09375 = 0.1099, which the rival has at 0.8 * 4^0.7472 = 2.2539 bits.
+    """
+    table = lossy_table(Results(folder), default_model())
+    assert table is not None
+    assert list(table.header) == ["radcodec", "RMSE, companded", "jpeg2000"]
+    found = {line[0]: float(line[2].partition("<")[0]) for line in table.rows}
+    assert found["0.5"] == pytest.approx(0.7967, abs=0.002)
+    assert found["1"] == pytest.approx(2.2539, abs=0.004)
 
 
 def test_table_as_html() -> None:
@@ -284,26 +295,33 @@ def test_chart_leaves_out_texts_that_would_overlap() -> None:
 
 
 def test_documents_are_current() -> None:
-    """README, docs/benchmarks.md, docs/detail.md and the page are what the committed rows give."""
+    """README, the pages in docs, their tables and pictures are what the committed rows give."""
     assert documents.stale() == [], "python -m benchmarks report --write --html"
 
 
 def test_check_sees_a_changed_number(tmp_path: Path) -> None:
     """A digit of a filled document that is changed by hand makes it stale; filling mends it."""
-    for name in documents.DOCUMENTS:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    for name in (*documents.DOCUMENTS, *documents.WHOLE):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     rows = tmp_path / "rows"
     shutil.copytree(documents.RESULTS, rows)
     documents.fill_documents(tmp_path, rows)
     assert documents.stale(tmp_path, rows, with_page=False) == []
-    before, inside, after = documents.parts_of(tmp_path / "README.md")
+    inside = documents.block_of(tmp_path / "README.md")
     changed = re.sub(r"\d\.\d\d", lambda found: f"9{found[0]}", inside, count=1)
     assert changed != inside
     documents.fill_page(tmp_path / "README.md", changed)
     assert documents.stale(tmp_path, rows, with_page=False) == ["README.md"]
     assert documents.fill_documents(tmp_path, rows) == ["README.md"]
-    assert documents.parts_of(tmp_path / "README.md") == (before, inside, after)
+    assert documents.block_of(tmp_path / "README.md") == inside
+    table = tmp_path / "docs/tables/sizes.md"
+    table.write_text(table.read_text(encoding="utf-8").replace("20.2", "21.2", 1), encoding="utf-8")
+    (tmp_path / "docs/figures/sizes.svg").unlink()
+    wrong = ["docs/tables/sizes.md", "docs/figures/sizes.svg"]
+    assert documents.stale(tmp_path, rows, with_page=False) == wrong
+    assert documents.fill_documents(tmp_path, rows) == wrong
+    assert documents.stale(tmp_path, rows, with_page=False) == []
 
 
 def test_bisection_finds_the_size() -> None:

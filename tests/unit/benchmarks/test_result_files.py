@@ -19,7 +19,15 @@ from benchmarks.run.tracks import COLUMNS
 from benchmarks.science.run import SCIENCE_COLUMNS
 from benchmarks.types import Row
 
-PAGES = ("*.md", "docs/*.md", "docs/design/*.md", "benchmarks/**/*.md", "models/**/*.md")
+PAGES = (
+    "*.md",
+    "docs/*.md",
+    "docs/design/*.md",
+    "docs/tables/*.md",
+    "docs/tutorials/*.md",
+    "benchmarks/**/*.md",
+    "models/**/*.md",
+)
 SPREAD = {"": "4", "_least": "3", "_most": "5"}
 
 

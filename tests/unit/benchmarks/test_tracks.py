@@ -23,7 +23,7 @@ from benchmarks.rivals.base import IntegerRival, Track, Unsupported
 from benchmarks.rivals.fpack import Fpack
 from benchmarks.run import defaults
 from benchmarks.run.tracks import Demand, run_track
-from benchmarks.speed.cold import Command, run_cold
+from benchmarks.speed.cold import Command, first_of, run_cold
 from benchmarks.speed.turns import Timed, speed_cells
 from benchmarks.types import Array
 from radcodec.simulate import simulate_fits
@@ -150,7 +150,7 @@ def test_cold_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "benchmarks.speed.cold.commands",
         lambda: [Command(arguments=part, makes="made" if part is given[0] else None) for part in given],
     )
-    run_cold(data=tmp_path, chosen="sky", repeats=3, out=tmp_path / "out.csv", commit="c")
+    run_cold(samples=[first_of(tmp_path, "sky")], repeats=3, out=tmp_path / "out.csv", commit="c")
     good, bad, absent = rows(tmp_path / "out.csv")
     assert (good["status"], good["repeats"]) == ("ok", "3")
     assert float(good["least_s"]) <= float(good["median_s"]) <= float(good["most_s"])

@@ -10,7 +10,8 @@ from astropy.io import fits
 
 import radcodec
 from radcodec.errors import InputError
-from radcodec.fits.select import HduChoice, find_hdu, find_hdus, hdu_name, parse_hdu
+from radcodec.fits.select import find_hdu, find_hdus, hdu_name, parse_hdu
+from radcodec.types import HduChoice
 
 HDUS = [("PRIMARY", 1), ("SCI", 1), ("DQ", 1), ("SCI", 2), ("", 1)]
 

@@ -1,0 +1,138 @@
+"""Detail streams: predictors are fitted for an image, its tiles are coded, each tile is held against its bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from radcodec import detail
+from radcodec.decoding.guarantee import tile_breach
+from radcodec.decoding.tile import Pixels, base_values
+from radcodec.encoding.coded_image import CodedImage, report_progress
+from radcodec.encoding.image_plan import ImagePlan
+from radcodec.encoding.marking import part_of
+from radcodec.encoding.options import EncodeOptions
+from radcodec.errors import GuaranteeError
+from radcodec.pixels.bounds import tile_bound
+from radcodec.pixels.masks import Mask, encode_mask
+from radcodec.pixels.tiles import slices
+from radcodec.runtime.parallel import one_blas_thread, ordered_map
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CodedTile:
+    """Streams of a tile, its special samples, and what it restores to but for these."""
+
+    mask: bytes
+    stream: bytes
+    special: Mask | None
+    restored: Pixels
+
+    def size_bytes(self) -> int:
+        """Count the bytes of both streams."""
+        return len(self.mask) + len(self.stream)
+
+
+def _smallest_step(plan: ImagePlan) -> float | None:
+    """Find the bound, in stored units, to fit predictors for: the smallest of the tiles' that is not exact."""
+    record, grid, bounds = plan.coding.record, plan.coding.grid, plan.coding.bounds
+    if record.bound is None:
+        return None
+    found = (tile_bound(record, bounds, grid.box(tile), tile) for tile in range(grid.n_tiles))
+    smallest = min((bound.error for bound in found if bound is not None), default=None)
+    return None if smallest is None else smallest / abs(record.bscale)
+
+
+def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_radius: int | None = None) -> bytes:
+    """Fit the predictor block of an image, or of what its base layer leaves of it.
+
+    Parameters
+    ----------
+    pixels
+        Stored samples [P, H, W].
+    max_radius
+        The largest radius of a predictor; the one that is worth its time for None.
+    """
+    if plan.special is not None and plan.special.all():
+        return b""
+    step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
+    return detail.fit_image(pixels, plan.special, step, sample_type, max_radius=max_radius, threads=options.threads)
+
+
+def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:
+    """Give an image its predictors; it keeps its base layer."""
+    params = replace(coded.params, predictors=block)
+    return replace(
+        coded, params=params, coding=replace(coded.coding, shared=coded.coding.shared.with_predictors(block))
+    )
+
+
+def _code_as(coded: CodedImage, tile: int, special: Mask | None) -> _CodedTile:
+    """Code a tile with these special samples."""
+    record, coding = coded.record, coded.coding
+    box = coding.grid.box(tile)
+    samples = np.ascontiguousarray(coded.plan.pixels[slices(box)])
+    mask = encode_mask(samples, special)
+    if special is not None and special.all():
+        return _CodedTile(mask=mask, stream=b"", special=special, restored=samples)
+    bound = tile_bound(record, coding.bounds, box, tile)
+    if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
+        bound = replace(bound, base=base_values(coding, box, stages))
+    stream, restored = detail.code_tile(samples, special, coding.shared.predictors, bound)
+    return _CodedTile(mask=mask, stream=stream, special=special, restored=restored)
+
+
+def _code_tile(coded: CodedImage, tile: int, *, verify: bool) -> _CodedTile:
+    """Code a tile with its doubtful samples marked or not, whichever is smaller; special ones are restored too.
+
+    Raises
+    ------
+    GuaranteeError
+        If a restored sample does not keep the bound.
+    """
+    plan, box = coded.plan, coded.coding.grid.box(tile)
+    samples = np.ascontiguousarray(plan.pixels[slices(box)])
+    special = part_of(plan.special, box)
+    best = _code_as(coded, tile, special)
+    doubtful = None if coded.record.on_base else part_of(plan.doubtful, box)
+    if special is not None and doubtful is not None:
+        sure = special & ~doubtful
+        best = min(best, _code_as(coded, tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
+    if best.special is not None:
+        best = replace(best, restored=np.where(best.special, samples, best.restored))
+    if verify:
+        breach = tile_breach(samples, best.restored, best.special, coded.coding, box)
+        if breach:
+            raise GuaranteeError(f"tile {tile} breaks its guarantee: {breach}; nothing was written")
+    return best
+
+
+def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int]) -> CodedImage:
+    """Code the details of some tiles and check their bounds.
+
+    Whether the streams decode to the restored samples is checked once the file is written (`check_written`).
+
+    Raises
+    ------
+    GuaranteeError
+        If a restored sample does not keep the bound.
+    """
+    grid, predictors = coded.coding.grid, coded.coding.shared.predictors
+    masks, details = list(coded.masks), list(coded.details)
+    is_exact = coded.record.bound is None
+    restored = coded.plan.pixels if is_exact else np.empty_like(coded.plan.pixels)
+    with one_blas_thread() if coded.record.on_base else nullcontext():
+        found = ordered_map(lambda tile: _code_tile(coded, tile, verify=options.verify), tiles, options.threads)
+        for tile, streams in zip(tiles, found, strict=True):
+            masks[tile], details[tile] = streams.mask, streams.stream
+            if not is_exact:
+                restored[slices(grid.box(tile))] = streams.restored
+            report_progress(options, grid.box(tile))
+    if predictors is None or sum(map(len, details)) >= detail.least_detail_bytes(predictors):
+        return replace(coded, masks=masks, details=details, restored=restored)
+    # So small an image has no use for border sets, and the format refuses them there (8.2).
+    block = detail.pack_predictors(detail.without_borders(predictors))
+    return add_details(with_predictors(coded, block), replace(options, progress=None), tiles)

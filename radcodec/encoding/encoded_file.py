@@ -1,0 +1,62 @@
+"""A file ready to be written, with its warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from radcodec.container.packing import Dictionary
+from radcodec.container.writer import FileContents, size_bytes, write_file
+from radcodec.runtime.resources import load_header_dictionary
+from radcodec.types import Kind
+
+if TYPE_CHECKING:
+    from radcodec.base.store import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedFile:
+    """A file ready to be written.
+
+    ``model`` is that of its base layer, None where it has none. ``noise``, physical units, was measured beside an
+    absolute bound, in the image with the largest one.
+    """
+
+    contents: FileContents = field(repr=False)
+    model: Model | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
+    noise: float | None = None
+
+    def write_to(self, out: BinaryIO) -> int:
+        """Write the file; gives its number of bytes."""
+        return write_file(out, self.contents, dictionary=_dictionary_for(self.contents.kind))
+
+    def to_bytes(self) -> bytes:
+        """Put the file together once from its streams: no buffer grows beside them."""
+        pieces = _Pieces()
+        self.write_to(pieces)  # type: ignore[arg-type]  # only write() is used
+        return b"".join(pieces)
+
+
+class _Pieces(list[bytes | memoryview]):
+    """A stream that keeps what it is given, without a copy."""
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Keep some bytes; gives their number."""
+        self.append(data)
+        return len(data)
+
+
+def _dictionary_for(kind: Kind) -> Dictionary | None:
+    """Load the dictionary for headers, which files of kind FITS may use."""
+    return load_header_dictionary() if kind is Kind.FITS else None
+
+
+def count_bytes(contents: FileContents) -> int:
+    """Compute the number of bytes that a file will have."""
+    return size_bytes(contents, dictionary=_dictionary_for(contents.kind))
+
+
+def stored_model(model: Model | None) -> tuple[str, bytes] | None:
+    """Name a model as META does."""
+    return None if model is None else (model.name, bytes.fromhex(model.sha256))

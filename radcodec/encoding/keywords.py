@@ -1,0 +1,55 @@
+"""Every option of `radcodec.encode` and `radcodec.compress`, written once: its name, its type and its default.
+
+A new option is a line here, a check in `make_options` and a field of `EncodeOptions` or `Fidelity`. The second part of
+each ``Annotated`` is the default (`radcodec.runtime.keywords`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, TypeAlias, TypedDict
+
+from radcodec.limits import DEFAULT_TILE
+from radcodec.types import HduChoice
+
+# A number, a text such as "0.125sigma", or a quantity of astropy.units.
+Bound: TypeAlias = Any
+Fill: TypeAlias = float | str
+Path: TypeAlias = str | os.PathLike[str]
+Progress: TypeAlias = Callable[[int], None]
+
+
+class ImageKeywords(TypedDict, total=False):
+    """Options of arrays and of FITS files."""
+
+    max_error: Annotated[Bound | None, None]
+    lossy: Annotated[bool, False]
+    lossy_bpp: Annotated[float | None, None]
+    lossy_stages: Annotated[int | None, None]
+    model: Annotated[Path | None, None]
+    threads: Annotated[int | None, None]
+    verify: Annotated[bool, True]
+    sigma: Annotated[float | None, None]
+    tile: Annotated[int, DEFAULT_TILE]
+    dither: Annotated[bool, False]
+    smallest: Annotated[bool, False]
+    details_on_base: Annotated[str, "auto"]
+    fill: Annotated[Fill | Sequence[Fill], ()]
+    force: Annotated[bool, False]
+
+
+class EncodeKeywords(ImageKeywords, total=False):
+    """Options of `radcodec.encode`."""
+
+    preview: Annotated[float, 0]
+
+
+class CompressKeywords(ImageKeywords, total=False):
+    """Options of `radcodec.compress`."""
+
+    preview: Annotated[float | None, None]
+    hdu: Annotated[HduChoice | Sequence[HduChoice], ()]
+    exact_hdu: Annotated[HduChoice | Sequence[HduChoice], ()]
+    no_provenance: Annotated[bool, False]
+    progress: Annotated[Progress | None, None]
