@@ -41,7 +41,7 @@ def serve(folder: str, port: int, bind: str, origins: tuple[str, ...], threads: 
 
         from radcodec.integrations.serve import make_app
     except ImportError as error:
-        text = str(error) if "pip install" in str(error) else str(missing_extra("serve", error))
+        text = str(error) if "pip install" in str(error) else str(missing_extra("serve", "radcodec serve", error))
         raise click.UsageError(text) from error
     with report_errors(f"{bind}:{port}"):
         listener = _listen(bind, port)

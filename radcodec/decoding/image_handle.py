@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from astropy.io.fits import Header
 
     from radcodec.decoding.cutouts import ImageSky
     from radcodec.decoding.image import StoredImage
@@ -118,15 +117,8 @@ class ImageHandle:
         return ImageSky(self.file.reader, self.stored, self.file.threads)
 
     @property
-    def header(self) -> Header:
-        """Header of the HDU as astropy reads it; a new object each time. Of an array as `header_text` has it."""
-        from radcodec.fits.hdulist import read_header
-
-        return read_header(self.header_text)
-
-    @property
-    def header_text(self) -> str:
-        """Text of the header of the HDU: cards of 80 characters without line ends, every byte as one character.
+    def header(self) -> str:
+        """Header of the HDU: cards of 80 characters without line ends, every byte as one character.
 
         For an array it is the header of the FITS file that it decompresses to.
         """

@@ -25,10 +25,8 @@ from radcodec.types import HduKind, Kind
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from astropy.io.fits import HDUList, Header
 
     from radcodec.decoding.quick_look import QuickLook
-    from radcodec.decoding.virtual_fits import VirtualFits
     from radcodec.types import HduChoice
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
@@ -161,44 +159,6 @@ class RczFile:
         """Close the file if it was opened here."""
         self._close()
 
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return not self._close.alive
-
-    def fits_file(self, *, cache_bytes: int | None = None) -> VirtualFits:
-        """Open the restored FITS file for reading: seekable, byte for byte what `radcodec.decompress` writes.
-
-        Tiles are decoded when a read touches them. This file has to stay open meanwhile.
-
-        Parameters
-        ----------
-        cache_bytes
-            Memory for decoded tiles, at least one row of tiles; the larger of 64 MiB and two rows for None.
-
-        Raises
-        ------
-        InputError
-            If ``cache_bytes`` is negative.
-        """
-        from radcodec.decoding.virtual_fits import VirtualFits
-
-        return VirtualFits(self, cache_bytes=cache_bytes)
-
-    def hdulist(self, **options: Any) -> HDUList:
-        """Open the restored FITS file in astropy: headers first, pixels and tables when they are asked for.
-
-        ``hdul[0].section[...]`` decodes the tiles of a part alone; ``hdul[0].data`` decodes the whole image.
-
-        Parameters
-        ----------
-        **options
-            As `astropy.io.fits.open` takes them.
-        """
-        from radcodec.fits.hdulist import open_hdulist
-
-        return open_hdulist(self.fits_file(), **options)
-
     @cached_property
     def images(self) -> tuple[ImageHandle, ...]:
         """Every image with pixels, in order, each an array as the file itself is."""
@@ -247,20 +207,13 @@ class RczFile:
         return self.images[0]
 
     @property
-    def header(self) -> Header:
-        """Header of the first image HDU as astropy reads it; a new object each time, so that changes stay yours.
+    def header(self) -> str:
+        """Header of the first image HDU, cards of 80 characters without line ends, every byte as one character.
 
         Without an image it is the header of the first HDU; for an array that of the FITS file it decompresses to.
         """
-        from radcodec.fits.hdulist import read_header
-
-        return read_header(self.header_text)
-
-    @property
-    def header_text(self) -> str:
-        """Text of `header`: cards of 80 characters without line ends, every byte as one character."""
         if self.reader.meta.images:
-            return self._first.header_text
+            return self._first.header
         hdus = self.reader.meta.hdus
         return self.reader.meta.text[: hdus[0].header_bytes].decode("latin-1") if hdus else ""
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.coding.samples import native_in, native_of
+from radcodec.coding.samples import native_in, native_of, sample_bytes
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
 from radcodec.fits.parse import FitsBuffer, unit_data
@@ -89,25 +89,15 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
     header = minimal_header(sample_type, array.shape)
     if array.size == 0:
         return header, memoryview(b""), b""
-    data = big_endian_samples(array).reshape(-1).view(np.uint8).data
+    bits = sample_type.size_bytes * 8
+    if _STORAGE[sample_type][1]:
+        # Subtracting BZERO modulo 2^bits flips the top bit.
+        unsigned = array.astype(f"=u{sample_type.size_bytes}", copy=False)
+        stored: npt.NDArray[Any] = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
+    else:
+        stored = array
+    data = sample_bytes(stored, ">").data
     return header, data, b"\0" * (-len(data) % BLOCK_BYTES)
-
-
-def big_endian_samples(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Samples as FITS stores them: big-endian and contiguous, unsigned integers and int8 by the BZERO convention.
-
-    Parameters
-    ----------
-    array
-        Of a dtype that `array_to_fits_bytes` takes.
-    """
-    bits = array.dtype.itemsize * 8
-    stored: npt.NDArray[Any] = array
-    if _STORAGE[_NAMES[array.dtype.str[1:]]][1]:
-        # Subtracting BZERO modulo 2^bits is flipping the top bit.
-        unsigned = array.astype(f"=u{array.dtype.itemsize}", copy=False)
-        stored = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
-    return np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder(">"))
 
 
 def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | None:

@@ -35,7 +35,7 @@ def on_cluster(
     try:
         from distributed import Client, as_completed
     except ImportError as error:
-        raise missing_extra("dask", error) from error
+        raise missing_extra("dask", "radcodec batch --dask", error) from error
 
     with Client(address, timeout=_CONNECT_SECONDS, set_as_default=False) as client:
         futures = client.map(function, items, pure=False, retries=retries)

@@ -51,7 +51,7 @@ try:
     from starlette.routing import Route
     from starlette.types import ASGIApp, Receive, Scope, Send
 except ImportError as error:
-    raise missing_extra("serve", error) from error
+    raise missing_extra("serve", "radcodec serve", error) from error
 
 Result = TypeVar("Result")
 

@@ -1,15 +1,28 @@
-"""What to say where a package of an extra is not installed."""
+"""Packages that only some users need: an import of one that is missing names the extra that brings it."""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
 
-def missing_extra(extra: str, error: ImportError) -> ImportError:
-    """Make the error that names the extra to install.
 
-    Examples
-    --------
-    >>> str(missing_extra("serve", ImportError(name="starlette")))
-    'expected starlette, which is not installed: pip install "radcodec[serve]"'
+def import_extra(module: str, extra: str, purpose: str) -> Any:
+    """Import a module of an optional package.
+
+    Raises
+    ------
+    ImportError
+        If it, or what it imports, is not installed; the message names ``pip install "radcodec[EXTRA]"``.
     """
-    text = f'expected {error.name or "a package"}, which is not installed: pip install "radcodec[{extra}]"'
-    return ImportError(text, name=error.name)
+    try:
+        return import_module(module)
+    except ImportError as err:
+        raise missing_extra(extra, purpose, err) from err
+
+
+def missing_extra(extra: str, purpose: str, err: ImportError) -> ImportError:
+    """Make the error for a package that ``purpose`` needs and that is not there."""
+    found = err.name or str(err)
+    return ImportError(
+        f'{purpose} needs a package that is not installed ({found}): pip install "radcodec[{extra}]"', name=err.name
+    )

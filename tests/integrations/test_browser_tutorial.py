@@ -18,11 +18,28 @@ from astropy.io import fits
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(python|sh|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # What a block needs beside radcodec, by a word in it.
-NEEDS = {"spectral_cube": "spectral_cube", "use_fsspec": "aiohttp", "xarray": "radcodec.integrations.xarray"}
+NEEDS = {
+    "spectral_cube": "spectral_cube",
+    "hdulist": "radcodec.decoding.virtual_fits",
+    "use_fsspec": "aiohttp",
+    "xarray": "radcodec.integrations.xarray",
+}
+    "spectral_cube": "spectral_cube",
+    "hdulist": "radcodec.decoding.virtual_fits",
+    "use_fsspec": "aiohttp",
+    "xarray": "radcodec.integrations.xarray",
+}
 
 
 def _missing(text: str) -> bool:
-    return any(word in text and importlib.util.find_spec(module) is None for word, module in NEEDS.items())
+    return any(word in text and not _is_there(module) for word, module in NEEDS.items())
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _environment(folder: Path) -> dict[str, str]:

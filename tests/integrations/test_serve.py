@@ -229,6 +229,7 @@ def test_pictures(url: str) -> None:
 
 def test_a_damaged_file_is_cut_off_not_wrong(folder: Path, url: str) -> None:
     """What is sent before the damage is right, and the answer is shorter than it says, so that the client sees it."""
+    pytest.importorskip("radcodec.decoding.virtual_fits")
     original = (folder / "originals/sky.fits").read_bytes()
     parts: list[bytes] = []
 
@@ -241,6 +242,16 @@ def test_a_damaged_file_is_cut_off_not_wrong(folder: Path, url: str) -> None:
     got = b"".join(parts)
     assert got == original[: len(got)]
     assert httpx.get(f"{url}/damaged.fits/preview.png?full=1").status_code == 500
+
+
+def test_a_damaged_file_is_an_error(url: str) -> None:
+    """Without the whole file the answer ends early or is 500; no wrong byte comes with success."""
+    try:
+        answer = httpx.get(f"{url}/damaged.fits")
+    except httpx.RemoteProtocolError:
+        return
+    assert answer.status_code == 500
+    assert answer.text.count("\n") == 1
 
 
 def test_other_hosts_are_refused(url: str) -> None:
