@@ -24,11 +24,7 @@ NEEDS = {
     "use_fsspec": "aiohttp",
     "xarray": "radcodec.integrations.xarray",
 }
-    "spectral_cube": "spectral_cube",
-    "hdulist": "radcodec.decoding.virtual_fits",
-    "use_fsspec": "aiohttp",
-    "xarray": "radcodec.integrations.xarray",
-}
+
 
 
 def _missing(text: str) -> bool:
