@@ -65,12 +65,12 @@ class _Tally:
     code: int = DONE
 
     def total(self) -> dict[str, int]:
-        """The object of the total that --json prints."""
+        """Return the object of the total that --json prints."""
         names = ("done", "kept", "failed", "original_bytes", "size_bytes", "pixels")
         return {"files": self.n_files, **{name: getattr(self, name) for name in names}}
 
     def line(self) -> str:
-        """The total for people."""
+        """Return the line of the total."""
         kept = f", {self.kept} of them before" if self.kept else ""
         ratio = self.original_bytes / max(self.size_bytes, 1)
         sizes = f"  {size_text(self.original_bytes)} -> {size_text(self.size_bytes)}  {ratio:.2f}x"
@@ -91,7 +91,7 @@ def _share_of(text: str | None) -> _Share | None:
 
 
 def _named_in(files_from: str | None) -> list[str]:
-    """Names of inputs in a file, one a line."""
+    """Read the names of inputs from a file, one a line."""
     if files_from is None:
         return []
     with report_errors(files_from):
@@ -116,7 +116,7 @@ def _plan(inputs: Sequence[str], out_dir: str, options: Mapping[str, Any], share
 
 
 def _recorded(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that an output depends on, as the manifest has them."""
+    """Select the options that an output depends on, as the manifest has them."""
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in sorted(options.items())
@@ -139,13 +139,13 @@ def _known(paths: Sequence[str], options: Mapping[str, Any]) -> dict[str, tuple[
 
 
 def _manifests(out_dir: str) -> list[str]:
-    """All manifests in the folder of the outputs: those of the tasks of an array have their own."""
+    """List all manifests in the folder of the outputs. Each task of an array has its own."""
     names = sorted(name for name in os.listdir(out_dir) if re.fullmatch(r"manifest(\.\d+-of-\d+)?\.jsonl", name))
     return [os.path.join(out_dir, name) for name in names]
 
 
 def _record(job: Job, outcome: Outcome[Archived], tries: int | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of the manifest."""
+    """Make one line of the manifest."""
     error, archived = outcome.error, outcome.result
     report = None if archived is None else archived.report
     return {
@@ -295,7 +295,7 @@ def batch(
 
 
 def _tasks(run: _Run, known: Mapping[str, tuple[str, str]], *, resume: bool) -> dict[int, Task]:
-    """What is to be done, by the number of the job."""
+    """Make the tasks, by the number of the job."""
     return {
         number: Task(
             source=job.source,

@@ -80,7 +80,7 @@ def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any
 
 
 def _picture(rows: list[_Row], before: npt.NDArray[np.float64], sigma: float) -> bytes:
-    """PNG of the original, the lossy and the bounded image in units of the noise, and of the error of the bounded."""
+    """Draw the images in units of the noise, and the error of the bounded one, as PNG."""
     from radcodec.pages.figure import FIRE, SIGNED, Panel, Scale, draw
 
     sky = Scale(low=-3, high=_MOST_SNR, soft=3.0, ticks=(-3, 0, 3, 10, 30, 100), colours=FIRE, name="sigma")

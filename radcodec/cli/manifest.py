@@ -49,7 +49,7 @@ class Manifest:
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[int, int]]:
-        """The descriptor, locked, and the length; half a line that a killed run left is cut off."""
+        """Yield the locked descriptor and the length, after half a line at the end is cut off."""
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         try:
             _lock(handle)
@@ -74,7 +74,7 @@ def _lock(handle: int) -> None:
 
 
 def _half_line(handle: int, size: int) -> bytes:
-    """What stands behind the last line end of a file; no more than its last 16 MiB."""
+    """Return the bytes behind the last line end of a file, 16 MiB at most."""
     length = 1
     while size:
         length = min(length, size)

@@ -27,7 +27,7 @@ from radcodec.cli.signals import catch_signals
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# After SIGTERM a process removes what is half written. What takes longer hangs, and is killed.
+# After SIGTERM a process removes incomplete files. One that takes longer hangs, and is killed.
 _GRACE_SECONDS = 10.0
 
 
@@ -138,7 +138,7 @@ class _Pool(Generic[Item, Result]):
             yield worker.number, worker.item, outcome
 
     def end(self) -> None:
-        """End all processes: those that work remove what is half written first."""
+        """End all processes: those that work remove incomplete files first."""
         workers = [*self._idle, *self.busy.values()]
         for worker in self.busy.values():
             worker.process.terminate()
@@ -196,7 +196,7 @@ def _serve(function: Callable[[Any], Any], connection: Connection) -> None:
 
 
 def _follow_parent() -> None:
-    """End this process, and what it has half written, when the command that started it is gone."""
+    """End this process and remove incomplete files when the command that started it is gone."""
     parent = parent_process()
     if parent is not None:
         parent.join()

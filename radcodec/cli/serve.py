@@ -74,7 +74,7 @@ def _listen(bind: str, port: int) -> socket.socket:
 
 
 def _is_local(bind: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Return whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(bind).is_loopback
     except ValueError:

@@ -25,7 +25,7 @@ _FEW = 4
 
 @contextmanager
 def compressing(jobs: Sequence[Job], options: dict[str, Any], *, quiet: bool) -> Iterator[Compressor]:
-    """A function that gives the report of each job, asked for in order; raises what compressing raised.
+    """Yield a function that gives the report of each job, called in order; it raises what compressing raised.
 
     Several files are worked on at once where there are enough of them and cores to use.
     """
@@ -61,7 +61,7 @@ def _alone(task: Task, quiet: bool) -> Report:
 def _in_order(
     work: Generator[tuple[int, Outcome[Report]], None, None], progress: Progress
 ) -> Generator[Outcome[Report], None, None]:
-    """Outcomes in the order of the files; those that are early wait, which are small."""
+    """Yield outcomes in the order of the files. Early ones wait; they are small."""
     early: dict[int, Outcome[Report]] = {}
     wanted = 0
     with closing(work):

@@ -108,7 +108,7 @@ def _remove_leftovers(target: str) -> None:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether another try may do better: the operating system refused for once, or memory ran out."""
+    """Return whether another try may succeed: the operating system refused, or memory ran out."""
     return isinstance(error, (OSError, MemoryError)) and not isinstance(error, _LASTING)
 
 

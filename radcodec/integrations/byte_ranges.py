@@ -23,7 +23,7 @@ class UnsatisfiableError(ValueError):
 
 
 def parse_ranges(header: str | None, size: int) -> list[Span] | None:
-    """Read a Range header; None where the whole file is asked for, as it is by units other than bytes.
+    """Read a Range header; None where the whole file is asked for, and for units other than bytes.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def parse_ranges(header: str | None, size: int) -> list[Span] | None:
 
 
 def _span(part: str, size: int) -> Span | None:
-    """One range, cut to the file; None where it does not touch it."""
+    """Read one range and cut it to the file; None if it does not touch the file."""
     match = _RANGE.fullmatch(part)
     if match is None or not (match[1] or match[2]):
         raise UnsatisfiableError(f"expected a range such as 0-99, 100- or -100, found {part[:80]!r}")

@@ -1,18 +1,16 @@
 """A server of the ``.rcz`` files in a folder: FITS files by range, pictures, cut-outs and a viewer. Extra ``serve``.
 
-::
+- ``/``: a page that lists the folder; ``?format=json`` gives the same as JSON
+- ``/deep/x.fits``: the restored FITS file of ``deep/x.fits.rcz``, HEAD and ranges
+- ``/deep/x.fits.rcz``: the compressed file itself, HEAD and ranges
+- ``/deep/x.fits/view``: the viewer
+- ``/deep/x.fits/preview.png``: a picture (``plane``, ``hdu``, ``size``, ``full=1``, ``region=X0:X1,Y0:Y1``)
+- ``/deep/x.fits/cutout``: a FITS file (``region``, or ``center`` and ``size``; ``plane``, ``hdu``, ``partial=1``)
+- ``/deep/x.fits/value``: value and sky position of a pixel as JSON (``x``, ``y``, ``plane``, ``hdu``)
+- ``/deep/x.fits/report``: the page that ``radcodec report`` writes
+- ``/deep/x.fits/info.json``: what ``radcodec info --json`` prints
 
-    /                          a page that lists the folder (?format=json: the same as JSON)
-    /deep/x.fits               the restored FITS file, HEAD and ranges; for deep/x.fits.rcz
-    /deep/x.fits.rcz           the compressed file itself, HEAD and ranges
-    /deep/x.fits/view          the viewer
-    /deep/x.fits/preview.png   ?plane= &hdu= &size= &full=1 &region=X0:X1,Y0:Y1
-    /deep/x.fits/cutout        ?region= or ?center= &size=, &plane= &hdu= &partial=1: a FITS file
-    /deep/x.fits/value         ?x= &y= &plane= &hdu=: the pixel's value and sky position as JSON
-    /deep/x.fits/report        the page that ``radcodec report`` writes
-    /deep/x.fits/info.json     what ``radcodec info --json`` prints
-
-Decoding runs in a few threads, whatever the number of requests; an answer is made piece by piece as it is sent.
+Decoding runs in a few threads, whatever the number of requests; an answer is made piece by piece while it is sent.
 """
 
 from __future__ import annotations
@@ -189,7 +187,7 @@ class _Handlers:
         return StreamingResponse(content(), status_code=status, headers=headers)
 
     def _read(self, place: Place, start: int, size: int) -> bytes:
-        """Bytes of the FITS file."""
+        """Read bytes of the FITS file."""
         with self._shelf.opened(place) as entry:
             return entry.fits.read_at(start, size)
 

@@ -62,7 +62,7 @@ class Shelf:
         self._open: OrderedDict[tuple[str, tuple[int, int, int, int]], OpenFile] = OrderedDict()
 
     def _inside(self, parts: tuple[str, ...]) -> str | None:
-        """The real path of a name below the folder; None where it is none, or leads elsewhere."""
+        """Return the real path of a name below the folder; None if it leads elsewhere."""
         for part in parts:
             if part in ("", ".", "..") or part.startswith(".") or any(char in part for char in ("/", "\\", "\0", ":")):
                 return None
@@ -70,7 +70,7 @@ class Shelf:
         return path if path == self._root or path.startswith(os.path.join(self._root, "")) else None
 
     def is_folder(self, parts: tuple[str, ...]) -> bool:
-        """Whether a name is that of a folder."""
+        """Return whether a name is that of a folder."""
         path = self._inside(parts)
         return path is not None and os.path.isdir(path)
 
@@ -112,7 +112,7 @@ class Shelf:
 
     @contextmanager
     def opened(self, place: Place) -> Iterator[OpenFile]:
-        """An open file, as it was when it was found.
+        """Yield an open file, the one that was found.
 
         Raises
         ------

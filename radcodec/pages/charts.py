@@ -21,8 +21,8 @@ Floats = npt.NDArray[np.float64]
 class Errors:
     """Errors of one plane: restored less original, where both are finite.
 
-    ``edges`` and ``counts`` are a histogram; ``frequency`` is in cycles a pixel, and ``power`` of the errors and
-    ``image_power`` of the original are averages over rings of it, in the square of the unit.
+    ``edges`` and ``counts`` are a histogram. ``frequency`` is in cycles a pixel. ``power`` (errors) and ``image_power``
+    (original) are averages over rings of frequency, in the square of the unit.
     """
 
     n_pixels: int
@@ -138,7 +138,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _labels(x0: float, x1: float, y0: float, y1: float, logarithmic: bool) -> str:
-    """Numbers at the ends and the middle of both axes."""
+    """Label the ends and the middle of both axes."""
     bottom, parts = _HEIGHT - _BOTTOM, []
     for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
         x = _LEFT + share * (_WIDTH - _LEFT - _RIGHT)

@@ -38,7 +38,7 @@ class Scale:
     name: str
 
     def place(self, values: npt.NDArray[np.float64]) -> Levels:
-        """Where values are on the scale, 0 to 1; NaN is at 0."""
+        """Map values to the scale, 0 to 1; NaN is at 0."""
         ends = np.array([self.low, self.high], np.float64)
         if self.soft is not None:
             values, ends = np.arcsinh(values / self.soft), np.arcsinh(ends / self.soft)
@@ -46,7 +46,7 @@ class Scale:
         return np.asarray(np.clip(levels, 0.0, 1.0), np.float64)
 
     def paint(self, levels: Levels) -> Colours:
-        """Colours [..., 3] of places on the scale."""
+        """Return the colours [..., 3] of places on the scale."""
         anchors = np.array(self.colours, np.float64)
         steps = np.linspace(0.0, 1.0, len(anchors))
         return np.stack([np.interp(levels, steps, anchors[:, part]) + 0.5 for part in range(3)], -1).astype(np.uint8)
@@ -69,7 +69,7 @@ def draw(panels: Sequence[Panel]) -> bytes:
 
 
 def _column(panel: Panel) -> Colours:
-    """One panel with its title above and its scale below."""
+    """Draw one panel with its title above and its scale below."""
     height, width = panel.image.shape
     n_lines = len(panel.title)
     top = _MARGIN + n_lines * _LINE

@@ -76,5 +76,5 @@ def bar(parts: Sequence[tuple[str, int]]) -> str:
     return f'<div class="bar">{pieces}</div>'
 
 
-# Told apart also by people who see few colours (Okabe and Ito, 2008).
+# Colours that people with colour blindness can distinguish (Okabe and Ito, 2008).
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#000000")

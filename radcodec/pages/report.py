@@ -195,7 +195,7 @@ def _hdus(info: Report) -> str:
     for number, hdu in enumerate(info.hdus):
         shape = " x ".join(map(str, reversed(hdu["shape"]))) if "shape" in hdu else ""
         bound = "" if hdu.get("max_error") is None else f"{hdu['max_error']:.6g} {hdu['unit']}".rstrip()
-        kept = hdu.get("fidelity", "carried as it is")
+        kept = hdu.get("fidelity", "carried unchanged")
         rows.append((number, hdu["name"], hdu["kind"], hdu.get("sample_type", ""), shape, kept, bound, hdu["note"]))
     return table(rows, ("HDU", "name", "kind", "type", "pixels", "kept", "largest error", "note"), numbers=(0,))
 

@@ -67,7 +67,7 @@ def restored_name(source: str) -> str:
 
 
 def rcz_names(fits_name: str) -> list[str]:
-    """Names that a .rcz file may have that restores to a FITS file of that name, the likeliest first."""
+    """Return the names of .rcz files that restore to a FITS file of that name, the likeliest first."""
     stem = _without(fits_name, _PLAIN_SUFFIXES[:1])
     names = [fits_name, *([stem] if stem != fits_name else []), *(fits_name + packed for packed in _PACKED_SUFFIXES)]
     return [name + _RCZ for name in names if restored_name(name + _RCZ) == fits_name]

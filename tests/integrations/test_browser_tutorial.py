@@ -26,7 +26,6 @@ NEEDS = {
 }
 
 
-
 def _missing(text: str) -> bool:
     return any(word in text and not _is_there(module) for word, module in NEEDS.items())
 
