@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
@@ -20,6 +21,7 @@ from radcodec.runtime.paths import (
     check_output,
     compressed_name,
     file_times,
+    is_casa_image,
     output_file,
     restored_name,
 )
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from radcodec.decoding.regions import Region
+    from radcodec.fits.source import FitsSource
     from radcodec.types import HduChoice
 
 
@@ -134,6 +137,20 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
         return to_physical(decode_image(image, file.threads), image_info(image.coding.record))
 
 
+@contextmanager
+def _open_fits(src: Path | BinaryIO) -> Iterator[FitsSource]:
+    """Open a FITS file as `open_fits_source` does, or the FITS file that a CASA image is turned into."""
+    from radcodec.fits.source import FitsSource, open_fits_source
+
+    if isinstance(src, (str, os.PathLike)) and is_casa_image(os.fspath(src)):
+        from radcodec.integrations.casa import casa_to_fits
+
+        yield FitsSource(casa_to_fits(os.fspath(src)))
+        return
+    with open_fits_source(src) as source:
+        yield source
+
+
 @spelled_out(CompressKeywords)
 def compress(
     src: Path | BinaryIO,
@@ -148,7 +165,8 @@ def compress(
     Parameters
     ----------
     src
-        A path or a binary stream, of a FITS file or one compressed by gzip, bzip2, xz, zstandard or Unix compress.
+        A path or a binary stream, of a FITS file or one compressed by gzip, bzip2, xz, zstandard or Unix compress. The
+        folder of a CASA image (extra ``casa``) is compressed as the FITS file of its pixels, mask (as NaN) and header.
     dst
         A path, a binary stream, or None for the name of ``src`` with ``.rcz`` added. It appears whole or not at all.
     overwrite
@@ -180,7 +198,6 @@ def compress(
     from radcodec.decoding.verify import check_written
     from radcodec.encoding.fits_file import encode_fits
     from radcodec.encoding.options import make_options
-    from radcodec.fits.source import open_fits_source
     from radcodec.fits.tile_compressed import take_apart
 
     start = time.perf_counter()
@@ -191,7 +208,7 @@ def compress(
         dst = compressed_name(os.fspath(src), recompress=recompress)
     check_output(dst, src, overwrite)
     times = file_times(src)
-    with open_fits_source(src) as source:
+    with _open_fits(src) as source:
         data = source.to_memory()
         encoded = encode_fits(take_apart(data) if recompress else data, checked)
         with output_file(dst, overwrite=overwrite, like=times) as out:
@@ -275,7 +292,6 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
         If the file is damaged or needs a model that is not there.
     """
     from radcodec.decoding.verify import check_against, check_file
-    from radcodec.fits.source import open_fits_source
     from radcodec.fits.tile_compressed import plain_like
 
     n_threads = usable_threads(threads)
@@ -284,7 +300,7 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
         start = time.perf_counter()
         warnings = check_file(reader, n_threads)
         if against is not None:
-            original = stack.enter_context(open_fits_source(against))
+            original = stack.enter_context(_open_fits(against))
             try:
                 check_against(reader, plain_like(reader.meta.hdus, original), n_threads)
             finally:

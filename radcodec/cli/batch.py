@@ -23,16 +23,15 @@ from radcodec.cli.common import (
     warn,
 )
 from radcodec.cli.compress import HEADINGS as COMPRESS_HEADINGS
-from radcodec.cli.compress import compress, kept_options, place_in, summary
+from radcodec.cli.compress import compress, kept_options, list_outputs, summary
 from radcodec.cli.errors import DONE, EXPECTED, NO_GUARANTEE, error_line, exit_code
 from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.manifest import Manifest, read_records
-from radcodec.cli.many import Job, list_jobs, make_folder, with_own_outputs
+from radcodec.cli.many import Job, make_folder, with_own_outputs
 from radcodec.cli.pool import Outcome, attempt, in_processes
 from radcodec.cli.streams import say, tell
 from radcodec.cli.work import Archived, Task, archive_file, is_passing
 from radcodec.runtime.parallel import usable_threads
-from radcodec.runtime.paths import find_fits
 from radcodec.version import VERSION
 
 # Of the options of compress: what the command has of its own.
@@ -105,8 +104,7 @@ def _named_in(files_from: str | None) -> list[str]:
 
 def _plan(inputs: Sequence[str], out_dir: str, options: Mapping[str, Any], share: _Share | None) -> list[Job]:
     """List the files of a share, in order; raises UsageError where two of all inputs have one output."""
-    place = place_in(out_dir, recompress=options["recompress"])
-    found = list_jobs(inputs, "FITS", find_fits, place)
+    found = list_outputs(inputs, out_dir, recompress=options["recompress"])
     # A file that is named twice is one file.
     jobs = list({(job.source, job.other): job for job in found}.values())
     for job, checked in zip(jobs, with_own_outputs(jobs), strict=True):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -40,7 +41,7 @@ from radcodec.cli.many import (
 )
 from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_TILE
-from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
+from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits, is_casa_image
 from radcodec.types import DetailsOnBase
 
 
@@ -83,9 +84,21 @@ def _compress_one(name: str, output: str | None, options: dict[str, Any], quiet:
         return api.compress(source_of(name), target_of(output), progress=progress, **options)
 
 
-def place_in(out_dir: str, *, recompress: bool) -> Callable[[str], str]:
-    """Make a function that gives the output of a file from its name, or its path below a folder that was given."""
-    return lambda name: os.path.join(out_dir, compressed_name(name, recompress=recompress))
+def _named_as_fits(job: Job) -> Job:
+    """Name the output of a CASA image after the FITS file that comes back: ``x.image.fits.rcz``."""
+    if not job.other or not is_casa_image(job.source):
+        return job
+    bare = job.other.removesuffix(".rcz").removesuffix(".fits")
+    return replace(job, other=f"{bare}.fits.rcz")
+
+
+def list_outputs(paths: Sequence[str], out_dir: str, *, recompress: bool) -> list[Job]:
+    """List a job for each file of the inputs, with its output in a folder."""
+
+    def place(name: str) -> str:
+        return os.path.join(out_dir, compressed_name(name, recompress=recompress))
+
+    return [_named_as_fits(job) for job in list_jobs(paths, "FITS", find_fits, place)]
 
 
 def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
@@ -99,8 +112,7 @@ def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], 
         ratio = total["original_bytes"] / max(total["size_bytes"], 1)
         return f"  {size_text(total['original_bytes'])} -> {size_text(total['size_bytes'])}  {ratio:.2f}x"
 
-    place = place_in(out_dir, recompress=options["recompress"])
-    jobs = with_own_outputs(list_jobs(paths, "FITS", find_fits, place))
+    jobs = with_own_outputs(list_outputs(paths, out_dir, recompress=options["recompress"]))
     with compressing(jobs, options, quiet=quiet or as_json) as compressed:
 
         def work(job: Job) -> Done:

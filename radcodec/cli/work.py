@@ -113,7 +113,11 @@ def is_passing(error: BaseException | None) -> bool:
 
 
 def file_sha256(path: str) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, hexadecimal; of a CASA image that of the names and SHA-256 of its files."""
+    if os.path.isdir(path):
+        files = sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+        lines = (f"{os.path.relpath(name, path)} {file_sha256(name)}\n" for name in files)
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
     with open(path, "rb") as file:
         return _stream_sha256(file)
 

@@ -11,6 +11,9 @@ from radcodec.container.reader import Reader
 from radcodec.limits import MAX_CELL
 from radcodec.types import HduKind, Kind, Mode
 
+# The card that headers made from CASA images have, and what is said of their images.
+_CASA_CARD = b"RCZFROM = 'CASA image'"
+_CASA_NOTE = "from a CASA image: its pixels, mask (as NaN) and header, not the bytes of its tables"
 _KIND_NAMES = {
     HduKind.IMAGE: "image",
     HduKind.EMPTY: "empty",
@@ -124,12 +127,16 @@ def _hdus(reader: Reader) -> list[dict[str, Any]]:
         return [{"kind": "image", "name": "", "note": "", **fields}]
     images = iter(enumerate(reader.meta.images))
     hdus: list[dict[str, Any]] = []
+    position = 0
     for hdu in reader.meta.hdus:
+        is_casa = reader.meta.text.find(_CASA_CARD, position, position + hdu.header_bytes) >= 0
+        position += hdu.header_bytes + hdu.tail_bytes
         fields = {"kind": _KIND_NAMES[hdu.kind], "name": hdu.name, "note": hdu.note}
         fields |= {"header_bytes": hdu.header_bytes, "data_bytes": hdu.data_bytes}
         if hdu.kind is HduKind.IMAGE:
             number, record = next(images)
             fields |= {**_image_fields(record, reader.prelude.mode), "sigma_cell": _sigma_cell(reader, number)}
+            fields["note"] = _CASA_NOTE if is_casa and not hdu.note else hdu.note
         hdus.append(fields)
     return hdus
 

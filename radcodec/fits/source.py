@@ -19,6 +19,7 @@ from radcodec.errors import UnsupportedDataError
 from radcodec.fits.parse import FitsBuffer
 from radcodec.fits.unpack import MAGIC_BYTES, READ_BYTES, ByteStream, find_packing, too_big, unpack
 from radcodec.limits import MAX_FITS_BYTES
+from radcodec.runtime.paths import casa_table_type
 
 DEFAULT_MAX_BYTES = MAX_FITS_BYTES
 
@@ -33,10 +34,19 @@ def _check_folder(path: str) -> None:
     """
     if not os.path.isdir(path):
         return
-    if os.path.isfile(os.path.join(path, "table.dat")):
+    kind = casa_table_type(path)
+    if kind == "Measurement Set":
         raise UnsupportedDataError(
-            f"expected a FITS file, but {path} is a measurement set / CASA image (a folder that holds table.dat): "
-            "export the image with exportfits first"
+            f"expected an image, but {path} is a measurement set, which holds visibilities: make an image of it first"
+        )
+    if kind == "Image":
+        raise UnsupportedDataError(
+            f"expected a FITS file, but {path} is a CASA image: it can be compressed and compared with, not read here"
+        )
+    if kind:
+        raise UnsupportedDataError(
+            f"expected a FITS file, but {path} is a measurement set / CASA image (a folder that holds table.dat) of "
+            f"the type {kind!r}: export the image with exportfits first"
         )
     raise UnsupportedDataError(f"expected a FITS file, but {path} is a folder: give the files in it")
 

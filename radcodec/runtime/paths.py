@@ -27,6 +27,8 @@ _RCZ = ".rcz"
 
 # Length of the target's name in a temporary name; file systems allow 255 bytes or fewer.
 _START_BYTES = 100
+# Of the line of a table.info that names the type of a table.
+_INFO_BYTES = 200
 
 # Access and modification time, in nanoseconds.
 Times: TypeAlias = tuple[int, int]
@@ -42,8 +44,11 @@ def _without(name: str, suffixes: tuple[str, ...]) -> str:
 def compressed_name(source: str, *, recompress: bool = False) -> str:
     """Return the .rcz name for a FITS file: ``x.fits``, ``x.fits.gz`` and ``x.fits.bz2`` give ``x.fits.rcz``.
 
-    ``x.fits.fz`` gives ``x.fits.fz.rcz``, and with ``recompress`` ``x.fits.rcz``: named after the restored file.
+    ``x.fits.fz`` gives ``x.fits.fz.rcz``, and with ``recompress`` ``x.fits.rcz``: named after the restored file. The
+    folder of a CASA image ``x.image`` gives ``x.image.fits.rcz``.
     """
+    if is_casa_image(source):
+        return os.path.normpath(source) + _PLAIN_SUFFIXES[0] + _RCZ
     plain = _without(source, _PACKED_SUFFIXES)
     return (_without(plain, (_TILED_SUFFIX,)) if recompress else plain) + _RCZ
 
@@ -90,15 +95,16 @@ def find_original(folder: str, name: str) -> str:
     """
     plain = os.path.join(folder, restored_name(name))
     names = [plain + suffix for suffix in ("", _TILED_SUFFIX, *_PACKED_SUFFIXES, ".Z")]
-    found = next((path for path in names if os.path.exists(path)), None)
+    image = _without(plain, _PLAIN_SUFFIXES)
+    found = next((path for path in names if os.path.exists(path)), image if is_casa_image(image) else None)
     if found is None:
         raise FileNotFoundError(errno.ENOENT, f"expected the original of {name}, found none", plain)
     return found
 
 
 def find_fits(folder: str) -> list[str]:
-    """List the FITS files in a folder and below, by their names, sorted; OSError for an unreadable folder."""
-    return _find(folder, FITS_SUFFIXES)
+    """List the FITS files, by their names, and CASA images in a folder and below; OSError for an unreadable folder."""
+    return _find(folder, FITS_SUFFIXES, images=True)
 
 
 def find_rcz(folder: str) -> list[str]:
@@ -106,13 +112,42 @@ def find_rcz(folder: str) -> list[str]:
     return _find(folder, (_RCZ,))
 
 
-def _find(folder: str, suffixes: tuple[str, ...]) -> list[str]:
+def _find(folder: str, suffixes: tuple[str, ...], *, images: bool = False) -> list[str]:
     def refuse(error: OSError) -> None:
         # A folder skipped silently would be missing in the archive.
         raise error
 
-    found = (os.path.join(place, name) for place, _, names in os.walk(folder, onerror=refuse) for name in names)
-    return sorted(path for path in found if path.lower().endswith(suffixes) and os.path.isfile(path))
+    found: list[str] = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        paths = (os.path.join(place, name) for name in names)
+        found += [path for path in paths if path.lower().endswith(suffixes) and os.path.isfile(path)]
+        if images:
+            tables = [name for name in folders if casa_table_type(os.path.join(place, name))]
+            found += [path for name in tables if is_casa_image(path := os.path.join(place, name))]
+            # What a table holds is no file of its own.
+            folders[:] = [name for name in folders if name not in tables]
+    return sorted(found)
+
+
+def casa_table_type(path: str) -> str:
+    """The type that a folder's table.info gives a table of casacore, ``"unknown"`` where it gives none; "": no table.
+
+    Images are of the type ``Image``, measurement sets ``Measurement Set``.
+    """
+    if not os.path.isfile(os.path.join(path, "table.dat")):
+        return ""
+    try:
+        with open(os.path.join(path, "table.info"), "rb") as file:
+            first = file.readline(_INFO_BYTES)
+    except OSError:
+        first = b""
+    name, _, value = first.decode("latin-1").partition("=")
+    return value.strip() if name.strip() == "Type" and value.strip() else "unknown"
+
+
+def is_casa_image(path: str) -> bool:
+    """Whether a path is the folder of a CASA image."""
+    return casa_table_type(path) == "Image"
 
 
 def _check_name(target: str) -> None:

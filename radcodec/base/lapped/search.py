@@ -86,14 +86,12 @@ def choose_averages(averages: F64, shape: tuple[int, int], step: float) -> int:
 
     START_CODE and longer blocks are tried, then shorter ones as long as each promises less than the one before.
     """
-    found: list[tuple[float, int]] = []
+    bits: dict[int, float] = {}
     for code in (*range(START_CODE, len(NOMINAL)), *range(START_CODE - 1, -1, -1)):
-        bits = promised_bits(analyse_averages(averages, geometry_of(shape, code)), step)
-        if code < START_CODE and bits >= found[-1][0]:
+        bits[code] = promised_bits(analyse_averages(averages, geometry_of(shape, code)), step)
+        if code < START_CODE and bits[code] >= bits[code + 1]:
             break
-        if code <= START_CODE:
-            found.append((bits, code))
-    return min(found)[1]
+    return min(bits, key=lambda code: bits[code])
 
 
 def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:

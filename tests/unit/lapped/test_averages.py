@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radcodec.base.lapped import transform
+from radcodec.base.lapped import search, transform
 from radcodec.base.lapped.model import LappedModel, compand
 from radcodec.errors import InputError
 
@@ -91,3 +91,13 @@ def test_shapes_that_do_not_go_together(model: LappedModel, shape: tuple[int, ..
     """Averages of another shape than half the tile's, rounded up, are refused."""
     with pytest.raises(InputError, match="expected averages of shape"):
         model.encode_averages(np.zeros(shape), (8, 8), step=1.0)
+
+
+def test_waves_take_the_longest_blocks_and_points_the_shortest() -> None:
+    """Of averages of a tile of 512 pixels: waves over all of it, and bright points anywhere."""
+    y, x = np.mgrid[:256, :256]
+    waves = 9.0 * np.cos(2 * np.pi * 5.3 * x / 512) * np.cos(2 * np.pi * 3.1 * y / 512)
+    points = np.zeros((256, 256))
+    points[tuple(np.random.default_rng(3).integers(0, 256, (2, 40)))] = 40.0
+    assert search.choose_averages(waves, (512, 512), 1.0) == 5
+    assert search.choose_averages(points, (512, 512), 1.0) == 0
