@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -22,7 +23,7 @@ NEEDS = {
     "spectral_cube": "spectral_cube",
     "hdulist": "radcodec.decoding.virtual_fits",
     "use_fsspec": "aiohttp",
-    "xarray": "radcodec.integrations.xarray",
+    "xarray": "xarray.backends: radcodec",
 }
 
 
@@ -31,6 +32,10 @@ def _missing(text: str) -> bool:
 
 
 def _is_there(module: str) -> bool:
+    if ": " in module:
+        # An entry point, which an installed package has and a source tree has not.
+        group, _, name = module.partition(": ")
+        return any(point.name == name for point in importlib.metadata.entry_points(group=group))
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -22,7 +23,7 @@ NEEDS = {
     "jpeg": ("PIL",),
     "remote": ("fsspec", "radcodec.integrations.remote"),
     "dask": ("dask.array", "radcodec.integrations.dask"),
-    "xarray": ("xarray", "radcodec.integrations.xarray"),
+    "xarray": ("xarray", "xarray.backends: radcodec"),
     "zarr": ("zarr", "radcodec.integrations.zarr"),
     "serve": ("starlette", "uvicorn"),
     "aladin": ("ipyaladin",),
@@ -30,6 +31,10 @@ NEEDS = {
 
 
 def _is_there(module: str) -> bool:
+    if ": " in module:
+        # An entry point, which an installed package has and a source tree has not.
+        group, _, name = module.partition(": ")
+        return any(point.name == name for point in importlib.metadata.entry_points(group=group))
     try:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:
