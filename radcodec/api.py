@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 from radcodec.container.report import Report, describe
 from radcodec.decoding.keywords import CutoutKeywords, PreviewKeywords
-from radcodec.decoding.rcz_file import RczFile, Source, open_reader
+from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_reader
 from radcodec.encoding.keywords import CompressKeywords, EncodeKeywords, Path, Progress
 from radcodec.errors import InputError
 from radcodec.runtime.keywords import fill_in, spelled_out
@@ -129,7 +129,7 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     from radcodec.decoding.restore import decode_array
     from radcodec.fits.arrays import to_physical
 
-    with RczFile(data, threads=threads) as file:
+    with RczFile(data, threads=threads, whole=True) as file:
         file.reader.check_whole_file()
         image = file.choose(hdu).stored
         if file.reader.prelude.kind is Kind.ARRAY:
@@ -231,11 +231,13 @@ def decompress(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    storage_options: StorageOptions | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Restore the FITS file of a ``.rcz`` file; gives a `Report` of what it was restored from.
 
-    A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``.
+    A file of kind array gives a minimal FITS file. ``dst`` is None for the name of ``src`` without ``.rcz``. A URL is
+    copied to a temporary file first.
     ``progress`` is called now and then with the number of bytes done since the last call.
 
     Raises
@@ -256,7 +258,7 @@ def decompress(
         dst = restored_name(os.fspath(src))
     check_output(dst, src, overwrite)
     with ExitStack() as stack:
-        reader = open_reader(src, stack)
+        reader = open_reader(src, stack, storage_options=storage_options, whole=True)
         reader.check_whole_file()
         with output_file(dst, overwrite=overwrite, like=src) as out:
             if reader.prelude.kind is Kind.FITS:
@@ -268,20 +270,38 @@ def decompress(
         return describe(reader, path=path, seconds=time.perf_counter() - start)
 
 
-def open(source: Source, *, threads: int | None = None) -> RczFile:
+def open(source: Source, *, storage_options: StorageOptions | None = None, threads: int | None = None) -> RczFile:
     """Open a ``.rcz`` file for reading parts of it: only its header and tile index are read.
+
+    Parameters
+    ----------
+    source
+        A path, a URL (``https://...``, ``s3://...``, chained by ``::``), a binary file or the bytes of a file.
+    storage_options
+        What fsspec needs for a URL: headers, credentials, endpoints.
 
     Raises
     ------
     FormatError, ModelNotFoundError
         If it is no sound ``.rcz`` file as far as that.
+    ImportError
+        If a URL is given and the extra ``remote`` is not installed.
+    OSError
+        If the operating system, the server or the network refuses.
     """
-    return RczFile(source, threads=threads)
+    return RczFile(source, threads=threads, storage_options=storage_options)
 
 
-def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int | None = None) -> Report:
+def verify(
+    src: Source,
+    *,
+    against: Path | BinaryIO | None = None,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> Report:
     """Verify every checksum of a file, and its promise about ``against``, a FITS file; gives its `Report`.
 
+    A URL is copied to a temporary file first.
     Where ``against`` has tile-compressed images and the file has none, they are taken apart first (``recompress``).
 
     Raises
@@ -296,7 +316,7 @@ def verify(src: Source, *, against: Path | BinaryIO | None = None, threads: int 
 
     n_threads = usable_threads(threads)
     with ExitStack() as stack:
-        reader = open_reader(src, stack)
+        reader = open_reader(src, stack, storage_options=storage_options, whole=True)
         start = time.perf_counter()
         warnings = check_file(reader, n_threads)
         if against is not None:
@@ -318,6 +338,7 @@ def cutout(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    storage_options: StorageOptions | None = None,
     **options: Unpack[CutoutKeywords],
 ) -> None:
     """Write a part of an image as a FITS file, its world coordinates shifted; decodes only what it needs.
@@ -346,6 +367,8 @@ def cutout(
         with pixels for None.
     partial
         Whether the part may reach outside of the image; NaN is put there, or BLANK into integers.
+    storage_options
+        What fsspec needs where ``src`` is a URL.
 
     Raises
     ------
@@ -360,7 +383,7 @@ def cutout(
     check_fits_name(dst)
     given = fill_in(CutoutKeywords, options)
     hdu = given.pop("hdu")
-    with RczFile(src, threads=threads) as file:
+    with RczFile(src, threads=threads, storage_options=storage_options) as file:
         pieces = cutout_pieces(file.reader, file.choose(hdu).stored, Part(region=region, **given), file.threads)
     with output_file(dst, overwrite=overwrite, like=src) as out:
         for piece in pieces:
@@ -374,6 +397,7 @@ def preview(
     *,
     overwrite: bool = False,
     threads: int | None = None,
+    storage_options: StorageOptions | None = None,
     **options: Unpack[PreviewKeywords],
 ) -> npt.NDArray[np.float64]:
     """Look quickly at one plane of an image, float64 [H, W]; written as a picture too where ``dst`` is given.
@@ -397,6 +421,8 @@ def preview(
     base_only
         Write a base-only copy to ``dst``, a ``.rcz`` file, instead of a picture. It holds all images and planes, so
         ``plane``, ``hdu``, ``full`` and ``size`` are refused.
+    storage_options
+        What fsspec needs where ``src`` is a URL.
     on_note
         Called with a sentence where the base layer was left aside, to say why.
 
@@ -420,7 +446,7 @@ def preview(
     write = None if dst is None else picture_writer(dst, given["size"])
     if dst is not None:
         check_output(dst, src, overwrite)
-    with RczFile(src, threads=threads) as file:
+    with RczFile(src, threads=threads, storage_options=storage_options) as file:
         look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"])
     if given["on_note"] is not None and look.note:
         given["on_note"](look.note)

@@ -277,15 +277,28 @@ def _load_bytes(data: bytes, where: str) -> Model:
     """Load the model in the bytes of a weights file and check its known answer.
 
     Only convolutional models load torch.
+
+    Raises
+    ------
+    ModelNotFoundError
+        The model is a convolutional one and torch is not installed.
     """
     from radcodec.base import lapped
 
     if lapped.is_lapped(data):
         return lapped.load_bytes(data, where)
-    from radcodec.base.convolutional.model import BaseModel, check_known_answer
     from radcodec.base.convolutional.weights import unpack_model
 
     spec, arrays, answer = unpack_model(data, where)
+    try:
+        from radcodec.base.convolutional.model import BaseModel, check_known_answer
+    except ModuleNotFoundError as err:
+        if err.name != "torch":
+            raise
+        raise ModelNotFoundError(
+            f"model {where}: expected PyTorch, which convolutional models need and which is not installed; "
+            "pip install 'radcodec[torch]'"
+        ) from err
     model = BaseModel(spec, arrays, hashlib.sha256(data).hexdigest())
     check_known_answer(model, answer)
     return model

@@ -26,6 +26,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ModelError, NO_MODEL),
     (FileExistsError, USAGE),
     (OSError, SYSTEM),
+    (ImportError, SYSTEM),
     (MemoryError, SYSTEM),
     (click.ClickException, USAGE),
     (click.Abort, INTERRUPTED),

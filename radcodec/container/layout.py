@@ -109,6 +109,11 @@ def pack_prelude(prelude: Prelude) -> bytes:
     return packed + pack_crc(zlib.crc32(packed))
 
 
+def prelude_crc(prelude: Prelude) -> int:
+    """Compute the CRC that ends a prelude."""
+    return unpack_crc(pack_prelude(prelude)[-_CRC.size :])
+
+
 def file_bytes(section_bytes: tuple[int, int, int, int, int, int]) -> int:
     """Compute the length of a file from the sizes of its sections, in the order of ``SECTIONS``."""
     crcs = {"meta_crc": 0, "params_crc": 0, "index_crc": 0, "extra_crc": 0}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import zlib
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -29,6 +27,7 @@ from radcodec.container.layout import (
 )
 from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
 from radcodec.container.packing import Dictionary, unpack_section
+from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
 from radcodec.errors import CorruptError, TruncatedError
 from radcodec.limits import MAX_HDUS
 from radcodec.types import HduKind, Kind, Mode
@@ -64,52 +63,13 @@ def _starts(sizes: Iterator[int], start: int) -> array[int]:
     return array("Q", accumulate(sizes, initial=start))
 
 
-class _Source:
-    """Ranges of a file or of bytes in memory; several threads may share it."""
-
-    def __init__(self, source: bytes | bytearray | memoryview | BinaryIO) -> None:
-        self._file: BinaryIO | None = None
-        self._view = memoryview(b"")
-        self._lock = threading.Lock()
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            self._view = memoryview(source).cast("B")
-            self.size_bytes = len(self._view)
-        else:
-            self._file = source
-            self.size_bytes = source.seek(0, os.SEEK_END)
-
-    def read(self, start: int, size: int, what: str) -> bytes:
-        """Read ``size`` bytes from ``start``; raises TruncatedError if there are fewer."""
-        if self._file is None:
-            data = bytes(self._view[start : start + size])
-        else:
-            with self._lock:
-                self._file.seek(start)
-                data = self._read(self._file, size)
-        if len(data) != size:
-            raise TruncatedError(f"expected {size} bytes of {what} at {start}, found {len(data)}: fetch the file again")
-        return data
-
-    @staticmethod
-    def _read(file: BinaryIO, size: int) -> bytes:
-        """Read so many bytes, or to the end; a file without a buffer may give fewer at once."""
-        data = file.read(size)
-        if len(data) == size:
-            return data
-        pieces = [data]
-        while data and (size := size - len(data)) > 0:
-            data = file.read(size)
-            pieces.append(data)
-        return b"".join(pieces)
-
-
 class Reader:
     """One open ``.rcz`` file. The constructor reads only PRELUDE to INDEX; several threads may share it.
 
     Parameters
     ----------
     source
-        The bytes of a file, or a seekable binary file, which stays open.
+        The bytes of a file, a seekable binary file, which stays open, or ranges of a file that is elsewhere.
     count_tiles
         Number of tiles of an image, by its shape and tile size.
     dictionary
@@ -125,23 +85,15 @@ class Reader:
 
     def __init__(
         self,
-        source: bytes | bytearray | memoryview | BinaryIO,
+        source: bytes | bytearray | memoryview | BinaryIO | ByteRanges,
         *,
         count_tiles: TileCounter,
         dictionary: Dictionary | None = None,
     ) -> None:
-        self._source = _Source(source)
-        size = self._source.size_bytes
-        self.size_bytes = size
-        self.prelude: Prelude = unpack_prelude(self._source.read(0, min(size, MAX_PRELUDE_BYTES), "the prelude"))
-        if size < self.prelude.file_bytes:
-            raise TruncatedError(
-                f"expected a file of {self.prelude.file_bytes} bytes, found {size}: it is cut off, fetch it again"
-            )
-        if size > self.prelude.file_bytes:
-            raise CorruptError(
-                f"expected a file of {self.prelude.file_bytes} bytes, found {size}: bytes follow its end"
-            )
+        self._source = source if isinstance(source, ByteRanges) else LocalRanges(source)
+        self.prelude: Prelude = self._read_prelude()
+        self.size_bytes = self.prelude.file_bytes
+        self._fetch_index()
         stored = self._checked_section("META", self.prelude.meta_crc)
         raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
         # An array without samples has no tile; any other image has one or more.
@@ -151,6 +103,58 @@ class Reader:
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
         self._check_mode()
         self._check_extra()
+
+    def _read_prelude(self) -> Prelude:
+        """Read the start of the file and compare the length that it declares with the length that there is."""
+        size = self._source.size_bytes
+        start = MAX_PRELUDE_BYTES if size is None else min(size, MAX_PRELUDE_BYTES)
+        prelude = unpack_prelude(self._source.read(0, start, "the prelude"))
+        self._source.expect(prelude.file_bytes)
+        if size is None:
+            return prelude
+        if size < prelude.file_bytes:
+            raise TruncatedError(
+                f"expected a file of {prelude.file_bytes} bytes, found {size}: it is cut off, fetch it again"
+            )
+        if size > prelude.file_bytes:
+            raise CorruptError(f"expected a file of {prelude.file_bytes} bytes, found {size}: bytes follow its end")
+        return prelude
+
+    def _fetch_index(self) -> None:
+        """Get ready the sections that are read when a file is opened, wherever they are in it."""
+        sections = (self._section_range(name) for name in ("META", "PARAMS", "INDEX"))
+        self._source.fetch(sections)
+
+    def _section_range(self, name: str) -> ByteRange:
+        start = self.prelude.section_start(name)
+        return start, start + self.section_bytes(name)
+
+    def fetch(self, ranges: Iterable[ByteRange], *, few: bool = False) -> None:
+        """Get ready ranges of the file that will be read next; see `ByteRanges.fetch`."""
+        self._source.fetch(ranges, few=few)
+
+    @property
+    def is_near(self) -> bool:
+        """Whether ranges are read without a request, so that none need to be collected before."""
+        return isinstance(self._source, LocalRanges)
+
+    def tile_range(self, image: int, tile: int) -> ByteRange:
+        """Give the range of the mask and the detail stream of a tile."""
+        starts = self.images[image].tile_starts
+        return starts[tile], starts[tile + 1]
+
+    def mask_range(self, image: int, tile: int) -> ByteRange:
+        """Give the range of the mask of a tile."""
+        start = self.images[image].tile_starts[tile]
+        return start, start + self.images[image].word(tile, _MASK)
+
+    def stage_ranges(self, image: int, tile: int) -> list[ByteRange]:
+        """Give the ranges of the base streams of a tile, stage by stage."""
+        return [(starts[tile], starts[tile + 1]) for starts in self.images[image].stage_starts]
+
+    def extra_range(self) -> ByteRange:
+        """Give the range of EXTRA."""
+        return self._section_range("EXTRA")
 
     @property
     def is_base_only(self) -> bool:

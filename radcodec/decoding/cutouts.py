@@ -14,6 +14,7 @@ from radcodec.coding.samples import sample_bytes
 from radcodec.container.reader import Reader
 from radcodec.container.units import StoredUnit, iter_units
 from radcodec.decoding.image import StoredImage, decode_image, decode_region, open_image
+from radcodec.decoding.needed_ranges import first_batch, region_tiles
 from radcodec.decoding.regions import Range, Region, parse_region
 from radcodec.decoding.tile import Pixels
 from radcodec.errors import InputError
@@ -98,6 +99,22 @@ class ImageSky:
                 tables.append(_Table(header=unit.header, data=padded, in_pixels=need.in_pixels))
         return tables
 
+    def fetch_with(self, ranges: Sequence[Range], image: StoredImage) -> None:
+        """Get ready the pixels of a part of the image together with what its coordinates and its beam need."""
+        if self._reader.is_near:
+            return
+        planes, rows, columns = _planes_and_box(_inside(ranges, self.shape), self.shape)
+        wanted = first_batch(image, region_tiles(image, planes, rows, columns))
+        units = [self._find(need.name, need.extver) for need in needed_tables(self.header)]
+        units.append(self._beam_table())
+        for unit in units:
+            if unit is not None and unit.image is None:
+                wanted.append(self._reader.extra_range())
+            elif unit is not None and unit.image is not None:
+                other = open_image(self._reader, unit.image)
+                wanted += first_batch(other, range(other.n_tiles))
+        self._reader.fetch(wanted)
+
     def wcs(self) -> Any:
         """Make the ``astropy.wcs.WCS`` of the image, its distortion tables included."""
         return make_wcs(self.header, b"".join(table.header + table.data for table in self.tables()))
@@ -145,6 +162,19 @@ def part_ranges(sky: ImageSky, part: Part) -> tuple[Range, ...]:
     return parse_region(region, sky.shape, plane=part.plane, partial=part.partial)
 
 
+def _inside(ranges: Sequence[Range], shape: tuple[int, ...]) -> tuple[Range, ...]:
+    """Clip ranges, fastest axis first, to an image; the result has the slowest axis first."""
+    return tuple((max(a, 0), min(b, length)) for (a, b), length in zip(reversed(ranges), shape, strict=True))
+
+
+def _planes_and_box(inside: tuple[Range, ...], shape: tuple[int, ...]) -> tuple[list[int], Range, Range]:
+    """Turn one range an axis, slowest axis first, into plane numbers and the ranges of rows and columns."""
+    lead = shape[:-2]
+    numbers = np.arange(math.prod(lead), dtype=np.int64).reshape(lead)
+    planes: list[int] = numbers[tuple(slice(a, b) for a, b in inside[:-2])].reshape(-1).tolist()
+    return planes, inside[-2] if len(shape) > 1 else (0, 1), inside[-1]
+
+
 def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixels:
     """Read stored samples of a part of an image, slowest axis first; NaN or BLANK outside of the image.
 
@@ -160,12 +190,9 @@ def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixe
     """
     shape = image.coding.record.shape
     wanted = tuple(reversed(ranges))
-    inside = tuple((max(a, 0), min(b, length)) for (a, b), length in zip(wanted, shape, strict=True))
-    lead = shape[:-2]
-    numbers = np.arange(math.prod(lead), dtype=np.int64).reshape(lead)
-    planes = numbers[tuple(slice(a, b) for a, b in inside[:-2])].reshape(-1).tolist()
-    rows = inside[-2] if len(shape) > 1 else (0, 1)
-    found = decode_region(image, planes, rows, inside[-1], threads).reshape([b - a for a, b in inside])
+    inside = _inside(ranges, shape)
+    planes, rows, columns = _planes_and_box(inside, shape)
+    found = decode_region(image, planes, rows, columns, threads).reshape([b - a for a, b in inside])
     if inside == wanted:
         return found
     new_shape = tuple(b - a for a, b in wanted)
@@ -201,6 +228,7 @@ def cutout_pieces(reader: Reader, image: StoredImage, part: Part, threads: int) 
     """
     sky = ImageSky(reader, image, threads)
     ranges = part_ranges(sky, part)
+    sky.fetch_with(ranges, image)
     first = [start for start, _ in ranges]
     tables = [
         (shift_table(table.header, first) if table.in_pixels else table.header) + table.data for table in sky.tables()

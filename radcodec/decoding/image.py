@@ -12,6 +12,7 @@ import numpy as np
 from radcodec.base.normalise import unpack_normalisation
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
+from radcodec.decoding.needed_ranges import fetched_ahead
 from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts, leading_stages, pixel_crc, restore_tile
 from radcodec.errors import CorruptError, LimitError
 from radcodec.pixels.bounds import unpack_bounds
@@ -102,7 +103,7 @@ def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iter
     _ = image.coding.shared.predictors
     from_base = image.reader.prelude.mode is Mode.LOSSY or image.coding.record.on_base
     with one_blas_thread() if from_base else nullcontext():  # decoding a base layer is mostly products of matrices
-        yield from ordered_map(lambda tile: decode_tile(image, tile), tiles, threads)
+        yield from ordered_map(lambda tile: decode_tile(image, tile), fetched_ahead(image, tiles), threads)
 
 
 def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from astropy.io.fits import Header
 
     from radcodec.decoding.cutouts import ImageSky
     from radcodec.decoding.image import StoredImage
@@ -45,6 +47,39 @@ class ImageHandle:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _handle_of, (self.file, self.number)
+
+    def __dask_tokenize__(self) -> tuple[str, int, str, int]:
+        return "radcodec", *self.file.content_token, self.number
+
+    def open_again(self, threads: int) -> tuple[Callable[..., ImageHandle], tuple[Any, ...]] | None:
+        """Return a function and arguments that open the image anew and can be pickled; None if there are none.
+
+        Parameters
+        ----------
+        threads
+            Threads that the new one decodes with.
+        """
+        arguments = self.file.open_arguments(threads)
+        return None if arguments is None else (_open_handle, (arguments, self.number))
+
+    def to_dask(self, chunks: Any = "tiles") -> Any:
+        """Make a ``dask.array.Array`` of the image; each task decodes its chunk with one thread.
+
+        Where the file was opened by path, URL or from bytes, tasks open it again, in other processes too.
+
+        Parameters
+        ----------
+        chunks
+            ``"tiles"``, or what ``dask.array.from_array`` takes.
+
+        Raises
+        ------
+        ImportError
+            If dask is not installed.
+        """
+        from radcodec.integrations.dask import to_dask
+
+        return to_dask(self, chunks)
 
     @property
     def stored(self) -> StoredImage:
@@ -101,13 +136,17 @@ class ImageHandle:
 
     def __getitem__(self, key: object) -> npt.NDArray[Any]:
         """Return the physical values of a part of the image."""
+        return self.read(key, threads=self.file.threads)
+
+    def read(self, key: object, *, threads: int) -> npt.NDArray[Any]:
+        """Return the physical values of a part of the image, decoded with so many threads."""
         from radcodec.decoding.image import decode_region, image_info
         from radcodec.decoding.indexing import select
         from radcodec.fits.arrays import to_physical
 
         selection, new_axes = select(key, self.shape)
         planes = selection.planes.tolist()
-        region = decode_region(self.stored, planes, selection.y, selection.x, self.file.threads)
+        region = decode_region(self.stored, planes, selection.y, selection.x, threads)
         stored = selection.apply(region, new_axes)
         return to_physical(stored, image_info(self._record))
 
@@ -117,8 +156,15 @@ class ImageHandle:
         return ImageSky(self.file.reader, self.stored, self.file.threads)
 
     @property
-    def header(self) -> str:
-        """Header of the HDU: cards of 80 characters without line ends, every byte as one character.
+    def header(self) -> Header:
+        """Header of the HDU as astropy reads it; a new object each time. Of an array as `header_text` has it."""
+        from radcodec.fits.hdulist import read_header
+
+        return read_header(self.header_text)
+
+    @property
+    def header_text(self) -> str:
+        """Text of the header of the HDU: cards of 80 characters without line ends, every byte as one character.
 
         For an array it is the header of the FITS file that it decompresses to.
         """
@@ -171,3 +217,10 @@ class ImageHandle:
 def _handle_of(file: RczFile, number: int) -> ImageHandle:
     """Return the handle of an image, for unpickling."""
     return file.images[number]
+
+
+def _open_handle(arguments: tuple[Any, ...], number: int) -> ImageHandle:
+    """Open a file again and return the handle of an image."""
+    from radcodec.decoding.rcz_file import open_again
+
+    return open_again(*arguments).images[number]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from radcodec.decoding.base_picture import base_picture
 from radcodec.decoding.image import StoredImage, decode_region
+from radcodec.decoding.needed_ranges import picture_ranges
 from radcodec.errors import InputError, ModelError, UnsupportedDataError
 from radcodec.pixels.noise import MAD_TO_SIGMA
 from radcodec.types import Mode
@@ -72,6 +73,9 @@ def _from_base(image: StoredImage, plane: int, threads: int) -> tuple[npt.NDArra
     if not is_lossy and share < _LEAST_BYTES:
         return None, _note(share)
     try:
+        grid = image.coding.grid
+        tiles = grid.tiles_in_region((plane, plane + 1, 0, grid.height, 0, grid.width))
+        image.reader.fetch(picture_ranges(image, tiles), few=True)
         picture = base_picture(image, plane, threads)
     except ModelError:
         # An exact or bounded file can be shown without its model.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import weakref
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from radcodec.container.layout import prelude_crc
 from radcodec.container.reader import Reader
 from radcodec.container.report import Report, describe
 from radcodec.decoding.consistency import check_consistency
@@ -18,6 +20,7 @@ from radcodec.decoding.image_handle import ImageHandle
 from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles
 from radcodec.runtime.parallel import usable_threads
+from radcodec.runtime.paths import is_url
 from radcodec.runtime.resources import load_header_dictionary
 from radcodec.runtime.spool import spooled
 from radcodec.types import HduKind, Kind
@@ -25,25 +28,47 @@ from radcodec.types import HduKind, Kind
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from astropy.io.fits import HDUList, Header
 
     from radcodec.decoding.quick_look import QuickLook
+    from radcodec.decoding.virtual_fits import VirtualFits
     from radcodec.types import HduChoice
 
 Source = str | os.PathLike[str] | BinaryIO | bytes | bytearray | memoryview
+StorageOptions = Mapping[str, Any]
 
 
-def open_reader(source: Source, stack: ExitStack) -> Reader:
-    """Open a reader of a path, a binary file or bytes; ``stack`` closes a file opened here.
+def open_reader(
+    source: Source, stack: ExitStack, *, storage_options: StorageOptions | None = None, whole: bool = False
+) -> Reader:
+    """Open a reader of a path, a URL, a binary file or bytes; ``stack`` closes what is opened here.
 
     A source that cannot seek, such as a pipe, is copied to a temporary file first.
+
+    Parameters
+    ----------
+    storage_options
+        What fsspec needs for a URL.
+    whole
+        Whether all of the file will be read, so that one behind a URL is copied to a temporary file first.
 
     Raises
     ------
     InputError
         If it is none of these.
+    ImportError
+        If the packages are missing that reading a URL takes.
     FormatError, ModelNotFoundError
         If the file is malformed up to INDEX, or its declarations contradict each other.
     """
+    if is_url(source):
+        from radcodec.integrations.remote import open_remote
+
+        remote = open_remote(str(source), storage_options, whole=whole)
+        stack.callback(remote.close)
+        reader = Reader(remote, count_tiles=count_tiles, dictionary=load_header_dictionary())
+        check_consistency(reader)
+        return reader
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
         source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
@@ -82,29 +107,41 @@ class RczFile:
 
     As an array it is its first image with pixels. ``f[...]`` takes NumPy's basic indexing and decodes only the tiles
     that it needs; ``numpy.asarray(f)`` decodes all of it. Other images are in ``images`` and ``hdu(...)``. A file
-    opened by path or from bytes can be pickled; unpickling opens it again.
+    opened by path, URL or from bytes can be pickled; unpickling opens it again.
 
     Parameters
     ----------
     source
-        A path, a binary file (which stays open) or the bytes of a file.
+        A path, a URL, a binary file (which stays open) or the bytes of a file.
     threads
         Threads to decode with; all usable cores for None.
+    storage_options
+        What fsspec needs for a URL: headers, credentials, endpoints.
+    whole
+        Whether all of the file will be read: one behind a URL is copied to a temporary file first.
     """
 
-    def __init__(self, source: Source, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        threads: int | None = None,
+        storage_options: StorageOptions | None = None,
+        whole: bool = False,
+    ) -> None:
         self.threads = usable_threads(threads)
         stack = ExitStack()
         path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
         try:
-            self.reader = open_reader(source, stack)
+            self.reader = open_reader(source, stack, storage_options=storage_options, whole=whole)
             self.info: Report = describe(self.reader, path=path)
         except BaseException:
             stack.close()
             raise
         self._reopen: str | bytes | None = None
+        self._storage_options = storage_options
         if path is not None:
-            self._reopen = os.path.abspath(path)
+            self._reopen = path if is_url(path) else os.path.abspath(path)
         elif isinstance(source, (bytes, bytearray, memoryview)):
             self._reopen = bytes(source)
         # An unpickled file has no with statement, so this closes it.
@@ -148,16 +185,74 @@ class RczFile:
         return add_image(widget, self, hdu, plane, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        if self._reopen is None:
+        arguments = self.open_arguments(self.threads)
+        if arguments is None:
             raise TypeError(
-                "expected a .rcz file opened by its path or from bytes to pickle, found one of an open file object: "
-                "open it by its path"
+                "expected a .rcz file opened by its path, by a URL or from bytes to pickle, found one of an open file "
+                "object: open it by its path"
             )
-        return _open_again, (self._reopen, self.threads, self.reader.meta.restored_sha256)
+        return open_again, arguments
+
+    def __dask_tokenize__(self) -> tuple[str, int, str, int]:
+        return "radcodec", *self.content_token, 0
+
+    @property
+    def content_token(self) -> tuple[int, str]:
+        """What tells the content from any other: the checksum of PRELUDE and the SHA-256 of what is restored."""
+        return prelude_crc(self.reader.prelude), self.reader.meta.restored_sha256.hex()
+
+    def open_arguments(self, threads: int) -> tuple[Any, ...] | None:
+        """Return the arguments by which `open_again` opens the file anew; None for a file object."""
+        if self._reopen is None:
+            return None
+        return self._reopen, threads, self.reader.meta.restored_sha256, self._storage_options
 
     def close(self) -> None:
         """Close the file if it was opened here."""
         self._close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._close.alive
+
+    def fits_file(self, *, cache_bytes: int | None = None) -> VirtualFits:
+        """Open the restored FITS file for reading: seekable, byte for byte what `radcodec.decompress` writes.
+
+        Tiles are decoded when a read touches them. This file has to stay open meanwhile.
+
+        Parameters
+        ----------
+        cache_bytes
+            Memory for decoded tiles, at least one row of tiles; the larger of 64 MiB and two rows for None.
+
+        Raises
+        ------
+        InputError
+            If ``cache_bytes`` is negative.
+        """
+        from radcodec.decoding.virtual_fits import VirtualFits
+
+        return VirtualFits(self, cache_bytes=cache_bytes)
+
+    def hdulist(self, **options: Any) -> HDUList:
+        """Open the restored FITS file in astropy: headers first, pixels and tables when they are asked for.
+
+        ``hdul[0].section[...]`` decodes the tiles of a part alone; ``hdul[0].data`` decodes the whole image.
+
+        Parameters
+        ----------
+        **options
+            As `astropy.io.fits.open` takes them.
+
+        Raises
+        ------
+        InputError
+            If ``mode`` is one that writes.
+        """
+        from radcodec.fits.hdulist import open_hdulist
+
+        return open_hdulist(self.fits_file(), **options)
 
     @cached_property
     def images(self) -> tuple[ImageHandle, ...]:
@@ -207,13 +302,20 @@ class RczFile:
         return self.images[0]
 
     @property
-    def header(self) -> str:
-        """Header of the first image HDU, cards of 80 characters without line ends, every byte as one character.
+    def header(self) -> Header:
+        """Header of the first image HDU as astropy reads it; a new object each time, so that changes stay yours.
 
         Without an image it is the header of the first HDU; for an array that of the FITS file it decompresses to.
         """
+        from radcodec.fits.hdulist import read_header
+
+        return read_header(self.header_text)
+
+    @property
+    def header_text(self) -> str:
+        """Text of `header`: cards of 80 characters without line ends, every byte as one character."""
         if self.reader.meta.images:
-            return self._first.header
+            return self._first.header_text
         hdus = self.reader.meta.hdus
         return self.reader.meta.text[: hdus[0].header_bytes].decode("latin-1") if hdus else ""
 
@@ -247,6 +349,10 @@ class RczFile:
         """World coordinates of the first image, an ``astropy.wcs.WCS``; errors as `ImageHandle.wcs`."""
         return self._first.wcs
 
+    def to_dask(self, chunks: Any = "tiles") -> Any:
+        """Make a ``dask.array.Array`` of the first image; see `ImageHandle.to_dask`."""
+        return self._first.to_dask(chunks)
+
     def __len__(self) -> int:
         return len(self._first)
 
@@ -270,9 +376,11 @@ class RczFile:
         return self._first.preview(plane, full=full)
 
 
-def _open_again(source: str | bytes, threads: int, restored_sha256: bytes) -> RczFile:
-    """Open a file that was pickled; raises InputError where another one has taken its place."""
-    file = RczFile(source, threads=threads)
+def open_again(
+    source: str | bytes, threads: int, restored_sha256: bytes, storage_options: StorageOptions | None
+) -> RczFile:
+    """Open a file anew; raises InputError where another one has taken its place."""
+    file = RczFile(source, threads=threads, storage_options=storage_options)
     if file.reader.meta.restored_sha256 != restored_sha256:
         file.close()
         name = source if isinstance(source, str) else "the bytes"

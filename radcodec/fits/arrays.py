@@ -89,15 +89,30 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
     header = minimal_header(sample_type, array.shape)
     if array.size == 0:
         return header, memoryview(b""), b""
-    bits = sample_type.size_bytes * 8
-    if _STORAGE[sample_type][1]:
-        # Subtracting BZERO modulo 2^bits flips the top bit.
-        unsigned = array.astype(f"=u{sample_type.size_bytes}", copy=False)
-        stored: npt.NDArray[Any] = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
-    else:
-        stored = array
-    data = sample_bytes(stored, ">").data
+    data = sample_bytes(_storable(array), ">").data
     return header, data, b"\0" * (-len(data) % BLOCK_BYTES)
+
+
+def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Convert unsigned integers and int8 by the BZERO convention; other samples are unchanged."""
+    if not _STORAGE[_NAMES[array.dtype.str[1:]]][1]:
+        return array
+    # Subtracting BZERO modulo 2^bits flips the top bit.
+    unsigned = array.astype(f"=u{array.dtype.itemsize}", copy=False)
+    flipped: npt.NDArray[Any] = unsigned ^ unsigned.dtype.type(1 << (8 * array.dtype.itemsize - 1))
+    return flipped
+
+
+def big_endian_samples(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Convert samples to how FITS stores them: big-endian, contiguous, unsigned types and int8 by BZERO.
+
+    Parameters
+    ----------
+    array
+        Of a dtype that `array_to_fits_bytes` takes.
+    """
+    stored = _storable(array)
+    return np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder(">"))
 
 
 def _pseudo_integer(sample_type: SampleType, bzero: float) -> np.dtype[Any] | None:

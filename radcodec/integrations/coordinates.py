@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from radcodec.errors import InputError
 from radcodec.fits.cards import CARD_BYTES, card_keyword, is_commentary, parse_value
-from radcodec.integrations.sources import header_text
 from radcodec.types import Kind
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _reference_pixels(wcs: Any, shape: tuple[int, ...]) -> list[npt.NDArray[np.f
 
 def image_wcs(image: ImageHandle) -> Any:
     """World coordinates of an image; None where the header has none, with a warning where it has unsound ones."""
-    if image.file.reader.prelude.kind is Kind.ARRAY or not image.ndim or "CTYPE" not in header_text(image):
+    if image.file.reader.prelude.kind is Kind.ARRAY or not image.ndim or "CTYPE" not in image.header_text:
         return None
     try:
         return image.wcs
@@ -168,7 +167,7 @@ def header_attrs(image: ImageHandle) -> dict[str, Any]:
     Logical values are ``"T"`` and ``"F"``; of a repeated keyword the first counts. COMMENT and HISTORY are joined by
     line ends. ``units`` is BUNIT, for libraries that look for it.
     """
-    text = header_text(image)
+    text = image.header_text
     attrs: dict[str, Any] = {}
     lines: dict[str, list[str]] = {}
     cards = [text[start : start + CARD_BYTES] for start in range(0, len(text), CARD_BYTES)]

@@ -11,13 +11,13 @@ from radcodec import api
 from radcodec.decoding.rcz_file import RczFile
 from radcodec.errors import BoundError, CorruptError, UnsupportedDataError
 from radcodec.integrations.chunks import check_options, encode_chunk
-from radcodec.integrations.sources import missing_extra
+from radcodec.runtime.extras import missing_extra
 
 try:
     from numcodecs.abc import Codec
     from numcodecs.compat import ensure_bytes, ensure_ndarray, ndarray_copy
 except ImportError as _err:
-    raise missing_extra("numcodecs", "numcodecs", _err) from _err
+    raise missing_extra("numcodecs", "the codec for numcodecs", _err) from _err
 
 # Types that are stored as the integers that they are made of.
 _AS_INTEGERS = {"M": "i8", "m": "i8", "b": "u1"}

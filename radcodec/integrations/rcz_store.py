@@ -15,21 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.decoding.rcz_file import RczFile
 from radcodec.integrations.coordinates import ImageAxis, header_attrs, image_axes, image_wcs
-from radcodec.integrations.sources import missing_extra, open_source
+from radcodec.runtime.extras import missing_extra
 
 try:
     from zarr.abc.store import OffsetByteRequest, RangeByteRequest, Store, SuffixByteRequest
     from zarr.core.buffer import default_buffer_prototype
 except ImportError as _err:
-    raise missing_extra("zarr", "zarr (3.1.3 or later)", _err) from _err
+    raise missing_extra("zarr", "RczStore", _err) from _err
 
 if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
     from radcodec.decoding.image_handle import ImageHandle
-    from radcodec.decoding.rcz_file import RczFile, Source
+    from radcodec.decoding.rcz_file import Source
 
 _TYPE_NAMES = {"i": "int", "u": "uint", "f": "float"}
 
@@ -116,7 +117,7 @@ class RczStore(Store):  # type: ignore[misc]
         super().__init__(read_only=True)
         self._source = source
         self._options = dict(storage_options or {})
-        self._file: RczFile = open_source(source, self._options)
+        self._file = RczFile(source, storage_options=self._options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _store_of, (self._source, self._options)

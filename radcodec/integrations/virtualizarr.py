@@ -14,14 +14,14 @@ from radcodec.decoding.rcz_file import RczFile
 from radcodec.errors import UnsupportedDataError
 from radcodec.integrations.coordinates import header_attrs, image_axes, image_wcs
 from radcodec.integrations.rcz_store import json_attrs
-from radcodec.integrations.sources import missing_extra
+from radcodec.runtime.extras import missing_extra
 
 try:
     from obspec_utils.readers import BlockStoreReader
     from virtualizarr.manifests import ChunkManifest, ManifestArray, ManifestGroup, ManifestStore
     from virtualizarr.manifests.utils import create_v3_array_metadata
 except ImportError as _err:
-    raise missing_extra("virtualizarr", "virtualizarr (2.5 or later)", _err) from _err
+    raise missing_extra("virtualizarr", "the parser for VirtualiZarr", _err) from _err
 
 # Imported for its entry in zarr's registry, which VirtualiZarr looks codecs up in.
 from zarr.registry import register_codec

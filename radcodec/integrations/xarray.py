@@ -67,12 +67,12 @@ class RadcodecBackend(BackendEntrypoint):  # type: ignore[misc]
         FormatError
             If it is no sound ``.rcz`` file.
         """
+        from radcodec.decoding.rcz_file import RczFile
         from radcodec.errors import InputError
-        from radcodec.integrations.sources import open_source
 
         if layout not in _LAYOUTS:
             raise InputError(f"expected one of the layouts {', '.join(_LAYOUTS)}, found {layout!r}")
-        file = open_source(filename_or_obj, storage_options)
+        file = RczFile(filename_or_obj, storage_options=storage_options)
         try:
             image = file.choose(hdu)
             if layout == "xradio":

@@ -15,12 +15,12 @@ import numpy as np
 
 from radcodec.errors import InputError, UnsupportedDataError
 from radcodec.integrations.chunks import check_options, decode_chunk, encode_chunk
-from radcodec.integrations.sources import missing_extra
+from radcodec.runtime.extras import missing_extra
 
 try:
     from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
 except ImportError as _err:
-    raise missing_extra("zarr", "zarr (3.1.3 or later)", _err) from _err
+    raise missing_extra("zarr", "the codec for zarr", _err) from _err
 
 from radcodec.integrations.rcz_store import RczStore
 

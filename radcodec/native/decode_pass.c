@@ -78,65 +78,71 @@ static int64_t take_escape(reader *r, int64_t *k) {
     return length;
 }
 
-int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, double *out) {
-    state st;
-    reader r;
-    const rcz_taps *taps = &pass->taps;
-    int32_t status = begin_pass(pass, &st);
-    if (status == RCZ_OK) status = begin_reader(streams, &r);
-    if (status != RCZ_OK) return status;
-    int64_t radius = taps->radius, z = pass->quantum, mantissa = pass->mantissa, at = 0;
-    double limit = pow2(pass->clamp);
-    for (int64_t p = 0; p < pass->planes; p++) {
-        begin_plane(pass, &st);
-        for (int64_t y = 0; y < pass->height; y++) {
-            predict_rows(pass, &st, y);
-            error_above(pass, &st, y);
-            begin_row(pass, &st, y);
-            double *row = window_row(pass, &st, y), *errors = error_row(pass, &st, y);
-            for (int64_t x = 0; x < pass->width; x++, at++) {
-                double pred = predict_own(row, x, radius, taps->own + st.sets[x] * radius, st.mus[x], limit);
-                double t = expected_error(errors, x, st.context[x], TINY);
-                if (pass->special != NULL && pass->special[at]) {
-                    row[x + radius] = pred;
-                    errors[x + REACH] = t;
-                    out[at] = 0.0;
-                    continue;
-                }
-                double mu = pass->fill + pred;
-                int64_t c = class_of(t, pass->level);
-                double s = max_d(st.means[c], TINY);
-                int64_t u = unit_exponent(mu, z, mantissa), d = max_i(u, exponent_of(s) - 2);
-                if (d > 1000 || u < -1020) return RCZ_BAD_STREAM;
-                double half = pow2(u - 1);
-                double rho = (mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-d), base = floor(rho);
-                if (!(fabs(rho) <= 0x1p60)) return RCZ_BAD_STREAM;
-                int64_t symbol = next_symbol(&r, table_of(s, d) * N_PHASES + phase_of(rho, base)), k = symbol - 64;
-                int64_t length = symbol == 0 ? take_escape(&r, &k) : 0;
-                double v;
-                if (length == 63) {
-                    v = from_bits((int64_t)get(&r, 64));
-                } else {
-                    if (length > 54) return RCZ_BAD_STREAM;
-                    int64_t m = (int64_t)base + k;
-                    double a = take_float(&r, m >= 0 ? m : -m - 1, d, z, mantissa);
-                    v = m >= 0 ? a : -a;
-                }
-                if (r.pos > streams->n_bits || !(fabs(v) <= MOST_FLOAT)) return RCZ_BAD_STREAM;
-                double e = max_d(fabs(v - mu), pow2(u - 2));
-                learn(&st, c, s, e);
-                errors[x + REACH] = e;
-                row[x + radius] = v - pass->fill;
-                out[at] = v;
-            }
-            end_row(pass, &st, y);
-        }
+/* Where a tile's samples go, and how integers become values. */
+typedef struct {
+    double *reals; /* or integers */
+    int64_t *integers;
+    const double *gain, *dither; /* or NULL */
+    int loop;
+} target;
+
+/* One sample as it is read: its prediction and class, then its error and value. */
+typedef struct {
+    double mu, s, error, value;
+} sample;
+
+/* Read a float; in: mu, s. */
+FOR_BOTH int32_t take_real(const rcz_pass *pass, reader *r, sample *one, double *out) {
+    bin b;
+    one->s = max_d(one->s, TINY);
+    if (bin_of_float(pass, one->mu, one->s, &b) != RCZ_OK) return RCZ_BAD_STREAM;
+    int64_t symbol = next_symbol(r, b.table), k = symbol - 64;
+    int64_t length = symbol == 0 ? take_escape(r, &k) : 0;
+    double v;
+    if (length == 63) {
+        v = from_bits((int64_t)get(r, 64));
+    } else {
+        if (length > 54) return RCZ_BAD_STREAM;
+        int64_t m = (int64_t)b.base + k;
+        double a = take_float(r, m >= 0 ? m : -m - 1, b.d, pass->quantum, pass->mantissa);
+        v = m >= 0 ? a : -a;
     }
-    return end_reader(&r);
+    if (r->pos > r->in->n_bits || !(fabs(v) <= MOST_FLOAT)) return RCZ_BAD_STREAM;
+    one->error = max_d(fabs(v - one->mu), pow2(b.u - 2));
+    one->value = v - pass->fill;
+    *out = v;
+    return RCZ_OK;
 }
 
-int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const double *gain, const double *dither,
-                        int32_t loop, int64_t *out) {
+/* Read an integer; in: mu, s. */
+FOR_BOTH int32_t take_integer(const rcz_pass *pass, reader *r, const target *to, int64_t at, sample *one) {
+    double g = to->gain ? to->gain[at] : 1.0, u = to->dither ? to->dither[at] : 0.0;
+    double mu = unit_mean(one->mu, g, u);
+    int64_t centre = 0;
+    bin b;
+    if (to->loop) {
+        centre = (int64_t)floor(mu + 0.5);
+        mu = 0.0;
+    }
+    if (bin_of_int(mu, one->s, to->loop, &b) != RCZ_OK) return RCZ_BAD_STREAM;
+    int64_t symbol = next_symbol(r, b.table), k = symbol - 64;
+    if (symbol == 0 && take_escape(r, &k) > 54) return RCZ_BAD_STREAM;
+    int64_t m = (int64_t)b.base + k, most = INT_BOUND >> b.d;
+    if (m > most || m < -most) return RCZ_BAD_STREAM;
+    int64_t v = m * ((int64_t)1 << b.d);
+    if (b.d > 0) v += (int64_t)get(r, b.d);
+    if (r->pos > r->in->n_bits) return RCZ_BAD_STREAM;
+    one->error = max_d(fabs((double)v - mu), ERROR_FLOOR);
+    if (to->loop) {
+        v = centre + (int64_t)LOOP_BIN * v;
+        if (v > INT_BOUND || v < -INT_BOUND) return RCZ_BAD_STREAM;
+    }
+    one->value = ((double)v + u) * g - pass->fill;
+    to->integers[at] = v;
+    return RCZ_OK;
+}
+
+FOR_BOTH int32_t decode(const rcz_pass *pass, const rcz_streams *streams, const target *to, int reals) {
     state st;
     reader r;
     const rcz_taps *taps = &pass->taps;
@@ -154,45 +160,35 @@ int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const 
             double *row = window_row(pass, &st, y), *errors = error_row(pass, &st, y);
             for (int64_t x = 0; x < pass->width; x++, at++) {
                 double pred = predict_own(row, x, radius, taps->own + st.sets[x] * radius, st.mus[x], limit);
-                double t = expected_error(errors, x, st.context[x], ERROR_FLOOR);
-                if (pass->special != NULL && pass->special[at]) {
-                    row[x + radius] = pred;
-                    errors[x + REACH] = t;
-                    out[at] = 0;
-                    continue;
-                }
-                double g = gain ? gain[at] : 1.0, u = dither ? dither[at] : 0.0;
-                double mu = unit_mean(pass->fill + pred, g, u);
-                int64_t centre = 0;
-                if (loop) {
-                    centre = (int64_t)floor(mu + 0.5);
-                    mu = 0.0;
-                }
+                double t = expected_error(errors, x, st.context[x], reals ? TINY : ERROR_FLOOR);
                 int64_t c = class_of(t, pass->level);
-                double s = st.means[c];
-                int64_t d = max_i(0, exponent_of(s) - 2);
-                if (d > MAX_INT_STEP) return RCZ_BAD_STREAM;
-                double rho = (mu + 0.5) * pow2(-d), base = floor(rho);
-                int64_t phase = loop && d == 0 ? CENTRED : phase_of(rho, base);
-                int64_t symbol = next_symbol(&r, table_of(s, d) * N_PHASES + phase), k = symbol - 64;
-                if (symbol == 0 && take_escape(&r, &k) > 54) return RCZ_BAD_STREAM;
-                int64_t m = (int64_t)base + k, most = INT_BOUND >> d;
-                if (m > most || m < -most) return RCZ_BAD_STREAM;
-                int64_t v = m * ((int64_t)1 << d);
-                if (d > 0) v += (int64_t)get(&r, d);
-                if (r.pos > streams->n_bits) return RCZ_BAD_STREAM;
-                double e = max_d(fabs((double)v - mu), ERROR_FLOOR);
-                if (loop) {
-                    v = centre + (int64_t)LOOP_BIN * v;
-                    if (v > INT_BOUND || v < -INT_BOUND) return RCZ_BAD_STREAM;
+                sample one = {.mu = pass->fill + pred, .s = st.means[c], .error = t, .value = pred};
+                if (pass->special != NULL && pass->special[at]) {
+                    if (reals)
+                        to->reals[at] = 0.0;
+                    else
+                        to->integers[at] = 0;
+                } else {
+                    status = reals ? take_real(pass, &r, &one, to->reals + at) : take_integer(pass, &r, to, at, &one);
+                    if (status != RCZ_OK) return status;
+                    learn(&st, c, one.s, one.error);
                 }
-                learn(&st, c, s, e);
-                errors[x + REACH] = e;
-                row[x + radius] = ((double)v + u) * g - pass->fill;
-                out[at] = v;
+                errors[x + REACH] = one.error;
+                row[x + radius] = one.value;
             }
             end_row(pass, &st, y);
         }
     }
     return end_reader(&r);
+}
+
+int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, double *out) {
+    target to = {.reals = out};
+    return decode(pass, streams, &to, 1);
+}
+
+int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const double *gain, const double *dither,
+                        int32_t loop, int64_t *out) {
+    target to = {.integers = out, .gain = gain, .dither = dither, .loop = loop != 0};
+    return decode(pass, streams, &to, 0);
 }

@@ -48,8 +48,18 @@ static int64_t put_escape(uint8_t *raw, int64_t pos, int64_t k) {
     return put(raw, pos, q, length);
 }
 
+/* A tile or one of its rows: samples (reals or integers), what a loop's integers shall be near, gain and dither, marks of
+ * special samples; NULL where there are none. */
+typedef struct {
+    const double *reals;
+    int64_t *integers;
+    const double *targets, *gain, *dither;
+    const uint8_t *special;
+} samples;
+
 /* Complete mus of a row of values of which none is special, and fill its errors. */
-static void predict_known_float(const rcz_pass *pass, state *st, int64_t y, const double *values) {
+static void predict_known_float(const rcz_pass *pass, state *st, int64_t y, const samples *r) {
+    const double *values = r->reals;
     int64_t n = pass->width, radius = pass->taps.radius;
     double *target = window_row(pass, st, y) + radius, *errors = error_row(pass, st, y) + REACH;
     for (int64_t x = 0; x < n; x++) target[x] = values[x] - pass->fill;
@@ -62,16 +72,16 @@ static void predict_known_float(const rcz_pass *pass, state *st, int64_t y, cons
 }
 
 /* The same sample by sample for a row with special samples; context is completed too. */
-static void predict_waiting_float(const rcz_pass *pass, state *st, int64_t y, const double *values,
-                                  const uint8_t *special) {
+static void predict_waiting_float(const rcz_pass *pass, state *st, int64_t y, const samples *r) {
     const rcz_taps *taps = &pass->taps;
+    const double *values = r->reals;
     int64_t radius = taps->radius;
     double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
     for (int64_t x = 0; x < pass->width; x++) {
         double p = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit);
         double t = expected_error(errors, x, st->context[x], TINY);
         st->context[x] = t;
-        if (special[x]) {
+        if (r->special[x]) {
             row[x + radius] = p;
             errors[x + REACH] = t;
             continue;
@@ -83,39 +93,46 @@ static void predict_waiting_float(const rcz_pass *pass, state *st, int64_t y, co
     }
 }
 
-static int32_t code_float_row(const rcz_pass *pass, state *st, const double *values, const uint8_t *special,
-                              const double *errors, rcz_symbols *out) {
-    int64_t z = pass->quantum, mantissa = pass->mantissa, pos = out->n_bits, n = out->n_symbols;
-    int64_t most_bits = (out->raw_bytes - RCZ_RAW_SPARE) * 8;
+/* Append what says where a float lies beside its prediction's bin; gives its symbol. */
+FOR_BOTH uint8_t put_real(const rcz_pass *pass, double v, const bin *b, uint8_t *raw, int64_t *pos) {
+    double a = fabs(v), scaled = a * pow2(-b->d);
+    if (!(scaled < 0x1p53)) {
+        *pos = put(raw, *pos, 63, 6);
+        *pos = put(raw, *pos, (uint64_t)bits_of(v), 64);
+        return 0;
+    }
+    int64_t m = (int64_t)floor(scaled), k = (v >= 0.0 ? m : -m - 1) - (int64_t)b->base;
+    uint8_t symbol = (uint8_t)(-63 <= k && k <= 63 ? k + 64 : 0);
+    if (symbol == 0) *pos = put_escape(raw, *pos, k);
+    *pos = put_float(raw, *pos, a, m, b->d, pass->quantum, pass->mantissa);
+    return symbol;
+}
+
+/* The same for an integer. */
+FOR_BOTH uint8_t put_integer(int64_t v, const bin *b, uint8_t *raw, int64_t *pos) {
+    int64_t k = (v >> b->d) - (int64_t)b->base;
+    uint8_t symbol = (uint8_t)(-63 <= k && k <= 63 ? k + 64 : 0);
+    if (symbol == 0) *pos = put_escape(raw, *pos, k);
+    if (b->d > 0) *pos = put(raw, *pos, (uint64_t)v & (((uint64_t)1 << b->d) - 1), b->d);
+    return symbol;
+}
+
+/* Code a row whose predictions and errors are known. */
+FOR_BOTH int32_t code_row(const rcz_pass *pass, state *st, const samples *r, const double *errors, rcz_symbols *out,
+                          int reals) {
+    int64_t pos = out->n_bits, n = out->n_symbols, most_bits = (out->raw_bytes - RCZ_RAW_SPARE) * 8;
+    int loop = r->targets != NULL;
     int32_t status = RCZ_OK;
     for (int64_t x = 0; x < pass->width; x++) {
-        if (special != NULL && special[x]) continue;
-        double v = values[x], mu = st->mus[x];
-        int64_t c = class_of(st->context[x], pass->level);
-        double s = max_d(st->means[c], TINY);
-        int64_t u = unit_exponent(mu, z, mantissa), d = max_i(u, exponent_of(s) - 2);
-        if (d > 1000 || u < -1020 || n >= out->capacity) {
-            status = RCZ_UNFIT;
-            break;
-        }
-        double half = pow2(u - 1);
-        double rho = (mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-d), base = floor(rho);
-        if (!(fabs(rho) <= 0x1p60)) {
-            status = RCZ_UNFIT;
-            break;
-        }
-        out->tables[n] = (uint16_t)(table_of(s, d) * N_PHASES + phase_of(rho, base));
-        double a = fabs(v), scaled = a * pow2(-d);
-        if (scaled >= 0x1p53) {
-            out->symbols[n] = 0;
-            pos = put(out->raw, pos, 63, 6);
-            pos = put(out->raw, pos, (uint64_t)bits_of(v), 64);
-        } else {
-            int64_t m = (int64_t)floor(scaled), k = (v >= 0.0 ? m : -m - 1) - (int64_t)base;
-            out->symbols[n] = (uint8_t)(-63 <= k && k <= 63 ? k + 64 : 0);
-            if (out->symbols[n] == 0) pos = put_escape(out->raw, pos, k);
-            pos = put_float(out->raw, pos, a, m, d, z, mantissa);
-        }
+        if (r->special != NULL && r->special[x]) continue;
+        int64_t c = class_of(st->context[x], pass->level), step = reals ? 0 : st->steps[x];
+        double mu = st->mus[x], s = reals ? max_d(st->means[c], TINY) : st->means[c];
+        bin b;
+        status = reals ? bin_of_float(pass, mu, s, &b) : bin_of_int(mu, s, loop, &b);
+        if (n >= out->capacity || step > INT_BOUND || step < -INT_BOUND) status = RCZ_UNFIT;
+        if (status != RCZ_OK) break;
+        out->tables[n] = (uint16_t)b.table;
+        out->symbols[n] = reals ? put_real(pass, r->reals[x], &b, out->raw, &pos) : put_integer(step, &b, out->raw, &pos);
         n++;
         if (pos > most_bits) {
             status = RCZ_NO_SPACE;
@@ -142,34 +159,10 @@ static int32_t begin_symbols(rcz_symbols *out) {
     return out->raw_bytes < RCZ_RAW_SPARE ? RCZ_BAD_ARGUMENT : RCZ_OK;
 }
 
-int32_t RCZ(encode_float)(const rcz_pass *pass, const double *values, rcz_symbols *out) {
-    state st;
-    int32_t status = begin_pass(pass, &st);
-    if (status == RCZ_OK) status = begin_symbols(out);
-    for (int64_t p = 0; p < pass->planes && status == RCZ_OK; p++) {
-        begin_plane(pass, &st);
-        for (int64_t y = 0; y < pass->height && status == RCZ_OK; y++) {
-            const double *value = values + (p * pass->height + y) * pass->width;
-            const uint8_t *special = marks_of_row(pass, p, y);
-            predict_rows(pass, &st, y);
-            error_above(pass, &st, y);
-            begin_row(pass, &st, y);
-            if (special == NULL) {
-                predict_known_float(pass, &st, y, value);
-                complete_errors(pass, &st, error_row(pass, &st, y), TINY);
-            } else {
-                predict_waiting_float(pass, &st, y, value, special);
-            }
-            status = code_float_row(pass, &st, value, special, error_row(pass, &st, y) + REACH, out);
-            end_row(pass, &st, y);
-        }
-    }
-    return status;
-}
-
 /* As predict_known_float; gain and dither are the row's or NULL. */
-static void predict_known_int(const rcz_pass *pass, state *st, int64_t y, const int64_t *values, const double *gain,
-                              const double *dither) {
+static void predict_known_int(const rcz_pass *pass, state *st, int64_t y, const samples *r) {
+    const int64_t *values = r->integers;
+    const double *gain = r->gain, *dither = r->dither;
     int64_t n = pass->width, radius = pass->taps.radius;
     double *target = window_row(pass, st, y) + radius, *errors = error_row(pass, st, y) + REACH, *mus = st->mus;
     for (int64_t x = 0; x < n; x++)
@@ -180,15 +173,8 @@ static void predict_known_int(const rcz_pass *pass, state *st, int64_t y, const 
     for (int64_t x = 0; x < n; x++) errors[x] = max_d(fabs((double)values[x] - mus[x]), ERROR_FLOOR);
 }
 
-/* One row of integers: values, what a loop's values shall be near (or NULL), gain and dither (or NULL), marks (or NULL). */
-typedef struct {
-    int64_t *values;
-    const double *targets, *gain, *dither;
-    const uint8_t *special;
-} int_row;
-
 /* As predict_waiting_float; of a loop the steps are found and the values filled. */
-static int32_t predict_waiting_int(const rcz_pass *pass, state *st, int64_t y, const int_row *r) {
+static int32_t predict_waiting_int(const rcz_pass *pass, state *st, int64_t y, const samples *r) {
     const rcz_taps *taps = &pass->taps;
     int64_t radius = taps->radius;
     double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
@@ -207,12 +193,12 @@ static int32_t predict_waiting_int(const rcz_pass *pass, state *st, int64_t y, c
             double centre = floor(mu + 0.5), step = floor((r->targets[x] - centre) * (1.0 / LOOP_BIN) + 0.5);
             v = centre + LOOP_BIN * step;
             if (!(fabs(v) <= INT_LIMIT) || !(fabs(step) <= INT_LIMIT)) return RCZ_UNFIT;
-            r->values[x] = (int64_t)v;
+            r->integers[x] = (int64_t)v;
             st->steps[x] = (int64_t)step;
             mu = 0.0;
             e = fabs(step);
         } else {
-            v = (double)r->values[x];
+            v = (double)r->integers[x];
             e = fabs(v - mu);
         }
         if (!(fabs(v) <= INT_LIMIT)) return RCZ_UNFIT;
@@ -224,43 +210,26 @@ static int32_t predict_waiting_int(const rcz_pass *pass, state *st, int64_t y, c
     return RCZ_OK;
 }
 
-static int32_t code_int_row(const rcz_pass *pass, state *st, const int_row *r, const double *errors, rcz_symbols *out) {
-    int64_t pos = out->n_bits, n = out->n_symbols, most_bits = (out->raw_bytes - RCZ_RAW_SPARE) * 8;
-    int loop = r->targets != NULL;
+/* Find the predictions and errors of row y, and code it. */
+FOR_BOTH int32_t encode_row(const rcz_pass *pass, state *st, int64_t y, const samples *r, rcz_symbols *out, int reals) {
     int32_t status = RCZ_OK;
-    for (int64_t x = 0; x < pass->width; x++) {
-        if (r->special != NULL && r->special[x]) continue;
-        int64_t k = st->steps[x], c = class_of(st->context[x], pass->level);
-        double s = st->means[c];
-        int64_t d = max_i(0, exponent_of(s) - 2);
-        if (d > MAX_INT_STEP || k > INT_BOUND || k < -INT_BOUND || n >= out->capacity) {
-            status = RCZ_UNFIT;
-            break;
-        }
-        double rho = (st->mus[x] + 0.5) * pow2(-d), base = floor(rho);
-        if (!(fabs(rho) <= 0x1p60)) {
-            status = RCZ_UNFIT;
-            break;
-        }
-        out->tables[n] = (uint16_t)(table_of(s, d) * N_PHASES + (loop && d == 0 ? CENTRED : phase_of(rho, base)));
-        int64_t bins = (k >> d) - (int64_t)base;
-        out->symbols[n] = (uint8_t)(-63 <= bins && bins <= 63 ? bins + 64 : 0);
-        if (out->symbols[n] == 0) pos = put_escape(out->raw, pos, bins);
-        if (d > 0) pos = put(out->raw, pos, (uint64_t)k & (((uint64_t)1 << d) - 1), d);
-        n++;
-        if (pos > most_bits) {
-            status = RCZ_NO_SPACE;
-            break;
-        }
-        learn(st, c, s, errors[x]);
+    if (!reals && r->targets == NULL)
+        for (int64_t x = 0; x < pass->width; x++) st->steps[x] = r->integers[x];
+    if (r->special == NULL && r->targets == NULL) {
+        if (reals)
+            predict_known_float(pass, st, y, r);
+        else
+            predict_known_int(pass, st, y, r);
+        complete_errors(pass, st, error_row(pass, st, y), reals ? TINY : ERROR_FLOOR);
+    } else if (reals) {
+        predict_waiting_float(pass, st, y, r);
+    } else {
+        status = predict_waiting_int(pass, st, y, r);
     }
-    out->n_symbols = n;
-    out->n_bits = pos;
-    return status;
+    return status == RCZ_OK ? code_row(pass, st, r, error_row(pass, st, y) + REACH, out, reals) : status;
 }
 
-int32_t RCZ(encode_int)(const rcz_pass *pass, int64_t *values, const double *targets, const double *gain,
-                        const double *dither, rcz_symbols *out) {
+FOR_BOTH int32_t encode(const rcz_pass *pass, const samples *all, rcz_symbols *out, int reals) {
     state st;
     int32_t status = begin_pass(pass, &st);
     if (status == RCZ_OK) status = begin_symbols(out);
@@ -268,24 +237,31 @@ int32_t RCZ(encode_int)(const rcz_pass *pass, int64_t *values, const double *tar
         begin_plane(pass, &st);
         for (int64_t y = 0; y < pass->height && status == RCZ_OK; y++) {
             int64_t at = (p * pass->height + y) * pass->width;
-            int_row r = {.values = values + at, .special = marks_of_row(pass, p, y)};
-            if (targets != NULL) r.targets = targets + at;
-            if (gain != NULL) r.gain = gain + at;
-            if (dither != NULL) r.dither = dither + at;
+            samples row = {.special = marks_of_row(pass, p, y)};
+            if (reals)
+                row.reals = all->reals + at;
+            else
+                row.integers = all->integers + at;
+            if (all->targets != NULL) row.targets = all->targets + at;
+            if (all->gain != NULL) row.gain = all->gain + at;
+            if (all->dither != NULL) row.dither = all->dither + at;
             predict_rows(pass, &st, y);
             error_above(pass, &st, y);
             begin_row(pass, &st, y);
-            if (targets == NULL)
-                for (int64_t x = 0; x < pass->width; x++) st.steps[x] = r.values[x];
-            if (targets == NULL && r.special == NULL) {
-                predict_known_int(pass, &st, y, r.values, r.gain, r.dither);
-                complete_errors(pass, &st, error_row(pass, &st, y), ERROR_FLOOR);
-            } else {
-                status = predict_waiting_int(pass, &st, y, &r);
-            }
-            if (status == RCZ_OK) status = code_int_row(pass, &st, &r, error_row(pass, &st, y) + REACH, out);
+            status = encode_row(pass, &st, y, &row, out, reals);
             end_row(pass, &st, y);
         }
     }
     return status;
+}
+
+int32_t RCZ(encode_float)(const rcz_pass *pass, const double *values, rcz_symbols *out) {
+    const samples all = {.reals = values};
+    return encode(pass, &all, out, 1);
+}
+
+int32_t RCZ(encode_int)(const rcz_pass *pass, int64_t *values, const double *targets, const double *gain,
+                        const double *dither, rcz_symbols *out) {
+    const samples all = {.integers = values, .targets = targets, .gain = gain, .dither = dither};
+    return encode(pass, &all, out, 0);
 }

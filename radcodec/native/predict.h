@@ -28,6 +28,8 @@
 #define MAX_RADIUS 24
 #define MAX_BORDER 8
 #define MAX_WIDTH ((int64_t)1 << 32)
+/* What is written once for floats and integers: the compiler makes a copy for each. */
+#define FOR_BOTH static inline __attribute__((always_inline))
 
 /* Memory of a pass: a ring of the last rows of the window, errors and what is known of the row. */
 typedef struct {
@@ -259,6 +261,37 @@ static inline int64_t phase_of(double rho, double base) { return min_i((int64_t)
 static inline int64_t unit_exponent(double mu, int64_t z, int64_t mantissa) {
     double a = fabs(mu);
     return a < TINY ? z : max_i(z, exponent_of(a) - mantissa);
+}
+
+/* The bin that a prediction lies in: bins are 2^d wide, and the spacing of values is 2^u. */
+typedef struct {
+    int64_t d, u, table; /* table * 9 + phase */
+    double base;
+} bin;
+
+/* The table of a prediction at rho bins; a position where bins are no longer exact gives RCZ_UNFIT. */
+static inline int32_t find_bin(double rho, double s, int centred, bin *out) {
+    out->base = floor(rho);
+    if (!(fabs(rho) <= 0x1p60)) return RCZ_UNFIT;
+    out->table = table_of(s, out->d) * N_PHASES + (centred ? CENTRED : phase_of(rho, out->base));
+    return RCZ_OK;
+}
+
+/* The bin of a float whose prediction is mu, with an expected error s. */
+static inline int32_t bin_of_float(const rcz_pass *pass, double mu, double s, bin *out) {
+    out->u = unit_exponent(mu, pass->quantum, pass->mantissa);
+    out->d = max_i(out->u, exponent_of(s) - 2);
+    if (out->d > 1000 || out->u < -1020) return RCZ_UNFIT;
+    double half = pow2(out->u - 1);
+    return find_bin((mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-out->d), s, 0, out);
+}
+
+/* The bin of an integer; in a loop, the bin of a step is centred where it is one wide. */
+static inline int32_t bin_of_int(double mu, double s, int loop, bin *out) {
+    out->u = 0;
+    out->d = max_i(0, exponent_of(s) - 2);
+    if (out->d > MAX_INT_STEP) return RCZ_UNFIT;
+    return find_bin((mu + 0.5) * pow2(-out->d), s, loop && out->d == 0, out);
 }
 
 /* Predicted value in units of the sample's own step, kept within the integers that are exact. */

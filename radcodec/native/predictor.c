@@ -89,9 +89,10 @@ int32_t RCZ(best_coefficients)(const double *r, int64_t border, const int64_t *d
         a[m * n + m] *= 1.0 + RIDGE;
         z[m] = lag(r, border, dys[m], -dxs[m]);
     }
+    double column[2 * MAX_BORDER * (MAX_BORDER + 1)] = {0.0};
     for (int64_t k = 0; k < n; k++) {
         if (!(0.0 < a[k * n + k] && a[k * n + k] < INFINITY)) return RCZ_UNFIT;
-        double root = sqrt(a[k * n + k]), column[2 * MAX_BORDER * (MAX_BORDER + 1)];
+        double root = sqrt(a[k * n + k]);
         a[k * n + k] = root;
         for (int64_t m = k + 1; m < n; m++) column[m] = a[m * n + k] /= root;
         for (int64_t m = k + 1; m < n; m++) {

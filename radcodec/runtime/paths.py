@@ -35,6 +35,26 @@ _INFO_BYTES = 200
 Times: TypeAlias = tuple[int, int]
 
 
+# A scheme before // or, in a chain of file systems, before ::. A single letter is a drive.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
+
+
+def is_url(source: object) -> bool:
+    """Tell whether a source is a URL (``https://...``, ``s3://...``, chained by ``::``) and no file has that name."""
+    return isinstance(source, str) and _URL.match(source) is not None and not os.path.lexists(source)
+
+
+def _local_name(source: str) -> str:
+    """Return the name that a file behind a URL gets in the current folder; other names are unchanged."""
+    if not is_url(source):
+        return source
+    from urllib.parse import unquote, urlsplit
+
+    # Of a chain the first link names the file where it has a path, such as zip://x.rcz; others only change the way.
+    first, *_, last = source.split("::") if "::" in source else (source, source)
+    return unquote(urlsplit(first if "://" in first else last).path.rpartition("/")[2])
+
+
 def _without(name: str, suffixes: tuple[str, ...]) -> str:
     """Return the name without its suffix, if that is one of these in upper or lower case."""
     suffix = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
@@ -58,12 +78,14 @@ def restored_name(source: str) -> str:
     """Return the FITS name for a .rcz file: ``x.fits.rcz`` and ``x.rcz`` give ``x.fits``.
 
     The restored file is plain FITS: ``x.fits.gz.rcz`` gives ``x.fits``, and ``x.fits.fz.rcz`` gives ``x.fits.fz``.
+    A URL gives the last part of its path, so that the file goes to the current folder.
 
     Raises
     ------
     InputError
         If the name does not end in .rcz.
     """
+    source = _local_name(source)
     if not source.lower().endswith(_RCZ) or len(os.path.basename(source)) == len(_RCZ):
         raise InputError(f"expected a name that ends in {_RCZ}, found {source}: name the output file too")
     stem = source[: -len(_RCZ)]

@@ -35,6 +35,26 @@ def test_no_warning(more: list[str], tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.skipif(shutil.which("clang") is None, reason="needs clang")
+def test_clang_analyzer_finds_nothing() -> None:
+    """Clang's static analyzer has nothing to say."""
+    for source in SOURCES:
+        command = ["clang", "--analyze", "-std=c99", "-Xclang", "-analyzer-output=text", "-o", os.devnull, str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("cppcheck") is None, reason="needs cppcheck")
+def test_cppcheck_finds_nothing() -> None:
+    """Cppcheck has nothing to say; it reads no system headers, so that what they define is given."""
+    known = ("FLT_EVAL_METHOD=0", "DBL_MANT_DIG=53", "DBL_MAX_EXP=1024", "RCZ_VARIANT=base")
+    command = ["cppcheck", "--enable=warning,portability", "--std=c99", "--quiet", "--error-exitcode=1"]
+    command += ["--suppress=missingIncludeSystem", *(f"-D{name}" for name in known), *map(str, SOURCES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def runtime(name: str) -> str | None:
     """Where gcc has a sanitizer's library, None where it has none."""
     found = subprocess.run([str(COMPILER), f"-print-file-name={name}"], capture_output=True, text=True, check=True)

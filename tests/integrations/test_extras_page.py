@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/extras.md").read_text(encoding="utf-8")
 # For those who work on radcodec itself.
-INTERNAL = {"test", "dev", "docs", "bench", "pybdsf"}
+INTERNAL = {"test", "dev", "docs", "bench", "pybdsf", "interop"}
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SECTIONS = {part.partition("\n")[0]: BLOCK.findall(part) for part in PAGE.split("\n## ")[1:]}
 # What an example needs: packages, and modules of radcodec.

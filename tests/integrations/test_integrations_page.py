@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 NEEDS = ("xarray", "zarr", "numcodecs", "virtualizarr")
 # Extras for those who work on radcodec itself.
-OWN = {"bench", "dev", "docs", "test"}
+OWN = {"interop", "bench", "dev", "docs", "test"}
 
 
 @pytest.fixture(scope="module")

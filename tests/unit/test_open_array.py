@@ -125,8 +125,8 @@ def test_every_image_by_number_and_name(values: np.ndarray) -> None:
         quality = file.hdu("DQ")
         assert quality.dtype == np.uint16
         assert np.asarray(quality).tolist() == np.arange(12).reshape(3, 4).tolist()
-        assert "EXTNAME = 'DQ" in quality.header
-        assert file.header == file.hdu(1).header
+        assert "EXTNAME = 'DQ" in quality.header_text
+        assert file.header_text == file.hdu(1).header_text
         assert "SCI" in repr(file.images[0])
         for choice in ("LIST", 0, "PRIMARY"):
             with pytest.raises(radcodec.InputError, match="is no image"):

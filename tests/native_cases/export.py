@@ -1,0 +1,185 @@
+"""Calls of the native core while the golden files are decoded: ``python tests/native_cases/export.py FOLDER``.
+
+Writes ``tables.bin``, ``cases.bin`` (each case with what decoding gave, which ``vectors.c`` compares) and the folder
+``seeds`` of single cases, from which a fuzzer starts. ``cases.c`` says what a case holds.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from corruption.samples import read
+
+from radcodec.base.lapped import model as lapped
+from radcodec.base.lapped import planes
+from radcodec.base.lapped.model import LappedModel
+from radcodec.base.lapped.walk import Walk
+from radcodec.base.store import load_model
+from radcodec.detail import borders, learned, predictors, rounding
+from radcodec.detail.passes import TilePass, TileStreams
+from radcodec.detail.tables import TableSet, default_tables
+from radcodec.errors import FormatError, ModelError
+from radcodec.runtime import native
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "files"
+LONGEST_SEED = 30_000
+
+
+def little(values: Any, dtype: str) -> bytes:
+    """An array as little-endian bytes, b"" for None."""
+    return b"" if values is None else np.ascontiguousarray(values).astype(dtype).tobytes()
+
+
+def table_file() -> bytes:
+    """The tables of the package: those of details, and those of the newest lapped model."""
+    details: TableSet = default_tables()
+    out = bytearray((details.n_shapes,))
+    for cumulative, starts in zip(details.cumulative, details.starts, strict=True):
+        out += little(cumulative, "<u4") + starts.tobytes()
+    model = load_model()
+    assert isinstance(model, LappedModel)
+    network, coder = model._network, planes.Coder(model._cumulative)
+    for array in network._arrays:
+        out += little(array, "<i4")
+    out += bytes((network.struct.shift0, network.struct.shift1, network.struct.shift2))
+    out += little(coder._cumulative, "<u4")
+    for prices in model._price_tables:
+        out += little(prices, "<f4")
+    return bytes(out)
+
+
+class Recorder:
+    """The cases of all calls that are made while files are read."""
+
+    def __init__(self) -> None:
+        self.cases: dict[bytes, bytes] = {}
+        self.shapes = list(default_tables().cumulative)
+
+    def detail(self, kind: int, tile: TilePass, streams: TileStreams, more: tuple[Any, ...], out: Any) -> None:
+        """Note a tile of the detail layer: how it is predicted, its streams, and its samples."""
+        p = tile.struct
+        _, special, taps = tile._kept
+        gain, dither, loop = more if more else (None, None, False)
+        gain, dither = (None if a is None or not a.size else a for a in (gain, dither))
+        which = next(i for i, one in enumerate(self.shapes) if np.array_equal(one, streams.cumulative))
+        flags = (special is not None) + 2 * (gain is not None) + 4 * (dither is not None) + 8 * bool(loop)
+        head = (p.planes, p.height, p.width, p.level, p.clamp, p.quantum, p.mantissa, p.fill)
+        sizes = (streams.words.size, streams.n_bits // 8)
+        case = struct.pack("<6B", kind, flags, which, taps.radius, taps.border, taps.reach)
+        case += struct.pack("<3H3hBd2I", *head, *sizes) + little(streams.words, "<u4")
+        case += streams.raw[: sizes[1]].tobytes() + little(special, "u1") + little(gain, "<f8") + little(dither, "<f8")
+        case += b"".join(little(array, "<f8") for array in (taps.own, taps.left, taps.right, taps.above))
+        self.cases[case] = struct.pack("<i", native.OK) + little(out, "<f8" if kind == 0 else "<i8")
+
+    def rice(self, code: bytes, n: int, found: Any) -> None:
+        """Note a Rice code and its integers."""
+        self.cases[struct.pack("<BH", 2, n) + code] = struct.pack("<i", native.OK) + little(found, "<i8")
+
+    def border_sets(self, coefs: Any, radius: int, border: int) -> None:
+        """Note a predictor and all sets of coefficients at the borders."""
+        r = borders.covariance(borders.impulse_response(coefs, radius), border)
+        out = struct.pack("<i", native.OK) + little(r, "<f8")
+        dys, dxs = np.array(borders.tap_offsets(border), np.int64).reshape(-1, 2).T.copy()
+        counts = range(border + 1 if border else 0)
+        for kept in [dys <= n for n in counts] + [dxs >= -n for n in counts] + [dxs <= n for n in counts]:
+            found, values = borders.best_coefficients(r, dys[kept], dxs[kept])
+            assert found
+            out += struct.pack("<i", native.OK) + little(values, "<f8")
+        self.cases[struct.pack("<3B", 3, radius, border) + little(coefs, "<f8")] = out
+
+    def lapped(self, streams: list[bytes], shape: tuple[int, int], model: LappedModel) -> None:
+        """Note a tile of a lapped model: its streams, and the magnitudes and signs of its pairs."""
+        code, last, _, count, *_ = lapped._read_header(streams[0])
+        g = lapped.transform.geometry_of(shape, code)
+        n_planes = lapped._planes_of_stages(count, model.n_stages)[: len(streams)]
+        sides = (side - 1 for side in (g.rows, g.columns, g.height, g.width // 2))
+        case = struct.pack("<5BbBB", 4, *sides, last, count, len(n_planes))
+        case += bytes(n_planes)
+        expected = b""
+        walk = Walk(model._network, planes.Coder(model._cumulative), g)
+        sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
+        sign, done = np.zeros(sizes.shape, np.int8), 0
+        for stage, number in enumerate(n_planes):
+            body = streams[stage][lapped.HEADER.size :] if stage == 0 else streams[stage]
+            case += struct.pack("<I", (len(body) + 3) // 4) + body + bytes(-len(body) % 4)
+            walk.open(body, stage, number)
+            for _ in range(number):
+                before, sizes = sizes, np.zeros_like(sizes)
+                walk.plane(planes.DECODE, None, last - (count - 1 - done), count - 1 - done, before, sizes, sign)
+                done += 1
+            coder = walk._coder.struct
+            expected += struct.pack("<iQQQ", native.OK, coder.state, coder.n_words, coder.n)
+        pairs = np.rec.fromarrays([sizes.ravel().astype("<i4"), sign.ravel()], dtype="<i4,i1")
+        self.cases[case] = expected + pairs.tobytes()
+
+
+@contextmanager
+def recording() -> Iterator[Recorder]:
+    """Note what is called meanwhile."""
+    found, wanted = Recorder(), load_model().sha256
+    own_float, own_int, own_rice = learned.decode_float, learned.decode_int, predictors.rice_read
+    own_taps, own_codes = rounding.derive_taps, LappedModel.read_codes
+
+    def wrapped(kind: int, own: Callable[..., int]) -> Callable[..., int]:
+        def call(tile: TilePass, streams: TileStreams, *more: Any) -> int:
+            status = own(tile, streams, *more)
+            if status == native.OK:
+                found.detail(kind, tile, streams, more[:-1], more[-1])
+            return status
+
+        return call
+
+    def rice_read(code: bytes, n: int) -> Any:
+        integers = own_rice(code, n)
+        found.rice(bytes(code), n, integers)
+        return integers
+
+    def derive_taps(coefs: Any, radius: int, border: int, reach: int) -> Any:
+        found.border_sets(coefs, radius, border)
+        return own_taps(coefs, radius, border, reach)
+
+    def read_codes(model: LappedModel, streams: list[bytes], shape: tuple[int, int]) -> Any:
+        if streams and model.sha256 == wanted:
+            found.lapped(list(map(bytes, streams)), shape, model)
+        return own_codes(model, streams, shape)
+
+    with (
+        patch.object(learned, "decode_float", wrapped(0, own_float)),
+        patch.object(learned, "decode_int", wrapped(1, own_int)),
+        patch.object(predictors, "rice_read", rice_read),
+        patch.object(rounding, "derive_taps", derive_taps),
+        patch.object(LappedModel, "read_codes", read_codes),
+    ):
+        yield found
+
+
+def export(folder: Path) -> int:
+    """Write tables, cases and seeds; gives the number of cases."""
+    with recording() as found:
+        for path in sorted(GOLDEN.glob("*.rcz")):
+            with suppress(FormatError, ModelError):
+                read(path.read_bytes())
+    (folder / "tables.bin").write_bytes(table_file())
+    seeds = folder / "seeds"
+    seeds.mkdir(exist_ok=True)
+    with (folder / "cases.bin").open("wb") as out:
+        for number, (case, expected) in enumerate(found.cases.items()):
+            out.write(struct.pack("<II", len(case), len(expected)) + case + expected)
+            if len(case) <= LONGEST_SEED:
+                (seeds / f"{number:04d}").write_bytes(case)
+    return len(found.cases)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
+    print(f"{export(Path(sys.argv[1]))} cases")
