@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from radcodec.decoding.rcz_file import RczFile
+from radcodec.decoding.virtual_fits import VirtualFits
 from radcodec.errors import InputError
-from radcodec.integrations.restored import Restored, open_restored
 from radcodec.limits import SERVED_CACHE_BYTES, SERVED_OPEN_FILES
 from radcodec.runtime.paths import is_rcz_name, rcz_names, restored_name
 
@@ -40,7 +40,7 @@ class OpenFile:
     """A file that is open; ``users`` work with it at this moment."""
 
     file: RczFile
-    fits: Restored
+    fits: VirtualFits
     users: int = field(default=0)
 
 
@@ -144,7 +144,7 @@ class Shelf:
             if (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) != place.identity:
                 text = "expected the file that was found, found another one in its place"
                 raise FileNotFoundError(2, text, place.path)
-            return OpenFile(file, open_restored(file, cache_bytes=SERVED_CACHE_BYTES))
+            return OpenFile(file, file.fits_file(cache_bytes=SERVED_CACHE_BYTES))
         except BaseException:
             file.close()
             raise
