@@ -66,3 +66,13 @@ MAX_BATCH_ENTRIES = 1 << 20
 MAX_BATCH_DEPTH = 4
 # A file name of 1024 characters, at four bytes each.
 MAX_BATCH_SCALAR_BYTES = 4096
+# Of a server: files that are open at once, and decoded tiles of each that are kept.
+SERVED_OPEN_FILES = 8
+SERVED_CACHE_BYTES = 64 << 20
+# What it decodes for one picture or cut-out: 256 MiB of float64, and a few times that while it works.
+SERVED_PIXELS = 1 << 25
+# What it holds of one answer, and how many connections it has at once; more are answered with 503.
+SERVED_PIECE_BYTES = 1 << 19
+SERVED_CONNECTIONS = 512
+# Names on one page of a folder.
+SERVED_NAMES = 5000

@@ -11,11 +11,13 @@ TESTS = Path(__file__).resolve().parent
 # What takes most of the time of the whole suite: left out of the fast tier (CONTRIBUTING.md).
 SLOW = (
     "corruption",
+    "integrations",
     "interop",
     "roundtrip",
     "determinism/test_same_bytes.py",
     "golden/test_agreement.py",
     "unit/benchmarks",
+    "unit/cli/test_batch.py",
     "unit/cli/test_closed_streams.py",
     "unit/cli/test_many_files.py",
     "unit/cli/test_named_pipes.py",
@@ -33,6 +35,7 @@ SLOW = (
     "unit/test_extreme_values.py",
     "unit/test_fidelity.py",
     "unit/test_fill_values.py",
+    "unit/test_labelled_pictures.py",
     "unit/test_local_noise.py",
     "unit/test_lossy.py",
     "unit/test_never_larger.py",

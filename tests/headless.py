@@ -96,15 +96,15 @@ class Browser:
         raw, _, self._buffer = self._buffer.partition(b"\0")
         return dict(json.loads(raw))
 
-    def open(self, page: Path, *, width: int, height: int = 844, dark: bool = False) -> None:
-        """Load a file in a window of that size; its events are those from here on."""
+    def open(self, page: Path | str, *, width: int, height: int = 844, dark: bool = False) -> None:
+        """Load a file, or what is behind a URL, in a window of that size; its events are those from here on."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.events.clear()
-        self.call("Page.navigate", url=page.as_uri())
+        self.call("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         end = time.monotonic() + TIMEOUT_S
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             if time.monotonic() > end:

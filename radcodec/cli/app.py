@@ -16,11 +16,12 @@ from radcodec.cli.streams import finish, silence, tell
 from radcodec.version import VERSION
 
 # The shell sets this to ask for completions.
-_COMPLETE = "_RADCODEC_COMPLETE"
+COMPLETE = "_RADCODEC_COMPLETE"
 
 # Command to module and one line of help. Listing or running one command imports no other.
 _COMMANDS = {
     "compress": ("radcodec.cli.compress", "Compress FITS files, losslessly by default."),
+    "batch": ("radcodec.cli.batch", "Compress thousands of files and keep a record."),
     "decompress": ("radcodec.cli.restore", "Restore FITS files."),
     "info": ("radcodec.cli.inspect", "Describe a file without decoding a pixel."),
     "verify": ("radcodec.cli.restore", "Check files, and compare them with the originals."),
@@ -28,10 +29,13 @@ _COMMANDS = {
     "preview": ("radcodec.cli.restore", "Write a picture of an image, or a base-only copy."),
     "estimate": ("radcodec.cli.inspect", "Estimate the size, noise and time of each mode."),
     "models": ("radcodec.cli.inspect", "List the models of the base layer."),
+    "report": ("radcodec.cli.report", "Write a page about a file."),
+    "serve": ("radcodec.cli.serve", "Serve a folder as FITS files over HTTP, with a viewer."),
     "demo": ("radcodec.cli.demo", "Try all modes on a simulated image."),
     "train": ("radcodec.cli.train", "Train a model from a configuration."),
     "finetune": ("radcodec.cli.train", "Fit a model to a folder of FITS images."),
     "tune": ("radcodec.cli.train", "Search for the best configuration values."),
+    "completion": ("radcodec.cli.completion", "Print the completion script of a shell."),
 }
 
 
@@ -47,7 +51,13 @@ class _Group(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         command = getattr(import_module(_COMMANDS[cmd_name][0]), cmd_name)
-        return command if isinstance(command, click.Command) else None
+        if not isinstance(command, click.Command):
+            return None
+        if COMPLETE in os.environ:
+            from radcodec.cli.completion import complete_file_names
+
+            return complete_file_names(command)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing any."""
@@ -66,7 +76,7 @@ def _invoke(arguments: list[str]) -> Any:
 
     `click.Command.main` is not used: on a closed pipe it exits with 1, which here means a broken guarantee.
     """
-    if _COMPLETE in os.environ:
+    if COMPLETE in os.environ:
         radcodec.main(prog_name="radcodec")
     try:
         with radcodec.make_context("radcodec", arguments) as context:

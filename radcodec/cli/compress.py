@@ -92,26 +92,35 @@ def _named_as_fits(job: Job) -> Job:
     return replace(job, other=f"{bare}.fits.rcz")
 
 
-def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
-    """Compress many files with one line each and a total; return the exit code of the first failure."""
-    with report_errors(out_dir):
-        make_folder(out_dir)
+def list_outputs(paths: Sequence[str], out_dir: str, *, recompress: bool) -> list[Job]:
+    """List a job for each file of the inputs, with its output in a folder."""
 
     def place(name: str) -> str:
-        return os.path.join(out_dir, compressed_name(name, recompress=options["recompress"]))
+        return os.path.join(out_dir, compressed_name(name, recompress=recompress))
 
-    def work(job: Job) -> Done:
-        make_folder(os.path.dirname(job.other))
-        report = _compress_one(job.source, job.other, options, quiet or as_json)
-        warn(job.source, report, quiet)
-        return Done(report=report, line=summary(job.source, report))
+    return [_named_as_fits(job) for job in list_jobs(paths, "FITS", find_fits, place)]
+
+
+def _compress_many(paths: Sequence[str], out_dir: str, options: dict[str, Any], *, quiet: bool, as_json: bool) -> int:
+    """Compress many files with one line each and a total; return the exit code of the first failure."""
+    from radcodec.cli.side_by_side import compressing
+
+    with report_errors(out_dir):
+        make_folder(out_dir)
 
     def sizes(total: dict[str, int]) -> str:
         ratio = total["original_bytes"] / max(total["size_bytes"], 1)
         return f"  {size_text(total['original_bytes'])} -> {size_text(total['size_bytes'])}  {ratio:.2f}x"
 
-    jobs = with_own_outputs([_named_as_fits(job) for job in list_jobs(paths, "FITS", find_fits, place)])
-    return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
+    jobs = with_own_outputs(list_outputs(paths, out_dir, recompress=options["recompress"]))
+    with compressing(jobs, options, quiet=quiet or as_json) as compressed:
+
+        def work(job: Job) -> Done:
+            report = compressed(job)
+            warn(job.source, report, quiet)
+            return Done(report=report, line=summary(job.source, report))
+
+        return run_many(jobs, work, sizes, quiet=quiet, as_json=as_json)
 
 
 def _check_arguments(paths: Sequence[str], out_dir: str | None) -> None:
@@ -129,7 +138,7 @@ def kept_options(values: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "preview": preview, "verify": not values["no_verify"]}
 
 
-_HEADINGS = {
+HEADINGS = {
     "How exact (lossless by default)": ("max_error", "lossy", "lossy_bpp", "lossy_stages"),
     "Output": ("out_dir", "overwrite", "quiet", "as_json", "threads", "effort"),
     "Which images and pixels": ("hdu", "exact_hdu", "fill", "recompress"),
@@ -144,7 +153,7 @@ _EXAMPLES = (
 )
 
 
-@click.command(cls=GroupedCommand, headings=_HEADINGS, examples=_EXAMPLES)
+@click.command(cls=GroupedCommand, headings=HEADINGS, examples=_EXAMPLES)
 @click.argument("paths", nargs=-1, required=True, metavar="IN... [OUT]")
 @out_dir_option
 @click.option("--max-error", metavar="E", help="Bounded: 2e-5, 20uJy/beam, 0.125sigma or 0.125localsigma.")

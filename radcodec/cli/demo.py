@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_SHAPE, _SEED = (512, 512), 20
+# A field with two double sources, a bent jet, points and blobs.
+_SHAPE, _SEED, _N_SOURCES, _BEAM_PX, _MOST_SNR = (256, 256), 3, 60, (5.0, 4.0), 250.0
 _IN_SIGMA = 0.125
+_NEXT = """next, with an image of yours:
+  radcodec estimate IMAGE.fits                               what each mode would take; nothing is written
+  radcodec compress IMAGE.fits --max-error 0.125sigma        writes IMAGE.fits.rcz
+  radcodec report IMAGE.fits.rcz --against IMAGE.fits        a page with the picture, the bound and the errors"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,17 +79,30 @@ def _try(folder: str, name: str, before: npt.NDArray[np.float64], **options: Any
     return _Row(name=name, report=report, restored=after, error=error, restore_seconds=back.seconds or 0.0)
 
 
-def _picture(panels: list[npt.NDArray[np.float64]]) -> bytes:
-    """Draw the panels side by side as PNG: the first one's stretch for all but the last."""
-    import numpy as np
+def _picture(rows: list[_Row], before: npt.NDArray[np.float64], sigma: float) -> bytes:
+    """Draw the images in units of the noise, and the error of the bounded one, as PNG."""
+    from radcodec.pages.figure import FIRE, SIGNED, Panel, Scale, draw
 
-    from radcodec.decoding.picture import png_bytes, stretch, stretch_limits
+    sky = Scale(low=-3, high=_MOST_SNR, soft=3.0, ticks=(-3, 0, 3, 10, 30, 100), colours=FIRE, name="sigma")
+    error = Scale(
+        low=-_IN_SIGMA, high=_IN_SIGMA, soft=None, ticks=(-_IN_SIGMA, 0, _IN_SIGMA), colours=SIGNED,
+        name="sigma, original less bounded",
+    )  # fmt: skip
+    by_name = {row.name: row for row in rows}
+    bounded = by_name["bounded"]
 
-    shared = stretch_limits(panels[0])
-    shown = [stretch(panel, shared) for panel in panels[:-1]] + [stretch(panels[-1])]
-    gap = np.full((panels[0].shape[0], 4), 255, np.uint8)
-    row = [part for panel in shown for part in (panel[::-1], gap)][:-1]
-    return png_bytes(np.hstack(row))
+    def title(name: str, words: str) -> tuple[str, str]:
+        report = by_name[name].report
+        return words, f"{report.bits_per_pixel or 0:.2f} bits/px, {report.ratio:.1f}x"
+
+    panels = [Panel(image=before / sigma, title=title("lossless", "original, exact"), scale=sky)]
+    if "lossy" in by_name:
+        lossy = by_name["lossy"]
+        panels.append(Panel(image=lossy.restored / sigma, title=title("lossy", "lossy"), scale=sky))
+    panels.append(Panel(image=bounded.restored / sigma, title=title("bounded", "within sigma/8"), scale=sky))
+    words = ("error of sigma/8", f"at most {bounded.error / sigma:.4f} sigma")
+    panels.append(Panel(image=(before - bounded.restored) / sigma, title=words, scale=error))
+    return draw(panels)
 
 
 def _table(rows: list[_Row], sigma: float) -> str:
@@ -105,15 +123,14 @@ def _table(rows: list[_Row], sigma: float) -> str:
 @threads_option
 def demo(output: str, threads: int | None) -> int:
     """Compress a simulated image in each mode, restore and check it; print a table and write a picture."""
-    import numpy as np
-
-    from radcodec.simulate import simulate_fits
+    from radcodec.simulate import pack_fits, simulate_image
 
     with report_errors("demo"):
         check_output(output, None, overwrite=True)
     with report_errors("demo"), tempfile.TemporaryDirectory(prefix="radcodec-demo-") as folder:
         with open(os.path.join(folder, "sample.fits"), "wb") as file:
-            file.write(simulate_fits(_SHAPE, seed=_SEED))
+            image = simulate_image(_SHAPE, seed=_SEED, beam_fwhm_px=_BEAM_PX, n_sources=_N_SOURCES, max_snr=_MOST_SNR)
+            file.write(pack_fits(image, beam_fwhm_px=_BEAM_PX))
         before = _pixels(os.path.join(folder, "sample.fits"))
         rows = [_try(folder, "lossless", before, threads=threads)]
         bound = f"{_IN_SIGMA}sigma"
@@ -122,13 +139,13 @@ def demo(output: str, threads: int | None) -> int:
             rows.append(_try(folder, "lossy", before, lossy=True, threads=threads))
         except ModelError as error:
             tell(f"radcodec: warning: no lossy mode here: {error}")
-        table = _table(rows, rows[1].report.sigma or 0.0)
-        base = rows[2].restored if len(rows) > 2 else np.full_like(before, np.nan)
-        picture = _picture([before, base, rows[1].restored, before - rows[1].restored])
+        sigma = rows[1].report.sigma or 1.0
+        table = _table(rows, sigma)
         with atomic_file(output, overwrite=True) as out:
-            out.write(picture)
+            out.write(_picture(rows, before, sigma))
     return say(
         f"{table}\n"
         "lossless: byte for byte; bounded: every pixel within the bound; all checksums are correct\n"
-        f"{output}: original, base layer, bounded, original minus bounded"
+        f"{output}: original, lossy and bounded image in units of the noise, and the error of the bounded one\n"
+        f"{_NEXT}"
     )

@@ -160,6 +160,30 @@ class RczFile:
         what = "array" if self.reader.prelude.kind is Kind.ARRAY else kinds
         return f"<RczFile {self.info.path or 'in memory'}: {self.info.mode}, {what}>"
 
+    def _repr_html_(self) -> str:
+        """Show a picture and the main facts in a notebook."""
+        from radcodec.pages.report import notebook_fragment
+
+        return notebook_fragment(self)
+
+    def to_aladin(self, widget: Any, *, hdu: HduChoice | None = None, plane: int | None = None, **options: Any) -> Any:
+        """Show an image in a widget of ipyaladin; what its ``add_fits`` returns.
+
+        Parameters
+        ----------
+        widget
+            An ``ipyaladin.Aladin``.
+        hdu
+            The image, as `hdu` takes it; the first one with pixels for None.
+        plane
+            One plane, counted over all axes but the fastest two; all for None.
+        options
+            For ``add_fits``, such as ``name`` and ``colormap``.
+        """
+        from radcodec.integrations.aladin import add_image
+
+        return add_image(widget, self, hdu, plane, options)
+
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = self.open_arguments(self.threads)
         if arguments is None:

@@ -40,6 +40,7 @@ _RENAMED = {
     b"ZDATASUM": b"DATASUM",
 }
 _NUMBERED = re.compile(rb"(ZNAXIS|NAXIS|TTYPE|TFORM|ZTILE|ZNAME|ZVAL)[0-9]+\Z")
+_MANDATORY = re.compile(rb"(SIMPLE|XTENSION|BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT)\Z")
 # Cards of the table that holds a compressed image, and of the compression itself.
 _OF_THE_TABLE = frozenset(
     b"SIMPLE XTENSION BITPIX NAXIS PCOUNT GCOUNT TFIELDS THEAP ZIMAGE ZQUANTIZ ZDITHER0 ZCMPTYPE ZBLANK CHECKSUM "
@@ -132,6 +133,12 @@ def _extension_start(cards: _Cards) -> _Cards:
     ]
 
 
+def _structure_first(cards: _Cards) -> _Cards:
+    """Return the cards with the mandatory ones first: astropy 6.1 wrote BSCALE and BZERO before them."""
+    mandatory = [pair for pair in cards if _MANDATORY.match(pair[0])]
+    return mandatory + [pair for pair in cards if not _MANDATORY.match(pair[0])]
+
+
 def _image_header(header: bytes, primary: bytes | None) -> bytes:
     """Return the padded header of the plain image HDU.
 
@@ -156,6 +163,8 @@ def _image_header(header: bytes, primary: bytes | None) -> bytes:
         ]
     elif b"XTENSION" not in keywords:
         cards = _extension_start(cards)
+    if cards and cards[0][0] not in (b"XTENSION", b"SIMPLE"):
+        cards = _structure_first(cards)
     # Spare blocks of the header are kept.
     spare = b" " * CARD_BYTES * ((len(all_cards) - used) // 36 * 36)
     text = b"".join(card for _, card in cards) + spare + b"END".ljust(CARD_BYTES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -91,6 +92,13 @@ def restored_name(source: str) -> str:
     if stem.lower().endswith(FITS_SUFFIXES):
         stem = _without(stem, _PACKED_SUFFIXES)
     return stem if stem.lower().endswith((*_PLAIN_SUFFIXES, _TILED_SUFFIX)) else stem + ".fits"
+
+
+def rcz_names(fits_name: str) -> list[str]:
+    """Return the names of .rcz files that restore to a FITS file of that name, the likeliest first."""
+    stem = _without(fits_name, _PLAIN_SUFFIXES[:1])
+    names = [fits_name, *([stem] if stem != fits_name else []), *(fits_name + packed for packed in _PACKED_SUFFIXES)]
+    return [name + _RCZ for name in names if restored_name(name + _RCZ) == fits_name]
 
 
 def is_rcz_name(name: str) -> bool:
@@ -248,22 +256,32 @@ def file_times(source: object) -> Times | None:
     return status.st_atime_ns, status.st_mtime_ns
 
 
-def _create_temporary(final: str) -> tuple[int, str]:
-    """Make an empty file beside ``final``; return its descriptor and path.
+def temporary_pattern(target: str) -> str:
+    """Make a regular expression of the names that temporary files of a target have."""
+    start = _start_of(os.path.basename(os.path.realpath(target)))
+    return rf"\.{re.escape(start)}\.[a-z0-9_]{{8}}\.tmp"
 
-    Its permissions are those of the file that it replaces, or 0666 less the umask. The system applies the umask, since
-    reading it would change it for the whole process.
-    """
+
+def _temporary_path(final: str) -> str:
+    """Choose a free name beside ``final`` for a temporary file."""
     folder, name = os.path.split(final)
-    handle, path = tempfile.mkstemp(prefix=f".{_start_of(name)}.", suffix=".tmp", dir=folder or ".")
-    os.close(handle)
-    # mkstemp lets only the owner read, so the file is made again under the same name.
-    os.unlink(path)
+    while True:
+        path = os.path.join(folder or ".", f".{_start_of(name)}.{secrets.token_hex(4)}.tmp")
+        if not os.path.lexists(path):
+            return path
+
+
+def _create(path: str, final: str) -> int:
+    """Create an empty file and return its descriptor.
+
+    Its permissions are those of the file that it replaces, else what the system makes of 0666: the umask is applied
+    by the system, since reading it would change it for the whole process.
+    """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     handle = os.open(path, flags, 0o666)
     with suppress(OSError):
         os.chmod(path, stat.S_IMODE(os.stat(final).st_mode))
-    return handle, path
+    return handle
 
 
 def _publish(temporary: str, final: str, overwrite: bool) -> None:
@@ -331,9 +349,10 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
             yield spool
         return
     final = os.path.realpath(target)
-    handle, temporary = _create_temporary(final)
+    # The name is known before the file is there: a signal at any moment from here on leaves nothing behind.
+    temporary = _temporary_path(final)
     try:
-        with os.fdopen(handle, "w+b") as file:
+        with os.fdopen(_create(temporary, final), "w+b") as file:
             yield cast(BinaryIO, file)
             file.flush()
             os.fsync(file.fileno())

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "radcodec"
-ROOMS = ("cli", "fits", "container", "coding", "runtime", "pixels", "decoding", "base", "training")
+ROOMS = ("cli", "pages", "fits", "container", "coding", "runtime", "pixels", "decoding", "base", "training")
 MODULES = ("__init__.py", "__main__.py", "arrays.py", "errors.py", "limits.py", "simulate.py", "types.py", "version.py")
 UNFINISHED = {"runtime/native.py"}
 FILES = sorted(

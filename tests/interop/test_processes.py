@@ -195,7 +195,7 @@ def test_refusals_of_the_system(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", "out.rcz")
 
-    monkeypatch.setattr("radcodec.runtime.paths.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("radcodec.runtime.paths._create", refuse)
     assert run(["compress", "sky.fits", "out.rcz", "--no-preview"]) == 5
     assert capsys.readouterr().err == "radcodec: sky.fits: out.rcz: Permission denied\n"
     assert [path.name for path in folder.iterdir()] == ["sky.fits"]

@@ -163,3 +163,11 @@ def test_ctrl_c_while_kernels_are_loaded(folder: Path) -> None:
     """An interrupt in the middle of the imports is one line, too."""
     done = _struck(folder, "importlib.import_module", signal.SIGINT, "models")
     assert (done.returncode, done.stderr) == (130, "radcodec: interrupted\n")
+
+
+def test_a_signal_while_the_temporary_file_is_made(folder: Path) -> None:
+    """The name is known before the file is there, so that it goes away, too."""
+    (folder / "old.rcz").write_bytes(b"precious")
+    done = _struck(folder, "os.chmod", signal.SIGTERM, "compress", "a.fits", "old.rcz", "--overwrite")
+    assert done.returncode == 143
+    assert sorted(path.name for path in folder.iterdir()) == ["a.fits", "a.rcz", "old.rcz"]

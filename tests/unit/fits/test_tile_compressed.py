@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import astropy
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -58,6 +59,9 @@ PLAIN: dict[str, Callable[[], list[Any]]] = {
         fits.BinTableHDU.from_columns([fits.Column("a", "J", array=[1, 2])]),
     ],
 }
+# astropy before 7 shows cards of the compression in the image's header, and writes an order that funpack refuses.
+OLD_ASTROPY = int(astropy.__version__.partition(".")[0]) < 7
+SHOWN_BY_OLD_ASTROPY = {"ZBLANK", "ZSCALE", "ZZERO", "ZQUANTIZ", "ZDITHER0"} if OLD_ASTROPY else set()
 needs_fpack = pytest.mark.skipif(
     shutil.which("fpack") is None or shutil.which("funpack") is None, reason="needs fpack and funpack (libcfitsio-bin)"
 )
@@ -153,7 +157,7 @@ def test_what_astropy_made(tmp_path: Path, name: str) -> None:
     raw = {"do_not_scale_image_data": True}
     with fits.open(tmp_path / "x.fits", **raw) as found, fits.open(source, **raw) as expected:
         assert type(found[1]) is fits.ImageHDU
-        structure = {"XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT"}
+        structure = {"XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", *SHOWN_BY_OLD_ASTROPY}
         ours, theirs = (
             [card.image for card in hdus[1].header.cards if card.keyword not in structure] for hdus in (found, expected)
         )
@@ -161,7 +165,7 @@ def test_what_astropy_made(tmp_path: Path, name: str) -> None:
     with fits.open(tmp_path / "x.fits") as found, fits.open(source) as expected:
         np.testing.assert_array_equal(found[1].data, expected[1].data)
         assert found[1].data.dtype.newbyteorder("=") == expected[1].data.dtype.newbyteorder("=")
-    if shutil.which("funpack"):
+    if shutil.which("funpack") and not (OLD_ASTROPY and name == "unsigned"):
         assert (tmp_path / "x.fits").read_bytes() == _funpack(
             source
         ) or name == "exact floats"  # of NaN funpack keeps no bits
