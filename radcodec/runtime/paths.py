@@ -169,7 +169,7 @@ def casa_table_type(path: str) -> str:
 
 
 def is_casa_image(path: str) -> bool:
-    """Whether a path is the folder of a CASA image."""
+    """Say whether a path is the folder of a CASA image."""
     return casa_table_type(path) == "Image"
 
 
@@ -274,8 +274,8 @@ def _temporary_path(final: str) -> str:
 def _create(path: str, final: str) -> int:
     """Create an empty file and return its descriptor.
 
-    Its permissions are those of the file that it replaces, else what the system makes of 0666: the umask is applied
-    by the system, since reading it would change it for the whole process.
+    Its permissions are those of the file that it replaces, else what the system makes of 0666. The system applies the
+    umask: reading it would change it for the whole process.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     handle = os.open(path, flags, 0o666)
