@@ -135,7 +135,7 @@ def verify(
     """Verify every checksum of a file, and its promise about ``against``, a FITS file; gives its `Report`.
 
     A URL is copied to a temporary file first.
-    Where ``against`` has tile-compressed images and the file has none, they are taken apart first (``recompress``).
+    Where ``against`` has tile-compressed images and the file has none, these are decompressed first (``recompress``).
 
     Raises
     ------
@@ -176,8 +176,8 @@ def cutout(
 ) -> None:
     """Write a part of an image as a FITS file, its world coordinates shifted; decodes only what it needs.
 
-    What the coordinates and the beam need goes along: distortion and coordinate tables, the rows of a table of beams,
-    the cards that an extension inherits (INHERIT = T).
+    What the coordinates and the beam need goes along: distortion and coordinate tables, and rows of a table of beams.
+    So do the cards that an extension inherits (INHERIT = T).
 
     Parameters
     ----------
@@ -191,8 +191,8 @@ def cutout(
         A position instead of a region: ``"RA DEC"`` in degrees or sexagesimal, in the frame of the image, or with
         ``icrs``, ``fk5``, ``fk4`` or ``galactic`` before it; or an ``astropy`` SkyCoord. All other axes stay whole.
     size
-        Width and height about ``center``, such as ``"2arcmin"`` or ``"90arcsec 64pix"``, or an ``astropy`` Quantity;
-        without it the one pixel that holds the centre, so that a cube gives its spectrum.
+        Width and height about ``center``, such as ``"2arcmin"`` or ``"90arcsec 64pix"``, or an ``astropy`` Quantity.
+        Without it the part is the one pixel that holds the centre, so that a cube gives its spectrum.
     plane
         One plane, counted over all axes but the fastest two; None keeps all.
     hdu
@@ -241,8 +241,8 @@ def preview(
     Parameters
     ----------
     dst
-        A binary stream (PNG), or a name: .png or no ending gives PNG, .jpg and .jpeg give JPEG with the extra
-        ``jpeg``; other endings are refused.
+        A binary stream (PNG), or a name. The ending .png or none gives PNG. The endings .jpg and .jpeg give JPEG
+        with the extra ``jpeg``. Other endings are refused.
     plane
         The plane, counted over all axes but the fastest two.
     hdu
@@ -250,7 +250,7 @@ def preview(
     full
         Decode the pixels, whatever the base layer is worth.
     size
-        Pixels of the longer side of the picture, at most; 2048 for None. The array stays as it is.
+        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size.
     base_only
         Write a base-only copy to ``dst``, a ``.rcz`` file, instead of a picture. It holds all images and planes, so
         ``plane``, ``hdu``, ``full`` and ``size`` are refused.

@@ -115,7 +115,7 @@ def compress(
     preview
         Percent of the file that the coarse base layer for quick looks may take; 1 for None.
     hdu
-        The image HDUs that the bound or the lossy mode applies to, all others stay exact: a number (0 is the primary),
+        The image HDUs that the bound or the lossy mode applies to; all others stay exact. A number (0 is the primary),
         a name, ``"SCI,2"`` or ``("SCI", 2)`` with EXTVER, or several of these. Without it, all but masks: integer
         images named such as DQ or MASK, or without BUNIT and BSCALE beside an image of floats.
     exact_hdu

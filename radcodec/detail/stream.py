@@ -58,11 +58,11 @@ def fit_image(
     threads: int = 1,
     effort: int = DEFAULT_EFFORT,
 ) -> bytes:
-    """Predictor block for an image [P, H, W], empty if no tile of it should use the learned method.
+    """Fit a predictor block to an image [P, H, W]; empty if no tile of it should use the learned method.
 
-    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius, 1 to 24, is by
-    default the largest that is worth its time: it counts for less in large images. effort, 1 to 9, says how much time
-    to spend (docs/effort.md).
+    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius is 1 to 24.
+    Its default is the largest radius that is worth its time: time counts for less in large images. effort, 1 to 9, says
+    how much time to spend (docs/effort.md).
     """
     # Decoders import this module, and fit nothing.
     from radcodec.detail.fit import fit_predictors
@@ -137,14 +137,14 @@ def fit_image(
 
 
 def _with_borders(predictor: Predictor) -> Predictor:
-    """The predictor with border sets, if it has such."""
+    """Return the predictor with border sets, if it has such."""
     r = predictor.radius
     bordered = replace(predictor, border=min(r, MAX_BORDER), reach=min(r, NEAR_REACH))
     return predictor if bordered.taps is None else bordered
 
 
 def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predictor:
-    """The first of the predictors that takes the fewest bits in a trial."""
+    """Choose the first of the predictors that takes the fewest bits in a trial."""
     bits = list(ordered_map(trial.bits, predictors, threads))
     return predictors[bits.index(min(bits))]
 
@@ -163,7 +163,7 @@ class _Trial:
         self._share = self._tile.size / image.size
 
     def bits(self, predictor: Predictor) -> float:
-        """Bits of the tile and of its share of the predictor, infinite where the learned method cannot carry it."""
+        """Count the bits of the tile and its share of the predictor; infinite where the method cannot carry it."""
         if predictor.taps is None:
             return float("inf")
         predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
@@ -174,7 +174,7 @@ class _Trial:
 
 
 def load_predictors(block: bytes) -> Predictors | None:
-    """Predictors of an image's block, None for an empty one.
+    """Load the predictors of an image's block; None for an empty one.
 
     Raises
     ------
@@ -185,7 +185,7 @@ def load_predictors(block: bytes) -> Predictors | None:
 
 
 def is_learned(stream: bytes | memoryview) -> bool:
-    """Whether a detail stream is of the learned method, the only one that makes use of predictors and base values."""
+    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
     return stream[0] == LEARNED
 
 
@@ -235,7 +235,7 @@ def _code_whole(
 def _modelled(
     tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
 ) -> tuple[Work | None, Modelled | None]:
-    """The tile made ready, and what the model makes of it; None where that cannot be."""
+    """Prepare the tile and run the model over it; None for what cannot be done."""
     if predictors is None:
         return prepare(tile, special, bound), None
     work = prepare(tile, special, bound, predictors)
@@ -258,7 +258,7 @@ def decode_tile(
     bound: TileBound | None,
     depth: int = 0,
 ) -> Tile:
-    """Samples [p, h, w] of a detail stream, that of a part in ``depth`` others; special ones hold anything.
+    """Decode the samples [p, h, w] of a stream that is a part in ``depth`` others; special ones hold anything.
 
     Raises
     ------
@@ -295,7 +295,7 @@ def _decode_parts(
     predictors: Predictors | None,
     depth: int,
 ) -> Tile:
-    """Samples [p, h, w] of a tile of two parts."""
+    """Decode the samples [p, h, w] of a tile of two parts."""
     if not body or body[0] not in (1, 2):
         raise CorruptError("detail stream: expected a cut along axis 1 or 2")
     axis = body[0]
@@ -336,7 +336,7 @@ def _typical(image: Tile, special: Mask | None, fill: float) -> float:
 
 
 def _fill(image: Tile, special: Mask | None) -> float:
-    """Median of about 65536 samples that are not special, 0 if there are none or it is out of range."""
+    """Compute the median of about 65536 samples that are not special; 0 if there are none or it is out of range."""
     values = _some(image, special)
     if values.size == 0:
         return 0.0

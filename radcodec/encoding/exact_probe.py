@@ -1,7 +1,7 @@
 """Guess from a few small parts of an image whether its exact form may be smaller than its bounded one.
 
-Maps of coordinates, counts, ramps or few values are exact multiples of something or predictable to the last place:
-steps of a bound only spoil that. Images with noise are not, and coding them twice would double the time.
+Maps of coordinates, counts, ramps or few values are exact multiples of a number, or predictable to the last place.
+Steps of a bound only spoil that. Images with noise are neither, and coding them twice would double the time.
 """
 
 from __future__ import annotations

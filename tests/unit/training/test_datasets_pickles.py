@@ -136,7 +136,7 @@ def test_anything_but_plain_data_is_refused(tmp_path: Path, content: bytes, mess
     ],
 )
 def test_broken_pickles_are_input_errors_and_allocate_nothing(tmp_path: Path, content: bytes) -> None:
-    """Cut, nonsensical and overlong declarations are told, at once and without the memory that they ask for."""
+    """Cut, nonsensical and overlong declarations are reported, at once and without the memory that they ask for."""
     import tracemalloc
 
     tracemalloc.start()
