@@ -178,6 +178,7 @@ def test_estimate_and_models(sky: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "models" in json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_pipes(sky: Path) -> None:
     """``-`` is standard input and output, and what is said goes to standard error."""
     original = Path("sky.fits").read_bytes()
