@@ -9,7 +9,6 @@ machine. Encoders may fit as they like: a file stores the quantised coefficients
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +27,7 @@ from radcodec.detail.blocks import (
     weighted_error,
 )
 from radcodec.detail.borders import tap_offsets
+from radcodec.detail.fit_input import FitInput
 from radcodec.detail.rounding import Predictor, quantise_predictor
 from radcodec.runtime.native import core, pointer
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
@@ -54,66 +54,47 @@ RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 PIXELS_A_TAP = 30  # below which a radius is not tried
 
 
-def fit_predictors(
-    image: npt.NDArray[Any],
-    special: npt.NDArray[np.bool_] | None,
-    to_window: Callable[[npt.NDArray[Any]], F64],
-    *,
-    floor: float,
-    exact: bool,
-    max_radius: int,
-    thrift: float = 0.0,
-    to_smooth: Callable[[npt.NDArray[Any]], F64] | None = None,
-    threads: int = 1,
-) -> list[Predictor]:
-    """Fit predictors to choose from for planes [P, H, W]; an empty list where there are too few pixels to fit one.
+def fit_predictors(task: FitInput, *, thrift: float = 0.0, threads: int = 1) -> list[Predictor]:
+    """Fit predictors to choose from for an image; an empty list where there are too few pixels to fit one.
 
     Parameters
     ----------
-    special
-        Bool [P, H, W], True where a pixel is special (its window value is 0 and it is not predicted); None if none is.
-    to_window
-        Gives the window values (fill taken off) of samples; need not be finite where a pixel is special.
-    floor
-        Error in window values; a fit that is more precise saves no bits.
-    exact
-        Whether values may be predictable far below their size, so that the fit needs all the precision there is.
-    max_radius
-        Largest radius to consider, 1 to 24.
     thrift
         Bits a pixel that a smaller radius may cost: each tap takes time in every pixel.
-    to_smooth
-        Gives window values before they are rounded to whole steps, for predictors of a loop at coarse steps. A loop
-        predicts from values with errors of up to half a step, taken as white noise of several sizes.
     """
-    radius = max((r for r in RADII if r <= max_radius), default=1)
-    n_pixels = image.size if special is None else image.size - int(np.count_nonzero(special))
-    side = min(image.shape[1:])
+    radius = max((r for r in RADII if r <= task.max_radius), default=1)
+    n_pixels = task.image.size if task.special is None else task.image.size - int(np.count_nonzero(task.special))
+    side = min(task.image.shape[1:])
     while radius > 1 and (
         2 * radius * (radius + 1) * PIXELS_A_TAP > n_pixels or (radius > NEAR_RADIUS and EDGES * radius > side)
     ):
         radius = RADII[RADII.index(radius) - 1]
-    blocks = cut_blocks(image, special, to_window, radius)
+    blocks = cut_blocks(task.image, task.special, task.to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
-    if total_weight(blocks) < MIN_PIXELS or not floor * LEAST_SIZE < largest < np.inf:
+    if total_weight(blocks) < MIN_PIXELS or not task.floor * LEAST_SIZE < largest < np.inf:
         return []
     with one_blas_thread():
-        level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)
+        level = _find_weights(scale_blocks(blocks, largest), radius, task.floor / largest, task.exact, threads)
         radii = [r for r in RADII if r <= radius]
-        if to_smooth is None or level > np.log2(COARSE / largest):
+        if task.to_smooth is None or level > np.log2(COARSE / largest):
             return _fit(
-                blocks, _normal_equations(blocks, radius, exact, threads), radii, n_pixels, exact, thrift * n_pixels
+                blocks,
+                _normal_equations(blocks, radius, task.exact, threads),
+                radii,
+                n_pixels,
+                task.exact,
+                thrift * n_pixels,
             )
-        smooth = scale_blocks(cut_blocks(image, special, to_smooth, radius), largest)
+        smooth = scale_blocks(cut_blocks(task.image, task.special, task.to_smooth, radius), largest)
         for b, weighted in zip(smooth, blocks, strict=True):
             b.weight = weighted.weight
-        equations = _normal_equations(smooth, radius, exact, threads)
+        equations = _normal_equations(smooth, radius, task.exact, threads)
         noise = total_weight(smooth) / largest**2
         near = equations.within(_taps_within(radius, min(radius, NEAR_RADIUS)))
         near_radii = [r for r in radii if r <= NEAR_RADIUS]
         jobs = [(equations.noisy(NOISES[0] * noise), radii)]
         jobs += [(near.noisy(n * noise), near_radii) for n in NOISES[1:]]
-        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, exact, thrift * n_pixels), jobs, threads)
+        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, task.exact, thrift * n_pixels), jobs, threads)
         return [predictor for found in parts for predictor in found]
 
 

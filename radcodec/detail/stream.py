@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.borders import MAX_BORDER
-from radcodec.detail.effort import EFFORTS
+from radcodec.detail.effort import EFFORTS, Effort
+from radcodec.detail.fit_input import FitInput
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
@@ -61,16 +62,40 @@ def fit_image(
     """Fit a predictor block to an image [P, H, W]; empty if no tile of it should use the learned method.
 
     bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius is 1 to 24.
-    Its default is the largest radius that is worth its time: time counts for less in large images. effort, 1 to 9, says
-    how much time to spend (docs/effort.md).
+    Its default is the largest radius that is worth its time: time counts for less in large images.
+    The effort, 1 to 9, says how much time to spend (docs/effort.md).
     """
-    # Decoders import this module, and fit nothing.
-    from radcodec.detail.fit import fit_predictors
-    from radcodec.detail.quick_fit import fit_quickly
-
     if image.size < MIN_LEARNED:
         return b""
     fill = _fill(image, special)
+    task = _fit_input(image, special, bound, fill, sample_type, max_radius)
+    level = EFFORTS.get(effort)
+    candidates = _candidates(task, level, threads)
+    if not candidates:
+        return b""
+    trial = _Trial(image, special, bound, fill)
+    bordered = list(map(_with_borders, candidates))
+    best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
+    if level is not None and not level.borders:
+        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+    reaches = {(0, 0)} | {
+        (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
+    }
+    reaches -= {(best.border, best.reach)}
+    others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
+    best = _cheapest([best, *others], trial, threads)
+    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+
+
+def _fit_input(
+    image: Tile,
+    special: Mask | None,
+    bound: float | None,
+    fill: float,
+    sample_type: SampleType,
+    max_radius: int | None,
+) -> FitInput:
+    """Choose the window values of a fit and how exact it should be."""
     unit = 1.0
     if bound is not None and bound > 0:
         is_float = sample_type.is_float
@@ -90,50 +115,29 @@ def fit_image(
     if max_radius is None:
         max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
         max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
-    level = EFFORTS.get(effort)
-    to_window = to_smooth if lossless_float else to_steps
-    floor = 0.0 if lossless_float else 0.3
-    loop = None if exact or not sample_type.is_float else to_smooth
+    return FitInput(
+        image=image,
+        special=special,
+        to_window=to_smooth if lossless_float else to_steps,
+        to_smooth=None if exact or not sample_type.is_float else to_smooth,
+        floor=0.0 if lossless_float else 0.3,
+        exact=exact,
+        max_radius=max_radius,
+    )
+
+
+def _candidates(task: FitInput, level: Effort | None, threads: int) -> list[Predictor]:
+    """Fit predictors at a level of effort; None is the fullest."""
+    # Decoders import this module, and fit nothing.
+    from radcodec.detail.fit import fit_predictors
+    from radcodec.detail.quick_fit import fit_quickly
+
     with np.errstate(over="ignore", invalid="ignore"):
         if level is None:
-            candidates = fit_predictors(
-                image,
-                special,
-                to_window,
-                floor=floor,
-                exact=exact,
-                max_radius=max_radius,
-                thrift=THRIFT if image.size > RADIUS_BY_SIZE[-1][0] else 0.0,
-                to_smooth=loop,
-                threads=threads,
-            )
-        else:
-            most = min(max_radius, level.exact_radius if exact else level.bounded_radius)
-            candidates = fit_quickly(
-                image,
-                special,
-                to_window,
-                level,
-                floor=floor,
-                exact=exact,
-                max_radius=most,
-                to_smooth=loop,
-                threads=threads,
-            )
-    if not candidates:
-        return b""
-    trial = _Trial(image, special, bound, fill)
-    bordered = list(map(_with_borders, candidates))
-    best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
-    if level is not None and not level.borders:
-        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
-    reaches = {(0, 0)} | {
-        (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
-    }
-    reaches -= {(best.border, best.reach)}
-    others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
-    best = _cheapest([best, *others], trial, threads)
-    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+            thrift = THRIFT if task.image.size > RADIUS_BY_SIZE[-1][0] else 0.0
+            return fit_predictors(task, thrift=thrift, threads=threads)
+        most = min(task.max_radius, level.exact_radius if task.exact else level.bounded_radius)
+        return fit_quickly(replace(task, max_radius=most), level, threads=threads)
 
 
 def _with_borders(predictor: Predictor) -> Predictor:

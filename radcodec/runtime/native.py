@@ -258,7 +258,7 @@ def library_path() -> Path:
 
 
 def _contracts(core: Core) -> bool:
-    """Whether sums of products are not those of products that are rounded first.
+    """Tell whether sums of products are not those of products that are rounded first.
 
     (1 + 2^-30)^2 - 1 - 2^-29 is 2^-60 where a product is not rounded before its sum, and 0 where it is. It is asked of
     single numbers, and of the loop that predicts a row, since a compiler may contract the one and not the other.

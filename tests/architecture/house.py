@@ -9,6 +9,7 @@ import ast
 import io
 import sys
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -80,16 +81,27 @@ def count_parameters(node: Def, parent: ast.AST) -> int:
     return len(named) - bound + (arguments.vararg is not None) + (arguments.kwarg is not None)
 
 
-def imports(files: dict[str, Path]) -> Graph:
+def imports(files: dict[str, Path], exempt: frozenset[str] = frozenset()) -> Graph:
     """Return which module imports which of the same package, lazily too; imports for type checkers do not count.
 
-    A package's ``__init__`` is imported along with any of its modules; only imports by name count here.
+    A package's ``__init__`` is imported along with any of its modules; only imports by name count here. The imports in
+    ``exempt``, as ``"a.b -> c.d"``, are left out.
     """
     graph: Graph = {name: set() for name in files}
     for name, path in files.items():
         for node in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
-            graph[name] |= {target for target in targets(node, files) if target != name}
+            graph[name] |= {
+                target for target in targets(node, files) if target != name and f"{name} -> {target}" not in exempt
+            }
     return graph
+
+
+def exempt_imports(root: Path) -> frozenset[str]:
+    """Return the imports that the contract on layers in pyproject.toml lists as exceptions."""
+    tools = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    contracts = tools.get("importlinter", {}).get("contracts", [])
+    layers = next((one for one in contracts if one["type"] == "layers"), {})
+    return frozenset(layers.get("ignore_imports", []))
 
 
 def run_time_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -175,7 +187,7 @@ def describe(root: Path, package: str) -> list[str]:
     longest = max(found, key=lambda pair: pair[0].lines)
     widest = max(found, key=lambda pair: pair[0].parameters)
     file, n_lines = max(((name, text.count("\n")) for name, text in texts.items()), key=lambda pair: pair[1])
-    graph = imports(files)
+    graph = imports(files, exempt_imports(root))
     rooms = between_rooms(graph)
     return [
         f"{package}: {len(files)} files, {sum(text.count(chr(10)) for text in texts.values())} lines",

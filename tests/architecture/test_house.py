@@ -20,8 +20,8 @@ FACADES = {
     ("radcodec.training.finetune", "finetune"),
     ("radcodec.cli.train", "finetune"),
 }
-# Not split yet.
-PENDING = {("radcodec.detail.fit", "fit_predictors")}
+# A handle that is unpickled opens its file again, and files make handles.
+PICKLING = {"radcodec.decoding.image_handle -> radcodec.decoding.rcz_file"}
 
 
 def load_house() -> ModuleType:
@@ -56,13 +56,13 @@ def test_functions_are_short() -> None:
 
 def test_functions_have_few_parameters() -> None:
     """No function has over 7 parameters but the keyword facades, and none of those is listed without need."""
-    assert {(name, one.name) for name, one in FUNCTIONS if one.parameters > PARAMETERS} == FACADES | PENDING
+    assert {(name, one.name) for name, one in FUNCTIONS if one.parameters > PARAMETERS} == FACADES
 
 
 @pytest.mark.parametrize("package", house.PACKAGES)
 def test_no_circles(package: str) -> None:
     """Neither modules nor rooms import one another in circles, lazy imports counted."""
-    graph = house.imports(house.source_files(ROOT, package))
+    graph = house.imports(house.source_files(ROOT, package), house.exempt_imports(ROOT) | PICKLING)
     assert house.circle(graph) == []
     assert house.circle(house.between_rooms(graph)) == []
 
