@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
-from radcodec.runtime.paths import is_casa_image
+from radcodec.runtime.casa_folders import is_casa_image
 
 if TYPE_CHECKING:
     from radcodec.encoding.keywords import Path
