@@ -27,8 +27,8 @@ from radcodec.detail.blocks import (
     weighted_error,
 )
 from radcodec.detail.borders import tap_offsets
-from radcodec.detail.fit_input import FitInput
 from radcodec.detail.rounding import Predictor, quantise_predictor
+from radcodec.detail.task import FitInput
 from radcodec.runtime.native import core, pointer
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 

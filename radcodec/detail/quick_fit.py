@@ -16,7 +16,6 @@ import numpy.typing as npt
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.cells import Area, cut_areas, largest_values, ring_order, squared_errors, sum_products
 from radcodec.detail.effort import Effort
-from radcodec.detail.fit_input import FitInput
 from radcodec.detail.rounding import (
     MAX_COEFFICIENT,
     MAX_SHIFT,
@@ -25,6 +24,7 @@ from radcodec.detail.rounding import (
     rice_bits,
     round_to_plane,
 )
+from radcodec.detail.task import FitInput
 from radcodec.runtime.native import check, core, pointer
 from radcodec.runtime.parallel import one_blas_thread
 

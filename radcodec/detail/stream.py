@@ -10,7 +10,6 @@ import numpy.typing as npt
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.effort import EFFORTS, Effort
-from radcodec.detail.fit_input import FitInput
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
@@ -32,6 +31,7 @@ from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
 from radcodec.detail.tables import default_tables
+from radcodec.detail.task import FitInput
 from radcodec.errors import CorruptError
 from radcodec.limits import DEFAULT_EFFORT
 from radcodec.runtime.parallel import ordered_map
