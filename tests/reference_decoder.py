@@ -662,7 +662,7 @@ def clamp_int(value: int, dtype: np.dtype[Any]) -> int:
 def decode_parts(
     cur: Cursor, image: Image, tile: int, shape: tuple[int, int, int], special: Samples, depth: int
 ) -> Samples:
-    """Samples [n] of a tile of two parts (8.4), of which this is the rest of the stream."""
+    """Samples [n] of a tile of two parts (8.4); this is the rest of the stream."""
     axis, cut, first = cur.get("B"), cur.leb(), cur.leb()
     need(axis in (1, 2) and 1 <= cut < shape[axis], "cut")
     streams = cur.take(first), cur.rest()

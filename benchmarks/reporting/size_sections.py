@@ -28,7 +28,7 @@ def summary(results: Results) -> Section:
 
 
 def beaten(results: Results) -> Section:
-    """Make the section on images of which another codec is smaller."""
+    """Make the section on images with a smaller stream of another codec."""
     return Section(
         name="beaten",
         title="Where others are smaller",

@@ -135,7 +135,7 @@ def _rank(bits: dict[str, dict[str, dict[str, float]]], codec: str, place: str) 
 
 
 def beaten_table(results: Results) -> Table | None:
-    """Make a line for each track, bound and place with an image of which another codec's stream is smaller."""
+    """Make a line for each track, bound and place where another codec's stream of an image is smaller."""
     demands = [("bounded" if bound else "lossless", bound) for bound in LADDER] + [("integers", ""), ("lattices", "")]
     lines: list[list[str]] = []
     used: list[Row] = []
@@ -164,7 +164,7 @@ def beaten_table(results: Results) -> Table | None:
     if not lines:
         return None
     return Table(
-        title="Images of which another codec's stream is smaller",
+        title="Images where another codec's stream is smaller",
         header=["demand", "image or set", "images", "radcodec's bits over the smallest", "of", "smaller on some"],
         rows=lines,
         notes=[from_files(results.sources(used))],

@@ -139,7 +139,7 @@ def convolutional_features(model: Any) -> Describe:
 
 def lapped_features(model: Any) -> Describe:
     """Return what describes an image by the coefficients of a lapped model, in blocks of one size."""
-    from radcodec.base.lapped.model import LappedCodes
+    from radcodec.base.lapped.codes import LappedCodes
 
     def coefficients(image: Ratio, code: int) -> Vector:
         blocks = LappedCodes(

@@ -41,7 +41,8 @@ from radcodec.cli.many import (
 )
 from radcodec.container.report import Report
 from radcodec.limits import DEFAULT_EFFORT, DEFAULT_TILE, MAX_EFFORT, MIN_EFFORT
-from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits, is_casa_image
+from radcodec.runtime.casa_folders import is_casa_image
+from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
 from radcodec.types import DetailsOnBase
 
 

@@ -32,7 +32,7 @@ _HOMES = {"TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
 
 
 def __getattr__(name: str) -> Any:
-    """The public name of one of the modules."""
+    """Return a public name from the module that defines it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES.get(name, 'stream')}"), name)

@@ -21,5 +21,5 @@ class BitWriter:
             self._n -= 8
 
     def finish(self) -> bytes:
-        """The bytes, the last one filled with zero bits."""
+        """Return the bytes, the last one filled with zero bits."""
         return bytes(self._out) + (bytes((self._hold,)) if self._n else b"")

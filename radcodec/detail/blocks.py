@@ -17,7 +17,7 @@ F64 = npt.NDArray[np.float64]
 EDGES = 8  # radii that an image must span for the pixels at its edges to be left out
 BLOCK = 64  # side of a fitting block in pixels
 MAX_PIXELS = 131072  # determine the 312 coefficients of radius 12 far beyond what their bits can say
-SMALL_IMAGE = 1 << 18  # pixels of which all are looked at: the time is short, and each coefficient counts for more
+SMALL_IMAGE = 1 << 18  # pixels of an image used whole: the time is short, and each coefficient counts for more
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,7 +35,7 @@ def cut_blocks(
     to_window: Callable[[npt.NDArray[Any]], F64],
     radius: int,
 ) -> list[Block]:
-    """Blocks of together about MAX_PIXELS pixels, spread evenly over the planes; all of a small image."""
+    """Choose blocks of about MAX_PIXELS pixels in all, spread evenly over the planes; all of a small image."""
     n_planes, height, width = image.shape
     rows, cols = -(-height // BLOCK), -(-width // BLOCK)
     total = n_planes * rows * cols
@@ -78,7 +78,7 @@ def design_matrix(block: Block, radius: int, dtype: type[np.floating[Any]]) -> n
 
 
 def scale_blocks(blocks: list[Block], largest: float) -> list[Block]:
-    """The blocks in units of their largest value: coefficients have no unit, and sums of squares stay in range."""
+    """Divide the blocks by their largest value: coefficients have no unit, and sums of squares stay in range."""
     for b in blocks:
         b.padded /= largest
         b.target /= largest
@@ -86,12 +86,12 @@ def scale_blocks(blocks: list[Block], largest: float) -> list[Block]:
 
 
 def total_weight(blocks: list[Block]) -> float:
-    """Sum of the weights."""
+    """Add up the weights."""
     return sum(float(b.weight.sum()) for b in blocks)
 
 
 def weighted_error(padded: F64, radius: int, coefs: F64, weight: F64) -> float:
-    """Sum of weight * squared prediction error over a block whose pixels are all known."""
+    """Add up weight * squared prediction error over a block whose pixels are all known."""
     height, width = weight.shape
     return float(
         core().weighted_error(

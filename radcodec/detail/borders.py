@@ -1,8 +1,8 @@
 """Predictors for pixels whose window leaves the tile, derived from the image's predictor (docs/format.md, 8.3).
 
 Outside a tile there is nothing to predict from. Coefficients that were fitted to whole windows fail there, by several
-bits a pixel over a dozen rows. The predictor itself says what the process's covariance is (the autocorrelation
-of its impulse response), and the covariance gives the best coefficients for the taps that exist.
+bits a pixel over a dozen rows. The autocorrelation of the predictor's impulse response is the covariance of the
+process. The covariance gives the best coefficients for the taps that exist.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ F8 = np.float64
 class Taps(NamedTuple):
     """Coefficients of a predictor and its border sets, as the kernels use them.
 
-    Sets are numbered 0 (the predictor), 1 + n (top, n rows above), 2 + b + n (left) and 3 + 2b + n (right),
-    n = 0..b; without borders there is set 0 alone.
+    Numbers of the sets, for n = 0..b: 0 is the predictor, 1 + n top with n rows above.
+    2 + b + n is left, 3 + 2b + n right. Without borders there is set 0 alone.
 
     radius, border, reach : R, b and B
     above : float64 [2 + b, 2R(R + 1) - R] or [1, ...], taps of the rows above of set 0 and the top sets, as of radius R

@@ -46,7 +46,7 @@ class Area:
     weight: F64
 
     def within(self, radius: int) -> F64:
-        """The values that a smaller radius needs."""
+        """Return the values that a smaller radius needs."""
         spare = self.radius - radius
         width = self.values.shape[1]
         return np.ascontiguousarray(self.values[spare:, spare : width - spare])
@@ -55,7 +55,7 @@ class Area:
 def cut_areas(
     image: Image, special: Mask | None, to_window: Callable[[Image], F64], radius: int, pixels: int
 ) -> list[Area]:
-    """Areas of an image [P, H, W]: all of a small one, else about so many pixels in squares spread evenly."""
+    """Return areas of an image [P, H, W]: all of a small one, else about so many pixels in squares spread evenly."""
     n_planes, height, width = image.shape
     inner = min(height, width) >= EDGES * radius
     top, left, right = (radius, radius, width - radius) if inner else (0, 0, width)
@@ -83,7 +83,7 @@ def _cut(
     radius: int,
     box: tuple[int, int, int, int, int],
 ) -> Area | None:
-    """The area of plane, y0, y1, x0, x1 with whole cells; None where all of it is special."""
+    """Return the area of plane, y0, y1, x0, x1 with whole cells; None where all of it is special."""
     p, y0, y1, x0, x1 = box
     rows, columns = max(1, (y1 - y0) // CELL), max(1, (x1 - x0) // CELL)
     height, width = rows * CELL, columns * CELL
@@ -113,7 +113,7 @@ def _cut(
 
 
 def _filled(values: F64, marks: Mask) -> F64:
-    """Values [h, w] with special ones replaced by the mean of known ones near them, as the coder predicts them."""
+    """Replace special values of [h, w] by the mean of known ones near them, as the coder predicts them."""
     known = (~marks).astype(np.float64)
     values = np.where(marks, 0.0, values)
     count = _box_sums(known)
@@ -121,7 +121,7 @@ def _filled(values: F64, marks: Mask) -> F64:
 
 
 def _box_sums(values: F64) -> F64:
-    """Sums over 9 x 9 pixels around each."""
+    """Return sums over 9 x 9 pixels around each."""
     for axis in (0, 1):
         n = values.shape[axis]
         sums = np.cumsum(np.insert(values, 0, 0.0, axis), axis)
@@ -131,7 +131,7 @@ def _box_sums(values: F64) -> F64:
 
 
 def _cell_means(values: F64) -> F64:
-    """Means [h / 8, w / 8] over cells."""
+    """Return means [h / 8, w / 8] over cells."""
     height, width = values.shape
     means: F64 = values.reshape(height // CELL, CELL, width // CELL, CELL).mean((1, 3))
     return means
@@ -139,7 +139,7 @@ def _cell_means(values: F64) -> F64:
 
 @lru_cache(maxsize=32)
 def ring_order(radius: int) -> tuple[int, ...]:
-    """Place of each tap, in tap order, if taps of smaller radii come first."""
+    """Return place of each tap, in tap order, if taps of smaller radii come first."""
     rings = [max(dy, abs(dx)) for dy, dx in tap_offsets(radius)]
     order = sorted(range(len(rings)), key=lambda i: (rings[i], i))
     place = [0] * len(order)
@@ -161,7 +161,7 @@ def sum_products(areas: list[Area], radius: int, rough: bool, threads: int) -> F
 
 
 def _sum_group(areas: list[Area], *, radius: int, rough: bool) -> F64:
-    """The normal equations of some areas."""
+    """Return the normal equations of some areas."""
     place = np.array([*ring_order(radius), 2 * radius * (radius + 1)], np.int64)
     out = np.zeros((place.size, place.size))
     for area in areas:
@@ -227,5 +227,5 @@ def largest_values(area: Area) -> F64:
 
 @lru_cache(maxsize=8)
 def _counts(height: int, width: int) -> F64:
-    """Pixels in the 9 x 9 around each."""
+    """Return pixels in the 9 x 9 around each."""
     return _box_sums(np.ones((height, width)))

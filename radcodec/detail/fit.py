@@ -1,16 +1,14 @@
 """Least-squares fit of an image's causal linear predictor (docs/format.md, 8.2 and 8.3).
 
-Normal equations are summed over blocks spread evenly over the image, weighted by the inverse square of the local error
-(iteratively: the first turn is unweighted). Turn by turn this lowers the mean logarithm of the error, which is what
-the bits are made of, where plain least squares would let a few bright sources decide what all the noise costs.
-The products run in BLAS on one thread, whatever the caller's setting, because a sum's order depends on the number of
-threads: the same image gives the same predictor on the same machine. Encoders may fit as they like: a file stores the
-quantised coefficients.
+Normal equations are summed over blocks spread evenly over the image. The first turn is unweighted. Each later turn
+weights by the inverse square of the local error, which lowers the mean logarithm of the error and so the bits.
+Plain least squares would let a few bright sources decide what all the noise costs. The products run in BLAS on one
+thread, because a sum's order depends on the number of threads. So the same image gives the same predictor on the same
+machine. Encoders may fit as they like: a file stores the quantised coefficients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +28,7 @@ from radcodec.detail.blocks import (
 )
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
+from radcodec.detail.task import FitInput
 from radcodec.runtime.native import core, pointer
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
@@ -40,7 +39,7 @@ MAX_TURNS = 9
 WEIGHT_RADIUS = 12  # most of the turns that only find weights; half of it where time matters
 ENOUGH_BITS = 0.02  # gain in the mean logarithm of the error at which turns end
 LEAST_WEIGHT = 1e-6  # error, in the rms error of the turn, under which a pixel gains no more weight
-LEAST_SIZE = 1e-30  # of values, in errors below which precision is worth nothing, under which there is none to predict
+LEAST_SIZE = 1e-30  # skip fitting if all values are below 1e-30 of the error floor
 MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which binary32 does
 MAX_ROUGH_WEIGHT = 1e30  # up to which sums of weighted products stay in its range
 SHRINK_TURNS = 2
@@ -50,71 +49,52 @@ ROUGH_RIDGE = 1e-9  # of the mean diagonal, where values have errors of a tenth 
 RIDGES = (1e-15, 1e-12, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
 NOISES = (1 / 14, 1 / 20, 1 / 40)  # squared steps: about that of uniform errors, and less where predictions are good
-CAPS = (24, 16, 12, 8)  # of the radii of which the best is tried
+CAPS = (24, 16, 12, 8)  # the best radius up to each of these is tried
 RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 PIXELS_A_TAP = 30  # below which a radius is not tried
 
 
-def fit_predictors(
-    image: npt.NDArray[Any],
-    special: npt.NDArray[np.bool_] | None,
-    to_window: Callable[[npt.NDArray[Any]], F64],
-    *,
-    floor: float,
-    exact: bool,
-    max_radius: int,
-    thrift: float = 0.0,
-    to_smooth: Callable[[npt.NDArray[Any]], F64] | None = None,
-    threads: int = 1,
-) -> list[Predictor]:
-    """Predictors to choose from for the planes of image [P, H, W], none where too few pixels are there to fit one.
+def fit_predictors(task: FitInput, *, thrift: float = 0.0, threads: int = 1) -> list[Predictor]:
+    """Fit predictors to choose from for an image; an empty list where there are too few pixels to fit one.
 
     Parameters
     ----------
-    special
-        Bool [P, H, W], True where a pixel is special (its window value is 0 and it is not predicted); None if none is.
-    to_window
-        Gives the window values (fill taken off) of samples; need not be finite where a pixel is special.
-    floor
-        Error in window values below which precision is worth nothing.
-    exact
-        Whether values may be predictable far below their size, so that the fit needs all the precision there is.
-    max_radius
-        Largest radius to consider, 1 to 24.
     thrift
         Bits a pixel that a smaller radius may cost: each tap takes time in every pixel.
-    to_smooth
-        Gives window values before they are rounded to whole steps, for predictors of a loop at coarse steps: what it
-        predicts from has errors of up to half a step, taken as white noise of several sizes.
     """
-    radius = max((r for r in RADII if r <= max_radius), default=1)
-    n_pixels = image.size if special is None else image.size - int(np.count_nonzero(special))
-    side = min(image.shape[1:])
+    radius = max((r for r in RADII if r <= task.max_radius), default=1)
+    n_pixels = task.image.size if task.special is None else task.image.size - int(np.count_nonzero(task.special))
+    side = min(task.image.shape[1:])
     while radius > 1 and (
         2 * radius * (radius + 1) * PIXELS_A_TAP > n_pixels or (radius > NEAR_RADIUS and EDGES * radius > side)
     ):
         radius = RADII[RADII.index(radius) - 1]
-    blocks = cut_blocks(image, special, to_window, radius)
+    blocks = cut_blocks(task.image, task.special, task.to_window, radius)
     largest = max(float(np.abs(b.padded).max()) for b in blocks)
-    if total_weight(blocks) < MIN_PIXELS or not floor * LEAST_SIZE < largest < np.inf:
+    if total_weight(blocks) < MIN_PIXELS or not task.floor * LEAST_SIZE < largest < np.inf:
         return []
     with one_blas_thread():
-        level = _find_weights(scale_blocks(blocks, largest), radius, floor / largest, exact, threads)
+        level = _find_weights(scale_blocks(blocks, largest), radius, task.floor / largest, task.exact, threads)
         radii = [r for r in RADII if r <= radius]
-        if to_smooth is None or level > np.log2(COARSE / largest):
+        if task.to_smooth is None or level > np.log2(COARSE / largest):
             return _fit(
-                blocks, _normal_equations(blocks, radius, exact, threads), radii, n_pixels, exact, thrift * n_pixels
+                blocks,
+                _normal_equations(blocks, radius, task.exact, threads),
+                radii,
+                n_pixels,
+                task.exact,
+                thrift * n_pixels,
             )
-        smooth = scale_blocks(cut_blocks(image, special, to_smooth, radius), largest)
+        smooth = scale_blocks(cut_blocks(task.image, task.special, task.to_smooth, radius), largest)
         for b, weighted in zip(smooth, blocks, strict=True):
             b.weight = weighted.weight
-        equations = _normal_equations(smooth, radius, exact, threads)
+        equations = _normal_equations(smooth, radius, task.exact, threads)
         noise = total_weight(smooth) / largest**2
         near = equations.within(_taps_within(radius, min(radius, NEAR_RADIUS)))
         near_radii = [r for r in radii if r <= NEAR_RADIUS]
         jobs = [(equations.noisy(NOISES[0] * noise), radii)]
         jobs += [(near.noisy(n * noise), near_radii) for n in NOISES[1:]]
-        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, exact, thrift * n_pixels), jobs, threads)
+        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, task.exact, thrift * n_pixels), jobs, threads)
         return [predictor for found in parts for predictor in found]
 
 
@@ -142,7 +122,7 @@ def _find_weights(blocks: list[Block], radius: int, floor: float, exact: bool, t
 
 
 def _taps_within(radius: int, r: int) -> list[int]:
-    """Numbers of the taps of a radius that a smaller radius r has too, in its own tap order."""
+    """Return the numbers of the taps of a radius that a smaller radius r has too, in its own tap order."""
     return [i for i, (dy, dx) in enumerate(tap_offsets(radius)) if dy <= r and -r <= dx <= r]
 
 
@@ -155,11 +135,11 @@ class _Normal:
     power: float
 
     def within(self, inside: list[int]) -> _Normal:
-        """The equations of some taps alone."""
+        """Return the equations of some taps alone."""
         return _Normal(gram=self.gram[np.ix_(inside, inside)], right=self.right[inside], power=self.power)
 
     def noisy(self, power: float) -> _Normal:
-        """The equations for taps that have white noise of a power, summed over the weights, on them."""
+        """Return the equations for taps with added white noise of a power that is summed over the weights."""
         return _Normal(gram=self.gram + power * np.eye(len(self.right)), right=self.right, power=self.power)
 
 
@@ -196,10 +176,10 @@ def _sum_products(radius: int, dtype: type[np.floating[Any]], blocks: list[Block
 
 
 def _solve(blocks: list[Block], equations: _Normal, radius: int, inside: list[int], exact: bool) -> tuple[F64, float]:
-    """Coefficients in the blocks' taps (zero outside ``inside``) with the least error, and that error.
+    """Find coefficients in the blocks' taps (zero outside ``inside``) with the least error, and that error.
 
-    The equations are those of the taps inside. Exact: of several ridges the best, by the error measured on the blocks
-    themselves: on maps that are predictable to the last place, the one that the equations give is but rounding.
+    The equations are those of the taps inside. Exact chooses the best of several ridges by the error measured on the
+    blocks. On maps that are predictable to the last place, the error that the equations give is only rounding.
     """
     gram, right = equations.gram, equations.right
     best, best_error = np.zeros(2 * radius * (radius + 1)), np.inf
@@ -219,7 +199,7 @@ def _solve(blocks: list[Block], equations: _Normal, radius: int, inside: list[in
 
 
 def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
-    """Solution of (gram + ridge * mean diagonal) c = right by a Cholesky factorisation; zeros where none exists."""
+    """Solve (gram + ridge * mean diagonal) c = right by a Cholesky factorisation; zeros where it has no solution."""
     n = len(right)
     diagonal = float(np.trace(gram)) / n
     if not diagonal > 0:
@@ -261,7 +241,7 @@ def _fit(
 
 
 def _shrink(equations: _Normal, coefs: F64, radius: int, error: float, n_pixels: int) -> tuple[F64, F64]:
-    """Coefficients [n] drawn to zero as far as their size at their distance makes likely, and the matrix of that.
+    """Draw coefficients [n] to zero as far as their size at their distance makes likely; also gives the matrix.
 
     Empirical Bayes: normal priors whose variances, one for each distance, make the data likeliest (MacKay 1992,
     doi:10.1162/neco.1992.4.3.415).

@@ -67,7 +67,7 @@ def sound_lattice(a: float, b: float) -> bool:
 
 
 def lattices_map(lattices: F64, classes: npt.NDArray[np.uint8], sample_type: SampleType) -> ValueMap | None:
-    """Map of several lattices [n, 2] by each sample's class [p, h, w]; None where they are out of range."""
+    """Map samples to several lattices [n, 2] by each sample's class [p, h, w]; None where they are out of range."""
     (a0, b0), a, b = lattices[0], lattices[:, 0], lattices[:, 1]
     if not all(sound_lattice(*pair) for pair in lattices.tolist()):
         return None
@@ -87,7 +87,7 @@ def lattices_map(lattices: F64, classes: npt.NDArray[np.uint8], sample_type: Sam
 
 
 def on_lattice(tile: npt.NDArray[Any], step: tuple[float, float]) -> npt.NDArray[np.bool_]:
-    """Which samples of a float tile are a + b*k rounded, bit for bit."""
+    """Mark the samples of a float tile that are a + b*k rounded, bit for bit."""
     a, b = step
     with np.errstate(over="ignore", invalid="ignore"):
         nearest = (a + b * np.rint((tile.astype(np.float64) - a) / b)).astype(tile.dtype)
@@ -141,10 +141,10 @@ def lattice_step(distinct: F64, dtype: np.dtype[Any]) -> tuple[float, float] | N
 
 
 def _settle(values: F64, k: F64, half: F64, origin: float, a: float, b: float) -> tuple[float, float]:
-    """(origin + a, b) such that every value - (a + b*k) is within its half spacing, or nearly.
+    """Find (origin + a, b) such that every value - (a + b*k) is within its half spacing, or nearly.
 
-    Lawson's algorithm: least squares whose weights grow where the residual, in half spacings, is large, which
-    goes to the least maximum (Lawson 1961; Rice and Usow 1968, doi:10.1090/S0025-5718-1968-0227655-2).
+    Lawson's algorithm is least squares whose weights grow where the residual, in half spacings, is large.
+    It goes to the least maximum (Lawson 1961; Rice and Usow 1968, doi:10.1090/S0025-5718-1968-0227655-2).
     """
     share = np.full(values.size, 1.0 / values.size)
     best, best_ratio = (a, b), np.inf

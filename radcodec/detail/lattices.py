@@ -1,7 +1,7 @@
 """Float tiles put together from integer maps of different scales: which sample lies on which lattice a + b*k.
 
 A mosaic or cut-out may hold pieces of several integer maps, or of such maps beside floats. A lattice is found in a
-small block that holds no other, made finer with all samples that lie on it, and taken away before the next is sought.
+small block that holds no other and made finer with all samples that lie on it. These are left out of the next search.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Lattices:
     classes: npt.NDArray[np.uint8]
 
     def stray(self, special: Mask | None) -> npt.NDArray[np.bool_]:
-        """Which samples [p, h, w] lie on none, though they are not special."""
+        """Mark the samples [p, h, w] that lie on none, though they are not special."""
         stray: npt.NDArray[np.bool_] = self.classes == NONE
         return stray if special is None else stray & ~special
 
 
 def find_lattices(tile: Tile, special: Mask | None) -> Lattices | None:
-    """The lattices that samples of a float tile [p, h, w] lie on, None if there is none."""
+    """Find the lattices that samples of a float tile [p, h, w] lie on; None if there is none."""
     if not _repeats_in_lines(tile, special):
         return None
     left = np.ones(tile.shape, bool) if special is None else ~special
@@ -69,7 +69,7 @@ def find_lattices(tile: Tile, special: Mask | None) -> Lattices | None:
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[Block]:
-    """Blocks of all planes, which overlap."""
+    """Yield blocks of all planes, which overlap."""
     planes, height, width = shape
     half = BLOCK_SIDE // 2
     for plane in range(planes):
@@ -93,7 +93,7 @@ def _refined(
 
 
 def _nearest_zero(values: Tile, step: tuple[float, float]) -> Tile:
-    """The value under a step in size that lies closest to the lattice, [1], or [0] if none is close.
+    """Find the value under a step in size that lies closest to the lattice, [1], or [0] if none is close.
 
     Floats are so dense near zero that it lies on the lattice only once that starts from it.
     """
@@ -105,7 +105,7 @@ def _nearest_zero(values: Tile, step: tuple[float, float]) -> Tile:
 
 
 def _repeats_in_lines(tile: Tile, special: Mask | None) -> bool:
-    """Whether values occur twice in one of some rows and columns more often than those of continuous noise do."""
+    """Tell whether values repeat within some rows or columns more often than those of continuous noise do."""
     plane = tile[0] if special is None else np.where(special[0], np.nan, tile[0])
     for lines in (plane, plane.T):
         some = np.sort(lines[:: max(1, len(lines) // LOOKS)], axis=1)  # NaN last, and equal to none

@@ -74,7 +74,7 @@ def _clamp_exponent(work: Work, special: Mask | None, fill: float) -> int:
 
 
 def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled | None:
-    """The model's pass over a tile, or None where it cannot carry the tile or gains nothing."""
+    """Run the model over a tile; None where it cannot carry the tile or gains nothing."""
     predictor, how, values = predictors.predictors[0], work.how, work.values
     fill = how.fill(predictors.fill)
     clamp = _clamp_exponent(work, special, fill)
@@ -138,7 +138,7 @@ def modelled_bits(done: Modelled, table_set: TableSet) -> float:
 def _symbol_bits(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
 ) -> npt.NDArray[np.float64]:
-    """Bits of the symbols with each shape of a table set."""
+    """Count the bits of the symbols with each shape of a table set."""
     counts = np.zeros((kernels.N_TABLES * kernels.N_PHASES, kernels.N_SYMBOLS), np.int64)
     count_symbols(symbols, tables, counts)
     return np.asarray(table_set.bits @ counts.reshape(-1).astype(np.float64))
@@ -147,7 +147,7 @@ def _symbol_bits(
 def _encode_words(
     symbols: npt.NDArray[np.uint8], tables: npt.NDArray[np.uint16], table_set: TableSet
 ) -> tuple[int, npt.NDArray[np.uint32]]:
-    """The shape that codes the symbols in the fewest bits, and the ANS words it gives."""
+    """Choose the shape that codes the symbols in the fewest bits; also gives its ANS words."""
     shape = int(np.argmin(_symbol_bits(symbols, tables, table_set)))
     words = np.empty(symbols.size + 2, np.uint32)
     count = encode_symbols(symbols, tables, table_set.cumulative[shape], words)
@@ -178,7 +178,7 @@ def decode_learned(
     predictors: Predictors,
     bound: TileBound | None,
 ) -> Tile:
-    """Samples of method 2."""
+    """Decode the samples of method 2."""
     f = _parse_learned(body, shape, sample_type, predictors, bound)
     fill = f.how.fill(predictors.fill)
     if not np.isfinite(fill) or (f.how.kind != MapKind.FLOAT and (f.clamp > 52 or abs(fill) > 2.0**52)):
@@ -218,7 +218,7 @@ def _parse_learned(
     predictors: Predictors,
     bound: TileBound | None,
 ) -> _Fields:
-    """Fields of a learned stream, each within its range."""
+    """Read the fields of a learned stream, each within its range."""
     number, pos = unpack_leb(body, 0, "the detail stream")
     if number >= len(predictors.predictors):
         raise CorruptError(f"detail stream: expected a predictor under {len(predictors.predictors)}, found {number}")
@@ -267,7 +267,7 @@ def _parse_learned(
 def _parse_lattices(
     body: memoryview, pos: int, shape: tuple[int, int, int], sample_type: SampleType
 ) -> tuple[ValueMap, int]:
-    """The map of several lattices, and the position behind its parameters."""
+    """Read the map of several lattices, and the position behind its parameters."""
     n, pos = unpack_leb(body, pos, "the detail stream")
     if not 1 <= n <= MOST or 16 * n > len(body) - pos:
         raise CorruptError(f"detail stream: expected 1 to {MOST} lattices and their steps, found {n}")
@@ -288,7 +288,7 @@ def _parse_lattices(
 def _parse_map(
     body: memoryview, pos: int, shape: tuple[int, int, int], sample_type: SampleType, bound: TileBound | None
 ) -> tuple[ValueMap, int]:
-    """The map that a learned stream names, and the position behind its parameters."""
+    """Read the map that a learned stream names, and the position behind its parameters."""
     kind = body[pos] if pos < len(body) else 255
     pos += 1
     if kind == MapKind.LATTICES and sample_type.is_float:

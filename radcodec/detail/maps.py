@@ -1,10 +1,10 @@
 """What the working values of a tile are: floats, lattices or quantisation steps (docs/format.md, 8.4).
 
 The bound. For a bound Es on a stored sample x, the step is ``D = Es * (2 - 2**-13)`` and ``k = round(x / D)``, so that
-``|x - D*k| <= D/2 = Es * (1 - 2**-14)``; the slack of ``Es * 2**-14`` takes the roundings of the product and of the
-conversion to the sample type, as long as half a unit in the last place of x is below it. Where it is not, or where
-BSCALE makes physical values round, the check of every restored sample against the bound in physical units finds it, and
-the sample itself is stored as a patch. So the bound never rests on this argument, only the number of patches does.
+``|x - D*k| <= D/2 = Es * (1 - 2**-14)``. The slack of ``Es * 2**-14`` takes the roundings of product and conversion,
+while half a unit in the last place of x is below it. Where it is not, or where
+BSCALE makes physical values round, a sample may miss the bound. Every restored sample is checked in physical units, and
+one that misses is stored as a patch. So the bound never rests on this argument, only the number of patches does.
 Integer images: ``D = 2*floor(Es) + 1`` is odd, and ``|x - D*k| <= (D - 1)/2 <= Es`` exactly.
 """
 
@@ -34,12 +34,12 @@ SPLITMIX = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 
 
 def _nothing() -> F64:
-    """The empty array that stands for "not used"."""
+    """Return the empty float array that stands for "not used"."""
     return np.empty((0, 0, 0))
 
 
 def _no_base() -> I64:
-    """Likewise of base values."""
+    """Return the empty integer array that stands for "no base values"."""
     return np.empty((0, 0, 0), np.int64)
 
 
@@ -72,7 +72,7 @@ class TileBound:
     tile_number: int = 0
 
     def part(self, where: tuple[slice, ...]) -> TileBound:
-        """The bound of a part of the tile."""
+        """Return the bound of a part of the tile."""
         return replace(
             self,
             map=None if self.map is None else self.map[where],
@@ -84,10 +84,10 @@ class TileBound:
 class ValueMap:
     """How working values of a tile and its samples belong together.
 
-    a, b, z, mantissa are the parameters of the kind; step is D of the first sample, made with shrink; gain and dither
-    are float64 [p, h, w] or empty; steps is D of each sample where it varies. base, int64 [p, h, w] or empty, is what
-    steps are counted from, in units of LOOP_UNIT of a step that is not shrunk. lattices [n, 2] are a and b of each, the
-    first those of the map itself, and classes, uint8 [p, h, w], says which is a sample's.
+    The parameters of the kind are a, b, z and mantissa. D of the first sample is step, made with shrink. Where D
+    varies, steps has it for each sample. Gain and dither are float64 [p, h, w] or empty. Steps are counted from base,
+    int64 [p, h, w] or empty, in units of LOOP_UNIT of a step that is not shrunk. A and b of each lattice are in
+    lattices [n, 2], first those of the map itself. Each sample's lattice is in classes, uint8 [p, h, w].
     """
 
     kind: MapKind
@@ -125,7 +125,7 @@ class ValueMap:
 
 
 def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
-    """Samples [p, h, w] of working values (float64 for FLOAT, int64 otherwise)."""
+    """Restore samples [p, h, w] from working values (float64 for FLOAT, int64 otherwise)."""
     dtype = np.dtype(how.sample_type.dtype_str)
     with np.errstate(over="ignore", invalid="ignore"):
         if how.kind == MapKind.FLOAT:
@@ -164,10 +164,10 @@ def _base_units(base: F64 | None, steps: npt.NDArray[np.float64]) -> I64:
 def step_map(
     bound: TileBound, shape: tuple[int, int, int], sample_type: SampleType, shrink: int = 0
 ) -> ValueMap | None:
-    """Map of quantisation steps for a bound, or None where some sample's E is 0 or the steps are out of range.
+    """Map samples to quantisation steps for a bound; None where a sample's E is 0 or the steps are out of range.
 
-    shrink is taken off the integer bound of integer images, whose physical values may round beyond it; it halves the
-    steps of float images so many times.
+    shrink is taken off the integer bound of integer images, whose physical values may round beyond it. For float
+    images it is how often the steps are halved.
     """
     with np.errstate(over="ignore", under="ignore"):
         errors = np.asarray(bound.error if bound.map is None else bound.map, np.float64) / abs(bound.bscale)
@@ -199,7 +199,7 @@ def step_map(
 
 
 def loop_targets(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap) -> tuple[F64, ValueMap]:
-    """What the working values of a loop shall be near, float64 [p, h, w], and the map for that; how is of STEPS."""
+    """Compute what a loop's working values should be near, float64 [p, h, w], and its map; how is of STEPS."""
     with np.errstate(over="ignore", invalid="ignore"):
         real = tile.astype(np.float64) / ((how.steps if how.steps.size else how.step) * LOOP_UNIT)
         if how.base.size:

@@ -57,7 +57,7 @@ class TilePass:
         )
 
     def like(self, values: F64) -> Any:
-        """The address of float64 values [p, h, w], None where there are none."""
+        """Return the address of float64 values [p, h, w], None where there are none."""
         return pointer(values, np.float64, self.size) if values.size else None
 
 
@@ -88,7 +88,7 @@ class SymbolBuffers:
     raw: npt.NDArray[np.uint8]
 
     def struct(self) -> native.Symbols:
-        """The buffers as C takes them."""
+        """Return the buffers as C takes them."""
         return native.Symbols(
             pointer(self.tables, np.uint16, self.symbols.size),
             pointer(self.symbols, np.uint8),
@@ -114,7 +114,7 @@ class TileStreams:
     n_bits: int
 
     def struct(self) -> native.Streams:
-        """The streams as C takes them."""
+        """Return the streams as C takes them."""
         rows = len(self.cumulative)
         return native.Streams(
             pointer(self.cumulative, np.uint32, rows * 129),
@@ -142,7 +142,7 @@ def encode_int(
 ) -> tuple[int, int, int]:
     """Model integers [p, h, w] as `encode_float` does floats, with gain and dither [p, h, w] or empty.
 
-    targets [p, h, w] or empty are what a loop's values shall be near: then values is filled.
+    targets [p, h, w] or empty are what a loop's values should be near: then values is filled.
     """
     symbols = out.struct()
     status = core().encode_int(

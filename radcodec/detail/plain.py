@@ -25,14 +25,14 @@ Mask = npt.NDArray[np.bool_]
 
 
 def little(tile: Tile) -> Tile:
-    """The tile with little-endian samples."""
+    """Convert the tile to little-endian samples."""
     return tile.astype(tile.dtype.newbyteorder("<"), copy=False)
 
 
 def encode_plain(tile: Tile, beat: int | None) -> bytes:
-    """The smallest of the plain methods; packed whole only where a quick look says it may come under ``beat`` bytes.
+    """Encode by the smallest plain method; pack the whole only where a quick look says it may beat ``beat`` bytes.
 
-    None: always. Floats that share their values, far apart, are packed too: a quick look does not reach that far.
+    It is always packed for None. Floats with the same values far apart are packed too: a quick look misses them.
     """
     best = encode_raw(tile)
     for method in (encode_shuffled, encode_packed):
@@ -45,7 +45,7 @@ def encode_plain(tile: Tile, beat: int | None) -> bytes:
 
 
 def _repeats(tile: Tile) -> bool:
-    """Whether the samples of a float tile are few values, but not so few that the learned method takes each for a step.
+    """Tell whether a float tile has few values, but more than the learned method can take as steps.
 
     So it is in mosaics of images that were scaled integers.
     """
@@ -78,7 +78,7 @@ def encode_raw(tile: Tile) -> bytes:
 
 
 def decode_raw(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
-    """Samples of method 0."""
+    """Decode the samples of method 0."""
     if len(body) != size:
         raise CorruptError(f"detail stream: expected {size} raw bytes, found {len(body)}")
     return np.frombuffer(body, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
@@ -90,7 +90,7 @@ def encode_packed(tile: Tile, level: int) -> bytes:
 
 
 def decode_packed(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
-    """Samples of method 3."""
+    """Decode the samples of method 3."""
     octets = unpack_frame(body, size, what="the detail stream")
     return np.frombuffer(octets, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
 
@@ -102,7 +102,7 @@ def encode_shuffled(tile: Tile, level: int) -> bytes:
 
 
 def decode_shuffled(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], size: int) -> Tile:
-    """Samples of method 1."""
+    """Decode the samples of method 1."""
     octets = unpack_frame(body, size, what="the detail stream")
     planes = np.frombuffer(octets, np.uint8).reshape(dtype.itemsize, -1)
     return np.frombuffer(planes.T.tobytes(), dtype.newbyteorder("<")).astype(dtype).reshape(shape)

@@ -52,7 +52,7 @@ def pack_predictors(predictors: Predictors) -> bytes:
 
 
 def unpack_predictors(block: bytes) -> Predictors:
-    """Predictors of a block; their border sets are not made here, so that work is bounded by the bytes.
+    """Unpack the predictors of a block; border sets are not made here, so that work is bounded by the bytes.
 
     Raises
     ------
@@ -91,12 +91,12 @@ def unpack_predictors(block: bytes) -> Predictors:
 
 
 def least_detail_bytes(predictors: Predictors | None) -> int:
-    """Bytes that the detail streams of an image hold at least, so that the work of border sets is bounded by them."""
+    """Return the least bytes of an image's detail streams, so that the work of border sets is bounded by them."""
     return 0 if predictors is None else MIN_BORDER_BYTES * sum(p.border > 0 for p in predictors.predictors)
 
 
 def without_borders(predictors: Predictors) -> Predictors:
-    """The predictors without border sets."""
+    """Return the predictors without border sets."""
     return replace(predictors, predictors=tuple(replace(p, border=0, reach=0) for p in predictors.predictors))
 
 
@@ -119,7 +119,7 @@ def _pack_integers(predictor: Predictor) -> bytes:
 
 
 def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:
-    """Predictor of a Rice code."""
+    """Unpack the predictor of a Rice code."""
     order = coding_order(radius)
     found = rice_read(body, len(order))
     if found is None:

@@ -38,9 +38,9 @@ TELLING = 4  # one of so many samples must be able to tell that
 class Work:
     """A tile ready to be modelled: working values, their map, and the samples that patches must set right.
 
-    targets, float64 [p, h, w], is there for a loop: its values and patches follow from the model's pass (``settle``).
-    level is that of a loop; restored is what the values restore to, where that is known; lattices are those that a part
-    of a tile of floats lies on.
+    A loop has a level and targets, float64 [p, h, w]. Its values and patches follow from the model's pass (``settle``).
+    What the values restore to is in restored, where that is known. The field lattices holds those that a part of a
+    tile of floats lies on.
     """
 
     values: npt.NDArray[Any]
@@ -55,7 +55,7 @@ class Work:
 def prepare(
     tile: Tile, special: Mask | None, bound: TileBound | None, predictors: Predictors | None = None
 ) -> Work | None:
-    """Choose the map of a tile and compute its working values; None where it can only be stored as it is.
+    """Choose the map of a tile and compute its working values; None where it can only be stored raw.
 
     With predictors a loop may be chosen for the steps of a bounded tile of floats; without them none is tried.
     """
@@ -211,7 +211,7 @@ def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Wo
 
 
 def _prepare_float(tile: Tile, special: Mask | None, found: Lattices | None) -> Work | None:
-    """Compute float working values of a tile, parts of which may lie on lattices; None outside the model's range."""
+    """Compute float working values of a tile, which may lie on lattices in part; None outside the model's range."""
     with np.errstate(invalid="ignore"):  # signalling NaN among the special ones
         real = tile.astype(np.float64)
     if special is not None:

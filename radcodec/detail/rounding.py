@@ -51,14 +51,14 @@ def coding_order(radius: int) -> list[int]:
 
 
 def rice_read(code: bytes, n: int) -> npt.NDArray[np.int64] | None:
-    """Integers [n] in coding order of a Rice code, None where it is not one that ends with them."""
+    """Decode integers [n] in coding order from a Rice code; None where it is not one that ends with them."""
     data, integers = np.frombuffer(code, np.uint8), np.empty(n, np.int64)
     status = core().rice_read(pointer(data, np.uint8), data.size, pointer(integers, np.int64), n)
     return integers if status == OK else None
 
 
 def rice_bits(integers: npt.NDArray[np.int64]) -> int:
-    """Bits of the Rice code of integers [n] in coding order."""
+    """Count the bits of the Rice code of integers [n] in coding order."""
     return int(core().rice_bits(pointer(integers, np.int64), integers.size))
 
 
@@ -99,7 +99,7 @@ def _lower(gram: F64) -> F64 | None:
 
 
 def round_to_plane(x: F64, lower: F64) -> tuple[F64, float]:
-    """Integers [n] near x [n] with a small d^T L L^T d for their difference d to x, and that number.
+    """Find integers [n] near x [n] with a small d^T L L^T d for their difference d to x, and that number.
 
     Babai's nearest plane method (Combinatorica 6, 1986): each rounding is made good by the unknowns still to come.
     """

@@ -1,4 +1,4 @@
-"""Where to cut a float tile of which one part lies on lattices and the other does not (docs/format.md, 8.4)."""
+"""Cut a float tile where one part lies on lattices and the other does not (docs/format.md, 8.4)."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Cut:
         return self.first, self.second
 
     def of(self, tile: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """The two parts of an array of the tile's shape, contiguous."""
+        """Return the two parts of an array of the tile's shape, contiguous."""
         return [np.ascontiguousarray(part) for part in np.split(tile, [self.place], self.axis)]
 
 
 def find_cut(tile: Tile, special: Mask | None, found: Lattices | None, depth: int = MAX_DEPTH) -> Cut | None:
-    """How to cut the lattices found in a float tile off the rest; None where they are all or nothing of it."""
+    """Find the cut between the lattices of a float tile and the rest; None where they are all or nothing of it."""
     if found is None or depth == 0:
         return None
     stray = found.stray(special)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.borders import MAX_BORDER
-from radcodec.detail.effort import EFFORTS
+from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
@@ -31,6 +31,7 @@ from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
 from radcodec.detail.tables import default_tables
+from radcodec.detail.task import FitInput
 from radcodec.errors import CorruptError
 from radcodec.limits import DEFAULT_EFFORT
 from radcodec.runtime.parallel import ordered_map
@@ -58,19 +59,43 @@ def fit_image(
     threads: int = 1,
     effort: int = DEFAULT_EFFORT,
 ) -> bytes:
-    """Predictor block for an image [P, H, W], empty if no tile of it should use the learned method.
+    """Fit a predictor block to an image [P, H, W]; empty if no tile of it should use the learned method.
 
-    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius, 1 to 24, is by
-    default the largest that is worth its time: it counts for less in large images. effort, 1 to 9, says how much time
-    to spend (docs/effort.md).
+    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius is 1 to 24.
+    Its default is the largest radius that is worth its time: time counts for less in large images.
+    The effort, 1 to 9, says how much time to spend (docs/effort.md).
     """
-    # Decoders import this module, and fit nothing.
-    from radcodec.detail.fit import fit_predictors
-    from radcodec.detail.quick_fit import fit_quickly
-
     if image.size < MIN_LEARNED:
         return b""
     fill = _fill(image, special)
+    task = _fit_input(image, special, bound, fill, sample_type, max_radius)
+    level = EFFORTS.get(effort)
+    candidates = _candidates(task, level, threads)
+    if not candidates:
+        return b""
+    trial = _Trial(image, special, bound, fill)
+    bordered = list(map(_with_borders, candidates))
+    best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
+    if level is not None and not level.borders:
+        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+    reaches = {(0, 0)} | {
+        (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
+    }
+    reaches -= {(best.border, best.reach)}
+    others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
+    best = _cheapest([best, *others], trial, threads)
+    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+
+
+def _fit_input(
+    image: Tile,
+    special: Mask | None,
+    bound: float | None,
+    fill: float,
+    sample_type: SampleType,
+    max_radius: int | None,
+) -> FitInput:
+    """Choose the window values of a fit and how exact it should be."""
     unit = 1.0
     if bound is not None and bound > 0:
         is_float = sample_type.is_float
@@ -90,61 +115,40 @@ def fit_image(
     if max_radius is None:
         max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
         max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
-    level = EFFORTS.get(effort)
-    to_window = to_smooth if lossless_float else to_steps
-    floor = 0.0 if lossless_float else 0.3
-    loop = None if exact or not sample_type.is_float else to_smooth
+    return FitInput(
+        image=image,
+        special=special,
+        to_window=to_smooth if lossless_float else to_steps,
+        to_smooth=None if exact or not sample_type.is_float else to_smooth,
+        floor=0.0 if lossless_float else 0.3,
+        exact=exact,
+        max_radius=max_radius,
+    )
+
+
+def _candidates(task: FitInput, level: Effort | None, threads: int) -> list[Predictor]:
+    """Fit predictors at a level of effort; None is the fullest."""
+    # Decoders import this module, and fit nothing.
+    from radcodec.detail.fit import fit_predictors
+    from radcodec.detail.quick_fit import fit_quickly
+
     with np.errstate(over="ignore", invalid="ignore"):
         if level is None:
-            candidates = fit_predictors(
-                image,
-                special,
-                to_window,
-                floor=floor,
-                exact=exact,
-                max_radius=max_radius,
-                thrift=THRIFT if image.size > RADIUS_BY_SIZE[-1][0] else 0.0,
-                to_smooth=loop,
-                threads=threads,
-            )
-        else:
-            most = min(max_radius, level.exact_radius if exact else level.bounded_radius)
-            candidates = fit_quickly(
-                image,
-                special,
-                to_window,
-                level,
-                floor=floor,
-                exact=exact,
-                max_radius=most,
-                to_smooth=loop,
-                threads=threads,
-            )
-    if not candidates:
-        return b""
-    trial = _Trial(image, special, bound, fill)
-    bordered = list(map(_with_borders, candidates))
-    best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
-    if level is not None and not level.borders:
-        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
-    reaches = {(0, 0)} | {
-        (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
-    }
-    reaches -= {(best.border, best.reach)}
-    others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
-    best = _cheapest([best, *others], trial, threads)
-    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+            thrift = THRIFT if task.image.size > RADIUS_BY_SIZE[-1][0] else 0.0
+            return fit_predictors(task, thrift=thrift, threads=threads)
+        most = min(task.max_radius, level.exact_radius if task.exact else level.bounded_radius)
+        return fit_quickly(replace(task, max_radius=most), level, threads=threads)
 
 
 def _with_borders(predictor: Predictor) -> Predictor:
-    """The predictor with border sets, if it has such."""
+    """Return the predictor with border sets, if it has such."""
     r = predictor.radius
     bordered = replace(predictor, border=min(r, MAX_BORDER), reach=min(r, NEAR_REACH))
     return predictor if bordered.taps is None else bordered
 
 
 def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predictor:
-    """The first of the predictors that takes the fewest bits in a trial."""
+    """Choose the first of the predictors that takes the fewest bits in a trial."""
     bits = list(ordered_map(trial.bits, predictors, threads))
     return predictors[bits.index(min(bits))]
 
@@ -163,7 +167,7 @@ class _Trial:
         self._share = self._tile.size / image.size
 
     def bits(self, predictor: Predictor) -> float:
-        """Bits of the tile and of its share of the predictor, infinite where the learned method cannot carry it."""
+        """Count the bits of the tile and its share of the predictor; infinite where the method cannot carry it."""
         if predictor.taps is None:
             return float("inf")
         predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
@@ -174,7 +178,7 @@ class _Trial:
 
 
 def load_predictors(block: bytes) -> Predictors | None:
-    """Predictors of an image's block, None for an empty one.
+    """Load the predictors of an image's block; None for an empty one.
 
     Raises
     ------
@@ -185,7 +189,7 @@ def load_predictors(block: bytes) -> Predictors | None:
 
 
 def is_learned(stream: bytes | memoryview) -> bool:
-    """Whether a detail stream is of the learned method, the only one that makes use of predictors and base values."""
+    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
     return stream[0] == LEARNED
 
 
@@ -235,7 +239,7 @@ def _code_whole(
 def _modelled(
     tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
 ) -> tuple[Work | None, Modelled | None]:
-    """The tile made ready, and what the model makes of it; None where that cannot be."""
+    """Prepare the tile and run the model over it; None for what cannot be done."""
     if predictors is None:
         return prepare(tile, special, bound), None
     work = prepare(tile, special, bound, predictors)
@@ -258,7 +262,7 @@ def decode_tile(
     bound: TileBound | None,
     depth: int = 0,
 ) -> Tile:
-    """Samples [p, h, w] of a detail stream, that of a part in ``depth`` others; special ones hold anything.
+    """Decode the samples [p, h, w] of a stream that is a part in ``depth`` others; special ones hold anything.
 
     Raises
     ------
@@ -295,7 +299,7 @@ def _decode_parts(
     predictors: Predictors | None,
     depth: int,
 ) -> Tile:
-    """Samples [p, h, w] of a tile of two parts."""
+    """Decode the samples [p, h, w] of a tile of two parts."""
     if not body or body[0] not in (1, 2):
         raise CorruptError("detail stream: expected a cut along axis 1 or 2")
     axis = body[0]
@@ -336,7 +340,7 @@ def _typical(image: Tile, special: Mask | None, fill: float) -> float:
 
 
 def _fill(image: Tile, special: Mask | None) -> float:
-    """Median of about 65536 samples that are not special, 0 if there are none or it is out of range."""
+    """Compute the median of about 65536 samples that are not special; 0 if there are none or it is out of range."""
     values = _some(image, special)
     if values.size == 0:
         return 0.0

@@ -63,8 +63,8 @@ def plan_bounds(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
     Raises
     ------
     BoundError
-        If the unit does not convert, the noise given is unsound or stands beside a local bound, or the bound is over
-        10 times the noise and is not forced.
+        If the unit does not convert, or the bound is over 10 times the noise and is not forced.
+        If the noise given is unsound or stands beside a local bound.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # signalling NaN among the special ones
         return _plan_any(image, spec)
@@ -137,7 +137,7 @@ def _plan_absolute(image: BoundedImage, spec: BoundSpec) -> BoundPlan:
 
 
 def _undefined_warning(image: BoundedImage, sigmas: list[float]) -> list[str]:
-    """Warn of planes without noise, which stay exact."""
+    """Return a warning about planes without noise, which stay exact."""
     known = [plane for plane in range(len(sigmas)) if image.is_known(plane)]
     exact = sum(not sigmas[plane] > 0 for plane in known)
     if not exact:
@@ -148,7 +148,7 @@ def _undefined_warning(image: BoundedImage, sigmas: list[float]) -> list[str]:
 
 
 def _range_warning(image: BoundedImage, factor: float) -> list[str]:
-    """Warn of an image whose noise differs much over a plane."""
+    """Return a warning about an image whose noise differs much over a plane."""
     widest = (0.0, 0.0)
     count = len(image.pixels)
     for plane in dict.fromkeys((count // 2, count // 4)):

@@ -1,7 +1,7 @@
 """Guess from a few small parts of an image whether its exact form may be smaller than its bounded one.
 
-Maps of coordinates, counts, ramps or few values are exact multiples of something or predictable to the last place:
-steps of a bound only spoil that. Images with noise are not, and coding them twice would double the time.
+Maps of coordinates, counts, ramps or few values are exact multiples of a number, or predictable to the last place.
+Steps of a bound only spoil that. Images with noise are neither, and coding them twice would double the time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PARTS, SIDE = 8, 64  # parts that are coded exactly, and their side
 RADIUS = 3  # of their predictors
 SURE = 1.5  # bits of the exact form over those of the bounded one that end the matter
 CHEAP_PARTS = 2  # parts that take fewer bits than their tiles have, from which all of it is tried
-CLEAR, CLEAR_PARTS = 4.0, 3  # likewise, after so many parts that are all dear, at all levels of effort but the last
+CLEAR, CLEAR_PARTS = 4.0, 3  # SURE after so many parts that are all dear, at all levels of effort but the last
 SMALL, FEW_SAMPLES = 1 << 14, 1 << 16  # up to which all of it is tried, in any case and where it is predictable
 PREDICTABLE = 8.0  # bits a sample of the exact parts up to which a whole tile is tried, as much of them is their start
 QUICK_LEVEL, QUICK_BYTES = 1, 1 << 20

@@ -44,7 +44,7 @@ def plan_fidelity(units: Sequence[PlainUnit], options: EncodeOptions) -> Plan:
     Raises
     ------
     InputError
-        If an HDU that is named is not there, is no image, or shall be both exact and not.
+        If an HDU that is named is not there, is no image, or is named as both exact and not.
     BoundError
         If the bound's unit converts to that of no image, or not to that of one that is named.
     """
@@ -76,7 +76,7 @@ def plan_fidelity(units: Sequence[PlainUnit], options: EncodeOptions) -> Plan:
     wanted -= set(refused)
     if images and not wanted:
         listed = ", ".join(labels[number] for number in images)
-        warnings.append(f"all images stay exact ({listed}): name with --hdu those that shall not")
+        warnings.append(f"all images stay exact ({listed}): name those that should not with --hdu")
     fidelities = tuple(options.fidelity if number in wanted else Lossless() for number in images)
     return Plan(fidelities=fidelities, warnings=tuple(warnings))
 

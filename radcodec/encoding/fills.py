@@ -1,8 +1,8 @@
 """Values that stand for missing pixels: found once for a whole image, whatever shape the missing areas have.
 
 A fill value repeats, bit for bit, far more often than its neighbours in value do. In an image of continuous values that
-is enough. In one whose values repeat anyway (counts, scaled integers) it must lie far outside the rest as well, or be 0
-in areas; whether marking such zeros saves bits is then tried.
+is enough. In one whose values repeat anyway (counts, scaled integers) it must also lie far outside the rest, or be 0
+in areas. A trial then finds whether marking such zeros saves bits.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _SLAB_SAMPLES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _FitsParts:
-    """A FITS file taken apart; ``extra`` holds the data of what is no image, packed.
+    """The parts of a FITS file; ``extra`` holds the data of what is no image, packed.
 
     ``data`` is the file, but for the data of images, which are in native byte order by now. ``labels`` name its HDUs in
     warnings. ``checksums`` says of each HDU whether DATASUM and CHECKSUM held in the file.
@@ -141,7 +141,7 @@ def _with_checksums(
     restored = _datasum(pixels, unit.tail).to_bytes(4, "big")
     names = ("DATASUM", "CHECKSUM")
     warnings = [
-        f"{name} of HDU {unit.hdu.name or unit.hdu.header_start!r} was wrong and is left as it is"
+        f"{name} of HDU {unit.hdu.name or unit.hdu.header_start!r} was wrong and is kept unchanged"
         for name, good in zip(names, status, strict=True)
         if good is False
     ]
@@ -149,7 +149,7 @@ def _with_checksums(
 
 
 def _earlier_warnings(earlier: EarlierBound | None, record: ImageRecord, *, provenance: bool) -> list[str]:
-    """Warn of an image that was compressed before and is changed again."""
+    """Return a warning about an image that was compressed before and is changed again."""
     if earlier is None or record.bound is None:
         return []
     if earlier.total is None:
@@ -241,7 +241,7 @@ def _compressed_warnings(parts: _FitsParts, mode: Mode) -> list[str]:
     """Say that tile-compressed images are carried as they are."""
     untouched = "" if mode is Mode.LOSSLESS else f": the {mode.name.lower()} mode has no effect on it"
     return [
-        f"{note}, is carried as it is{untouched}; --recompress (recompress=True) takes it apart"
+        f"{note}, is carried unchanged{untouched}; --recompress (recompress=True) codes its pixels"
         for note in compressed_notes([unit.hdu for unit in parts.units])
     ]
 
@@ -294,16 +294,16 @@ def _source_image(parts: _FitsParts, unit: PlainUnit, fidelity: Fidelity, tile_s
 
 
 def _carried_warnings(parts: _FitsParts) -> list[str]:
-    """Warn of data that a bound or the lossy mode does not reach."""
+    """Return warnings about data that a bound or the lossy mode does not reach."""
     warnings: list[str] = []
     for unit in parts.units:
         hdu, label = unit.hdu, parts.labels[unit.number]
         is_unit = bytes(parts.data[hdu.header_start : hdu.header_start + 8]) in (b"SIMPLE  ", b"XTENSION")
         if hdu.kind is HduKind.OPAQUE and is_unit:
             why = f" ({hdu.note})" if hdu.note else ""
-            warnings.append(f"{label} is carried as it is{why}, exactly: nothing in it is bounded")
+            warnings.append(f"{label} is carried unchanged{why}: nothing in it is bounded")
         elif hdu.kind is HduKind.GROUPS:
-            warnings.append(f"{label} holds random groups and is carried as it is, exactly")
+            warnings.append(f"{label} holds random groups and is carried unchanged")
     if not warnings and not any(unit.hdu.kind in (HduKind.IMAGE, HduKind.COMPRESSED) for unit in parts.units):
         warnings.append("the file has no image with pixels: all of it is exact")
     return warnings

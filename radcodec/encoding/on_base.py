@@ -1,7 +1,7 @@
 """Bounded images of floats whose details are coded on a base layer: whether that pays, and at which step of the base.
 
-Where a step of the bound is not far below the noise, a transform whose codes are chosen by their bits beats prediction
-from pixels that are rounded to such steps. The detail layer then codes what the base leaves, and the bound holds as
+At steps that are not far below the noise, prediction from rounded pixels is worse than a transform whose codes
+are chosen by their bits. The detail layer then codes what the base leaves, and the bound holds as
 without it. It is tried on the middle of an image (docs/design/0014-detail-on-base.md).
 """
 

@@ -175,7 +175,7 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
 
 
 def _fidelity(given: Mapping[str, Any]) -> Fidelity:
-    """Read how exact an image shall be; raises BoundError where the options exclude each other."""
+    """Read how exact an image will be; raises BoundError where the options exclude each other."""
     max_error, bpp, n_stages = given["max_error"], given["lossy_bpp"], given["lossy_stages"]
     sigma = None if given["sigma"] is None else _checked_noise(given["sigma"])
     is_lossy = given["lossy"] or bpp is not None or n_stages is not None

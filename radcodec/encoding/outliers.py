@@ -2,8 +2,8 @@
 
 One such pixel in the window of a linear predictor spoils the prediction of hundreds. Its neighbours tell it from a
 compact source, as they know nothing of it. The fourth difference of a pixel (the second along x of the second along y)
-is compared with those two pixels away, which do not involve it; around a source of at least 1.4 pixels at half maximum
-they are alike. Of a few outliers side by side each is also far from most of the 24 pixels around it.
+is compared with those two pixels away. They are alike around a source of at least 1.4 pixels
+at half maximum. Of a few outliers side by side each is also far from most of the 24 pixels around it.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _beside_special(plane: Pixels, special: Mask, least: float) -> tuple[Places,
 
 
 def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask:
-    """Say of candidates [n] whether nothing around them is like them."""
+    """Tell for candidates [n] whether nothing around them is like them."""
     own = _differences(plane, special, y, x)
     one_row = plane.shape[0] == 1
     ring = _around(plane, special, y, x, _ROW_RING if one_row else _RING)

@@ -1,6 +1,6 @@
 """Bounds of a few units in the last place: the largest ones whose steps floating-point values can follow.
 
-A restored value is rounded to its type. Where E is m + f units of the last place of a value, 0 <= f < 1, a step of
+A restored value is rounded to its type. Let E be m + f units of the last place of a value, 0 <= f < 1. A step of
 nearly 2 E leads beyond E for some values if f is over 0.5, for none if not (docs/format.md, 8.4). Each of these is a
 patch that costs its sample. A smaller bound may then take fewer bits.
 """

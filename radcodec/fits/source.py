@@ -19,7 +19,7 @@ from radcodec.errors import UnsupportedDataError
 from radcodec.fits.parse import FitsBuffer
 from radcodec.fits.unpack import MAGIC_BYTES, READ_BYTES, ByteStream, find_packing, too_big, unpack
 from radcodec.limits import MAX_FITS_BYTES
-from radcodec.runtime.paths import casa_table_type
+from radcodec.runtime.casa_folders import casa_table_type
 
 DEFAULT_MAX_BYTES = MAX_FITS_BYTES
 

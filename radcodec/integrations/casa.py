@@ -89,7 +89,7 @@ def casa_to_fits(path: str) -> memoryview:
 
 
 def _pixels(lazy: Any, valid: Any) -> npt.NDArray[Any]:
-    """The pixels in native byte order, NaN where the mask says that they are not valid."""
+    """Return the pixels in native byte order, NaN where the mask says that they are not valid."""
     stored = np.asarray(lazy.compute(scheduler="synchronous"))
     pixels = np.array(stored, stored.dtype.newbyteorder("="), order="C")
     if valid is not None:
@@ -98,7 +98,7 @@ def _pixels(lazy: Any, valid: Any) -> npt.NDArray[Any]:
 
 
 def _fits_file(header: Header, pixels: npt.NDArray[Any], beams: bytes) -> memoryview:
-    """The bytes of a file of one image, and of a table of beams where there is one."""
+    """Return the bytes of a file of one image, and of a table of beams where there is one."""
     from astropy.io.fits import Header
 
     start, data, padding = array_to_fits_bytes(pixels)
@@ -141,7 +141,7 @@ def casa_header(path: str, keywords: Mapping[str, Any], shape: Sequence[int]) ->
 
 
 def _degrees(quantity: Mapping[str, Any]) -> float:
-    """An angle of a record in degrees."""
+    """Return an angle of a record in degrees."""
     from astropy import units
 
     return float(
@@ -168,7 +168,7 @@ def _add_info(header: Header, info: Mapping[str, Any], unit: str) -> bytes:
 
 
 def _beam_table(many: Mapping[str, Any]) -> bytes:
-    """The HDU of a table of beams as CASA writes it: one row a channel and Stokes parameter."""
+    """Return the HDU of a table of beams as CASA writes it: one row a channel and Stokes parameter."""
     import io
 
     from astropy.io import fits
@@ -193,7 +193,7 @@ def _beam_table(many: Mapping[str, Any]) -> bytes:
 
 
 def _add_coordinates(header: Header, path: str, coords: Mapping[str, Any], shape: Sequence[int]) -> None:
-    """The world coordinates of all axes."""
+    """Return the world coordinates of all axes."""
     n_axes, done = len(shape), 0
     header["WCSAXES"] = n_axes
     for number in range(n_axes + 1):
@@ -227,7 +227,7 @@ def _check_length(path: str, found: int, expected: int) -> None:
 
 
 def _add_axis(header: Header, axis: int, ctype: str, values: tuple[float, float, float], unit: str) -> None:
-    """One axis: reference value, increment and reference pixel, counted from 0."""
+    """Return one axis: reference value, increment and reference pixel, counted from 0."""
     header[f"CTYPE{axis}"] = ctype
     header[f"CRVAL{axis}"], header[f"CDELT{axis}"], header[f"CRPIX{axis}"] = values[0], values[1], values[2] + 1.0
     header[f"CUNIT{axis}"] = _UNITS.get(unit, unit)
@@ -245,7 +245,7 @@ def _in_degrees(value: float, unit: str) -> float:
 
 
 def _add_direction(header: Header, path: str, record: Mapping[str, Any], axes: Sequence[int]) -> None:
-    """The two axes of the sky, in degrees."""
+    """Return the two axes of the sky, in degrees."""
     system, projection = str(record["system"]), str(record["projection"])
     names = ("RA", "DEC") if system in _EQUATORIAL else _SKY_NAMES.get(system)
     if names is None:
@@ -274,7 +274,7 @@ def _add_direction(header: Header, path: str, record: Mapping[str, Any], axes: S
 
 
 def _add_spectral(header: Header, path: str, record: Mapping[str, Any], axes: Sequence[int]) -> None:
-    """The spectral axis. A table of frequencies is an even axis or is refused."""
+    """Return the spectral axis. A table of frequencies is an even axis or is refused."""
     table = record.get("tabular")
     if table:
         places, values = (np.asarray(table[key], np.float64) for key in ("pixelvalues", "worldvalues"))
@@ -298,7 +298,7 @@ def _add_spectral(header: Header, path: str, record: Mapping[str, Any], axes: Se
 
 
 def _add_stokes(header: Header, path: str, record: Mapping[str, Any], axes: Sequence[int]) -> None:
-    """The axis of Stokes parameters by their labels: the numbers of casacore are others than those of FITS."""
+    """Return the axis of Stokes parameters by their labels: the numbers of casacore are others than those of FITS."""
     labels = [str(label) for label in np.atleast_1d(record["stokes"])]
     codes = [_CODES.get(label, 0) for label in labels]
     steps = {second - first for first, second in pairwise(codes)}
@@ -311,7 +311,7 @@ def _add_stokes(header: Header, path: str, record: Mapping[str, Any], axes: Sequ
 
 
 def _add_linear(header: Header, path: str, record: Mapping[str, Any], axes: Sequence[int]) -> None:
-    """Axes without a meaning in the sky."""
+    """Return axes without a meaning in the sky."""
     for place, axis in enumerate(axes):
         numbers = (float(record["crval"][place]), float(record["cdelt"][place]), float(record["crpix"][place]))
         _add_axis(header, axis, str(record["axes"][place]).upper(), numbers, str(record["units"][place]))
@@ -346,7 +346,7 @@ def _add_observation(header: Header, coords: Mapping[str, Any]) -> None:
 
 
 def _add_other(header: Header, name: str, value: Any) -> None:
-    """A keyword of the user's own, where a card can hold it and no other card has its name."""
+    """Return A keyword of the user's own, where a card can hold it and no other card has its name."""
     keyword = name.upper()
     if isinstance(value, np.generic):
         value = value.item()
@@ -364,7 +364,7 @@ def _add_other(header: Header, name: str, value: Any) -> None:
 
 
 def _history(path: str) -> list[str]:
-    """The messages of the image's log, cut to the length of cards; none where the log cannot be read."""
+    """Return the messages of the image's log, cut to the length of cards; none where the log cannot be read."""
     from casa_formats_io.casa_low_level_io.table import CASATable
 
     log = os.path.join(path, "logtable")

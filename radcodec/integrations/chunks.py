@@ -104,7 +104,7 @@ def _is_basic(part: Any) -> bool:
 
 
 def _is_all(selection: tuple[Any, ...], shape: Sequence[int]) -> bool:
-    """Whether basic indices take all of a shape."""
+    """Tell whether basic indices take all of a shape."""
     return all(
         isinstance(part, slice) and part.indices(length) == (0, length, 1)
         for part, length in zip(selection, shape, strict=False)

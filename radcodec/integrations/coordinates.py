@@ -78,7 +78,7 @@ class SkyAxes:
 
 
 def _reference_pixels(wcs: Any, shape: tuple[int, ...]) -> list[npt.NDArray[np.float64]]:
-    """The reference pixel, counted from 0, of every axis of world coordinates, as arrays of a shape."""
+    """Return the reference pixel, counted from 0, of every axis of world coordinates, as arrays of a shape."""
     return [np.full(shape, float(pixel) - 1.0) for pixel in wcs.wcs.crpix]
 
 
@@ -94,7 +94,7 @@ def image_wcs(image: ImageHandle) -> Any:
 
 
 def _alone(wcs: Any, pixel_axis: int) -> int | None:
-    """Number of the world axis that depends on this pixel axis alone and is all that does; None: there is none."""
+    """Find the one world axis that depends on this pixel axis and on no other; None if there is no such pair."""
     matrix = np.asarray(wcs.axis_correlation_matrix)
     if pixel_axis >= matrix.shape[1]:
         return None
@@ -103,14 +103,14 @@ def _alone(wcs: Any, pixel_axis: int) -> int | None:
 
 
 def _name(ctype: str) -> str:
-    """Name of an axis by its CTYPE: FREQ gives freq."""
+    """Return name of an axis by its CTYPE: FREQ gives freq."""
     return re.sub(r"[^a-z0-9]+", "_", ctype.split("-")[0].strip().lower()).strip("_")
 
 
 def image_axes(image: ImageHandle, wcs: Any) -> tuple[ImageAxis, ...]:
     """Describe the axes of an image, slowest first.
 
-    An axis whose world coordinate stands alone has the name of its CTYPE (``freq``, ``stokes``), any other is ``x``,
+    An axis whose world coordinate stands alone has the name of its CTYPE (``freq``, ``stokes``). Others are ``x``,
     ``y``, ``axis3`` and so on, counted as FITS counts them.
 
     Parameters
@@ -157,12 +157,12 @@ def sky_axes(image: ImageHandle, wcs: Any) -> SkyAxes:
 
 
 def stokes_labels(codes: Sequence[float] | npt.NDArray[np.float64]) -> list[str]:
-    """Labels of FITS codes of Stokes parameters; the code itself where there is no label."""
+    """Return labels of FITS codes of Stokes parameters; the code itself where there is no label."""
     return [STOKES.get(round(float(code)), f"{float(code):g}") for code in codes]
 
 
 def header_attrs(image: ImageHandle) -> dict[str, Any]:
-    """The header as attributes that every file format takes: text and numbers by keyword, and all of it in ``header``.
+    """Make attributes that every file format takes of a header: text and numbers by keyword, and all in ``header``.
 
     Logical values are ``"T"`` and ``"F"``; of a repeated keyword the first counts. COMMENT and HISTORY are joined by
     line ends. ``units`` is BUNIT, for libraries that look for it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,7 +172,7 @@ def _is_basic(part: Key) -> bool:
 
 
 def _by_tile(places: Array, chunks: Sequence[int], length: int) -> list[tuple[Array, Array]]:
-    """The pixels of an axis by the tiles that hold them: where they are in the list, and where in the image."""
+    """Return the pixels of an axis by the tiles that hold them: where they are in the list, and where in the image."""
     places = np.where(places < 0, places + length, places)
     if len(places) and not (places.min() >= 0 and places.max() < length):
         raise IndexError(f"expected pixels of an axis of {length}, found {places.min()} to {places.max()}")
@@ -181,7 +181,7 @@ def _by_tile(places: Array, chunks: Sequence[int], length: int) -> list[tuple[Ar
 
 
 def _shape_of(basic: Sequence[Any], lists: Mapping[int, Array], shape: Sequence[int]) -> tuple[int, ...]:
-    """Shape of what a key selects."""
+    """Return shape of what a key selects."""
     lengths: list[int] = []
     for axis, part in enumerate(basic):
         if axis in lists:
@@ -189,3 +189,12 @@ def _shape_of(basic: Sequence[Any], lists: Mapping[int, Array], shape: Sequence[
         elif isinstance(part, slice):
             lengths.append(len(range(shape[axis])[part]))
     return tuple(lengths)
+
+
+def preferred_chunks(image: ImageHandle, dims: Iterable[str]) -> dict[str, int | tuple[int, ...]]:
+    """Return sizes of the tiles by dimension: one number where all but the last are equal, else each of them."""
+    chunks: dict[str, int | tuple[int, ...]] = {}
+    for dim, pieces in zip(dims, image.chunks, strict=True):
+        is_regular = all(piece == pieces[0] for piece in pieces[:-1]) and pieces[-1] <= pieces[0]
+        chunks[dim] = pieces[0] if is_regular else pieces
+    return chunks

@@ -34,7 +34,7 @@ class Radcodec(Codec):  # type: ignore[misc]
     tile
         Side of the tiles, 8 to 2048 pixels.
     dtype
-        The type that decoded chunks must have, such as ``"<f4"``; None takes any. zarr does not tell a codec the type
+        The type that decoded chunks must have, such as ``"<f4"``; None takes any. Zarr does not tell a codec the type
         of the array, and takes 4 bytes of integers for a float.
 
     Raises

@@ -50,7 +50,7 @@ class _Node:
         return tuple(-(-length // size) for length, size in zip(self.pixels.shape, self.chunk, strict=True))
 
     def document(self) -> dict[str, Any]:
-        """The metadata of the array."""
+        """Return the metadata of the array."""
         dtype = np.dtype(self.pixels.dtype)
         endian = {"configuration": {"endian": "little"}} if dtype.itemsize > 1 else {}
         return {
@@ -67,7 +67,7 @@ class _Node:
         }
 
     def read(self, place: tuple[int, ...]) -> bytes:
-        """The samples of a chunk, little-endian; what lies outside of the image is 0."""
+        """Return the samples of a chunk, little-endian; what lies outside of the image is 0."""
         starts = [index * size for index, size in zip(place, self.chunk, strict=True)]
         key = tuple(
             slice(start, min(start + size, length))
@@ -82,7 +82,7 @@ class _Node:
 
 
 def regular_chunk(image: ImageHandle) -> tuple[int, ...]:
-    """Sides of the chunks of a regular grid over an image: those of its tiles, the longest where they differ."""
+    """Return sides of the chunks of a regular grid over an image: those of its tiles, the longest where they differ."""
     return tuple(max(1, *pieces) if pieces else 1 for pieces in image.chunks)
 
 
@@ -172,7 +172,7 @@ class RczStore(Store):  # type: ignore[misc]
         return {key: json.dumps(value).encode() for key, value in {"zarr.json": group, **documents}.items()}
 
     def _chunk_of(self, key: str) -> tuple[_Node, tuple[int, ...]] | None:
-        """The array and the place of a chunk by its key; None where there is no such chunk."""
+        """Return the array and the place of a chunk by its key; None where there is no such chunk."""
         name, _, rest = key.partition("/")
         node = self._nodes.get(name)
         parts = rest.split("/")
@@ -273,12 +273,12 @@ class RczStore(Store):  # type: ignore[misc]
 
 
 def _store_of(source: Source, options: dict[str, Any]) -> RczStore:
-    """The store that was pickled."""
+    """Return the store that was pickled."""
     return RczStore(source, storage_options=options)
 
 
 def _as_slice(byte_range: Any) -> slice:
-    """A range of bytes as zarr asks for it."""
+    """Return A range of bytes as zarr asks for it."""
     if byte_range is None:
         return slice(None)
     if isinstance(byte_range, RangeByteRequest):
@@ -291,7 +291,7 @@ def _as_slice(byte_range: Any) -> slice:
 
 
 def _node_name(image: ImageHandle) -> str:
-    """Name of an image's array: that of its HDU, with the characters that zarr takes."""
+    """Return name of an image's array: that of its HDU, with the characters that zarr takes."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", image.name.strip())
     return name if name.strip(".") and not name.startswith("__") else f"hdu{image.hdu_number}"
 
@@ -301,14 +301,14 @@ def _unique(name: str, number: int, taken: Mapping[str, Any]) -> str:
 
 
 def _same(first: ImageAxis, second: ImageAxis) -> bool:
-    """Whether two axes can share a name."""
+    """Tell whether two axes can share a name."""
     if first.length != second.length or (first.values is None) != (second.values is None):
         return False
     return first.values is None or np.array_equal(first.values, second.values, equal_nan=True)  # type: ignore[arg-type]
 
 
 def json_attrs(attrs: Mapping[str, Any]) -> dict[str, Any]:
-    """Attributes that JSON knows; numbers that are not finite become text."""
+    """Return attributes that JSON knows; numbers that are not finite become text."""
     return {
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in attrs.items()

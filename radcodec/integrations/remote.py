@@ -10,16 +10,15 @@ import os
 import tempfile
 import threading
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
 from radcodec.container.layout import MAX_PRELUDE_BYTES, unpack_prelude
 from radcodec.container.ranges import ByteRange, ByteRanges, checked_length
-from radcodec.errors import CorruptError, InputError, RadcodecError, TruncatedError
+from radcodec.errors import CorruptError, RadcodecError, TruncatedError
+from radcodec.integrations.file_systems import StorageOptions, find_file_system, request_options
 from radcodec.runtime.extras import import_extra, missing_extra
-
-StorageOptions = Mapping[str, Any]
 
 # PRELUDE, META, PARAMS and INDEX of nearly all images fit, so that opening takes one request.
 _HEAD_BYTES = 64 << 10
@@ -75,8 +74,8 @@ class RemoteRanges(ByteRanges):
     def __init__(self, url: str, storage_options: StorageOptions | None = None) -> None:
         self.url = url
         self._merge = import_extra("fsspec.utils", "remote", "reading a URL").merge_offset_ranges
-        self._system, self._path = _file_system(url, storage_options)
-        self._options = _request_options(self._system)
+        self._system, self._path = find_file_system(url, storage_options)
+        self._options = request_options(self._system)
         self._lock = threading.Lock()
         # By their starts.
         self._blocks: list[_Block] = []
@@ -349,26 +348,6 @@ class RemoteRanges(ByteRanges):
         number = getattr(err, "errno", None) or errno.EIO
         kind = PermissionError if isinstance(err, PermissionError) else OSError
         return kind(number, f"expected the bytes of the file, the server or the network failed: {text}", self.url)
-
-
-def _file_system(url: str, storage_options: StorageOptions | None) -> tuple[Any, str]:
-    """Find the file system of a URL and the path in it; errors as `RemoteRanges`."""
-    url_to_fs = import_extra("fsspec.core", "remote", "reading a URL").url_to_fs
-    try:
-        system, path = url_to_fs(url, **dict(storage_options or {}))
-    except ImportError as err:
-        raise missing_extra("remote", "reading this URL", err) from err
-    except (ValueError, TypeError) as err:
-        raise InputError(f"expected a URL and storage options that fsspec knows, found {url} ({err})") from err
-    return system, path
-
-
-def _request_options(system: Any) -> dict[str, Any]:
-    """Make the options of each request beside its range: HTTP is asked for uncompressed bytes."""
-    protocol = system.protocol
-    if "http" not in ((protocol,) if isinstance(protocol, str) else protocol) or not hasattr(system, "kwargs"):
-        return {}
-    return {"headers": {**(system.kwargs.get("headers") or {}), "Accept-Encoding": "identity"}}
 
 
 def _read_up_to(stream: Any, size: int) -> bytes:

@@ -70,7 +70,7 @@ class RadcodecParser:
         return ManifestStore(group=ManifestGroup(arrays={"image": array}), registry=registry)
 
     def _array(self, image: ImageHandle, url: str, size_bytes: int) -> ManifestArray:
-        """One array of one chunk."""
+        """Return one array of one chunk."""
         if not image.size:
             raise UnsupportedDataError(f"expected an image with pixels in {url}, found {image.shape}")
         codec = RadcodecCodec(hdu=self.hdu)
@@ -95,7 +95,7 @@ class _SeekableReader:
         self._reader = reader
 
     def read(self, size: int = -1) -> bytes:
-        """At most so many bytes, all that are left for -1."""
+        """Return at most so many bytes, all that are left for -1."""
         return bytes(self._reader.read(size))
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -90,7 +90,7 @@ class RadcodecBackend(BackendEntrypoint):  # type: ignore[misc]
         return dataset
 
     def guess_can_open(self, filename_or_obj: Any) -> bool:
-        """Whether this is a ``.rcz`` file: by its first bytes, by its name where they cannot be read at once."""
+        """Tell whether this is a ``.rcz`` file: by its first bytes, by its name where they cannot be read at once."""
         source = os.fspath(filename_or_obj) if isinstance(filename_or_obj, os.PathLike) else filename_or_obj
         if isinstance(source, (bytes, bytearray, memoryview)):
             return bytes(source[: len(_MAGIC)]) == _MAGIC
@@ -109,21 +109,12 @@ class RadcodecBackend(BackendEntrypoint):  # type: ignore[misc]
         return bool(start == _MAGIC)
 
 
-def preferred_chunks(image: ImageHandle, dims: Iterable[str]) -> dict[str, int | tuple[int, ...]]:
-    """Sizes of the tiles by dimension: one number where all but the last are equal, else each of them."""
-    chunks: dict[str, int | tuple[int, ...]] = {}
-    for dim, pieces in zip(dims, image.chunks, strict=True):
-        is_regular = all(piece == pieces[0] for piece in pieces[:-1]) and pieces[-1] <= pieces[0]
-        chunks[dim] = pieces[0] if is_regular else pieces
-    return chunks
-
-
 def _fits_dataset(image: ImageHandle, *, sky_coords: bool) -> xarray.Dataset:
-    """The data set of an image in the axes that FITS has."""
+    """Return the data set of an image in the axes that FITS has."""
     from xarray.core.indexing import LazilyIndexedArray
 
     from radcodec.integrations.coordinates import header_attrs, image_axes, image_wcs, sky_axes, stokes_labels
-    from radcodec.integrations.lazy_arrays import SkyArray, TileArray
+    from radcodec.integrations.lazy_arrays import SkyArray, TileArray, preferred_chunks
 
     wcs = image_wcs(image)
     axes = image_axes(image, wcs)

@@ -24,8 +24,7 @@ from radcodec.integrations.coordinates import (
     sky_axes,
     stokes_labels,
 )
-from radcodec.integrations.lazy_arrays import FlagArray, SkyArray, TileArray
-from radcodec.integrations.xarray import preferred_chunks
+from radcodec.integrations.lazy_arrays import FlagArray, SkyArray, TileArray, preferred_chunks
 from radcodec.integrations.xradio_measures import (
     LIGHT_M_S,
     frequency_attrs,
@@ -141,7 +140,7 @@ def _find_places(axes: tuple[ImageAxis, ...], wcs: Any, n_axes: int) -> _Places:
 
 
 def _main_axis(wcs: Any, matrix: npt.NDArray[np.bool_], world: int, n_axes: int) -> int:
-    """Axis of the image that has the number of a celestial world axis, which its CRPIX and CDELT are about."""
+    """Return axis of the image that has the number of a celestial world axis, which its CRPIX and CDELT are about."""
     if world >= n_axes or not matrix[world, world]:
         raise InputError(
             "expected celestial coordinates along two axes of the image for the layout xradio, found others"
@@ -150,7 +149,7 @@ def _main_axis(wcs: Any, matrix: npt.NDArray[np.bool_], world: int, n_axes: int)
 
 
 def _plane_values(wcs: Any, image: ImageHandle, axis: int) -> npt.NDArray[np.float64]:
-    """Coordinates of a celestial axis in the plane of projection, radians."""
+    """Return coordinates of a celestial axis in the plane of projection, radians."""
     world = image.ndim - 1 - axis
     step = math.radians(float(linear_part(wcs)[0][world]))
     pixels = np.arange(image.shape[axis], dtype=np.float64) - (float(wcs.wcs.crpix[world]) - 1.0)
@@ -160,7 +159,7 @@ def _plane_values(wcs: Any, image: ImageHandle, axis: int) -> npt.NDArray[np.flo
 def _variables(
     image: ImageHandle, wcs: Any, places: _Places, cards: dict[str, Any], order: npt.NDArray[np.int64]
 ) -> dict[str, xarray.Variable]:
-    """The variables of the data set, the pixels still in the file."""
+    """Return the variables of the data set, the pixels still in the file."""
     dtype = image.dtype if image.dtype.kind == "f" else np.dtype(np.float32 if image.dtype.itemsize < 3 else np.float64)
     is_ordered = bool((order == np.arange(len(order))).all())
     kwargs: dict[str, Any] = {"axes": places.order, "order": {} if is_ordered else {2: order}}

@@ -47,7 +47,7 @@ class Spectrum:
 
 
 def linear_part(wcs: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Increments along the axes and the matrix PC, whichever way the header has them."""
+    """Return increments along the axes and the matrix PC, whichever way the header has them."""
     if wcs.wcs.has_cd():
         matrix = np.asarray(wcs.wcs.cd, np.float64)
         steps = np.linalg.norm(matrix, axis=1) * np.where(np.diag(matrix) < 0, -1.0, 1.0)
@@ -56,7 +56,7 @@ def linear_part(wcs: Any) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float
 
 
 def make_spectrum(axes: tuple[ImageAxis, ...], frequency: int | None, cards: dict[str, Any], wcs: Any) -> Spectrum:
-    """The spectral axis as frequencies; raises InputError where a velocity has no rest frequency."""
+    """Return the spectral axis as frequencies; raises InputError where a velocity has no rest frequency."""
     if frequency is None:
         return Spectrum(
             frequencies=np.array([_NO_FREQUENCY_HZ]),
@@ -85,7 +85,7 @@ def make_spectrum(axes: tuple[ImageAxis, ...], frequency: int | None, cards: dic
 
 
 def _to_hz(values: npt.NDArray[np.float64], kind: str, rest_hz: float) -> npt.NDArray[np.float64]:
-    """Frequencies of a spectral axis by its CTYPE, in the units that astropy gives (Hz, m/s, m)."""
+    """Return frequencies of a spectral axis by its CTYPE, in the units that astropy gives (Hz, m/s, m)."""
     if kind == "FREQ":
         return values
     if kind == "WAVE":
@@ -134,7 +134,7 @@ def time_scale(wcs: Any) -> str:
 
 
 def _direction(longitude: float, latitude: float, wcs: Any) -> dict[str, Any]:
-    """A direction of the sky in radians as the schema writes it."""
+    """Return A direction of the sky in radians as the schema writes it."""
     names, frame = ["ra", "dec"], _SKY_FRAMES.get(str(wcs.wcs.radesys).strip().upper(), "icrs")
     attrs: dict[str, Any] = {"units": "rad", "type": "sky_coord", "frame": frame}
     if str(wcs.wcs.ctype[wcs.wcs.lng]).startswith("GLON"):
@@ -157,7 +157,7 @@ def _reference_direction(wcs: Any) -> dict[str, Any]:
 
 
 def system_info(wcs: Any) -> dict[str, Any]:
-    """The world coordinates of the sky as the schema writes them."""
+    """Return the world coordinates of the sky as the schema writes them."""
     pair = [wcs.wcs.lng, wcs.wcs.lat]
     projection = str(wcs.wcs.ctype[wcs.wcs.lng])[-3:]
     found = {number: float(value) for axis, number, value in wcs.wcs.get_pv() if axis == wcs.wcs.lat + 1}
@@ -201,7 +201,7 @@ def _telescope(cards: dict[str, Any]) -> dict[str, Any]:
 
 
 def sky_attrs(wcs: Any, cards: dict[str, Any]) -> dict[str, Any]:
-    """Attributes of the variable SKY."""
+    """Return attributes of the variable SKY."""
     ra, dec = cards.get("OBSRA"), cards.get("OBSDEC")
     pointing = _reference_direction(wcs)
     if isinstance(ra, (int, float)) and isinstance(dec, (int, float)):

@@ -76,7 +76,7 @@ class RadcodecCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):  # type
         return cls(**configuration)
 
     def to_dict(self) -> dict[str, Any]:
-        """The metadata of the codec."""
+        """Return the metadata of the codec."""
         configuration: dict[str, Any] = {"max_error": self.max_error, "tile": self.tile}
         if self.hdu is not None:
             configuration["hdu"] = self.hdu

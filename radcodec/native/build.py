@@ -28,7 +28,7 @@ class NativeBuildHook(BuildHookInterface[Any]):  # type: ignore[misc]  # there w
     PLUGIN_NAME = "custom"
 
     def dependencies(self) -> list[str]:
-        """Packages that the build needs: a compiler where the machine has none."""
+        """Return the packages that the build needs: a compiler where the machine has none."""
         return [ZIG] if self.target_name == "wheel" and find_compiler() is None else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -1,8 +1,8 @@
 """Compile the native core: ``python radcodec/native/compiling.py [LIBRARY]`` does it in a checkout.
 
 A C compiler of the machine is used where there is one, with the user's CFLAGS before our flags. Else the package
-``ziglang`` compiles, for the plainest processor. Every variant is compiled with the flags that keep each sum as it is
-written. Needs no other package, so that the build hook can use it.
+``ziglang`` compiles, for the plainest processor. Every variant is compiled with the flags that keep the order of
+each sum. This needs no other package, so that the build hook can use it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ZIG_TARGETS = {
 
 
 def find_compiler() -> list[str] | None:
-    """The machine's C compiler as a command, None where there is none (or RADCODEC_CC=zig asks for none)."""
+    """Return the machine's C compiler as a command, None where there is none (or RADCODEC_CC=zig asks for none)."""
     named = os.environ.get("CC")
     if os.environ.get("RADCODEC_CC") == "zig":
         return None
@@ -55,7 +55,7 @@ def find_compiler() -> list[str] | None:
 
 
 def _compiles(compiler: list[str]) -> bool:
-    """Whether a compiler makes a program of the smallest source: some machines have the command without headers."""
+    """Tell whether a compiler makes a program of the smallest source: on some machines the headers are missing."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "try.c"
         source.write_text("#include <math.h>\n#include <stdint.h>\n#include <string.h>\nint main(void) { return 0; }\n")
@@ -64,7 +64,7 @@ def _compiles(compiler: list[str]) -> bool:
 
 
 def zig_compiler(platform: str) -> list[str]:
-    """The C compiler in the package ``ziglang``, for the plainest processor of a platform."""
+    """Return the C compiler in the package ``ziglang``, for the plainest processor of a platform."""
     command = [sys.executable, "-m", "ziglang", "cc"]
     target = ZIG_TARGETS.get(platform)
     if target is not None:

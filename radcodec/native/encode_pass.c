@@ -59,7 +59,7 @@ typedef struct {
     const uint8_t *special;
 } samples;
 
-/* Complete mus of a row of values of which none is special, and fill its errors. */
+/* Complete mus of a row of values, none of them special, and fill its errors. */
 static void predict_known_float(const rcz_pass *pass, state *st, int64_t y, const samples *r) {
     const double *values = r->reals;
     int64_t n = pass->width, radius = pass->taps.radius;

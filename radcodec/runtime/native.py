@@ -212,7 +212,7 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
 
 
 def pointer(array: npt.NDArray[Any] | None, dtype: npt.DTypeLike, size: int | None = None) -> Any:
-    """The address of an array's samples, None for None.
+    """Return the address of an array's samples, None for None.
 
     Raises
     ------
@@ -250,7 +250,7 @@ class Core:
 
 
 def library_path() -> Path:
-    """Where the build puts the library; RADCODEC_CORE names another, such as one with sanitizers."""
+    """Return the path where the build puts the library; RADCODEC_CORE names another, such as one with sanitizers."""
     named = os.environ.get("RADCODEC_CORE")
     if named:
         return Path(named).resolve()
@@ -258,7 +258,7 @@ def library_path() -> Path:
 
 
 def _contracts(core: Core) -> bool:
-    """Whether sums of products are not those of products that are rounded first.
+    """Tell whether sums of products are not those of products that are rounded first.
 
     (1 + 2^-30)^2 - 1 - 2^-29 is 2^-60 where a product is not rounded before its sum, and 0 where it is. It is asked of
     single numbers, and of the loop that predicts a row, since a compiler may contract the one and not the other.
@@ -313,5 +313,5 @@ def load(variant: str | None = None) -> Core:
 
 @cache
 def core() -> Core:
-    """The library, loaded when it is first used."""
+    """Return the library, loaded when it is first used."""
     return load()

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
 
 from radcodec.errors import InputError
+from radcodec.runtime.casa_folders import casa_table_type, is_casa_image
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
 # Suffixes of general-purpose compression, which is removed when reading and never restored.
@@ -28,8 +29,6 @@ _RCZ = ".rcz"
 
 # Length of the target's name in a temporary name; file systems allow 255 bytes or fewer.
 _START_BYTES = 100
-# Of the line of a table.info that names the type of a table.
-_INFO_BYTES = 200
 
 # Access and modification time, in nanoseconds.
 Times: TypeAlias = tuple[int, int]
@@ -150,27 +149,6 @@ def _find(folder: str, suffixes: tuple[str, ...], *, images: bool = False) -> li
             # What a table holds is no file of its own.
             folders[:] = [name for name in folders if name not in tables]
     return sorted(found)
-
-
-def casa_table_type(path: str) -> str:
-    """Read the type of a casacore table from its folder: ``"unknown"`` where table.info gives none, "" for no table.
-
-    Images are of the type ``Image``, measurement sets ``Measurement Set``.
-    """
-    if not os.path.isfile(os.path.join(path, "table.dat")):
-        return ""
-    try:
-        with open(os.path.join(path, "table.info"), "rb") as file:
-            first = file.readline(_INFO_BYTES)
-    except OSError:
-        first = b""
-    name, _, value = first.decode("latin-1").partition("=")
-    return value.strip() if name.strip() == "Type" and value.strip() else "unknown"
-
-
-def is_casa_image(path: str) -> bool:
-    """Say whether a path is the folder of a CASA image."""
-    return casa_table_type(path) == "Image"
 
 
 def _check_name(target: str) -> None:

@@ -24,7 +24,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from radcodec.training import lapped_contexts as contexts
 from radcodec.training.datasets import Image
-from radcodec.training.lapped_contexts import LappedPrior
+from radcodec.training.lapped_prior import LappedPrior, quantise
 
 #: Settings for coding the training images, drawn evenly: last planes, rate weights (bits in squared steps).
 LAST_PLANES = (6, 10)
@@ -60,7 +60,7 @@ def code_image(image: Image, prior: LappedPrior | None, passes: int, rng: np.ran
     nominal = choose_nominal(image, step) if chosen else int(rng.choice(NOMINAL_PX))
     ratios = analyse(image, nominal, step) / step
     if prior is None:
-        return Coded(coefficients=contexts.quantise(ratios, 0.62 + 0.4 * weight), last_plane=last_plane)
+        return Coded(coefficients=quantise(ratios, 0.62 + 0.4 * weight), last_plane=last_plane)
     return Coded(coefficients=prior.search(ratios, last_plane, weight, passes), last_plane=last_plane)
 
 

@@ -29,7 +29,7 @@ from radcodec.training.lapped import (
     make_network,
     training_bits,
 )
-from radcodec.training.lapped_contexts import LappedPrior
+from radcodec.training.lapped_prior import LappedPrior, finish_tables
 from radcodec.training.log import Console, RunLog, Value, Watch, duration
 from radcodec.training.rate import bits_at_errors, mean_bits
 from radcodec.training.sources import load_images, thin_pixels
@@ -121,7 +121,7 @@ class LappedTrainer:
         layers = integer_layers(self.network)
         self._status("counting")
         counts = count_symbols(coded, layers)
-        self.prior = LappedPrior(layers=layers, tables=contexts.finish_tables(self._with_start(counts)))
+        self.prior = LappedPrior(layers=layers, tables=finish_tables(self._with_start(counts)))
         self.rounds += 1
         self._status("measuring")
         values: dict[str, Value] = {

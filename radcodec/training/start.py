@@ -20,7 +20,8 @@ from radcodec.base.store import load_model
 from radcodec.errors import InputError
 from radcodec.training.config import LappedConfig, TrainConfig
 from radcodec.training.lapped import UNIT, dense_layers
-from radcodec.training.lapped_contexts import DenseLayer, LappedPrior
+from radcodec.training.lapped_contexts import DenseLayer
+from radcodec.training.lapped_prior import LappedPrior
 from radcodec.training.modules import SCORE_UNIT, IntegerConv
 from radcodec.training.network import Network
 from radcodec.training.quantiser import Codebook

@@ -160,7 +160,7 @@ def main(first: int, count: int) -> None:
         rng = random.Random(number)
         name = NAMES[number % len(NAMES)]
         data = mutate(rng, seed_file(name))
-        start = time.perf_counter()
+        start = time.process_time()
         with without_pixel_checks():
             taken, wrong = disagreement(data)
         accepted += taken
@@ -169,7 +169,7 @@ def main(first: int, count: int) -> None:
         if not wrong and number % 8 == 0:
             with without_pixel_checks():
                 wrong = use_everything(data, looked_away=True)
-        seconds = time.perf_counter() - start
+        seconds = time.process_time() - start
         if not wrong and seconds > LIMIT_S:
             wrong = f"{seconds:.1f} s"
         if wrong:

@@ -89,7 +89,7 @@ def change_packed(rng: random.Random, parts: Parts) -> Parts:
 
 
 def change_record(rng: random.Random, parts: Parts) -> Parts:
-    """A change within an image record, one of the fields of which may be of a notable value."""
+    """A change within an image record, whose fields may take a notable value."""
     raw, meta = unpacked(parts, "META"), read_meta(parts)
     if raw is None or meta is None or not meta.images:
         return parts

@@ -147,10 +147,10 @@ def test_unused_predictors_cost_nothing() -> None:
     """Border sets take milliseconds to make: they are made where a tile uses the predictor, and at most 8 are read."""
     block = predictor_block(0.0, n=8, radius=24, border=8, reach=24)
     unpack_predictors(block)
-    start = time.perf_counter()
+    start = time.process_time()
     for _ in range(20):
         unpack_predictors(block)
-    assert (time.perf_counter() - start) / 20 < 0.02
+    assert (time.process_time() - start) / 20 < 0.02
     with pytest.raises(radcodec.CorruptError, match="1 to 8 predictors"):
         unpack_predictors(predictor_block(0.0, n=9, radius=8, border=8, reach=8))
     raw = b"\0" + bytes(2048)

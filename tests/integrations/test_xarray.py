@@ -19,7 +19,8 @@ import radcodec
 from radcodec.decoding import image as decoding_image
 
 xr = pytest.importorskip("xarray")
-from radcodec.integrations.xarray import RadcodecBackend, preferred_chunks  # noqa: E402
+from radcodec.integrations.lazy_arrays import preferred_chunks  # noqa: E402
+from radcodec.integrations.xarray import RadcodecBackend  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,7 @@ def noise() -> np.ndarray:
     return smooth
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_threads(noise: np.ndarray) -> None:
     """One and three threads write the same file."""
     files = {radcodec.encode(noise, tile=32, threads=n, max_error="0.25sigma") for n in (1, 3)}
@@ -100,6 +101,7 @@ def test_given_noise_is_the_bound_exactly(noise: np.ndarray) -> None:
         assert (file.info.max_error, file.info.max_error_sigma, file.info.sigma) == (0.125, 0.5, 0.25)
 
 
+@pytest.mark.slow
 def test_dither_keeps_the_bound_and_changes_the_error(noise: np.ndarray) -> None:
     """Subtractive dither is within E too and gives another result."""
     plain, dithered = (radcodec.decode(radcodec.encode(noise, max_error=0.5, dither=on)) for on in (False, True))
@@ -107,6 +109,7 @@ def test_dither_keeps_the_bound_and_changes_the_error(noise: np.ndarray) -> None
     assert (plain != dithered).sum() > noise.size // 2
 
 
+@pytest.mark.slow
 def test_reencoding_changes_nothing_more(noise: np.ndarray) -> None:
     """A bounded image encoded again at the same step is the same image."""
     once = radcodec.decode(radcodec.encode(noise, max_error=0.5))
@@ -364,6 +367,7 @@ def test_scaled_integers_are_bound_in_physical_units(tmp_path: Path) -> None:
     radcodec.verify(packed, against=path)
 
 
+@pytest.mark.slow
 def test_estimate_is_a_ladder(fits_file: Path) -> None:
     """Bits a pixel fall and the noise added grows as the bound widens."""
     rows = [row for row in radcodec.estimate(fits_file) if row["mode"] != "lossy"]

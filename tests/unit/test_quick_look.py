@@ -92,7 +92,7 @@ def test_a_base_layer_that_is_too_small_gives_way() -> None:
 
 
 def test_a_picture_without_the_noise_that_it_should_show_gives_way() -> None:
-    """White noise of which a few hundred bytes keep next to nothing is decoded as well."""
+    """White noise that a few hundred bytes cannot show is decoded as well."""
     values = np.random.default_rng(2).normal(size=(300, 300)).astype(np.float32)
     with radcodec.open(packed(values, preview=0.05), threads=1) as file:
         look = file.quick_look()

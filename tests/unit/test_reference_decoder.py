@@ -147,7 +147,7 @@ def test_tiles_by_hand(shape: tuple[int, ...], tile: int, expected: list[tuple[t
 
 
 def test_mask_of_both_forms() -> None:
-    """Ten samples of which the first and the last are special."""
+    """Ten samples; the first and the last are special."""
     zstd = ref.zstandard.ZstdCompressor(write_content_size=True)
     own = zstd.compress(b"\x80\x40" + struct.pack("<2h", 7, -7))
     special, values = ref.read_mask(b"\0" + own, 10, np.dtype("<i2"))

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from radcodec.base.lapped.model import LappedCodes, LappedModel, load_bytes
+    from radcodec.base.lapped.codes import LappedCodes
+    from radcodec.base.lapped.model import LappedModel, load_bytes
     from radcodec.base.lapped.weights import is_lapped
 
 __all__ = ["LappedCodes", "LappedModel", "is_lapped", "load_bytes"]

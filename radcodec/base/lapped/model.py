@@ -12,9 +12,8 @@ codes counts their bits. The transform and the cells are fixed; the prior of the
 from __future__ import annotations
 
 import hashlib
-import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +21,13 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, emphasis, planes, search, transform
+from radcodec.base.lapped.codes import HEADER, LappedCodes, empty_codes, planes_of_stages, read_header
 from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
-from radcodec.errors import CorruptError, InputError, ModelMismatchError
+from radcodec.errors import InputError, ModelMismatchError
 
-HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
-MAX_PLANES = 24
-OFFSET_LIMIT = 32
 CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
@@ -38,28 +35,6 @@ CUT = 2.0  # factor of the default step for comparing transforms when stages may
 ANSWER_SHAPE = (21, 38)
 
 Ints = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LappedCodes:
-    """The content of a tile's streams: coefficients int32 [A, B, n, m] in steps (256 + gain) * 2^-last, two offsets."""
-
-    shape: tuple[int, int]
-    code: int
-    last: int
-    gain: int
-    offsets: tuple[int, int]
-    coefficients: npt.NDArray[np.int32]
-
-    @property
-    def n_planes(self) -> int:
-        """Planes that the largest magnitude needs."""
-        return int(np.abs(self.coefficients).max(initial=0)).bit_length()
-
-    @property
-    def step(self) -> float:
-        """Step of the coefficients, in companded units."""
-        return (256 + self.gain) * 2.0**-self.last
 
 
 class LappedModel:
@@ -122,12 +97,12 @@ class LappedModel:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
         shape = (values.shape[0], values.shape[1])
-        real = _codes_of(shape, DEFAULT_STEP if step is None else step)
+        real = empty_codes(shape, DEFAULT_STEP if step is None else step)
         codes, pixels = real, None
         if like is not None:
             codes = replace(real, code=like.code)
         elif step is None:
-            codes = replace(real, code=self._least(companded, _codes_of(shape, CUT * DEFAULT_STEP))[0].code)
+            codes = replace(real, code=self._least(companded, empty_codes(shape, CUT * DEFAULT_STEP))[0].code)
         else:
             codes, pixels = self._least(companded, real)
         if not codes.coefficients.size:
@@ -166,7 +141,7 @@ class LappedModel:
         if averages.shape != expected or averages.size == 0:
             raise InputError(f"base layer: expected averages of shape {expected}, found {averages.shape}")
         companded = compand(averages, 0.0, 1.0)
-        empty = _codes_of(shape, step)
+        empty = empty_codes(shape, step)
         code = search.choose_averages(companded, shape, empty.step) if like is None else like.code
         g = transform.geometry_of(shape, code)
         return self._quantise(replace(empty, code=code), transform.analyse_averages(companded, g) / empty.step)[0]
@@ -230,7 +205,7 @@ class LappedModel:
         walk = Walk(self._network, coder, g)
         head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
         streams, done = [], 0
-        for stage, n_planes in enumerate(_planes_of_stages(count, self.n_stages)[:n_stages]):
+        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[:n_stages]):
             coder.start()
             for _ in range(n_planes):
                 after = count - 1 - done
@@ -255,13 +230,13 @@ class LappedModel:
         """
         if len(streams) > self.n_stages or min(shape) < 1:
             raise InputError(f"base layer: expected at most {self.n_stages} streams of a tile, found {len(streams)}")
-        code, last, gain, count, *offsets = _read_header(streams[0] if streams else b"")
+        code, last, gain, count, *offsets = read_header(streams[0] if streams else b"")
         g = transform.geometry_of(shape, code)
         walk = Walk(self._network, planes.Coder(self._cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign = np.zeros(sizes.shape, np.int8)
         done = 0
-        for stage, n_planes in enumerate(_planes_of_stages(count, self.n_stages)[: len(streams)]):
+        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[: len(streams)]):
             body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
             walk.open(body, stage, n_planes)
             for _ in range(n_planes):
@@ -331,7 +306,7 @@ class LappedModel:
 
     def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
         """Return the pixels that ``decode_tile`` gives for the streams of the first stages, float64 [h, w]."""
-        left_out = codes.n_planes - sum(_planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
+        left_out = codes.n_planes - sum(planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
         signed = codes.coefficients
         if left_out:
             signed = np.sign(signed) * (np.abs(signed) >> left_out)
@@ -345,37 +320,6 @@ class LappedModel:
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Return the same pixels as ``decode_tile``, for display."""
         return self.decode_tile(streams, shape, offset, scale)
-
-
-def _codes_of(shape: tuple[int, int], step: float) -> LappedCodes:
-    """Return empty codes for a shape, with a step near the one given."""
-    last, gain, _ = search.split_step(step)
-    nothing = np.zeros((0, 0, 0, 0), np.int32)
-    return LappedCodes(shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=nothing)
-
-
-def _planes_of_stages(count: int, n_stages: int) -> list[int]:
-    """Return the number of planes in each stage."""
-    first = min(count, max(1, count - n_stages + 1))
-    return [first] + [1 if stage < count - first else 0 for stage in range(n_stages - 1)]
-
-
-def _read_header(stream: bytes) -> tuple[int, ...]:
-    """Return block code, last plane, gain, number of planes and offsets."""
-    if len(stream) < HEADER.size:
-        raise CorruptError(f"base layer: expected {HEADER.size} bytes before the first stage, found {len(stream)}")
-    code, last, gain, count, *offsets = HEADER.unpack_from(stream)
-    if (
-        code > transform.WAVELET
-        or not 1 <= last <= search.MAX_LAST
-        or count > MAX_PLANES
-        or not all(-OFFSET_LIMIT <= o < OFFSET_LIMIT for o in offsets)
-    ):
-        raise CorruptError(
-            f"base layer: block code {code}, last plane {last}, {count} planes or offsets {offsets} are out of range; "
-            "the file is damaged, fetch it again"
-        )
-    return code, last, gain, count, *offsets
 
 
 def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:

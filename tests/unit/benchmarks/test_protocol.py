@@ -44,7 +44,7 @@ def test_readme_names_every_command() -> None:
 
 
 def test_a_failed_step_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
-    """What ends with a message is told at the end; an end without one is none."""
+    """Failures that end with a message are listed at the end; an end without one is not listed."""
     done = []
 
     def carry_out(words: list[str]) -> None:

@@ -62,7 +62,7 @@ def size_row(codec: str, file: str, bits: float, track: str = "lossless", bound:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two files of sizes, of which the newer has a better row, a missing codec and a failed row; other commands."""
+    """Two files of sizes; the newer has a better row, a missing codec and a failed row; other commands."""
     one, two, sky = "first/test/a.fits", "first/test/b.fits", "telescopes/sky.fits"
     old = [
         size_row("radcodec", one, 9.0), size_row("radcodec", two, 4.0), size_row("other", one, 3.0),

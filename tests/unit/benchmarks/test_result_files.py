@@ -95,7 +95,7 @@ def test_tidy_keeps_the_newest_rows(tmp_path: Path) -> None:
 
 
 def test_tidy_splits_large_files(tmp_path: Path) -> None:
-    """By set, and a large set into numbered files, each of which holds full rows first and stays under the limit."""
+    """By set, and a large set into numbered files; each holds full rows first and stays under the limit."""
     rows = [
         size_row(f"codec-{n}", chosen, f"{chosen}/{n:040}.fits", f"{n:0120}")
         for chosen, count in (("first/test", 12_000), ("cubes/a.fits", 3), ("cubes/b.fits", 2))
@@ -157,7 +157,7 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *
 def test_report_of_own_rows_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A file of any name is told by its columns; its rows alone are shown, without a word on what it has no rows of."""
+    """A file of any name is recognised by its columns; only its rows are shown, and nothing that has none."""
     path = write(tmp_path / "mine.csv", COLUMNS, [size_row("mine", "telescopes", "telescopes/a.fits", "7.25000")])
     text = shown(monkeypatch, capsys, "--only", str(path))
     assert "| mine | 7.250 |" in text

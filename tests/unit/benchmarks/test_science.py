@@ -75,7 +75,7 @@ def test_scaled_image_loses_flux(finder: str) -> None:
     """A codec that gives 0.9 of everything gives 0.9 of peaks; of fluxes too where the aperture is the same."""
     pytest.importorskip(PACKAGES[finder])
     found = told(finder, sky(), 0.9 * sky())
-    # PyBDSF fits to the pixels above a threshold, of which there are fewer.
+    # PyBDSF fits to the pixels above a threshold, and fewer remain.
     exact = pytest.approx(0.9, abs=1e-6) if finder != "pybdsf" else pytest.approx(0.9, abs=0.005)
     assert found["peak_ratio", ">30"].value == exact
     # Within an isophote at t a Gaussian of peak p has 1 - t/p of its flux: for 80 and 72, at 15, 0.877 of it.
@@ -123,7 +123,7 @@ def test_nothing_to_find(finder: str) -> None:
 
 
 def test_fluxes_in_beams() -> None:
-    """A source of peak 100 has 100 beams of flux, of which a circle of 1.5 widths holds all but 2^-9."""
+    """A source of peak 100 has 100 beams of flux; a circle of 1.5 widths holds all but 2^-9 of it."""
     pytest.importorskip("sep")
     round_beam = Beam(major=5.0, minor=5.0)
     image = inject(np.zeros((60, 60)), np.array([[30.2, 29.7]]), np.array([100.0]), round_beam)

@@ -57,6 +57,7 @@ def test_a_copy_is_small_and_says_what_it_is(folder: Path, capsys: pytest.Captur
     assert "restores the base layer, not the pixels" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_copy_of_a_bounded_file_claims_no_bound(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The record of the bound is that of the whole file; the copy does not meet it and does not claim it."""
     radcodec.compress("a.fits", "b.rcz", max_error="0.5sigma", details_on_base="never", preview=20.0, threads=1)
@@ -93,6 +94,7 @@ def test_decompress_of_a_copy_warns(folder: Path, capsys: pytest.CaptureFixture[
     assert "(lossy, base-only copy)" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_file_without_a_base_layer_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 3: the input is not what the command needs. The message names the HDU and what to do."""
     radcodec.compress("a.fits", "plain.rcz", preview=0, threads=1)
@@ -152,6 +154,7 @@ def test_overwrite_replaces_an_older_copy(folder: Path, capsys: pytest.CaptureFi
     assert info_of("copy.rcz", capsys)["base_only"]
 
 
+@pytest.mark.slow
 def test_a_copy_of_an_array_opens() -> None:
     """An array with a preview, from bytes to a binary stream."""
     data = radcodec.encode(simulate_image((128, 128), seed=1), preview=10, threads=1)

@@ -121,7 +121,7 @@ def test_exit_codes(sky: Path, capsys: pytest.CaptureFixture[str], arguments: li
 
 
 def test_verify_of_another_original_is_exit_1(sky: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A difference to the original is told apart from a damaged file."""
+    """A difference to the original is distinguished from a damaged file."""
     assert run(["compress", "sky.fits", "--no-preview", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     Path("other.fits").write_bytes(simulate_fits((48, 64), seed=6))
@@ -130,7 +130,7 @@ def test_verify_of_another_original_is_exit_1(sky: Path, capsys: pytest.CaptureF
 
 
 def test_damaged_and_truncated_files_are_exit_3(sky: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A flipped bit and a missing end are told in one line."""
+    """A flipped bit and a missing end are reported in one line."""
     run(["compress", "sky.fits", "--no-preview"])
     data = Path("sky.fits.rcz").read_bytes()
     Path("cut.rcz").write_bytes(data[:-9])
@@ -178,6 +178,7 @@ def test_estimate_and_models(sky: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "models" in json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_pipes(sky: Path) -> None:
     """``-`` is standard input and output, and what is said goes to standard error."""
     original = Path("sky.fits").read_bytes()

@@ -25,7 +25,7 @@ Feed = Callable[..., str]
 
 @pytest.fixture
 def feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Feed:
-    """A working folder, and a function that gives the name of a pipe out of which bytes come, once."""
+    """A working folder, and a function that gives the name of a pipe that gives bytes once."""
     monkeypatch.chdir(tmp_path)
     writers: list[threading.Thread] = []
 

@@ -43,8 +43,8 @@ def no_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("work was begun")
 
     monkeypatch.setattr("radcodec.encoding.fits_file.encode_fits", begun)
-    monkeypatch.setattr("radcodec.api.open_reader", begun)
-    monkeypatch.setattr("radcodec.api.RczFile", begun)
+    monkeypatch.setattr("radcodec.reading.open_reader", begun)
+    monkeypatch.setattr("radcodec.reading.RczFile", begun)
     monkeypatch.setattr("radcodec.decoding.rcz_file.open_reader", begun)
 
 

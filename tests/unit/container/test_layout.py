@@ -136,6 +136,7 @@ def test_leb_round_trip(value: int) -> None:
     assert Cursor(pack_leb(value), "a test").leb() == value
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300))
 def test_text_round_trip(text: str) -> None:
     """Every text without lone surrogates comes back."""

@@ -1,4 +1,4 @@
-"""Tiles that are put together from integer maps of different scales, and floats, are told apart and come back."""
+"""Tiles that are put together from integer maps of different scales, and floats, are recognised and come back."""
 
 from __future__ import annotations
 

@@ -72,6 +72,7 @@ def test_lookup_tables_go_along_and_move() -> None:
     assert found[0].header["EXTEND"] is True
 
 
+@pytest.mark.slow
 def test_detector_tables_go_along_and_move() -> None:
     """A D2IMARR table, of one row as HST has it, is shifted along x; a missing CRVAL2 is written."""
     hdu = image(D2IMDIS1="Lookup")
@@ -82,6 +83,7 @@ def test_detector_tables_go_along_and_move() -> None:
     assert found["D2IMARR", 3].header["CRVAL2"] == -Y0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The use of ``AXISCORR``")
 def test_detector_tables_of_the_old_form() -> None:
     """A D2IMARR table of one axis, named by AXISCORR alone, is shifted as well."""
@@ -91,6 +93,7 @@ def test_detector_tables_of_the_old_form() -> None:
     assert found["D2IMARR"].header["CRVAL1"] == 1.0 - X0
 
 
+@pytest.mark.slow
 def test_the_tables_of_an_extension() -> None:
     """An image in an extension brings its own tables and not those of its neighbour."""
     first, parts = fits.PrimaryHDU(), []
@@ -169,6 +172,7 @@ def test_which_tables_are_needed() -> None:
     assert needed_tables(image().header.tostring().encode()) == ()
 
 
+@pytest.mark.slow
 def test_a_table_that_the_file_lacks_is_no_error() -> None:
     """A cut-out of an image whose table is missing is written without it, as the original is."""
     hdu, packed, cut = image(CPDIS1="LOOKUP"), io.BytesIO(), io.BytesIO()

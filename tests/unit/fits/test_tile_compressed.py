@@ -1,4 +1,4 @@
-"""Tile-compressed images: what is said of them, and how they are taken apart, checked against funpack."""
+"""Tile-compressed images: warnings about them and their unpacking, checked against funpack."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_carried_as_it_is_with_a_warning(tiled: Path, options: dict[str, Any]) -
     """Without recompress the file comes back byte for byte in any mode, under its name, and a warning says why."""
     report = radcodec.compress(tiled, preview=0, **options)
     assert len(report.warnings) == 1
-    assert report.warnings[0].startswith("HDU 1 (SCI), a tile-compressed image, is carried as it is")
+    assert report.warnings[0].startswith("HDU 1 (SCI), a tile-compressed image, is carried unchanged")
     assert ("has no effect on it" in report.warnings[0]) == bool(options)
     before = tiled.read_bytes()
     tiled.unlink()

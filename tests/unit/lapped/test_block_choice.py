@@ -9,7 +9,8 @@ import pytest
 
 from radcodec.base.companding import OUTPUT_UNIT, compand
 from radcodec.base.lapped import search
-from radcodec.base.lapped.model import CUT, DEFAULT_STEP, LappedCodes
+from radcodec.base.lapped.codes import LappedCodes
+from radcodec.base.lapped.model import CUT, DEFAULT_STEP
 from radcodec.base.lapped.search import START_CODE, choose_blocks, promised_bits
 from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
 from radcodec.base.store import load_model

@@ -7,7 +7,8 @@ import pytest
 import reference_lapped
 
 from radcodec.base.lapped import transform
-from radcodec.base.lapped.model import LappedCodes, LappedModel
+from radcodec.base.lapped.codes import LappedCodes
+from radcodec.base.lapped.model import LappedModel
 
 
 @pytest.mark.parametrize(

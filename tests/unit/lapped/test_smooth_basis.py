@@ -56,7 +56,7 @@ def coding_gain(functions: F64, rho: float) -> float:
 
 @pytest.mark.parametrize("basis", BASES)
 def test_coding_gain_of_a_correlated_line(basis: object) -> None:
-    """Blocks of 32 with the sine window gain 10.0 dB on AR(1) with rho 0.95, of which no transform can gain over 10.11.
+    """Blocks of 32 with the sine window gain 10.0 dB on AR(1) with rho 0.95, where no transform can gain over 10.11.
 
     The limit is 1 / (1 - rho^2). With the fold's sign reversed the gain is 6.8 dB.
     """

@@ -188,7 +188,7 @@ def test_refusals_are_told_and_busy_servers_asked_again(
 
 
 def test_nobody_there_is_an_input_error(server: Server, tmp_path: Path) -> None:
-    """A port that nobody listens to is told as a download that stopped."""
+    """A port that nobody listens to is reported as a download that stopped."""
     with pytest.raises(InputError, match="the download stopped after 0 bytes"):
         fetch_archive(_archive("http://127.0.0.1:9/batches.tar"), tmp_path, progress=False, retries=0)
 
@@ -233,7 +233,7 @@ def test_only_the_batches_are_unpacked_and_only_into_their_folder(tmp_path: Path
 def test_archives_that_are_not_what_they_should_be_are_input_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No tar, a cut one, a missing batch, one with another MD5, a link and one over the cap are told apart."""
+    """No tar, a cut one, a missing batch, one with another MD5, a link and one over the cap give different errors."""
     path = tmp_path / "batches.tar"
     members = {f"batches/{name}": content for name, content in CONTENT.items()}
     link = io.BytesIO()
