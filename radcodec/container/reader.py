@@ -177,7 +177,7 @@ class Reader:
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
-        counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
+        counts = [count_tiles(image.shape, image.sides) for image in self.meta.images]
         least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
         if least > self.section_bytes("INDEX"):
             raise CorruptError(

@@ -1,7 +1,7 @@
 """Write golden files: ``python tests/golden/make_golden.py [FOLDER]``, by default to tests/golden/files.
 
 A golden file pins what a format version means: it is written once, by the version and draft that its name says, and
-never again. Those of a draft that is no longer read lie in a folder of their own (``draft0``): they must be refused.
+never again. Those of a draft that is no longer read lie in a folder of their own (``draft0``, ``draft1``): they must be refused.
 This script leaves alone every case that is there already; a new case is added to ``array_cases`` or ``fits_cases``.
 Every file is read back by radcodec and by the reference decoder, and held against its input, before it is kept.
 """
@@ -34,7 +34,7 @@ from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
 
-VERSION, DRAFT = 0, 1
+VERSION, DRAFT = 0, 2
 SIGMA = 1.5e-4  # noise of the simulated images
 Array = npt.NDArray[Any]
 Case = tuple[str, Any, dict[str, Any]]
@@ -118,6 +118,20 @@ def array_cases() -> Iterator[Case]:
     yield "array_f4_parts", parts.astype("f4"), {}
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
+    yield from box_cases()
+
+
+def box_cases() -> Iterator[Case]:
+    """Cases of tiles with a side for each axis: cut along every axis, of planes of two axes, of spectra."""
+    cube = np.stack([simulate_image((20, 26), seed=i) * np.float32(1 + 0.1 * i) for i in range(30)])
+    yield "array_box", cube, {"tile": "16x12x4"}
+    yield "array_box_two_leading", cube.reshape(10, 3, 20, 26), {"tile": (16, 12, 3, 4)}
+    yield "array_box_second_leading", cube.reshape(2, 15, 20, 26), {"tile": (26, 7, 6), "max_error": SIGMA / 2}
+    yield "array_box_spectra", cube.reshape(30, 1, 20, 26), {"tile": (5, 3, 1, 30), "max_error": "0.25sigma"}
+    yield "array_box_dither", cube, {"tile": (9, 20, 7), "max_error": 2e-5, "dither": True}
+    yield "array_box_on_base", cube, {"tile": (26, 13, 6), "max_error": SIGMA / 2, "on_base": True}
+    yield "array_box_1d", cube.ravel()[:3000], {"tile": (700,)}
+    yield "array_box_6d", cube.ravel()[:4320].reshape(2, 3, 1, 4, 12, 15), {"tile": (15, 5, 4, 1, 2)}
 
 
 def loop_cases(image: Array) -> Iterator[Case]:
@@ -198,6 +212,10 @@ def fits_cases() -> Iterator[Case]:
     disc = simulate_image((64, 90), seed=7) + np.where(np.hypot(y, x) < 17, 40 * SIGMA, 0).astype("f4")
     yield "fits_lapped_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "lapped-v2"}
     yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v2"}
+    cube = np.stack([simulate_image((40, 52), seed=i) for i in range(9)])
+    yield "fits_box_lossy", pack_fits(cube), {"lossy_stages": 6, "model": "lapped-v2", "tile": "30x20x4"}
+    local = {"max_error": "0.5localsigma", "preview": 0, "tile": "52x16x2"}
+    yield "fits_box_localsigma", pack_fits(cube), local
 
 
 def on_base(wanted: bool) -> AbstractContextManager[object]:
