@@ -208,7 +208,9 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     sides = read_sides(cur, shape)
     stages, flags = cur.get("B"), cur.get("B")
     need(stages <= 16 and flags < 128, "stages or flags")
-    image = Image(sample_type, shape, sides, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4), bool(flags & 64))
+    image = Image(
+        sample_type, shape, sides, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4), bool(flags & 64)
+    )
     need(image.bounded or not flags & 0b100110, "flags of an image that is not bounded")
     need(sample_type < 9 or not flags & 16, "BLANK of floats")
     need(kind == 1 or not flags & 24, "scaling or BLANK of an array")
@@ -457,7 +459,6 @@ def tile_slices(image: Image) -> list[tuple[slice, slice, slice]]:
     """Where the tiles of an image lie, in their order."""
     if 0 in image.shape:
         return []
-    _, H, W = image.planes
     number = np.arange(math.prod(image.shape[:-2])).reshape(image.shape[:-2])
     pieces = [cuts(n, side) for n, side in zip(image.shape, image.sides, strict=True)]
     planes = []

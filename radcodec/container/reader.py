@@ -28,6 +28,7 @@ from radcodec.container.layout import (
 from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
 from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
+from radcodec.container.tile_sides import Sides
 from radcodec.errors import CorruptError, TruncatedError
 from radcodec.limits import MAX_HDUS
 from radcodec.types import HduKind, Kind, Mode
@@ -35,8 +36,8 @@ from radcodec.types import HduKind, Kind, Mode
 _CHUNK_BYTES = 1 << 20
 _MASK, _DETAIL, _CRC, _PIXEL_CRC, _STAGES = 0, 1, 2, 3, 4
 
-# Number of tiles of an image, by its shape and tile size.
-TileCounter = Callable[[tuple[int, ...], int], int]
+# Number of tiles of an image, by its shape and the sides of its tiles.
+TileCounter = Callable[[tuple[int, ...], Sides], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,9 @@ def unpack_sides(cursor: Cursor, shape: tuple[int, ...]) -> Sides:
     for length in shape:
         side = cursor.leb_up_to(limits.MAX_PIXELS, "side of a tile")
         if side and side >= length:
-            raise CorruptError(f"expected a side of a tile below the axis of {length}, or 0 for all of it, found {side}")
+            raise CorruptError(
+                f"expected a side of a tile below the axis of {length}, or 0 for all of it, found {side}"
+            )
         sides.append(side or max(1, length))
     if fault := sides_fault(shape, tuple(sides)):
         raise CorruptError(fault)

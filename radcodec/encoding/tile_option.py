@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from radcodec.errors import InputError
 from radcodec.limits import MAX_ARRAY_AXES, MAX_PIXELS, MAX_TILE, MIN_TILE, MIN_TILE_SAMPLES
@@ -22,14 +22,16 @@ def parse_tile(tile: int | str | Sequence[int]) -> TileOption:
     InputError
         If it is neither, or a side is out of range.
     """
-    parts: Sequence[object]
     if isinstance(tile, str):
-        if not _SIDES.fullmatch(tile.strip().lower()):
-            raise InputError(f"expected a tile size such as 512, or sides x first such as 128x128x64, found {tile!r:.80}")
-        parts = list(map(int, tile.strip().lower().split("x")))
+        text = tile.strip().lower()
+        if not _SIDES.fullmatch(text):
+            raise InputError(
+                f"expected a tile size such as 512, or sides x first such as 128x128x64, found {tile!r:.80}"
+            )
+        parts: Sequence[object] = list(map(int, text.split("x")))
         if len(parts) == 1:
-            return _square(parts[0])
-    elif isinstance(tile, Sequence) or hasattr(tile, "tolist") and getattr(tile, "ndim", 0):
+            return _square(_whole(parts[0]))
+    elif isinstance(tile, Iterable):
         parts = list(tile)
     else:
         return _square(_whole(tile))

@@ -136,7 +136,7 @@ def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def tile_grid(shape: tuple[int, ...], sides: Sides) -> TileGrid:
-    """Divide an array of ``shape`` into tiles of ``sides``, both slowest axis first; sides as `sides_fault` has them."""
+    """Divide an array of ``shape`` into tiles of sound ``sides``, both slowest axis first."""
     n_planes, height, width = plane_shape(shape)
     period = inner = 1
     p_side = 1

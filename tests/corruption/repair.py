@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import reference_decoder as ref
 
+from radcodec.container.tile_sides import pack_sides
+from radcodec.pixels.tiles import tile_sides
+
 CHECKED = ("META", "PARAMS", "INDEX", "EXTRA")
 NAMES = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
 
@@ -27,7 +30,7 @@ class Parts:
     sections: dict[str, bytes] = field(repr=False)
     sizes: dict[str, int] | None = None  # what the prelude says, where that is not the truth
     version: int = 0
-    draft: int = 1
+    draft: int = 2
 
 
 def leb(value: int) -> bytes:
@@ -70,6 +73,11 @@ def read_meta(parts: Parts) -> ref.Meta | None:
         return ref.read_meta(ref.unpack_section(parts.sections["META"], True), parts.kind)
     except ref.RejectError:
         return None
+
+
+def stored_sides(shape: Sequence[int], tile: int) -> bytes:
+    """The sides of tiles of a record (3.1), those that our writer chooses."""
+    return pack_sides(tuple(shape), tile_sides(tuple(shape), tile))
 
 
 def pack_index(entries: Sequence[Sequence[int]]) -> bytes:

@@ -56,7 +56,9 @@ def test_golden_fits(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("draft", "path"), [(draft, path) for draft in OLDER for path in OLDER[draft]], ids=lambda value: getattr(value, "stem", None)
+    ("draft", "path"),
+    [(draft, path) for draft in OLDER for path in OLDER[draft]],
+    ids=lambda value: getattr(value, "stem", None),
 )
 def test_files_of_older_drafts_are_of_another_version(draft: int, path: Path, tmp_path: Path) -> None:
     """A file of an older draft is not called damaged: the error names the draft and the release that reads it."""
