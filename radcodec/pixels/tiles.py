@@ -150,7 +150,7 @@ def tile_grid(shape: tuple[int, ...], sides: Sides) -> TileGrid:
         period = p_side = 1
     y_side = sides[-2] if len(sides) > 1 else 1
     return TileGrid(
-        n_planes=n_planes if 0 not in shape else 0,
+        n_planes=n_planes,
         height=height,
         width=width,
         p_period=period,

@@ -41,7 +41,7 @@ def errors_of(data: bytes) -> tuple[str, str]:
     ],
 )
 def test_sound_sides_reach_the_pixels(shape: tuple[int, ...], sides: tuple[int, ...], n_tiles: int) -> None:
-    """Sides that are sound are taken, so that the tests below fail for their sides: only the pixel CRC is wrong here."""
+    """Sides that are sound are taken: only the pixel CRC is wrong here. So the tests below fail for their sides."""
     ours, theirs = errors_of(file_of(shape, sides, n_tiles))
     assert "do not match their checksum" in ours
     assert theirs == "pixel CRC of a tile"
