@@ -211,7 +211,8 @@ def _measure(sample: Pixels, options: EncodeOptions, sigma: float) -> _Rung:
     restored = decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads)
     seconds = time.perf_counter() - start
     kind = SampleType[sample.dtype.str[1:].upper()]
-    record = ImageRecord(sample_type=kind, shape=sample.shape, tile_size=DEFAULT_TILE)
+    sides = tile_sides(sample.shape, DEFAULT_TILE)
+    record = ImageRecord(sample_type=kind, shape=sample.shape, sides=sides)
     special = all_marks(find_special(sample, record, exact=False))
     streams = sum(len(s) for tiles in encoded.contents.tiles for t in tiles for s in (t.mask, t.detail, *t.stages))
     return _Rung(
