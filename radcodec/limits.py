@@ -16,6 +16,10 @@ MAX_PIXELS = (1 << 48) - 1
 MIN_TILE = 8
 MAX_TILE = 2048
 DEFAULT_TILE = 512
+MIN_TILE_SAMPLES = MIN_TILE * MIN_TILE
+MAX_TILE_SAMPLES = MAX_TILE * MAX_TILE
+# Decoding in order holds all tiles of some planes. Over this, tiles are decoded again for the next planes.
+MAX_SLAB_BYTES = 1 << 27
 # From 1, fast, to 9, smallest: docs/effort.md says what each level costs.
 MIN_EFFORT = 1
 MAX_EFFORT = 9

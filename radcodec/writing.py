@@ -46,7 +46,8 @@ def encode(array: npt.ArrayLike, **options: Unpack[EncodeKeywords]) -> bytes:
     sigma
         The noise to use for a bound in sigma instead of the measured one, in the array's unit.
     tile
-        Side of the tiles, 8 to 2048 pixels.
+        Side of the tiles, 8 to 2048 pixels. Or the side along each axis, in FITS order (x first, so the last axis of
+        the array first): ``(128, 128, 64)`` or ``"128x128x64"``. Axes without a side have one of 1.
     dither
         Subtractive dither in bounded mode.
     smallest

@@ -8,6 +8,7 @@ Everything that the page tells a reader to reject raises ``RejectError``.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import struct
@@ -112,7 +113,7 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     need(data[:8] == MAGIC, "magic")
     cur = Cursor(data)
     _, version, draft = cur.take(8), cur.get("B"), cur.get("B")
-    need((version, draft) == (0, 1), f"unsupported version {version} draft {draft}")
+    need((version, draft) == (0, 2), f"unsupported version {version} draft {draft}")
     kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
     sizes = [cur.leb() for _ in range(6)]
     crcs = {section: cur.get("I") for section in (0, 1, 2, 5) if sizes[section]}
@@ -153,7 +154,7 @@ class Image:
 
     sample_type: int
     shape: tuple[int, ...]
-    tile: int
+    sides: tuple[int, ...]  # of a tile, slowest axis first
     stages: int
     bounded: bool = False
     step_map: bool = False
@@ -204,9 +205,12 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     shape = tuple(cur.leb() for _ in range(n_axes))
     need(kind == 0 or (n_axes > 0 and 0 not in shape), "axis of length 0, or none")
     need(math.prod(length for length in shape if length) < 1 << 48, "number of pixels")
-    tile, stages, flags = cur.leb(), cur.get("B"), cur.get("B")
-    need(8 <= tile <= 2048 and stages <= 16 and flags < 128, "tile size, stages or flags")
-    image = Image(sample_type, shape, tile, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4), bool(flags & 64))
+    sides = read_sides(cur, shape)
+    stages, flags = cur.get("B"), cur.get("B")
+    need(stages <= 16 and flags < 128, "stages or flags")
+    image = Image(
+        sample_type, shape, sides, stages, bool(flags & 1), bool(flags & 2), bool(flags & 4), bool(flags & 64)
+    )
     need(image.bounded or not flags & 0b100110, "flags of an image that is not bounded")
     need(sample_type < 9 or not flags & 16, "BLANK of floats")
     need(kind == 1 or not flags & 24, "scaling or BLANK of an array")
@@ -231,6 +235,18 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     image.unit = cur.str()
     image.record = cur.data[start : cur.pos]
     return image
+
+
+def read_sides(cur: Cursor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Sides of the tiles (3.1, 4)."""
+    stored = [cur.leb() for _ in shape]
+    need(all(side == 0 or side < n for side, n in zip(stored, shape, strict=True)), "side of a tile over its axis")
+    sides = tuple(side or max(n, 1) for side, n in zip(stored, shape, strict=True))
+    need(math.prod(sides) <= 1 << 22, "samples of a tile")
+    leading = stored[:-2]
+    for i, side in enumerate(sides[:-2]):
+        need(side == 1 or not any(leading[i + 1 :]), "planes of a tile that do not follow each other")
+    return sides
 
 
 def read_meta(meta: bytes, kind: int) -> Meta:
@@ -427,33 +443,32 @@ def check_record(image: Image, shape: tuple[int, ...], values: dict[bytes, Any])
 # ---- 4. Planes and tiles --------------------------------------------------------------------------------------------
 
 
-def cuts(n: int, limit: int) -> list[tuple[int, int]]:
+def cuts(n: int, side: int) -> list[slice]:
     """Pieces of an axis of length n."""
-    c = -(-n // limit)
-    return [(i * n // c, (i + 1) * n // c) for i in range(c)]
+    return [slice(start, min(start + side, n)) for start in range(0, n, side)]
 
 
 def count_tiles(image: Image) -> int:
     """Number of tiles of an image, without listing them."""
-    P, H, W = image.planes
-    if P * H * W == 0:
+    if 0 in image.shape:
         return 0
-    T = image.tile
-    x_limit = T * T if H == 1 else T
-    per_tile = max(1, T * T // (H * W)) if T >= H and x_limit >= W else 1
-    return -(-P // per_tile) * -(-H // T) * -(-W // x_limit)
+    return math.prod(-(-n // side) for n, side in zip(image.shape, image.sides, strict=True))
 
 
 def tile_slices(image: Image) -> list[tuple[slice, slice, slice]]:
     """Where the tiles of an image lie, in their order."""
-    P, H, W = image.planes
-    if P * H * W == 0:
+    if 0 in image.shape:
         return []
-    T = image.tile
-    x_limit = T * T if H == 1 else T
-    fits = T >= H and x_limit >= W
-    per_tile = max(1, T * T // (H * W)) if fits else 1
-    return [(slice(*p), slice(*y), slice(*x)) for p in cuts(P, per_tile) for y in cuts(H, T) for x in cuts(W, x_limit)]
+    number = np.arange(math.prod(image.shape[:-2])).reshape(image.shape[:-2])
+    pieces = [cuts(n, side) for n, side in zip(image.shape, image.sides, strict=True)]
+    planes = []
+    for place in itertools.product(*pieces[:-2]):
+        inside = number[place].ravel()
+        assert np.array_equal(inside, np.arange(inside[0], inside[-1] + 1))
+        planes.append(slice(int(inside[0]), int(inside[-1]) + 1))
+    y = pieces[-2] if len(pieces) > 1 else [slice(0, 1)]
+    x = pieces[-1] if pieces else [slice(0, 1)]
+    return [place for place in itertools.product(planes, y, x)]
 
 
 # ---- 6. PARAMS ------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ MEASURING = {
     "layers": "study: header dictionary, and values inside their bins",
     "prior": "study: what the learned priors save, stage by stage",
     "base": "study: a base layer under the detail layer",
+    "cube-tiles": "study: bits and reads of cubes in tiles of several shapes",
     "lossless-neural": "study: a learned base and its exact residual; without --set only the tables",
 }
 COMMANDS = (*MEASURING, *DRAWING)
@@ -62,6 +63,10 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         from benchmarks.studies.prior import run_prior
 
         return run_prior(data=data, sets=sets, out=out, commit=commit)
+    if options.command == "cube-tiles":
+        from benchmarks.studies.cube_tiles import run_cube_tiles
+
+        return run_cube_tiles(data=data, sets=sets, out=out, commit=commit)
     from benchmarks.studies.base_under import run_base
 
     return run_base(data=data, sets=sets, out=out, commit=commit)

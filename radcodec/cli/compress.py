@@ -180,7 +180,8 @@ _EXAMPLES = (
               help="Percent of the file for a quick-look preview (default: 1).")  # fmt: skip
 @click.option("--no-preview", is_flag=True, help="Same as --preview 0.")
 @click.option("--model", metavar="NAME|PATH", help="Model of the base layer (see: radcodec models).")
-@click.option("--tile", type=int, default=DEFAULT_TILE, show_default=True, metavar="N", help="Side of a tile.")
+@click.option("--tile", default=str(DEFAULT_TILE), show_default=True, metavar="N|AxBxC",
+              help="Side of a tile, or its side along each axis, x first.")  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")
 @click.option("--no-provenance", is_flag=True, help="Do not record the compression in FITS headers.")
 @click.option("--recompress", is_flag=True, help="Decode tile-compressed images (.fz), as funpack does.")

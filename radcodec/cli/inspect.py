@@ -32,7 +32,7 @@ def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
         words.append(repr(hdu["name"]))
     if "shape" in hdu:
         shape = "x".join(map(str, hdu["shape"])) or "one pixel"
-        words += [hdu["sample_type"], shape, f"tile {hdu['tile']}", hdu["fidelity"]]
+        words += [hdu["sample_type"], shape, f"tile {'x'.join(map(str, hdu['tile'])) or 1}", hdu["fidelity"]]
         if hdu["base_stages"]:
             words.append(f"{hdu['base_stages']} base stages{', details on the base' if hdu['on_base'] else ''}")
         if hdu["max_error"] is not None:

@@ -17,6 +17,7 @@ from radcodec.container.layout import (
     pack_str,
     pack_u8,
 )
+from radcodec.container.tile_sides import Sides, pack_sides, unpack_sides
 from radcodec.errors import CorruptError, LimitError
 from radcodec.types import HduKind, Kind, SampleType
 
@@ -31,12 +32,13 @@ _BLOCKS_AN_IMAGE = 3
 class ImageRecord:
     """One image (3.1). ``bound`` is E in physical units, None if every pixel is exact or the mode is lossy.
 
-    ``on_base``: the detail streams hold the difference from the base layer.
+    ``sides`` are those of its tiles, slowest axis first. ``on_base``: the detail streams hold the difference from the
+    base layer.
     """
 
     sample_type: SampleType
     shape: tuple[int, ...]
-    tile_size: int
+    sides: Sides
     n_stages: int = 0
     bound: float | None = None
     bound_sigma: float = 0.0
@@ -104,7 +106,7 @@ def pack_image_record(record: ImageRecord) -> bytes:
         | (_ON_BASE if record.on_base else 0)
     )
     parts = [bytes([record.sample_type]), pack_leb(len(record.shape)), *map(pack_leb, record.shape)]
-    parts += [pack_leb(record.tile_size), bytes([record.n_stages, flags])]
+    parts += [pack_sides(record.shape, record.sides), bytes([record.n_stages, flags])]
     if record.bound is not None:
         parts += [pack_f8(record.bound), pack_f8(record.bound_sigma)]
     if record.sigma is not None:
@@ -162,9 +164,7 @@ def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
     """Read an image record; raises CorruptError or LimitError if a field is out of range."""
     sample_type = member_of(SampleType, cursor.u1(), "the sample type")
     shape = _unpack_shape(cursor, kind)
-    tile_size = cursor.leb_up_to(limits.MAX_TILE, "tile size")
-    if tile_size < limits.MIN_TILE:
-        raise CorruptError(f"expected a tile size of at least {limits.MIN_TILE}, found {tile_size}")
+    sides = unpack_sides(cursor, shape)
     n_stages, flags = cursor.u1(), cursor.u1()
     if n_stages > limits.MAX_STAGES:
         raise LimitError(f"expected at most {limits.MAX_STAGES} base stages, found {n_stages}")
@@ -179,7 +179,7 @@ def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
     return ImageRecord(
         sample_type=sample_type,
         shape=shape,
-        tile_size=tile_size,
+        sides=sides,
         n_stages=n_stages,
         bound=bound,
         bound_sigma=bound_sigma,

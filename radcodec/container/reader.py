@@ -28,6 +28,7 @@ from radcodec.container.layout import (
 from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
 from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
+from radcodec.container.tile_sides import Sides
 from radcodec.errors import CorruptError, TruncatedError
 from radcodec.limits import MAX_HDUS
 from radcodec.types import HduKind, Kind, Mode
@@ -35,8 +36,8 @@ from radcodec.types import HduKind, Kind, Mode
 _CHUNK_BYTES = 1 << 20
 _MASK, _DETAIL, _CRC, _PIXEL_CRC, _STAGES = 0, 1, 2, 3, 4
 
-# Number of tiles of an image, by its shape and tile size.
-TileCounter = Callable[[tuple[int, ...], int], int]
+# Number of tiles of an image, by its shape and the sides of its tiles.
+TileCounter = Callable[[tuple[int, ...], Sides], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,7 +178,7 @@ class Reader:
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
-        counts = [count_tiles(image.shape, image.tile_size) for image in self.meta.images]
+        counts = [count_tiles(image.shape, image.sides) for image in self.meta.images]
         least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
         if least > self.section_bytes("INDEX"):
             raise CorruptError(

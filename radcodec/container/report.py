@@ -101,7 +101,7 @@ def _image_fields(record: ImageRecord, mode: Mode) -> dict[str, Any]:
         "pixels": record.n_pixels,
         "shape": list(record.shape),
         "sample_type": record.sample_type.dtype_str,
-        "tile": record.tile_size,
+        "tile": list(record.sides[::-1]),
         "base_stages": record.n_stages,
         "on_base": record.on_base,
         "max_error": bound,

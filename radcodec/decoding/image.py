@@ -15,8 +15,9 @@ from radcodec.container.reader import Reader
 from radcodec.decoding.needed_ranges import fetched_ahead
 from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts, leading_stages, pixel_crc, restore_tile
 from radcodec.errors import CorruptError, LimitError
+from radcodec.limits import MAX_SLAB_BYTES
 from radcodec.pixels.bounds import unpack_bounds
-from radcodec.pixels.tiles import plane_shape, tile_grid
+from radcodec.pixels.tiles import plane_shape, slab_regions, slices, tile_grid
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 from radcodec.types import ImageInfo, Mode
 
@@ -47,7 +48,7 @@ def open_image(reader: Reader, number: int, model: Model | None = None) -> Store
     n_planes = plane_shape(record.shape)[0]
     if not record.n_stages and blocks.base:
         raise CorruptError(f"expected no base normalisation without base stages, found {len(blocks.base)} bytes")
-    grid = tile_grid(record.shape, record.tile_size)
+    grid = tile_grid(record.shape, record.sides)
     if not grid.n_tiles and blocks.predictors:
         raise CorruptError(f"expected no predictors for an image without samples, found {len(blocks.predictors)} bytes")
     coding = ImageCoding(
@@ -107,14 +108,26 @@ def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iter
 
 
 def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]:
-    """Decode slab after slab, samples [p, h, W] that follow each other in the array, with the index of their first."""
-    grid = image.coding.grid
-    tiles = decode_tiles(image, range(grid.n_tiles), threads)
-    for first in range(0, grid.n_tiles, max(1, grid.x_pieces)):
-        row = [next(tiles) for _ in range(grid.x_pieces)]
-        p0, _, y0, _, _, _ = grid.box(first)
-        start = (p0 * grid.height + y0) * grid.width
-        yield start, row[0] if len(row) == 1 else np.concatenate(row, axis=2)
+    """Decode slab after slab, samples [p, h, W] that follow each other in the array, with the index of their first.
+
+    A slab is what `slab_regions` gives: each tile is decoded for every slab that it reaches, as a rule one.
+    """
+    grid, sample_type = image.coding.grid, image.coding.record.sample_type
+    room = MAX_SLAB_BYTES // sample_type.size_bytes
+    wanted = (tile for region in slab_regions(grid, room) for tile in grid.tiles_in_region(region))
+    tiles = decode_tiles(image, wanted, threads)
+    for region in slab_regions(grid, room):
+        p0, p1, y0, y1, _, _ = region
+        numbers = list(grid.tiles_in_region(region))
+        if len(numbers) == 1 and grid.box(numbers[0]) == region:
+            slab = next(tiles)
+        else:
+            slab = np.empty((p1 - p0, y1 - y0, grid.width), sample_type.dtype_str)
+            for number in numbers:
+                q0, _, _, _, x0, x1 = box = grid.box(number)
+                samples = next(tiles)[max(0, p0 - q0) : p1 - q0]
+                slab[:, box[2] - y0 : box[3] - y0, x0:x1] = samples
+        yield (p0 * grid.height + y0) * grid.width, slab
 
 
 def _allocate(shape: tuple[int, ...], image: StoredImage) -> Pixels:
@@ -128,10 +141,10 @@ def _allocate(shape: tuple[int, ...], image: StoredImage) -> Pixels:
 def decode_image(image: StoredImage, threads: int) -> Pixels:
     """Decode all of an image to stored samples, native, in its own shape; errors as `decode_tile`."""
     record = image.coding.record
-    samples = _allocate(record.shape, image)
-    flat = samples.reshape(-1)
-    for start, slab in iter_slabs(image, threads):
-        flat[start : start + slab.size] = slab.reshape(-1)
+    samples, grid = _allocate(record.shape, image), image.coding.grid
+    planes = samples.reshape(plane_shape(record.shape))
+    for tile, part in enumerate(decode_tiles(image, range(grid.n_tiles), threads)):
+        planes[slices(grid.box(tile))] = part
     return samples
 
 

@@ -117,10 +117,10 @@ class ImageHandle:
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], ...]:
-        """Lengths, axis by axis, of the pieces that tiles cut the image into, as ``dask.array`` has them."""
+        """Lengths of the tiles along each axis, slowest first, as ``dask.array`` has them: a regular grid."""
         from radcodec.pixels.tiles import axis_chunks
 
-        return axis_chunks(self.shape, self._record.tile_size)
+        return axis_chunks(self.shape, self._record.sides)
 
     def __len__(self) -> int:
         if not self.shape:

@@ -24,6 +24,7 @@ from radcodec.decoding.image import StoredImage, decode_tiles, open_image
 from radcodec.errors import InputError
 from radcodec.fits.arrays import big_endian_samples, minimal_header
 from radcodec.fits.cards import BLOCK_BYTES
+from radcodec.limits import MAX_SLAB_BYTES
 from radcodec.pixels.tiles import TileGrid
 from radcodec.types import Kind
 
@@ -94,10 +95,16 @@ def _segments(reader: Reader) -> Iterator[_Segment]:
 
 def _row_bytes(grid: TileGrid, itemsize: int) -> int:
     """Compute the most bytes that the tiles of one row of tiles hold."""
-    if not grid.n_tiles:
-        return 0
-    sides = (-(-grid.n_planes // grid.p_pieces), -(-grid.height // grid.y_pieces))
-    return sides[0] * sides[1] * grid.width * itemsize
+    return grid.p_side * grid.y_side * grid.width * itemsize if grid.n_tiles else 0
+
+
+def _slab_bytes(grid: TileGrid, itemsize: int) -> int:
+    """Compute what reading in order holds so that no tile is decoded twice: all tiles of some planes, within a limit.
+
+    Tiles of one plane need a row of tiles alone: 0.
+    """
+    size = grid.p_side * grid.height * grid.width * itemsize
+    return size if grid.n_tiles and grid.p_side > 1 and size <= MAX_SLAB_BYTES else 0
 
 
 def _blocks(grid: TileGrid, first: int, stop: int) -> Iterator[_Block]:
@@ -122,7 +129,8 @@ class _TileCache:
         self.images: list[StoredImage] = [open_image(reader, number) for number in range(len(reader.meta.images))]
         self._threads = threads
         row = max((self._row(image) for image in self.images), default=0)
-        wanted = max(_LEAST_CACHE_BYTES, 2 * row) if cache_bytes is None else cache_bytes
+        slab = max((self._slab(image) for image in self.images), default=0)
+        wanted = max(_LEAST_CACHE_BYTES, 2 * row, slab) if cache_bytes is None else cache_bytes
         self.limit_bytes = max(wanted, row)
         self._tiles: OrderedDict[tuple[int, int], _Tile] = OrderedDict()
         self._used_bytes = 0
@@ -130,6 +138,10 @@ class _TileCache:
     @staticmethod
     def _row(image: StoredImage) -> int:
         return _row_bytes(image.coding.grid, image.coding.record.sample_type.size_bytes)
+
+    @staticmethod
+    def _slab(image: StoredImage) -> int:
+        return _slab_bytes(image.coding.grid, image.coding.record.sample_type.size_bytes)
 
     def clear(self) -> None:
         """Forget all tiles."""

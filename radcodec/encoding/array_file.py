@@ -20,7 +20,7 @@ from radcodec.encoding.image_set import EncodedImages, encode_images, smaller_im
 from radcodec.encoding.options import Bounded, EncodeOptions
 from radcodec.errors import InputError, LimitError, UnsupportedDataError
 from radcodec.limits import MAX_AXES, MAX_PIXELS
-from radcodec.pixels.tiles import plane_shape
+from radcodec.pixels.tiles import plane_shape, tile_sides
 from radcodec.types import Kind, SampleType
 from radcodec.version import WRITER
 
@@ -78,7 +78,8 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = ""
     if array.ndim > MAX_AXES or math.prod(n for n in array.shape if n) > MAX_PIXELS:
         raise LimitError(f"expected at most {MAX_PIXELS} pixels, found {array.shape}")
     samples = native(array)
-    record = ImageRecord(sample_type=sample_type, shape=array.shape, tile_size=options.tile_size, unit=unit)
+    sides = tile_sides(array.shape, options.tile)
+    record = ImageRecord(sample_type=sample_type, shape=array.shape, sides=sides, unit=unit)
     dithers = isinstance(options.fidelity, Bounded) and options.fidelity.dither
     seed = seed_of(hashlib.sha256(sample_bytes(samples, "<")).digest()) if dithers else 0
     is_shared = np.may_share_memory(samples, array)

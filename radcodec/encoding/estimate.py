@@ -28,7 +28,7 @@ from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.fits.source import open_fits_source
 from radcodec.fits.tile_compressed import no_image
 from radcodec.limits import DEFAULT_TILE
-from radcodec.pixels.tiles import Box, count_tiles, plane_shape, tile_grid
+from radcodec.pixels.tiles import Box, count_tiles, plane_shape, tile_grid, tile_sides
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 _BOUNDS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # largest errors that are tried, in sigma
@@ -48,7 +48,7 @@ _PART_EFFORT = 2
 def _sample_boxes(shape: tuple[int, ...]) -> list[Box]:
     """Choose boxes of one size that stand for planes of this shape: all of a small one, else tiles evenly spread."""
     n_planes, height, width = shape
-    grid = tile_grid(shape, _SAMPLE_SIDE)
+    grid = tile_grid(shape, tile_sides(shape, _SAMPLE_SIDE))
     if n_planes * height * width <= _SMALL_PIXELS or grid.n_tiles <= 1:
         return [(0, n_planes, 0, height, 0, width)]
     chosen = [(2 * place + 1) * grid.n_tiles // (2 * _SAMPLE_TILES) for place in range(_SAMPLE_TILES)]
@@ -106,7 +106,7 @@ def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageR
     record = ImageRecord(
         sample_type=info.sample_type,
         shape=sample.shape,
-        tile_size=DEFAULT_TILE,
+        sides=tile_sides(sample.shape, DEFAULT_TILE),
         bscale=info.bscale,
         bzero=info.bzero,
         blank=info.blank,
@@ -126,7 +126,8 @@ def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
     sample = _sample(array.reshape(plane_shape(array.shape)))
     samples = native(sample)
     sample_type = SampleType[samples.dtype.str[1:].upper()]
-    return samples, ImageRecord(sample_type=sample_type, shape=samples.shape, tile_size=DEFAULT_TILE), array.size
+    sides = tile_sides(samples.shape, DEFAULT_TILE)
+    return samples, ImageRecord(sample_type=sample_type, shape=samples.shape, sides=sides), array.size
 
 
 def _ladder(sigma: float) -> list[tuple[str, float, Fidelity]]:
@@ -149,7 +150,7 @@ def estimate_ladder(
     part = _part(sample)
     found: dict[tuple[str, float], _Rung] = {}
     for mode, step, fidelity in _ladder(sigma):
-        options = EncodeOptions(fidelity=fidelity, tile_size=DEFAULT_TILE, threads=threads, model=model)
+        options = EncodeOptions(fidelity=fidelity, tile=DEFAULT_TILE, threads=threads, model=model)
         effort = _COARSE_EFFORT if step >= _COARSE else _MAIN_EFFORT
         try:
             if part is sample or step in (0.0, _MAIN_BOUND) or step >= _COARSE:
@@ -210,7 +211,8 @@ def _measure(sample: Pixels, options: EncodeOptions, sigma: float) -> _Rung:
     restored = decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads)
     seconds = time.perf_counter() - start
     kind = SampleType[sample.dtype.str[1:].upper()]
-    record = ImageRecord(sample_type=kind, shape=sample.shape, tile_size=DEFAULT_TILE)
+    sides = tile_sides(sample.shape, DEFAULT_TILE)
+    record = ImageRecord(sample_type=kind, shape=sample.shape, sides=sides)
     special = all_marks(find_special(sample, record, exact=False))
     streams = sum(len(s) for tiles in encoded.contents.tiles for t in tiles for s in (t.mask, t.detail, *t.stages))
     return _Rung(

@@ -29,7 +29,7 @@ from radcodec.fits.header import cards_after, earlier_bound, insert_cards, prove
 from radcodec.fits.parse import PlainUnit, iter_plain_units, parse_fits, unit_data
 from radcodec.fits.select import hdu_labels, hdu_name
 from radcodec.fits.tile_compressed import compressed_notes
-from radcodec.pixels.tiles import plane_shape
+from radcodec.pixels.tiles import TileOption, plane_shape, tile_sides
 from radcodec.types import EarlierBound, Hdu, HduKind, Kind, Mode
 from radcodec.version import VERSION, WRITER
 
@@ -76,7 +76,7 @@ def _split_file(data: memoryview, *, exact: bool) -> _FitsParts:
     )
 
 
-def _image_record(hdu: Hdu, tile_size: int) -> ImageRecord:
+def _image_record(hdu: Hdu, tile: TileOption) -> ImageRecord:
     """Make the record of an image HDU before it is coded. A BLANK that no pixel can have is left out."""
     info = hdu.image
     if info is None:
@@ -88,7 +88,7 @@ def _image_record(hdu: Hdu, tile_size: int) -> ImageRecord:
     return ImageRecord(
         sample_type=info.sample_type,
         shape=info.shape,
-        tile_size=tile_size,
+        sides=tile_sides(info.shape, tile),
         bscale=info.bscale,
         bzero=info.bzero,
         blank=blank,
@@ -265,7 +265,7 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
     plan = plan_fidelity(parts.units, options)
     fidelities = iter(plan.fidelities)
     images = [unit for unit in parts.units if unit.hdu.kind is HduKind.IMAGE]
-    sources = [_source_image(parts, unit, next(fidelities), options.tile_size) for unit in images]
+    sources = [_source_image(parts, unit, next(fidelities), options.tile) for unit in images]
     encoded = encode_images(sources, options, seed=seed_of(parts.sha256), extra_bytes=len(parts.extra))
     contents, changed = _contents(parts, options, encoded)
     while encoded.may_be_too_large and (smaller := smaller_images(encoded, count_bytes(contents))) is not None:
@@ -281,9 +281,9 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
     )
 
 
-def _source_image(parts: _FitsParts, unit: PlainUnit, fidelity: Fidelity, tile_size: int) -> SourceImage:
+def _source_image(parts: _FitsParts, unit: PlainUnit, fidelity: Fidelity, tile: TileOption) -> SourceImage:
     """Read the samples of an image HDU, which are swapped in place, and what its header says of them."""
-    record = _image_record(unit.hdu, tile_size)
+    record = _image_record(unit.hdu, tile)
     return SourceImage(
         pixels=stored_samples(parts.data, unit.hdu).reshape(plane_shape(record.shape)),
         record=record,

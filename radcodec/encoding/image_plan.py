@@ -22,7 +22,7 @@ from radcodec.types import EarlierBound
 class SourceImage:
     """One image of a file, before anything is decided about it.
 
-    ``pixels`` are stored samples, native [P, H, W]. ``record`` has its type, shape, tile size, scaling, BLANK and unit.
+    ``pixels`` are stored samples, native [P, H, W]. ``record`` has its type, shape, tiles, scaling, BLANK and unit.
     ``name`` is what warnings call it; ``earlier`` is what its header says of an earlier compression.
     """
 
@@ -57,7 +57,7 @@ class ImagePlan:
 
 
 def _coding(record: ImageRecord, bounds: ImageBounds) -> ImageCoding:
-    grid = tile_grid(record.shape, record.tile_size)
+    grid = tile_grid(record.shape, record.sides)
     return ImageCoding(record=record, grid=grid, bounds=bounds, shared=SharedParts(b"", None))
 
 

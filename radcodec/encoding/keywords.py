@@ -31,7 +31,7 @@ class ImageKeywords(TypedDict, total=False):
     threads: Annotated[int | None, None]
     verify: Annotated[bool, True]
     sigma: Annotated[float | None, None]
-    tile: Annotated[int, DEFAULT_TILE]
+    tile: Annotated[int | str | Sequence[int], DEFAULT_TILE]
     dither: Annotated[bool, False]
     smallest: Annotated[bool, False]
     details_on_base: Annotated[str, "auto"]

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, SupportsIndex, TypeAlias, cast
 
 from radcodec.encoding.bound_spec import BoundSpec, parse_bound
 from radcodec.encoding.keywords import CompressKeywords, Fill
+from radcodec.encoding.tile_option import parse_tile
 from radcodec.errors import BoundError, InputError
 from radcodec.fits.select import HduSelector, parse_hdu
 from radcodec.limits import (
@@ -22,10 +23,9 @@ from radcodec.limits import (
     MAX_EFFORT,
     MAX_PREVIEW_PERCENT,
     MAX_STAGES,
-    MAX_TILE,
     MIN_EFFORT,
-    MIN_TILE,
 )
+from radcodec.pixels.tiles import TileOption
 from radcodec.runtime.keywords import fill_in
 from radcodec.runtime.parallel import usable_threads
 from radcodec.types import DetailsOnBase, HduChoice, Mode
@@ -80,7 +80,7 @@ class EncodeOptions:
     preview_percent: float = 0.0
     effort: int = DEFAULT_EFFORT
     model: str | None = None
-    tile_size: int
+    tile: TileOption
     threads: int
     verify: bool = True
     provenance: bool = True
@@ -150,10 +150,8 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
         If a value is out of range, or two options exclude each other.
     """
     given = fill_in(CompressKeywords, keywords)
-    tile, preview = given["tile"], given["preview"]
+    preview = given["preview"]
     fidelity = _fidelity(given)
-    if not MIN_TILE <= tile <= MAX_TILE:
-        raise InputError(f"expected a tile size of {MIN_TILE} to {MAX_TILE}, found {tile}")
     if preview is None:
         preview = DEFAULT_PREVIEW_PERCENT
     if not 0 <= preview <= MAX_PREVIEW_PERCENT:
@@ -166,7 +164,7 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
         preview_percent=0.0 if isinstance(fidelity, Lossy) else float(preview),
         effort=_checked_effort(given["effort"]),
         model=None if given["model"] is None else os.fspath(given["model"]),
-        tile_size=tile,
+        tile=parse_tile(given["tile"]),
         threads=usable_threads(given["threads"]),
         verify=given["verify"],
         provenance=not given["no_provenance"],

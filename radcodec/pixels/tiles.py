@@ -1,4 +1,4 @@
-"""Cut planes into tiles: their number, and the samples of each.
+"""Cut images into box-shaped tiles: their sides, their number, and the samples of each.
 
 This is the geometry of ``docs/format.md`` section 4. Memory use does not depend on the number of tiles.
 """
@@ -9,37 +9,50 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from radcodec.container.tile_sides import Sides, sides_fault
+from radcodec.errors import InputError
+
 # First and last + 1 of planes, rows and columns.
 Box = tuple[int, int, int, int, int, int]
+# The largest side of tiles of about square planes, or the largest side along each axis, x first.
+TileOption = int | tuple[int, ...]
 
 
-def _n_pieces(length: int, limit: int) -> int:
-    return -(-length // limit)
-
-
-def _piece(index: int, length: int, n_pieces: int) -> tuple[int, int]:
-    """Return the range of piece ``index`` of ``n_pieces`` even ones."""
-    return index * length // n_pieces, (index + 1) * length // n_pieces
-
-
-def _piece_of(position: int, length: int, n_pieces: int) -> int:
-    """Return the number of the piece that contains ``position``: the inverse of `_piece`."""
-    return ((position + 1) * n_pieces - 1) // length
+def _n_pieces(length: int, side: int) -> int:
+    return -(-length // side)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileGrid:
     """The tiles of an image of ``n_planes`` planes of ``height`` by ``width``, numbered with x fastest.
 
-    ``p_pieces``, ``y_pieces`` and ``x_pieces`` are the numbers of pieces of each axis; all are 0 without pixels.
+    Planes come in groups of ``p_period``. Tiles hold ``p_side`` planes of one group, the last one of a group fewer. So
+    they are boxes along every axis. Rows and columns are cut into pieces of ``y_side`` and ``x_side``. Without pixels
+    there are no tiles.
     """
 
     n_planes: int
     height: int
     width: int
-    p_pieces: int
-    y_pieces: int
-    x_pieces: int
+    p_period: int
+    p_side: int
+    y_side: int
+    x_side: int
+
+    @property
+    def p_pieces(self) -> int:
+        """Number of pieces of all planes."""
+        return self.n_planes // self.p_period * _n_pieces(self.p_period, self.p_side)
+
+    @property
+    def y_pieces(self) -> int:
+        """Number of pieces of the rows."""
+        return _n_pieces(self.height, self.y_side)
+
+    @property
+    def x_pieces(self) -> int:
+        """Number of pieces of the columns."""
+        return _n_pieces(self.width, self.x_side)
 
     @property
     def n_tiles(self) -> int:
@@ -50,10 +63,16 @@ class TileGrid:
         """Return the half-open ranges ``(p0, p1, y0, y1, x0, x1)`` of tile ``index``."""
         rest, ix = divmod(index, self.x_pieces)
         ip, iy = divmod(rest, self.y_pieces)
+        group, within = divmod(ip, _n_pieces(self.p_period, self.p_side))
+        first, p0 = group * self.p_period, within * self.p_side
+        y0, x0 = iy * self.y_side, ix * self.x_side
         return (
-            *_piece(ip, self.n_planes, self.p_pieces),
-            *_piece(iy, self.height, self.y_pieces),
-            *_piece(ix, self.width, self.x_pieces),
+            first + p0,
+            first + min(p0 + self.p_side, self.p_period),
+            y0,
+            min(y0 + self.y_side, self.height),
+            x0,
+            min(x0 + self.x_side, self.width),
         )
 
     def tile_shape(self, index: int) -> tuple[int, int, int]:
@@ -63,7 +82,8 @@ class TileGrid:
 
     def p_piece_of(self, plane: int) -> int:
         """Return the number of the piece of the plane axis that contains a plane."""
-        return _piece_of(plane, self.n_planes, self.p_pieces)
+        group, within = divmod(plane, self.p_period)
+        return group * _n_pieces(self.p_period, self.p_side) + within // self.p_side
 
     def number(self, ip: int, iy: int, ix: int) -> int:
         """Return the tile number for a piece of each axis."""
@@ -74,11 +94,9 @@ class TileGrid:
         p0, p1, y0, y1, x0, x1 = region
         if self.n_tiles == 0 or p0 >= p1 or y0 >= y1 or x0 >= x1:
             return
-        y_first, y_last = (_piece_of(y, self.height, self.y_pieces) for y in (y0, y1 - 1))
-        x_first, x_last = (_piece_of(x, self.width, self.x_pieces) for x in (x0, x1 - 1))
         for ip in range(self.p_piece_of(p0), self.p_piece_of(p1 - 1) + 1):
-            for iy in range(y_first, y_last + 1):
-                for ix in range(x_first, x_last + 1):
+            for iy in range(y0 // self.y_side, (y1 - 1) // self.y_side + 1):
+                for ix in range(x0 // self.x_side, (x1 - 1) // self.x_side + 1):
                     yield self.number(ip, iy, ix)
 
 
@@ -86,6 +104,26 @@ def slices(box: Box) -> tuple[slice, slice, slice]:
     """Return the slices of a box in an array [P, H, W]."""
     p0, p1, y0, y1, x0, x1 = box
     return slice(p0, p1), slice(y0, y1), slice(x0, x1)
+
+
+def slab_regions(grid: TileGrid, room: int) -> Iterator[Box]:
+    """Divide an image into regions of whole rows whose samples follow each other, in order, along the tiles.
+
+    A region is a row of tiles where tiles hold one plane. Else it is as many planes of a tile, whole, as there is room
+    for: at most ``room`` samples. Where one plane is larger than that, it is one plane of a row of tiles.
+    """
+    if not grid.n_tiles:
+        return
+    fits = room // (grid.height * grid.width)
+    for ip in range(grid.p_pieces):
+        p0, p1, *_ = grid.box(grid.number(ip, 0, 0))
+        if p1 - p0 > 1 and fits:
+            for first in range(p0, p1, fits):
+                yield first, min(first + fits, p1), 0, grid.height, 0, grid.width
+            continue
+        for plane in range(p0, p1):
+            for y0 in range(0, grid.height, grid.y_side):
+                yield plane, plane + 1, y0, min(y0 + grid.y_side, grid.height), 0, grid.width
 
 
 def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -97,53 +135,90 @@ def plane_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return math.prod(shape[:-2]), shape[-2], shape[-1]
 
 
-def tile_grid(shape: tuple[int, ...], tile_size: int) -> TileGrid:
-    """Divide an array of ``shape`` (slowest axis first) into tiles of ``tile_size`` by ``tile_size`` samples."""
+def tile_grid(shape: tuple[int, ...], sides: Sides) -> TileGrid:
+    """Divide an array of ``shape`` into tiles of sound ``sides``, both slowest axis first."""
     n_planes, height, width = plane_shape(shape)
-    if n_planes == 0 or height == 0 or width == 0:
-        return TileGrid(n_planes=n_planes, height=height, width=width, p_pieces=0, y_pieces=0, x_pieces=0)
-    area = tile_size * tile_size
-    x_limit = area if height == 1 else tile_size
-    planes_a_tile = max(1, area // (height * width)) if height <= tile_size and width <= x_limit else 1
+    period = inner = 1
+    p_side = 1
+    for length, side in zip(reversed(shape[:-2]), reversed(sides[:-2]), strict=True):
+        # Up to the first axis that is cut, planes of all axes follow each other in a tile.
+        period, p_side = inner * length, inner * side
+        if side < length:
+            break
+        inner = period
+    if 0 in shape:
+        period = p_side = 1
+    y_side = sides[-2] if len(sides) > 1 else 1
     return TileGrid(
         n_planes=n_planes,
         height=height,
         width=width,
-        p_pieces=_n_pieces(n_planes, planes_a_tile),
-        y_pieces=_n_pieces(height, tile_size),
-        x_pieces=_n_pieces(width, x_limit),
+        p_period=period,
+        p_side=p_side,
+        y_side=y_side,
+        x_side=sides[-1] if sides else 1,
     )
 
 
-def count_tiles(shape: tuple[int, ...], tile_size: int) -> int:
+def count_tiles(shape: tuple[int, ...], sides: Sides) -> int:
     """Return the number of tiles of an array."""
-    return tile_grid(shape, tile_size).n_tiles
+    return tile_grid(shape, sides).n_tiles
 
 
-def axis_chunks(shape: tuple[int, ...], tile_size: int) -> tuple[tuple[int, ...], ...]:
-    """Return the lengths of the tiles along each axis of an array.
+def axis_chunks(shape: tuple[int, ...], sides: Sides) -> tuple[tuple[int, ...], ...]:
+    """Return the lengths of the tiles along each axis of an array: the regular grid that the tiles form."""
 
-    A tile of several planes counts them over all axes but the last two. If several of these axes are longer than 1,
-    only the last of them has pieces of several planes. Pieces of the others are single planes.
-    """
-    grid = tile_grid(shape, tile_size)
-    if grid.n_tiles == 0:
+    def pieces(length: int, side: int) -> tuple[int, ...]:
+        return tuple(min(side, length - start) for start in range(0, length, side))
+
+    if 0 in shape:
         return tuple((length,) for length in shape)
+    return tuple(map(pieces, shape, sides))
 
-    def pieces(length: int, n_pieces: int) -> tuple[int, ...]:
-        ranges = (_piece(index, length, n_pieces) for index in range(n_pieces))
-        return tuple(stop - start for start, stop in ranges)
 
-    last = {1: (pieces(grid.width, grid.x_pieces),)}.get(
-        len(shape), (pieces(grid.height, grid.y_pieces), pieces(grid.width, grid.x_pieces))
-    )
-    lead = shape[:-2]
-    planes_a_piece = -(-grid.n_planes // grid.p_pieces)
-    chunks: list[tuple[int, ...]] = []
-    for length in reversed(lead):
-        if length == grid.n_planes:
-            chunks.append(pieces(length, grid.p_pieces))
-        else:
-            chunks.append(pieces(length, _n_pieces(length, min(planes_a_piece, length))))
-        planes_a_piece = max(1, planes_a_piece // length)
-    return (*reversed(chunks), *last) if shape else ()
+def tile_sides(shape: tuple[int, ...], tile: TileOption) -> Sides:
+    """Choose the sides of the tiles of an array, slowest axis first, such that the pieces of an axis are about equal.
+
+    Parameters
+    ----------
+    shape
+        Lengths of the axes, slowest first.
+    tile
+        Largest side of tiles of about square planes: as many planes as there is room for ``tile`` by ``tile`` samples
+        share a tile. Or the largest side along each axis, in FITS order (x first). Axes without one have a side of 1,
+        sides without an axis do not count.
+
+    Raises
+    ------
+    InputError
+        If tiles of these sides are no boxes of planes that follow each other, or too large.
+    """
+    limits = _square_limits(shape, tile) if isinstance(tile, int) else _given_limits(len(shape), tile)
+    sides = tuple(_even(max(1, length), limit) for length, limit in zip(shape, limits, strict=True))
+    fault = sides_fault(shape, sides)
+    if fault:
+        raise InputError(f"{fault}: choose other sides (--tile)")
+    return sides
+
+
+def _even(length: int, limit: int) -> int:
+    """Return the side of the fewest pieces within a limit, as equal as pieces of one side can be."""
+    return -(-length // _n_pieces(length, limit))
+
+
+def _square_limits(shape: tuple[int, ...], tile: int) -> list[int]:
+    _, height, width = plane_shape(shape)
+    area = tile * tile
+    x_limit = area if height == 1 else tile
+    fits = 0 not in shape and height <= tile and width <= x_limit
+    room = max(1, area // (height * width)) if fits else 1
+    limits = [x_limit, tile][: len(shape)]
+    for length in reversed(shape[:-2]):
+        limits.append(room)
+        # The next axis shares a tile only where this one is whole.
+        room = max(1, room // length) if length and room >= length else 1
+    return limits[::-1]
+
+
+def _given_limits(n_axes: int, tile: tuple[int, ...]) -> list[int]:
+    return [*tile, *[1] * n_axes][:n_axes][::-1]

@@ -59,6 +59,12 @@ def two_images() -> bytes:
     return out.getvalue()
 
 
+def boxes(**options: Any) -> bytes:
+    """A cube of two leading axes whose tiles are cut along every axis but one."""
+    cube = np.stack([simulate_image((6, 9), seed=60 + plane) for plane in range(15)]).reshape(5, 3, 6, 9)
+    return radcodec.encode(cube, tile=(5, 4, 3, 2), **options)
+
+
 MORE: dict[str, Callable[[], bytes]] = {
     "lattice": lattice,
     "f8": lambda: radcodec.encode(image_with_specials().astype("f8") * 1e-40),
@@ -70,6 +76,8 @@ MORE: dict[str, Callable[[], bytes]] = {
     "copy_preview": lambda: copy_of("fits_preview"),
     "copy_on_base": lambda: copy_of("array_on_base"),
     "two_images": two_images,
+    "boxes": boxes,
+    "boxes_bounded": lambda: boxes(max_error="0.3sigma", preview=30),
 }
 NAMES = (*SAMPLES, *MORE)
 

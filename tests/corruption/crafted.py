@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Sequence
 
 import reference_decoder as ref
-from corruption.repair import Parts, join, leb, pack_index
+from corruption.repair import Parts, join, leb, pack_index, stored_sides
 
 OPEN_ONLY = "open"
 
@@ -41,7 +41,7 @@ def record(
 ) -> bytes:
     """An image record (3.1); ``rest`` is what the flags announce."""
     axes = leb(len(shape)) + b"".join(map(leb, shape))
-    return bytes([sample_type]) + axes + leb(tile) + bytes([stages, flags]) + rest + b"\0"
+    return bytes([sample_type]) + axes + stored_sides(shape, tile) + bytes([stages, flags]) + rest + b"\0"
 
 
 def params(base: bytes = b"", bounds: bytes = b"", predictors: bytes = b"") -> bytes:

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field, replace
 
 import reference_decoder as ref
 
+from radcodec.container.tile_sides import pack_sides
+from radcodec.pixels.tiles import tile_sides
+
 CHECKED = ("META", "PARAMS", "INDEX", "EXTRA")
 NAMES = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
 
@@ -27,7 +30,7 @@ class Parts:
     sections: dict[str, bytes] = field(repr=False)
     sizes: dict[str, int] | None = None  # what the prelude says, where that is not the truth
     version: int = 0
-    draft: int = 1
+    draft: int = 2
 
 
 def leb(value: int) -> bytes:
@@ -72,15 +75,9 @@ def read_meta(parts: Parts) -> ref.Meta | None:
         return None
 
 
-def count_tiles(image: ref.Image) -> int:
-    """Number of tiles of an image, without listing them."""
-    P, H, W = image.planes
-    if P * H * W == 0:
-        return 0
-    T = image.tile
-    x_limit = T * T if H == 1 else T
-    per_tile = max(1, T * T // (H * W)) if T >= H and x_limit >= W else 1
-    return -(-P // per_tile) * -(-H // T) * -(-W // x_limit)
+def stored_sides(shape: Sequence[int], tile: int) -> bytes:
+    """The sides of tiles of a record (3.1), those that our writer chooses."""
+    return pack_sides(tuple(shape), tile_sides(tuple(shape), tile))
 
 
 def pack_index(entries: Sequence[Sequence[int]]) -> bytes:
@@ -97,11 +94,11 @@ def pack_index(entries: Sequence[Sequence[int]]) -> bytes:
 def repair_index(parts: Parts) -> Parts:
     """Parts with right CRCs of all streams in INDEX, as far as INDEX and the other sections allow it."""
     meta = read_meta(parts)
-    if meta is None or sum(count_tiles(i) * (6 + i.stages) for i in meta.images) > len(parts.sections["INDEX"]):
+    if meta is None or sum(ref.count_tiles(i) * (6 + i.stages) for i in meta.images) > len(parts.sections["INDEX"]):
         return parts
     index = ref.Cursor(parts.sections["INDEX"])
     try:
-        images = [[ref.read_entry(index, i.stages) for _ in range(count_tiles(i))] for i in meta.images]
+        images = [[ref.read_entry(index, i.stages) for _ in range(ref.count_tiles(i))] for i in meta.images]
         index.end()
     except ref.RejectError:
         return parts

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 import reference_decoder as ref
 import zstandard
-from corruption.repair import Parts, join, leb, pack_index, read_meta, repair_index, split
+from corruption.repair import Parts, join, leb, pack_index, read_meta, repair_index, split, stored_sides
 from corruption.samples import check_damaged, read, sample
 
 # What a reader may take beyond what it has when it reads the small file: some buffers, not what the header declares.
@@ -36,7 +36,7 @@ def record(
 ) -> bytes:
     """An image record (docs/format.md, 3.1); tail is flags and what they announce, without unit."""
     axes = leb(len(shape)) + b"".join(leb(n) for n in shape)
-    return bytes([sample_type]) + axes + leb(tile) + bytes([stages]) + (tail or b"\0") + b"\0"
+    return bytes([sample_type]) + axes + stored_sides(shape, tile) + bytes([stages]) + (tail or b"\0") + b"\0"
 
 
 def array_file(image_record: bytes, **sections: bytes) -> bytes:

@@ -254,7 +254,7 @@ def test_steps_without_a_scale_are_refused() -> None:
     from radcodec.pixels.bounds import ImageBounds, tile_bound
     from radcodec.types import SampleType
 
-    own = ImageRecord(sample_type=SampleType.F8, shape=(8, 8), tile_size=8, bound=1.0, bscale=0.0, bzero=5.0)
+    own = ImageRecord(sample_type=SampleType.F8, shape=(8, 8), sides=(8, 8), bound=1.0, bscale=0.0, bzero=5.0)
     assert tile_bound(own, ImageBounds(everywhere=1.0), (0, 1, 0, 8, 0, 8), 0) is None
     image = ref.Image(10, (1, 8, 8), 8, 0, bounded=True, bound=1.0, bscale=0.0)
     image.predictors = ref.read_predictors(ref.Cursor(predictor_block(0.0)))

@@ -156,6 +156,6 @@ def check_both_reject(forged: bytes, what: str) -> None:
 
 def test_bounds_block_of_another_length_is_rejected() -> None:
     """The library checks the block again where it makes use of it."""
-    own = ImageRecord(sample_type=SampleType.F4, shape=(2, 4, 4), tile_size=8, bound=1.0)
+    own = ImageRecord(sample_type=SampleType.F4, shape=(2, 4, 4), sides=(2, 4, 4), bound=1.0)
     with pytest.raises(radcodec.CorruptError, match="16 bytes"):
         unpack_bounds(bytes(8), own)

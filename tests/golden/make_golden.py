@@ -34,7 +34,7 @@ from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
 
-VERSION, DRAFT = 0, 1
+VERSION, DRAFT = 0, 2
 SIGMA = 1.5e-4  # noise of the simulated images
 Array = npt.NDArray[Any]
 Case = tuple[str, Any, dict[str, Any]]
@@ -67,6 +67,11 @@ NEEDED: dict[str, set[str]] = {
     "fits_on_base_localsigma": {"base map 4", "steps vary"},
     "fits_loop": {"map 4", "special map 4"},
     "fits_localsigma_loop": {"map 4", "steps vary"},
+    "array_box": {"map 0"},
+    "array_box_second_leading": {"map 3", "border", "planes", "sides"},
+    "array_box_dither": {"map 3"},
+    "array_box_on_base": {"base map 4"},
+    "fits_box_localsigma": {"map 4"},
 }
 
 
@@ -118,6 +123,21 @@ def array_cases() -> Iterator[Case]:
     yield "array_f4_parts", parts.astype("f4"), {}
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
+    yield from box_cases()
+
+
+def box_cases() -> Iterator[Case]:
+    """Cases of tiles with a side for each axis: cut along every axis, of planes of two axes, of spectra."""
+    cube = np.stack([simulate_image((20, 26), seed=i) * np.float32(1 + 0.1 * i) for i in range(30)])
+    yield "array_box", cube, {"tile": "16x12x4"}
+    yield "array_box_two_leading", cube.reshape(10, 3, 20, 26), {"tile": (16, 12, 3, 4)}
+    yield "array_box_second_leading", cube.reshape(2, 15, 20, 26), {"tile": (26, 7, 6), "max_error": SIGMA / 2}
+    yield "array_box_spectra", cube.reshape(30, 1, 20, 26), {"tile": (5, 3, 1, 30), "max_error": "0.25sigma"}
+    yield "array_box_dither", cube, {"tile": (9, 20, 7), "max_error": 2e-5, "dither": True}
+    wide = np.stack([simulate_image((64, 64), seed=3) * np.float32(1 + 0.1 * i) for i in range(3)])
+    yield "array_box_on_base", wide, {"tile": (64, 40, 2), "max_error": SIGMA / 2, "on_base": True}
+    yield "array_box_1d", cube.ravel()[:3000], {"tile": (700,)}
+    yield "array_box_6d", cube.ravel()[:4320].reshape(2, 3, 1, 4, 12, 15), {"tile": (15, 5, 4, 1, 2)}
 
 
 def loop_cases(image: Array) -> Iterator[Case]:
@@ -160,6 +180,14 @@ def pad(data: bytes, fill: bytes) -> bytes:
     return data + fill * (-len(data) % 2880)
 
 
+def fits_cube(cube: Array) -> bytes:
+    """A FITS file of a cube of float32."""
+    cards = [card("SIMPLE", "T"), card("BITPIX", "-32"), card("NAXIS", str(cube.ndim))]
+    cards += [card(f"NAXIS{axis}", str(n)) for axis, n in enumerate(cube.shape[::-1], 1)]
+    cards += [card("BUNIT", "'Jy/beam '"), b"END".ljust(80)]
+    return pad(b"".join(cards), b" ") + pad(cube.astype(">f4").tobytes(), b"\0")
+
+
 def multi_hdu() -> bytes:
     """A FITS file of an image, a table, a second image and bytes that belong to nothing."""
     rng = np.random.default_rng(11)
@@ -198,6 +226,10 @@ def fits_cases() -> Iterator[Case]:
     disc = simulate_image((64, 90), seed=7) + np.where(np.hypot(y, x) < 17, 40 * SIGMA, 0).astype("f4")
     yield "fits_lapped_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "lapped-v2"}
     yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v2"}
+    cube = np.stack([simulate_image((40, 52), seed=i) for i in range(9)])
+    yield "fits_box_lossy", fits_cube(cube), {"lossy_stages": 6, "model": "lapped-v2", "tile": "30x20x4"}
+    local = {"max_error": "0.5localsigma", "preview": 0, "tile": "52x16x2"}
+    yield "fits_box_localsigma", fits_cube(cube), local
 
 
 def on_base(wanted: bool) -> AbstractContextManager[object]:
@@ -289,7 +321,7 @@ def check_bound(name: str, original: Array, restored: Array, options: dict[str, 
 
 def check_features(name: str, found: set[str]) -> None:
     """Stop unless a file pins what it is there for."""
-    missing = NEEDED.get(name.removeprefix(f"v{VERSION}_"), set()) - found
+    missing = NEEDED.get(name.removeprefix(f"v{VERSION}d{DRAFT}_"), set()) - found
     if missing:
         raise SystemExit(f"{name}: expected {', '.join(sorted(missing))}, found {', '.join(sorted(found))}")
 

@@ -13,7 +13,11 @@ import reference_decoder
 import radcodec
 
 FOLDER = Path(__file__).resolve().parent / "files"
-DRAFT_0 = sorted((FOLDER.parent / "draft0").glob("*.rcz"))
+OLDER = {draft: sorted((FOLDER.parent / f"draft{draft}").glob("*.rcz")) for draft in (0, 1)}
+RELEASES = {
+    0: r"radcodec 0\.1\.0 and its development versions before 0\.2 reads it",
+    1: r"radcodec of the development versions of 0\.2 that wrote draft 1 reads it",
+}
 ARRAYS = sorted(path.stem for path in FOLDER.glob("*.npy"))
 FITS = sorted(path.stem for path in FOLDER.glob("*.json"))
 
@@ -51,10 +55,14 @@ def test_golden_fits(name: str, tmp_path: Path) -> None:
         assert hashlib.sha256(restored).hexdigest() == expected["sha256"]
 
 
-@pytest.mark.parametrize("path", DRAFT_0, ids=lambda path: path.stem)
-def test_files_of_draft_0_are_of_another_version(path: Path, tmp_path: Path) -> None:
-    """A file of the first draft is not called damaged: the error names the draft and the release that reads it."""
-    expected = r"version 0 draft 0.*radcodec 0\.1\.0 and its development versions before 0\.2"
+@pytest.mark.parametrize(
+    ("draft", "path"),
+    [(draft, path) for draft in OLDER for path in OLDER[draft]],
+    ids=lambda value: getattr(value, "stem", None),
+)
+def test_files_of_older_drafts_are_of_another_version(draft: int, path: Path, tmp_path: Path) -> None:
+    """A file of an older draft is not called damaged: the error names the draft and the release that reads it."""
+    expected = rf"version 0 draft {draft}: {RELEASES[draft]}"
     data = path.read_bytes()
     with pytest.raises(radcodec.UnsupportedVersionError, match=expected):
         radcodec.decode(data)
@@ -62,10 +70,10 @@ def test_files_of_draft_0_are_of_another_version(path: Path, tmp_path: Path) -> 
         radcodec.open(path)
     with pytest.raises(radcodec.UnsupportedVersionError, match=expected):
         radcodec.decompress(path, tmp_path / "back.fits")
-    with pytest.raises(reference_decoder.RejectError, match="unsupported version 0 draft 0"):
+    with pytest.raises(reference_decoder.RejectError, match=f"unsupported version 0 draft {draft}"):
         reference_decoder.decode_file(data)
 
 
-def test_files_of_draft_0_are_there() -> None:
+def test_files_of_older_drafts_are_there() -> None:
     """The inputs of the test above are not lost."""
-    assert len(DRAFT_0) >= 50
+    assert all(len(paths) >= 50 for paths in OLDER.values())

@@ -55,7 +55,7 @@ def test_products_are_rounded_downwards(first: float, second: float) -> None:
 
 
 def _record(shape: tuple[int, ...], **fields: object) -> ImageRecord:
-    return ImageRecord(sample_type=SampleType.F4, shape=shape, tile_size=512, bound=1.0, **fields)  # type: ignore[arg-type]
+    return ImageRecord(sample_type=SampleType.F4, shape=shape, sides=shape, bound=1.0, **fields)  # type: ignore[arg-type]
 
 
 def test_planes_have_their_own_noise() -> None:

@@ -46,7 +46,7 @@ SHAPES = {
 
 
 def _found(image: np.ndarray, *, exact: bool = False, **options: Any) -> np.ndarray:
-    record = ImageRecord(sample_type=SampleType[image.dtype.str[1:].upper()], shape=image.shape, tile_size=512)
+    record = ImageRecord(sample_type=SampleType[image.dtype.str[1:].upper()], shape=image.shape, sides=image.shape)
     marks: Mask | None = all_marks(find_special(image[None], record, exact=exact, **options))
     return np.zeros(image.shape, np.bool_) if marks is None else marks[0]
 

@@ -176,7 +176,7 @@ def test_base_only_copy(image: np.ndarray) -> None:
 def test_record_is_checked(change: dict[str, Any]) -> None:
     """The flag is for bounded images of floats with base stages."""
     sound: dict[str, Any] = {
-        "sample_type": SampleType.F4, "shape": (4, 4), "tile_size": 64, "n_stages": 2, "bound": 1.0, "on_base": True
+        "sample_type": SampleType.F4, "shape": (4, 4), "sides": (4, 4), "n_stages": 2, "bound": 1.0, "on_base": True
     }  # fmt: skip
     assert unpack_image_record(Cursor(pack_image_record(ImageRecord(**sound)), "META")).on_base
     with pytest.raises(radcodec.CorruptError, match="on the base"):

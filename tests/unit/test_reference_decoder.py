@@ -131,19 +131,24 @@ def test_error_weights_sum_to_720() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "tile", "expected"),
+    ("shape", "sides", "expected"),
     [
-        ((), 8, [((0, 1), (0, 1), (0, 1))]),
-        ((100,), 8, [((0, 1), (0, 1), (0, 50)), ((0, 1), (0, 1), (50, 100))]),
-        ((2, 9), 8, [((0, 1), (0, 2), (0, 4)), ((0, 1), (0, 2), (4, 9))]),
-        ((5, 4, 8), 8, [((0, 1), (0, 4), (0, 8)), ((1, 3), (0, 4), (0, 8)), ((3, 5), (0, 4), (0, 8))]),
-        ((3, 0, 2), 8, []),
+        ((), (), [((0, 1), (0, 1), (0, 1))]),
+        ((100,), (64,), [((0, 1), (0, 1), (0, 64)), ((0, 1), (0, 1), (64, 100))]),
+        ((2, 9), (2, 5), [((0, 1), (0, 2), (0, 5)), ((0, 1), (0, 2), (5, 9))]),
+        ((5, 4, 8), (2, 4, 8), [((0, 2), (0, 4), (0, 8)), ((2, 4), (0, 4), (0, 8)), ((4, 5), (0, 4), (0, 8))]),
+        ((2, 3, 1, 1), (1, 2, 1, 1), [((p, q), (0, 1), (0, 1)) for p, q in ((0, 2), (2, 3), (3, 5), (5, 6))]),
+        ((3, 2, 1, 1), (2, 2, 1, 1), [((p, q), (0, 1), (0, 1)) for p, q in ((0, 4), (4, 6))]),
+        ((3, 0, 2), (1, 1, 2), []),
     ],
 )
-def test_tiles_by_hand(shape: tuple[int, ...], tile: int, expected: list[tuple[tuple[int, int], ...]]) -> None:
-    """Even pieces; rows of T*T where there is one row; several planes where they are small."""
-    places = ref.tile_slices(ref.Image(9, shape, tile, 0))
+def test_tiles_by_hand(
+    shape: tuple[int, ...], sides: tuple[int, ...], expected: list[tuple[tuple[int, int], ...]]
+) -> None:
+    """Regular pieces of every axis, the last one shorter; planes of two axes where the faster one is whole."""
+    places = ref.tile_slices(ref.Image(9, shape, sides, 0))
     assert [tuple((part.start, part.stop) for part in place) for place in places] == expected
+    assert ref.count_tiles(ref.Image(9, shape, sides, 0)) == len(expected)
 
 
 def test_mask_of_both_forms() -> None:

@@ -203,7 +203,7 @@ def test_damage_is_found_where_it_is_read() -> None:
     damaged = bytearray(PACKED)
     damaged[start + 1] ^= 1
     with radcodec.open(damaged, threads=1) as file, file.fits_file() as plain:
-        assert plain.read(2880 + 12 * 53 * 4) == PLAIN[: 2880 + 12 * 53 * 4]
+        assert plain.read(2880 + 13 * 53 * 4) == PLAIN[: 2880 + 13 * 53 * 4]
         with pytest.raises(radcodec.CorruptError, match="tile 5 of image 0"):
             plain.read(53 * 4)
 

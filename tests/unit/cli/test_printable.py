@@ -90,4 +90,4 @@ def test_json_has_no_escapes_either(tmp_path: Path, capsys: pytest.CaptureFixtur
     output = capsys.readouterr().out
     assert all(char.isprintable() or char == "\n" for char in output)
     assert json.loads(output)["writer"].startswith(f"radcodec{RED}")
-    assert json.loads(output)["format_draft"] == 1
+    assert json.loads(output)["format_draft"] == 2

@@ -17,7 +17,7 @@ LENGTHS = (0, 1, 127, 128, 300, 16384)  # either side of where a LEB128 number t
 
 def contents(mask: int, detail: int, stages: tuple[int, ...], predictors: int) -> FileContents:
     """The parts of an array of one tile, whose streams have these lengths."""
-    record = ImageRecord(sample_type=SampleType.F4, shape=(3, 4), tile_size=512, n_stages=len(stages))
+    record = ImageRecord(sample_type=SampleType.F4, shape=(3, 4), sides=(3, 4), n_stages=len(stages))
     meta = Meta(
         writer="test",
         original_bytes=48,

@@ -51,7 +51,7 @@ U8 = st.integers(0, 2**64 - 1)
 
 
 def _prelude_by_hand(
-    kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, draft: int = 1, meta: str = "05"
+    kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, draft: int = 2, meta: str = "05"
 ) -> bytes:
     """A prelude from format.md 2.1, not from layout: 5 bytes of META, 1, 300, 0, 2^20 and 0 of the others."""
     fields = bytes([version, draft, kind, mode, flags]) + bytes.fromhex(meta + "01" + "ac02" + "00" + "808040" + "00")
@@ -92,9 +92,14 @@ def test_longest_prelude() -> None:
         (b"", NotRadcodecError, "starts with"),
         (b"SIMPLE  =", NotRadcodecError, "starts with"),
         (MAGIC[:4], TruncatedError, "ends after 4"),
-        (_prelude_by_hand(version=1), UnsupportedVersionError, "found version 1 draft 1: a newer radcodec reads it"),
-        (_prelude_by_hand(draft=2), UnsupportedVersionError, "found version 0 draft 2: a newer radcodec reads it"),
+        (_prelude_by_hand(version=1), UnsupportedVersionError, "found version 1 draft 2: a newer radcodec reads it"),
+        (_prelude_by_hand(draft=3), UnsupportedVersionError, "found version 0 draft 3: a newer radcodec reads it"),
         (_prelude_by_hand(draft=0), UnsupportedVersionError, r"draft 0: radcodec 0\.1\.0 and its development versions"),
+        (
+            _prelude_by_hand(draft=1),
+            UnsupportedVersionError,
+            r"draft 1: .*development versions of 0\.2 that wrote draft 1",
+        ),
         (MAGIC + b"\0\0", UnsupportedVersionError, "draft 0"),
         (_prelude_by_hand()[:37], TruncatedError, "38 bytes"),
         (_prelude_by_hand()[:17], TruncatedError, "ends after 17"),
@@ -164,15 +169,29 @@ def _records() -> st.SearchStrategy[ImageRecord]:
     common = st.fixed_dictionaries(
         {
             "sample_type": st.sampled_from(SampleType),
-            "shape": st.lists(st.integers(1, 9), max_size=6).map(tuple),
-            "tile_size": st.integers(8, 2048),
             "n_stages": st.integers(0, 16),
             "bscale": FINITE,
             "bzero": FINITE,
             "unit": st.text(max_size=20),
         }
     )
-    return st.builds(lambda one, two: ImageRecord(**one, **two), common, st.just({}) | bounded)
+    return st.builds(
+        lambda *parts: ImageRecord(**{k: v for part in parts for k, v in part.items()}),
+        _geometry(),
+        common,
+        st.just({}) | bounded,
+    )
+
+
+@st.composite
+def _geometry(draw: st.DrawFn) -> dict[str, tuple[int, ...]]:
+    """Axes, and sides of tiles that are boxes of planes that follow each other."""
+    shape = draw(st.lists(st.integers(1, 9), max_size=6).map(tuple))
+    sides = [draw(st.integers(1, length)) for length in shape]
+    for axis in range(len(shape) - 3, 0, -1):
+        if sides[axis] < shape[axis]:
+            sides[:axis] = [1] * axis
+    return {"shape": shape, "sides": tuple(sides)}
 
 
 @given(_records())
@@ -188,7 +207,7 @@ def test_image_record_bytes_are_those_of_the_format_page() -> None:
     record = ImageRecord(
         sample_type=SampleType.I2,
         shape=(3, 200),
-        tile_size=512,
+        sides=(2, 200),
         n_stages=2,
         bound=0.5,
         bound_sigma=0.125,
@@ -199,7 +218,7 @@ def test_image_record_bytes_are_those_of_the_format_page() -> None:
         unit="Jy",
     )
     by_hand = (
-        bytes([4, 2, 3, 0xC8, 1, 0x80, 4, 2, 0b111001]) + struct.pack("<5dq", 0.5, 0.125, 4.0, 2.0, 1.0, -7) + b"\x02Jy"
+        bytes([4, 2, 3, 0xC8, 1, 2, 0, 2, 0b111001]) + struct.pack("<5dq", 0.5, 0.125, 4.0, 2.0, 1.0, -7) + b"\x02Jy"
     )
     assert pack_image_record(record) == by_hand
 
@@ -207,24 +226,24 @@ def test_image_record_bytes_are_those_of_the_format_page() -> None:
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        (bytes([11, 0, 8, 0, 0, 0]), CorruptError),
+        (bytes([11, 0, 0, 0, 0]), CorruptError),
         (bytes([1]) + pack_leb(1000) + bytes(1000), LimitError),
-        (bytes([1, 0, 7, 0, 0, 0]), CorruptError),
-        (bytes([1, 0]) + pack_leb(2049) + bytes(3), LimitError),
-        (bytes([1, 0, 8, 17, 0, 0]), LimitError),
-        (bytes([1, 0, 8, 0, 64, 0]), CorruptError),
-        (bytes([1, 0, 8, 0, 2, 0]), CorruptError),
-        (bytes([9, 0, 8, 0, 16]) + bytes(9), CorruptError),
-        (bytes([1, 2]) + pack_leb(2**24) * 2 + bytes([8, 0, 0, 0]), LimitError),
-        (bytes([1, 3, 0]) + pack_leb(2**47) * 2 + bytes([8, 0, 0, 0]), LimitError),
-        (bytes([9, 0, 8, 0, 1]) + struct.pack("<dd", -1.0, 0.0) + b"\0", CorruptError),
-        (bytes([9, 0, 8, 0, 1]) + struct.pack("<dd", float("nan"), 0.0) + b"\0", CorruptError),
-        (bytes([9, 0, 8, 0, 1]) + struct.pack("<dd", 1.0, float("inf")) + b"\0", CorruptError),
-        (bytes([9, 0, 8, 0, 33]) + struct.pack("<ddd", 1.0, 1.0, 0.0) + b"\0", CorruptError),
-        (bytes([9, 0, 8, 0, 32]) + struct.pack("<d", 1.0) + b"\0", CorruptError),
-        (bytes([4, 0, 8, 0, 8]) + struct.pack("<dd", float("inf"), 0.0) + b"\0", CorruptError),
-        (bytes([4, 0, 8, 0, 8]) + struct.pack("<dd", 1.0, 0.0) + b"\0", CorruptError),
-        (bytes([4, 0, 8, 0, 16]) + struct.pack("<q", 1 << 15) + b"\0", CorruptError),
+        (bytes([1, 1, 5, 6, 0, 0, 0]), CorruptError),
+        (bytes([1, 2]) + pack_leb(4096) * 2 + bytes(5), CorruptError),
+        (bytes([1, 0, 17, 0, 0]), LimitError),
+        (bytes([1, 0, 0, 64, 0]), CorruptError),
+        (bytes([1, 0, 0, 2, 0]), CorruptError),
+        (bytes([9, 0, 0, 16]) + bytes(9), CorruptError),
+        (bytes([1, 2]) + pack_leb(2**24) * 2 + bytes(6), LimitError),
+        (bytes([1, 3, 0]) + pack_leb(2**47) * 2 + bytes(6), LimitError),
+        (bytes([9, 0, 0, 1]) + struct.pack("<dd", -1.0, 0.0) + b"\0", CorruptError),
+        (bytes([9, 0, 0, 1]) + struct.pack("<dd", float("nan"), 0.0) + b"\0", CorruptError),
+        (bytes([9, 0, 0, 1]) + struct.pack("<dd", 1.0, float("inf")) + b"\0", CorruptError),
+        (bytes([9, 0, 0, 33]) + struct.pack("<ddd", 1.0, 1.0, 0.0) + b"\0", CorruptError),
+        (bytes([9, 0, 0, 32]) + struct.pack("<d", 1.0) + b"\0", CorruptError),
+        (bytes([4, 0, 0, 8]) + struct.pack("<dd", float("inf"), 0.0) + b"\0", CorruptError),
+        (bytes([4, 0, 0, 8]) + struct.pack("<dd", 1.0, 0.0) + b"\0", CorruptError),
+        (bytes([4, 0, 0, 16]) + struct.pack("<q", 1 << 15) + b"\0", CorruptError),
     ],
 )
 def test_unsound_image_records_are_rejected(data: bytes, error: type[Exception]) -> None:
@@ -240,7 +259,7 @@ def _meta(**changes: object) -> Meta:
         "restored_sha256": bytes(32),
         "original_sha256": None,
         "model": None,
-        "images": (ImageRecord(sample_type=SampleType.F4, shape=(2, 3), tile_size=8),),
+        "images": (ImageRecord(sample_type=SampleType.F4, shape=(2, 3), sides=(2, 3)),),
         "hdus": (
             HduRecord(kind=HduKind.IMAGE, name="P", note="", header_bytes=2880, data_bytes=24, tail_bytes=2),
             HduRecord(kind=HduKind.TABLE, name="", note="n", header_bytes=1, data_bytes=9, tail_bytes=0),
@@ -252,7 +271,7 @@ def _meta(**changes: object) -> Meta:
 
 def test_meta_round_trip() -> None:
     """META of a FITS file comes back, with the bytes of its image records as stored."""
-    image = ImageRecord(sample_type=SampleType.F4, shape=(2, 3), tile_size=8, n_stages=1)
+    image = ImageRecord(sample_type=SampleType.F4, shape=(2, 3), sides=(2, 3), n_stages=1)
     meta = _meta(original_sha256=b"\1" * 32, model=("m", b"\2" * 32), images=(image,))
     found = unpack_meta(pack_meta(meta), Kind.FITS)
     assert found.image_records == (pack_image_record(meta.images[0]),)
@@ -265,9 +284,9 @@ def test_meta_round_trip() -> None:
         (_meta(), Kind.ARRAY, "kind array"),
         (_meta(text=b"a" * 2882), Kind.FITS, "header text"),
         (_meta(images=()), Kind.FITS, "as many image records"),
-        (_meta(images=(ImageRecord(sample_type=SampleType.F4, shape=(2, 4), tile_size=8),)), Kind.FITS, "24 bytes"),
+        (_meta(images=(ImageRecord(sample_type=SampleType.F4, shape=(2, 4), sides=(2, 4)),)), Kind.FITS, "24 bytes"),
         (
-            _meta(images=(ImageRecord(sample_type=SampleType.F4, shape=(2, 3), tile_size=8, n_stages=1),)),
+            _meta(images=(ImageRecord(sample_type=SampleType.F4, shape=(2, 3), sides=(2, 3), n_stages=1),)),
             Kind.FITS,
             "model name exactly",
         ),

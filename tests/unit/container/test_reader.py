@@ -22,13 +22,13 @@ TILES = [
 ]
 
 
-def _count(shape: tuple[int, ...], tile_size: int) -> int:
+def _count(shape: tuple[int, ...], sides: tuple[int, ...]) -> int:
     """Two tiles, whatever the shape: the container does not know geometry."""
     return 2
 
 
 def _file(tiles: Sequence[TileStreams] = TILES, **changes: Any) -> bytes:
-    record = ImageRecord(sample_type=SampleType.F4, shape=(8, 16), tile_size=8, n_stages=2)
+    record = ImageRecord(sample_type=SampleType.F4, shape=(8, 16), sides=(8, 8), n_stages=2)
     fields: dict[str, Any] = {"images": (record,), "model": ("m", bytes(32)), "hdus": (), "text": b""}
     meta = Meta(
         writer="t", original_bytes=512, restored_sha256=bytes(32), original_sha256=None, **{**fields, **changes}
@@ -115,7 +115,7 @@ def test_a_damaged_tile_is_found_without_reading_the_rest() -> None:
 def test_index_of_another_length_is_rejected(n_tiles: int, match: str) -> None:
     """INDEX that does not fit the number of tiles is refused; one that cannot, before it is read."""
     with pytest.raises(CorruptError, match=match):
-        Reader(_file(), count_tiles=lambda shape, tile_size: n_tiles)
+        Reader(_file(), count_tiles=lambda shape, sides: n_tiles)
 
 
 def test_base_only_copy_keeps_base_and_masks() -> None:
