@@ -113,4 +113,4 @@ def _check_bounds(block: bytes, record: ImageRecord) -> None:
     if sys.byteorder == "big":
         values.byteswap()
     if not all(map(math.isfinite, values)) or min(values) < 0 or max(values) != record.bound:
-        raise CorruptError(f"expected bounds with the maximum {record.bound}, found others")
+        raise CorruptError(f"expected {record.bound} as the largest of the bounds, found others")

@@ -213,7 +213,7 @@ def check_both_decode_errors(data: bytes, ours: str, theirs: str) -> None:
 def test_spare_raw_bits_are_zero() -> None:
     """The raw bits of a tile end with zeros up to a whole byte."""
     image = simulate_image((16, 16), seed=20)
-    parts = split(radcodec.encode(np.round(image.astype("f8") * 1e6).astype("i2")))
+    parts = split(radcodec.encode(np.round(image.astype("f8") * 1e6).astype("i2"), effort=9))
     assert parts is not None
     stream = parts.sections["TILES"]
     last = next(bit for bit in range(8) if not stream[-1] >> bit)  # no bit above it is set

@@ -99,9 +99,9 @@ class Recorder:
 
     def lapped(self, streams: list[bytes], shape: tuple[int, int], model: LappedModel) -> None:
         """Note a tile of a lapped model: its streams, and the magnitudes and signs of its pairs."""
-        code, last, _, count, *_ = lapped._read_header(streams[0])
+        code, last, _, count, *_ = lapped.read_header(streams[0])
         g = lapped.transform.geometry_of(shape, code)
-        n_planes = lapped._planes_of_stages(count, model.n_stages)[: len(streams)]
+        n_planes = lapped.planes_of_stages(count, model.n_stages)[: len(streams)]
         sides = (side - 1 for side in (g.rows, g.columns, g.height, g.width // 2))
         case = struct.pack("<5BbBB", 4, *sides, last, count, len(n_planes))
         case += bytes(n_planes)
