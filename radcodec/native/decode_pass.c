@@ -124,18 +124,20 @@ int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, doub
     reader r;
     int32_t status = begin_pass(pass, &st, 0);
     if (status == RCZ_OK) status = begin_reader(streams, &r);
-    for (int64_t p = 0; p < pass->planes && status == RCZ_OK; p++) {
+    if (status != RCZ_OK) return status;
+    for (int64_t p = 0; p < pass->planes; p++) {
         begin_plane(pass, &st);
-        for (int64_t y = 0; y < pass->height && status == RCZ_OK; y++) {
+        for (int64_t y = 0; y < pass->height; y++) {
             int64_t at = (p * pass->height + y) * pass->width;
             predict_rows(pass, &st, y);
             error_above(pass, &st, y);
             begin_row(pass, &st, y);
             status = decode_float_row(pass, &st, y, pass->special ? pass->special + at : NULL, &r, out + at);
+            if (status != RCZ_OK) return status;
             end_row(pass, &st, y);
         }
     }
-    return status == RCZ_OK ? end_reader(&r) : status;
+    return end_reader(&r);
 }
 
 /* One row of integers: where they go, gain, dither and marks (each NULL if there are none). */
@@ -203,9 +205,10 @@ int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const 
     reader r;
     int32_t status = begin_pass(pass, &st, 1);
     if (status == RCZ_OK) status = begin_reader(streams, &r);
-    for (int64_t p = 0; p < pass->planes && status == RCZ_OK; p++) {
+    if (status != RCZ_OK) return status;
+    for (int64_t p = 0; p < pass->planes; p++) {
         begin_plane(pass, &st);
-        for (int64_t y = 0; y < pass->height && status == RCZ_OK; y++) {
+        for (int64_t y = 0; y < pass->height; y++) {
             int64_t at = (p * pass->height + y) * pass->width;
             int_row to = {.out = out + at};
             if (gain != NULL) to.gain = gain + at;
@@ -215,8 +218,9 @@ int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const 
             error_above(pass, &st, y);
             begin_row(pass, &st, y);
             status = decode_any_int_row(pass, &st, y, &to, loop, &r);
+            if (status != RCZ_OK) return status;
             end_row(pass, &st, y);
         }
     }
-    return status == RCZ_OK ? end_reader(&r) : status;
+    return end_reader(&r);
 }
