@@ -21,9 +21,12 @@ BOX = (0, 1, 0, 3, 0, 4)
 
 def coding_of(error: float) -> ImageCoding:
     """An image of one tile with the same E for every pixel."""
-    record = ImageRecord(sample_type=SampleType.F4, shape=(3, 4), tile_size=64, bound=error)
+    record = ImageRecord(sample_type=SampleType.F4, shape=(3, 4), sides=(3, 4), bound=error)
     return ImageCoding(
-        record=record, grid=tile_grid((3, 4), 64), bounds=ImageBounds(everywhere=error), shared=SharedParts(b"", None)
+        record=record,
+        grid=tile_grid((3, 4), (3, 4)),
+        bounds=ImageBounds(everywhere=error),
+        shared=SharedParts(b"", None),
     )
 
 
