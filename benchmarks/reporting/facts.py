@@ -88,17 +88,19 @@ class Facts:
         return min(found, default=None)
 
     def speed(self, codec: str, threads: str, bound: str, pixels: int, *, verify: bool = False) -> Row | None:
-        """Return the row of a codec's speed on the square image of so many pixels."""
+        """Return the row of a codec's speed on the square image of so many pixels.
+
+        Verified, ours is the one with a preview (the command line's defaults) where there is one. Else it is the one
+        without a preview.
+        """
         wanted = (codec, threads, bound, str(pixels))
-        return next(
-            (
-                row
-                for row in self.results.last("speed")
-                if tuple(row[name] for name in ("codec", "threads", "bound", "pixels")) == wanted
-                and (codec != OURS or row["verify"] == str(verify))
-            ),
-            None,
-        )  # fmt: skip
+        rows = [
+            row
+            for row in self.results.last("speed")
+            if tuple(row[name] for name in ("codec", "threads", "bound", "pixels")) == wanted
+            and (codec != OURS or row["verify"] == str(verify))
+        ]
+        return min(rows, key=lambda row: (row["preview"] in ("", "0")) == verify, default=None)
 
     def seconds(self, command: str, file: str | None = None) -> float | None:
         """Return the median wall time of a whole command on a file, the first one unless it is named."""

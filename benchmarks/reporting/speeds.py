@@ -31,7 +31,8 @@ def speeds(results: Results) -> Section:
         title="Speed and memory",
         text="Side by side in one run, after a warm-up, medians; in brackets the slowest and the fastest repeat. "
         "Mpix/s are millions of pixels a second. Memory is the growth of a fresh process, in units of the float32 "
-        "image. Cold start: whole commands, each a new process.",
+        "image. The command line's defaults are the lines with preview and verified: a preview of 1 % is made, and the "
+        "file is decoded again and compared. Cold start: whole commands with these defaults, each a new process.",
         command="python -m benchmarks speed --side 256 --side 1024 --side 4096; python -m benchmarks cold",
         tables=kept([speed_table(results, rows), base_table(results), *cold_tables(results, cold_rows)]),
         figures=[figure for figure in figures if figure],
@@ -39,10 +40,13 @@ def speeds(results: Results) -> Section:
 
 
 def name_of(row: Row) -> str:
-    """Name a codec with its threads, and with "verified" if it checks itself."""
-    verified = row["codec"] == OURS and row["verify"] == "True"
+    """Name a codec with its threads; ours with what it does beside coding: a preview, a check of what it wrote."""
     threads = f", {row['threads']} threads" if row["threads"] != "1" else ""
-    return row["codec"] + threads + (", verified" if verified else "")
+    extras = ""
+    if row["codec"] == OURS:
+        extras += ", preview" if row["preview"] not in ("", "0") else ""
+        extras += ", verified" if row["verify"] == "True" else ""
+    return row["codec"] + threads + extras
 
 
 def scatter(rows: Sequence[Row], way: str, title: str) -> Plot:

@@ -16,17 +16,26 @@ class Radcodec:
     """``radcodec.encode``: lossless, or bounded by the absolute error; one thread and output verified by default.
 
     Sizes are those of the largest effort unless another is named.
+    ``preview`` is the share of the stream for quick looks, in percent; the command line's is 1.
     """
 
     name = "radcodec"
 
     def __init__(
-        self, *, threads: int = 1, verify: bool = True, dither: bool = False, smallest: bool = False, effort: int = 9
+        self,
+        *,
+        threads: int = 1,
+        verify: bool = True,
+        dither: bool = False,
+        smallest: bool = False,
+        effort: int = 9,
+        preview: float = 0.0,
     ) -> None:
         self.threads, self.verify, self.dither, self.smallest = threads, verify, dither, smallest
-        self.effort = effort
+        self.effort, self.preview = effort, preview
         level = "default" if effort == DEFAULT_EFFORT else f"effort {effort}"
         self.setting = f"{level}, {threads} thread{'s' if threads > 1 else ''}{'' if verify else ', not verified'}"
+        self.setting += f", preview {preview:g} %" if preview else ""
 
     def version(self) -> str:
         from importlib.metadata import version
@@ -39,7 +48,7 @@ class Radcodec:
         import radcodec
 
         options: dict[str, Any] = {"threads": self.threads, "verify": self.verify, "dither": self.dither}
-        options["effort"] = self.effort
+        options |= {"effort": self.effort, "preview": self.preview}
         options["smallest"] = self.smallest and max_error is not None
         return bytes(radcodec.encode(array, max_error=max_error, **options))
 

@@ -14,17 +14,22 @@ from benchmarks.rivals.registry import all_rivals
 from benchmarks.types import Array
 from radcodec.limits import DEFAULT_EFFORT
 
+PREVIEW = 1.0  # percent, the command line's default
 THREADED = ("radcodec", "jpeg2000", "jpegxl-e7", "jpegxl-e9")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
-    """A codec on a track; ``verify`` is for radcodec only, ``threads`` for THREADED, the others use one thread."""
+    """A codec on a track; ``threads`` is for THREADED, the others use one thread.
+
+    ``verify`` and ``preview`` (percent) are for radcodec only; the command line's defaults are True and PREVIEW.
+    """
 
     codec: str
     track: Track
     threads: int = 1
     verify: bool = False
+    preview: float = 0.0
     rival: Rival = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -32,7 +37,7 @@ class Contestant:
 
     def _made(self) -> Rival:
         if self.codec == "radcodec":
-            return Radcodec(threads=self.threads, verify=self.verify, effort=DEFAULT_EFFORT)
+            return Radcodec(threads=self.threads, verify=self.verify, preview=self.preview, effort=DEFAULT_EFFORT)
         if self.codec == "jpeg2000":
             return Jpeg2000(threads=self.threads)
         if self.codec.startswith("jpegxl-e"):

@@ -66,8 +66,9 @@ def memory_growth(contestant: Contestant, given: Array, data: bytes | None, max_
             stream.write_bytes(data)
         job = {
             "codec": contestant.codec, "track": contestant.track.value, "threads": contestant.threads,
-            "verify": contestant.verify, "max_error": max_error, "array": str(array) if data is None else None,
-            "stream": str(stream), "shape": given.shape, "dtype": str(given.dtype),
+            "verify": contestant.verify, "preview": contestant.preview, "max_error": max_error,
+            "array": str(array) if data is None else None, "stream": str(stream), "shape": given.shape,
+            "dtype": str(given.dtype),
         }  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.speed.memory", json.dumps(job)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -83,8 +84,9 @@ def main() -> None:
     job = json.loads(sys.argv[1])
     max_error = float(job["max_error"])
     contestant = Contestant(
-        codec=job["codec"], track=Track(job["track"]), threads=int(job["threads"]), verify=bool(job["verify"])
-    )
+        codec=job["codec"], track=Track(job["track"]), threads=int(job["threads"]), verify=bool(job["verify"]),
+        preview=float(job["preview"]),
+    )  # fmt: skip
     small = contestant.given(simulate_image((WARM_SIDE, WARM_SIDE), seed=1), max_error)
     contestant.decode(contestant.encode(small, max_error), small)
     settle()

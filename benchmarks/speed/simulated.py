@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from benchmarks import machine
@@ -14,7 +15,7 @@ from benchmarks.data.datasets import sigma
 from benchmarks.rivals.base import Track, Unsupported
 from benchmarks.rivals.registry import all_rivals, installed
 from benchmarks.rows import append_row, rows_done
-from benchmarks.speed.contestants import THREADED, Contestant
+from benchmarks.speed.contestants import PREVIEW, THREADED, Contestant
 from benchmarks.speed.memory import memory_growth
 from benchmarks.speed.turns import Timed, speed_cells, take_turns
 from benchmarks.types import Array, Cells
@@ -23,9 +24,9 @@ COLUMNS = (
     "machine", "commit", "run", "track", "bound", "set", "file", "data_sha256", "shape", "dtype", "pixels", "codec",
     "codec_version", "setting", "threads", "verify", "status", "bytes", "bits_per_pixel", "encode_mpix_s",
     "decode_mpix_s", "encode_memory_arrays", "decode_memory_arrays", "repeats", "encode_mpix_s_least",
-    "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most",
+    "encode_mpix_s_most", "decode_mpix_s_least", "decode_mpix_s_most", "preview",
 )  # fmt: skip
-KEY = ("track", "bound", "file", "codec", "threads", "verify")
+KEY = ("track", "bound", "file", "codec", "threads", "verify", "preview")
 SEED = 20
 
 
@@ -55,12 +56,16 @@ class Entry(Timed):
 
 
 def contestants(codecs: Sequence[str], threads: Sequence[int]) -> Iterator[Contestant]:
-    """Yield every codec on both tracks, with each number of threads if it has threads; radcodec verified and not."""
+    """Yield every codec on both tracks, with each number of threads if it has threads.
+
+    radcodec comes with the command line's defaults first (preview, verified), then without one of them or both.
+    """
     for track in (Track.BOUNDED, Track.LOSSLESS):
         for codec in codecs:
+            ours = codec == "radcodec"
             for n in threads if codec in THREADED else [1]:
-                for verify in (True, False) if codec == "radcodec" else (False,):
-                    yield Contestant(codec=codec, track=track, threads=n, verify=verify)
+                for preview, verify in product((PREVIEW, 0.0) if ours else (0.0,), (True, False) if ours else (False,)):
+                    yield Contestant(codec=codec, track=track, threads=n, verify=verify, preview=preview)
 
 
 def warm_up(contestant: Contestant, samples: Array, max_error: float) -> Entry | None:
@@ -91,6 +96,7 @@ def cells_of(entry: Entry, samples: Array, max_error: float, plan: Plan) -> Cell
         "setting": contestant.setting,
         "threads": contestant.threads,
         "verify": contestant.verify,
+        "preview": f"{contestant.preview:g}",
         "status": "ok" if entry.holds else "demand not met",
         "bytes": len(entry.data),
         "bits_per_pixel": f"{8 * len(entry.data) / samples.size:.5f}",
@@ -128,7 +134,8 @@ def measured_side(side: int, entrants: Sequence[Contestant], plan: Plan, out: Pa
     entries: list[Entry] = []
     for contestant in entrants:
         name = (contestant.track.value, plan.bound_of(contestant.track), file)
-        key = (*name, contestant.codec, str(contestant.threads), str(contestant.verify))
+        setting = (str(contestant.threads), str(contestant.verify), f"{contestant.preview:g}")
+        key = (*name, contestant.codec, *setting)
         entry = None if key in done else warm_up(contestant, samples, max_error)
         if entry is not None:
             entries.append(entry)

@@ -51,6 +51,26 @@ static inline int64_t floor_div(int64_t a, int64_t b) {
     return (a % b != 0 && (a < 0) != (b < 0)) ? q - 1 : q;
 }
 
+/* Eight bytes, the least significant first. */
+static inline uint64_t load_64(const uint8_t *at) {
+    uint64_t v;
+    memcpy(&v, at, sizeof v);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
+
+static inline void store_64(uint8_t *at, uint64_t v) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    memcpy(at, &v, sizeof v);
+}
+
+/* The n <= 64 lowest bits. */
+static inline uint64_t low_bits(uint64_t v, int64_t n) { return n < 64 ? v & (((uint64_t)1 << n) - 1) : v; }
+
 /* Piece of scratch memory, 64 bytes aligned to its start. */
 static inline void *carve(unsigned char **at, int64_t bytes) {
     void *piece = *at;

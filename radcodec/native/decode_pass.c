@@ -5,16 +5,18 @@
 #define MOST_FLOAT 0x1p1001 /* magnitude over which a float is rejected */
 
 typedef struct {
-    const rcz_streams *in;
+    const uint32_t *cumulative, *words;
+    const uint8_t *starts, *raw;
     uint64_t state;
-    int64_t words_left, pos;
+    int64_t words_left, pos, n_bits;
 } reader;
 
 static int32_t begin_reader(const rcz_streams *in, reader *r) {
     if (in->rows < N_TABLES * N_PHASES || in->n_words < 0) return RCZ_BAD_ARGUMENT;
     if (in->n_bits < 0 || in->raw_bytes < RCZ_RAW_SPARE || in->n_bits > (in->raw_bytes - RCZ_RAW_SPARE) * 8)
         return RCZ_BAD_ARGUMENT;
-    r->in = in;
+    *r = (reader){.cumulative = in->cumulative, .words = in->words, .starts = in->starts, .raw = in->raw};
+    r->n_bits = in->n_bits;
     r->state = 0;
     r->pos = 0;
     r->words_left = in->n_words;
@@ -24,38 +26,35 @@ static int32_t begin_reader(const rcz_streams *in, reader *r) {
 
 /* A stream must end with its last symbol and bit; spare bits of the last byte are 0. */
 static int32_t end_reader(const reader *r) {
-    if (r->state != 0 || r->words_left != 0 || (r->pos + 7) / 8 != (r->in->n_bits + 7) / 8) return RCZ_BAD_STREAM;
-    return (r->pos & 7) != 0 && r->in->raw[r->pos >> 3] >> (r->pos & 7) != 0 ? RCZ_BAD_STREAM : RCZ_OK;
+    if (r->state != 0 || r->words_left != 0 || (r->pos + 7) / 8 != (r->n_bits + 7) / 8) return RCZ_BAD_STREAM;
+    return (r->pos & 7) != 0 && r->raw[r->pos >> 3] >> (r->pos & 7) != 0 ? RCZ_BAD_STREAM : RCZ_OK;
 }
 
 /* Number of n <= 64 bits; the spare bytes behind the last bit are read as zeros. */
-static uint64_t get(reader *r, int64_t n) {
-    uint64_t v = 0;
-    int64_t pos = r->pos;
-    for (int64_t got = 0; got < n;) {
-        int64_t off = pos & 7, take = min_i(8 - off, n - got);
-        uint64_t piece = ((uint64_t)r->in->raw[pos >> 3] >> off) & (((uint64_t)1 << take) - 1);
-        v |= piece << got;
-        got += take;
-        pos += take;
-    }
-    r->pos = pos;
-    return v;
+static inline uint64_t get(reader *r, int64_t n) {
+    const uint8_t *at = r->raw + (r->pos >> 3);
+    int64_t off = r->pos & 7;
+    uint64_t v = load_64(at) >> off;
+    if (off + n > 64) v |= (uint64_t)at[8] << (64 - off);
+    r->pos += n;
+    return low_bits(v, n);
 }
 
-static inline int64_t next_symbol(reader *r, int64_t table) {
+/* The stream's next symbol with a table. Where ``many`` symbols are likely, four are compared without a branch. */
+static inline int64_t next_symbol(reader *r, int64_t table, int many) {
     uint32_t q = (uint32_t)(r->state & 0xFFFFFF);
-    const uint32_t *row = r->in->cumulative + table * COLUMNS;
-    int64_t k = r->in->starts[table * 64 + (q >> 18)];
+    const uint32_t *row = r->cumulative + table * COLUMNS;
+    int64_t k = r->starts[table * 64 + (q >> 18)];
+    if (many && k < N_SYMBOLS - 4) k += (row[k + 1] <= q) + (row[k + 2] <= q) + (row[k + 3] <= q) + (row[k + 4] <= q);
     while (k < N_SYMBOLS - 1 && row[k + 1] <= q) k++;
     uint64_t low = row[k], size = row[k + 1] - low;
     r->state = (r->state >> 24) * size + q - low;
-    if (r->state < (uint64_t)1 << 32 && r->words_left > 0) r->state = r->state << 32 | r->in->words[--r->words_left];
+    if (r->state < (uint64_t)1 << 32 && r->words_left > 0) r->state = r->state << 32 | r->words[--r->words_left];
     return k;
 }
 
 /* Magnitude in bin m of width 2^d. */
-static double take_float(reader *r, int64_t m, int64_t d, int64_t z, int64_t mantissa) {
+static inline double take_float(reader *r, int64_t m, int64_t d, int64_t z, int64_t mantissa) {
     if (m > 0) {
         int64_t f = max_i(z, exponent_of((double)m) + d - mantissa);
         double a = (double)m * pow2(d);
@@ -69,7 +68,7 @@ static double take_float(reader *r, int64_t m, int64_t d, int64_t z, int64_t man
 }
 
 /* Length of an escape, whose distance goes to k; 63 means that the value follows, else over 54 is an error. */
-static int64_t take_escape(reader *r, int64_t *k) {
+static inline int64_t take_escape(reader *r, int64_t *k) {
     int64_t length = (int64_t)get(r, 6);
     *k = 0;
     if (length > 54) return length;
@@ -78,117 +77,150 @@ static int64_t take_escape(reader *r, int64_t *k) {
     return length;
 }
 
-/* Where a tile's samples go, and how integers become values. */
-typedef struct {
-    double *reals; /* or integers */
-    int64_t *integers;
-    const double *gain, *dither; /* or NULL */
-    int loop;
-} target;
-
-/* One sample as it is read: its prediction and class, then its error and value. */
-typedef struct {
-    double mu, s, error, value;
-} sample;
-
-/* Read a float; in: mu, s. */
-FOR_BOTH int32_t take_real(const rcz_pass *pass, reader *r, sample *one, double *out) {
-    bin b;
-    one->s = max_d(one->s, TINY);
-    if (bin_of_float(pass, one->mu, one->s, &b) != RCZ_OK) return RCZ_BAD_STREAM;
-    int64_t symbol = next_symbol(r, b.table), k = symbol - 64;
-    int64_t length = symbol == 0 ? take_escape(r, &k) : 0;
-    double v;
-    if (length == 63) {
-        v = from_bits((int64_t)get(r, 64));
-    } else {
-        if (length > 54) return RCZ_BAD_STREAM;
-        int64_t m = (int64_t)b.base + k;
-        double a = take_float(r, m >= 0 ? m : -m - 1, b.d, pass->quantum, pass->mantissa);
-        v = m >= 0 ? a : -a;
+/* Row y of floats, to out; special is the row's or NULL. */
+static int32_t decode_float_row(const rcz_pass *pass, state *st, int64_t y, const uint8_t *special, reader *from,
+                                double *out) {
+    const rcz_taps *taps = &pass->taps;
+    int64_t radius = taps->radius;
+    double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
+    double before = row[radius - 1], error = errors[REACH - 1], fill = pass->fill;
+    reader r = *from;
+    for (int64_t x = 0; x < pass->width; x++) {
+        double pred = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
+        double t = expected_error(errors, x, st->context[x], TINY, error);
+        if (special != NULL && special[x]) {
+            row[x + radius] = before = pred;
+            errors[x + REACH] = error = t;
+            out[x] = 0.0;
+            continue;
+        }
+        double mu = fill + pred;
+        error_class *class = &st->classes[class_of(t, pass->level)];
+        bin b;
+        if (bin_of_float(pass, mu, class, &b) != RCZ_OK) return RCZ_BAD_STREAM;
+        int64_t symbol = next_symbol(&r, b.table, 1), k = symbol - 64;
+        int64_t length = symbol == 0 ? take_escape(&r, &k) : 0;
+        double v;
+        if (length == 63) {
+            v = from_bits((int64_t)get(&r, 64));
+        } else {
+            if (length > 54) return RCZ_BAD_STREAM;
+            int64_t m = (int64_t)b.base + k;
+            double a = take_float(&r, m >= 0 ? m : -m - 1, b.d, pass->quantum, pass->mantissa);
+            v = m >= 0 ? a : -a;
+        }
+        if (r.pos > r.n_bits || !(fabs(v) <= MOST_FLOAT)) return RCZ_BAD_STREAM;
+        errors[x + REACH] = error = max_d(fabs(v - mu), pow2(b.u - 2));
+        learn(st, class, error, 0);
+        row[x + radius] = before = v - fill;
+        out[x] = v;
     }
-    if (r->pos > r->in->n_bits || !(fabs(v) <= MOST_FLOAT)) return RCZ_BAD_STREAM;
-    one->error = max_d(fabs(v - one->mu), pow2(b.u - 2));
-    one->value = v - pass->fill;
-    *out = v;
+    *from = r;
     return RCZ_OK;
 }
 
-/* Read an integer; in: mu, s. */
-FOR_BOTH int32_t take_integer(const rcz_pass *pass, reader *r, const target *to, int64_t at, sample *one) {
-    double g = to->gain ? to->gain[at] : 1.0, u = to->dither ? to->dither[at] : 0.0;
-    double mu = unit_mean(one->mu, g, u);
-    int64_t centre = 0;
-    bin b;
-    if (to->loop) {
-        centre = (int64_t)floor(mu + 0.5);
-        mu = 0.0;
-    }
-    if (bin_of_int(mu, one->s, to->loop, &b) != RCZ_OK) return RCZ_BAD_STREAM;
-    int64_t symbol = next_symbol(r, b.table), k = symbol - 64;
-    if (symbol == 0 && take_escape(r, &k) > 54) return RCZ_BAD_STREAM;
-    int64_t m = (int64_t)b.base + k, most = INT_BOUND >> b.d;
-    if (m > most || m < -most) return RCZ_BAD_STREAM;
-    int64_t v = m * ((int64_t)1 << b.d);
-    if (b.d > 0) v += (int64_t)get(r, b.d);
-    if (r->pos > r->in->n_bits) return RCZ_BAD_STREAM;
-    one->error = max_d(fabs((double)v - mu), ERROR_FLOOR);
-    if (to->loop) {
-        v = centre + (int64_t)LOOP_BIN * v;
-        if (v > INT_BOUND || v < -INT_BOUND) return RCZ_BAD_STREAM;
-    }
-    one->value = ((double)v + u) * g - pass->fill;
-    to->integers[at] = v;
-    return RCZ_OK;
-}
-
-FOR_BOTH int32_t decode(const rcz_pass *pass, const rcz_streams *streams, const target *to, int reals) {
+int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, double *out) {
     state st;
     reader r;
-    const rcz_taps *taps = &pass->taps;
-    int32_t status = begin_pass(pass, &st);
+    int32_t status = begin_pass(pass, &st, 0);
     if (status == RCZ_OK) status = begin_reader(streams, &r);
     if (status != RCZ_OK) return status;
-    int64_t radius = taps->radius, at = 0;
-    double limit = pow2(pass->clamp);
     for (int64_t p = 0; p < pass->planes; p++) {
         begin_plane(pass, &st);
         for (int64_t y = 0; y < pass->height; y++) {
+            int64_t at = (p * pass->height + y) * pass->width;
             predict_rows(pass, &st, y);
             error_above(pass, &st, y);
             begin_row(pass, &st, y);
-            double *row = window_row(pass, &st, y), *errors = error_row(pass, &st, y);
-            for (int64_t x = 0; x < pass->width; x++, at++) {
-                double pred = predict_own(row, x, radius, taps->own + st.sets[x] * radius, st.mus[x], limit);
-                double t = expected_error(errors, x, st.context[x], reals ? TINY : ERROR_FLOOR);
-                int64_t c = class_of(t, pass->level);
-                sample one = {.mu = pass->fill + pred, .s = st.means[c], .error = t, .value = pred};
-                if (pass->special != NULL && pass->special[at]) {
-                    if (reals)
-                        to->reals[at] = 0.0;
-                    else
-                        to->integers[at] = 0;
-                } else {
-                    status = reals ? take_real(pass, &r, &one, to->reals + at) : take_integer(pass, &r, to, at, &one);
-                    if (status != RCZ_OK) return status;
-                    learn(&st, c, one.s, one.error);
-                }
-                errors[x + REACH] = one.error;
-                row[x + radius] = one.value;
-            }
+            status = decode_float_row(pass, &st, y, pass->special ? pass->special + at : NULL, &r, out + at);
+            if (status != RCZ_OK) return status;
             end_row(pass, &st, y);
         }
     }
     return end_reader(&r);
 }
 
-int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, double *out) {
-    target to = {.reals = out};
-    return decode(pass, streams, &to, 1);
+/* One row of integers: where they go, gain, dither and marks (each NULL if there are none). */
+typedef struct {
+    int64_t *out;
+    const double *gain, *dither;
+    const uint8_t *special;
+} int_row;
+
+/* Row y of integers. ``plain`` is 1 where there is neither gain nor dither nor a special sample. */
+static inline int32_t decode_int_row(const rcz_pass *pass, state *st, int64_t y, const int_row *to, int plain, int loop,
+                                     reader *from) {
+    const rcz_taps *taps = &pass->taps;
+    int64_t radius = taps->radius;
+    double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
+    double before = row[radius - 1], error = errors[REACH - 1], fill = pass->fill;
+    reader r = *from;
+    for (int64_t x = 0; x < pass->width; x++) {
+        double pred = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
+        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error);
+        if (!plain && to->special != NULL && to->special[x]) {
+            row[x + radius] = before = pred;
+            errors[x + REACH] = error = t;
+            to->out[x] = 0;
+            continue;
+        }
+        double g = !plain && to->gain ? to->gain[x] : 1.0, u = !plain && to->dither ? to->dither[x] : 0.0;
+        double mu = unit_mean(fill + pred, g, u), centre = 0.0;
+        if (loop) {
+            centre = floor(mu + 0.5);
+            mu = 0.0;
+        }
+        error_class *class = &st->classes[class_of(t, pass->level)];
+        bin b;
+        if (bin_of_int(mu, class, loop, &b) != RCZ_OK) return RCZ_BAD_STREAM;
+        int64_t symbol = next_symbol(&r, b.table, 0), k = symbol - 64;
+        if (symbol == 0 && take_escape(&r, &k) > 54) return RCZ_BAD_STREAM;
+        int64_t m = (int64_t)b.base + k, most = INT_BOUND >> b.d;
+        if (m > most || m < -most) return RCZ_BAD_STREAM;
+        int64_t v = m * ((int64_t)1 << b.d);
+        if (b.d > 0) v += (int64_t)get(&r, b.d);
+        if (r.pos > r.n_bits) return RCZ_BAD_STREAM;
+        errors[x + REACH] = error = max_d(fabs((double)v - mu), ERROR_FLOOR);
+        if (loop) {
+            v = (int64_t)centre + (int64_t)LOOP_BIN * v;
+            if (v > INT_BOUND || v < -INT_BOUND) return RCZ_BAD_STREAM;
+        }
+        learn(st, class, error, 1);
+        row[x + radius] = before = (plain ? (double)v : ((double)v + u) * g) - fill;
+        to->out[x] = v;
+    }
+    *from = r;
+    return RCZ_OK;
+}
+
+static int32_t decode_any_int_row(const rcz_pass *pass, state *st, int64_t y, const int_row *to, int loop, reader *from) {
+    int plain = to->gain == NULL && to->dither == NULL && to->special == NULL;
+    if (!loop) return decode_int_row(pass, st, y, to, 0, 0, from);
+    return plain ? decode_int_row(pass, st, y, to, 1, 1, from) : decode_int_row(pass, st, y, to, 0, 1, from);
 }
 
 int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const double *gain, const double *dither,
                         int32_t loop, int64_t *out) {
-    target to = {.integers = out, .gain = gain, .dither = dither, .loop = loop != 0};
-    return decode(pass, streams, &to, 0);
+    state st;
+    reader r;
+    int32_t status = begin_pass(pass, &st, 1);
+    if (status == RCZ_OK) status = begin_reader(streams, &r);
+    if (status != RCZ_OK) return status;
+    for (int64_t p = 0; p < pass->planes; p++) {
+        begin_plane(pass, &st);
+        for (int64_t y = 0; y < pass->height; y++) {
+            int64_t at = (p * pass->height + y) * pass->width;
+            int_row to = {.out = out + at};
+            if (gain != NULL) to.gain = gain + at;
+            if (dither != NULL) to.dither = dither + at;
+            if (pass->special != NULL) to.special = pass->special + at;
+            predict_rows(pass, &st, y);
+            error_above(pass, &st, y);
+            begin_row(pass, &st, y);
+            status = decode_any_int_row(pass, &st, y, &to, loop, &r);
+            if (status != RCZ_OK) return status;
+            end_row(pass, &st, y);
+        }
+    }
+    return end_reader(&r);
 }

@@ -13,6 +13,7 @@
 #define MAX_MAGNITUDE (1 << 28) /* before a plane; a file has 24 planes */
 #define MAX_PLANE 64
 #define CHUNK 256
+#define MOST_COUNT 255 /* of the cells whose mean is taken */
 #define N_INPUTS 21
 #define N_HIDDEN 16
 #define MAX_ACTIVATION 1023
@@ -33,10 +34,11 @@ typedef struct {
     int64_t h, w;
     int32_t *level, *sums[3];   /* [blocks][h][w]: G of the format, and sums of its boxes */
     int32_t *known, *recent[3]; /* Q of earlier phases, and sums of its boxes */
-    int64_t *total, *over;      /* [h][w]: G and its first box over all blocks */
+    int64_t *total, *over;      /* [h][w]: G and its first box over all blocks; then inputs 7 and 8 made of them */
     int64_t *share;             /* [blocks]: G over each block */
     int64_t everything;         /* the sum of share, at least 1 */
     int64_t *where;             /* pairs of a phase */
+    uint64_t inverse[MOST_COUNT + 1]; /* ceil(2^32 / count) */
     int32_t *tmp, *cell_row, *cell_column;
     int32_t *x, *one, *two, *three, *bucket; /* inputs and layers [..][CHUNK] */
 } context;
@@ -114,11 +116,16 @@ static inline int64_t phase_of(int64_t k, int64_t j, int64_t parity) {
 
 static inline int64_t parity_of(const rcz_plane *pl, int64_t b) { return (b / pl->columns + b % pl->columns) & 1; }
 
-/* The mean of nonnegative numbers, rounded down; 0 of nothing. */
-static inline int64_t mean_of(int64_t total, int64_t count) { return count > 0 ? total / count : 0; }
+/* The mean of up to 255 numbers, rounded down; 0 of nothing and where it is negative. With inverse = ceil(2^32 / count) the
+ * product is exact for totals under 2^32 / count, and contexts sum up less than 2^23. */
+static inline int64_t mean_of(const uint64_t *inverse, int64_t total, int64_t count) {
+    return (int64_t)((uint64_t)max_i(total, 0) * inverse[count] >> 32);
+}
+
+static inline int32_t log_of(const rcz_network *net, int64_t v) { return net->log_table[clamp_i(v, 0, LAST_LOG)]; }
 
 /* The context before a plane, without anything in the plane. Magnitudes beyond their range are a caller's error. */
-static int32_t look_back(const rcz_plane *pl, context *c) {
+static int32_t look_back(const rcz_plane *pl, context *c, const rcz_network *net) {
     int64_t h = c->h, w = c->w;
     for (int64_t i = 0; i < h * w; i++) c->total[i] = c->over[i] = 0;
     c->everything = 0;
@@ -141,6 +148,15 @@ static int32_t look_back(const rcz_plane *pl, context *c) {
         for (int64_t i = 0; i < h * w; i++) c->over[i] += c->sums[0][b * h * w + i];
     }
     c->everything = max_i(c->everything, 1);
+    for (int64_t k = 0; k < h; k++) {
+        for (int64_t j = 0; j < w; j++) {
+            int64_t cells = span(k, 1, pl->n) * span(j, 1, pl->m), at = k * w + j;
+            c->total[at] = log_of(net, 4 * c->total[at] / pl->blocks);
+            c->over[at] = log_of(net, 4 * c->over[at] / (pl->blocks * cells));
+        }
+    }
+    c->inverse[0] = 0;
+    for (uint64_t i = 1; i <= MOST_COUNT; i++) c->inverse[i] = (((uint64_t)1 << 32) + i - 1) / i;
     for (int64_t i = 0; i < pl->blocks * h * w; i++)
         c->known[i] = c->recent[0][i] = c->recent[1][i] = c->recent[2][i] = 0;
     return RCZ_OK;
@@ -199,23 +215,30 @@ static void find_neighbours(const rcz_plane *pl, int64_t b, neighbours *out) {
     }
 }
 
-static inline int32_t log_of(const rcz_network *net, int64_t v) { return net->log_table[clamp_i(v, 0, LAST_LOG)]; }
-
 /* Fill inputs 0 to 13 and 18 for pairs [count] of a phase. */
 static void fill_inputs(const rcz_plane *pl, context *c, const rcz_network *net, int64_t phase, const int64_t *where,
                         int64_t count) {
-    int64_t n = pl->n, m = pl->m, area = c->h * c->w, last = -1, parity = 0;
+    int64_t n = pl->n, m = pl->m, area = c->h * c->w, parity = 0, b = -1, k = 0, row = 0;
+    int64_t rows1 = 0, rows2 = 0, rows5 = 0;
+    const uint64_t *inverse = c->inverse;
     int32_t block_level = net->log_table[0];
     neighbours around_block = {.n_near = 0, .n_far = 0};
     for (int64_t i = 0; i < count; i++) {
-        int64_t b = where[i] / (n * m), k = where[i] / m % n, j = where[i] % m;
-        if (b != last) {
-            parity = parity_of(pl, b);
-            block_level = log_of(net, 16 * pl->blocks * c->share[b] / c->everything);
-            find_neighbours(pl, b, &around_block);
-            last = b;
+        if (b < 0 || where[i] - row >= m) { /* pairs come row by row */
+            int64_t block = where[i] / (n * m);
+            k = where[i] / m % n;
+            row = (block * n + k) * m;
+            rows1 = span(k, 1, n);
+            rows2 = span(k, 2, n);
+            rows5 = span(k, 5, n);
+            if (block != b) {
+                b = block;
+                parity = parity_of(pl, b);
+                block_level = log_of(net, 16 * pl->blocks * c->share[b] / c->everything);
+                find_neighbours(pl, b, &around_block);
+            }
         }
-        int64_t rows1 = span(k, 1, n), rows2 = span(k, 2, n), rows5 = span(k, 5, n);
+        int64_t j = where[i] - row;
         int64_t columns1 = span(j, 1, m), columns2 = span(j, 2, m), at = k * c->w + j, here = b * area + at;
         int64_t g = c->level[here], near = 0, far = 0, around = 0, fresh = 0;
         for (int64_t t = 0; t < around_block.n_near; t++) {
@@ -228,20 +251,20 @@ static void fill_inputs(const rcz_plane *pl, context *c, const rcz_network *net,
         int64_t n_near = around_block.n_near;
         int32_t *x = c->x + i;
         x[0 * CHUNK] = log_of(net, 4 * g);
-        x[1 * CHUNK] = log_of(net, mean_of(4 * (c->sums[0][here] - g), rows1 * columns1 - 1));
-        x[2 * CHUNK] = log_of(net, mean_of(4 * (c->sums[1][here] - g), rows2 * columns1 - 1));
-        x[3 * CHUNK] = log_of(net, mean_of(4 * (c->sums[2][here] - g), rows5 * columns2 - 1));
-        x[4 * CHUNK] = log_of(net, mean_of(4 * near, n_near));
-        x[5 * CHUNK] = log_of(net, mean_of(4 * far, around_block.n_far));
-        x[6 * CHUNK] = log_of(net, mean_of(4 * around, n_near * rows1 * columns1));
-        x[7 * CHUNK] = log_of(net, 4 * c->total[at] / pl->blocks);
-        x[8 * CHUNK] = log_of(net, 4 * c->over[at] / (pl->blocks * rows1 * columns1));
+        x[1 * CHUNK] = log_of(net, mean_of(inverse, 4 * (c->sums[0][here] - g), rows1 * columns1 - 1));
+        x[2 * CHUNK] = log_of(net, mean_of(inverse, 4 * (c->sums[1][here] - g), rows2 * columns1 - 1));
+        x[3 * CHUNK] = log_of(net, mean_of(inverse, 4 * (c->sums[2][here] - g), rows5 * columns2 - 1));
+        x[4 * CHUNK] = log_of(net, mean_of(inverse, 4 * near, n_near));
+        x[5 * CHUNK] = log_of(net, mean_of(inverse, 4 * far, around_block.n_far));
+        x[6 * CHUNK] = log_of(net, mean_of(inverse, 4 * around, n_near * rows1 * columns1));
+        x[7 * CHUNK] = (int32_t)c->total[at];
+        x[8 * CHUNK] = (int32_t)c->over[at];
         x[9 * CHUNK] = block_level;
         for (int64_t t = 0; t < 3; t++) {
             int64_t known = pl->counts[(((parity * 3 + phase) * 3 + t) * n + k) * m + j];
-            x[(10 + t) * CHUNK] = log_of(net, mean_of(8 * (int64_t)c->recent[t][here], known));
+            x[(10 + t) * CHUNK] = log_of(net, mean_of(inverse, 8 * (int64_t)c->recent[t][here], known));
         }
-        x[13 * CHUNK] = log_of(net, mean_of(8 * fresh, phase == 2 ? n_near : 0));
+        x[13 * CHUNK] = log_of(net, mean_of(inverse, 8 * fresh, phase == 2 ? n_near : 0));
         x[18 * CHUNK] = pl->before[(c->cell_row[k] + 1) * EDGE + c->cell_column[j] + 1] == 0 ? 32 : 0;
     }
 }
@@ -445,7 +468,7 @@ int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *pl, const rcz_network *ne
     find_extent(pl, &h, &w);
     if (h == 0) return RCZ_OK;
     lay_out(pl, &c, h, w);
-    status = look_back(pl, &c);
+    status = look_back(pl, &c, net);
     if (status != RCZ_OK) return status;
     for (int64_t row = 0; row < N_INPUTS; row++) fill_row(c.x, row, 0);
     fill_row(c.x, 14, (int32_t)(16 * (pl->s - 6)));

@@ -27,9 +27,17 @@
 #define INV_WEIGHT (1.0 / 720.0)
 #define MAX_RADIUS 24
 #define MAX_BORDER 8
+#define NO_BIN (-4096) /* under the exponents of all bins */
 #define MAX_WIDTH ((int64_t)1 << 32)
 /* What is written once for floats and integers: the compiler makes a copy for each. */
 #define FOR_BOTH static inline __attribute__((always_inline))
+
+/* A class's mean error and the rate of learning; and what follows from the mean: the exponent of its bins, which floats may
+ * make larger, its place among the tables, and its table at that exponent. */
+typedef struct {
+    double mean, rate;
+    int64_t bin, place, table, count;
+} error_class;
 
 /* Memory of a pass: a ring of the last rows of the window, errors and what is known of the row. */
 typedef struct {
@@ -38,16 +46,14 @@ typedef struct {
     double *mus;    /* [width] */
     double *context;
     int64_t *sets;
-    int64_t *steps;
-    double means[N_CLASSES];
+    error_class classes[N_CLASSES];
     double rates[MAX_COUNT + 1];
-    int64_t counts[N_CLASSES];
 } state;
 
 static inline int64_t pass_bytes(int64_t radius, int64_t width) {
     if (radius < 1 || radius > MAX_RADIUS || width < 1 || width > MAX_WIDTH) return -1;
-    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 4 * width;
-    return 8 * doubles + 6 * 64 + 64;
+    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 3 * width;
+    return 8 * doubles + 5 * 64 + 64;
 }
 
 static inline double *window_row(const rcz_pass *pass, const state *st, int64_t y) {
@@ -59,8 +65,17 @@ static inline double *error_row(const rcz_pass *pass, const state *st, int64_t y
     return st->errors + (y + ROWS) % ROWS * (pass->width + 2 * REACH);
 }
 
-/* Check a pass and lay out its memory. */
-static inline int32_t begin_pass(const rcz_pass *pass, state *st) {
+/* Set a class's mean, with bins of at least 2^least. */
+static inline void set_mean(error_class *of, double mean, int64_t least) {
+    int64_t place = (bits_of(mean) >> 49) - 8184 + FIRST_TABLE, bin = max_i(least, exponent_of(mean) - 2);
+    of->mean = mean;
+    of->bin = bin;
+    of->place = place;
+    of->table = clamp_i(place - 8 * bin, 0, N_TABLES - 1);
+}
+
+/* Check a pass and lay out its memory, for floats or integers. */
+static inline int32_t begin_pass(const rcz_pass *pass, state *st, int whole) {
     const rcz_taps *taps = &pass->taps;
     int64_t needed = pass_bytes(taps->radius, pass->width);
     if (needed < 0 || pass->scratch == NULL || pass->scratch_bytes < needed) return RCZ_BAD_ARGUMENT;
@@ -77,11 +92,12 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st) {
     st->mus = carve(&at, 8 * width);
     st->context = carve(&at, 8 * width);
     st->sets = carve(&at, 8 * width);
-    st->steps = carve(&at, 8 * width);
     for (int64_t i = 0; i < N_CLASSES; i++) {
         int64_t j = i - N_CLASSES / 2 + pass->level;
-        st->means[i] = pow2(j >> 2) * (1.0 + (double)(j & 3) * 0.25);
-        st->counts[i] = 0;
+        double mean = pow2(j >> 2) * (1.0 + (double)(j & 3) * 0.25);
+        set_mean(&st->classes[i], whole ? mean : max_d(mean, TINY), whole ? 0 : NO_BIN);
+        st->classes[i].count = 0;
+        st->classes[i].rate = 1.0 / 1.5;
     }
     for (int64_t i = 0; i <= MAX_COUNT; i++) st->rates[i] = 1.0 / ((double)i + 1.5);
     return RCZ_OK;
@@ -94,24 +110,65 @@ static inline void begin_plane(const rcz_pass *pass, state *st) {
     for (int64_t i = 0; i < ROWS * (pass->width + 2 * REACH); i++) st->errors[i] = first;
 }
 
-/* Fill acc [n] with what the rows above give; rows[dy] is the row dy above, its first tap's column first. */
+/* Lanes of a SIMD register that are pixels beside each other, and how many registers a block of pixels takes. */
+#if defined(__AVX512F__)
+#define PIXELS 8
+#elif defined(__AVX__)
+#define PIXELS 4
+#else
+#define PIXELS 2
+#endif
+#define PIXEL_SUMS 6
+#define PIXEL_BLOCK (PIXELS * PIXEL_SUMS)
+
+typedef double pixels __attribute__((vector_size(8 * PIXELS)));
+typedef double loose_pixels __attribute__((vector_size(8 * PIXELS), aligned(8), may_alias));
+
+static inline pixels load_pixels(const double *at) { return *(const loose_pixels *)at; }
+
+static inline pixels same_pixels(double v) {
+#if PIXELS == 8
+    return (pixels){v, v, v, v, v, v, v, v};
+#elif PIXELS == 4
+    return (pixels){v, v, v, v};
+#else
+    return (pixels){v, v};
+#endif
+}
+
+/* Fill acc [n] with what the rows above give; rows[dy] is the row dy above, its first tap's column first. Sums of a block
+ * of pixels stay in registers while all taps are added, as loads are what this waits for. */
 static inline void predict_above(const double *const *rows, int64_t radius, const double *coefs, int64_t n,
                           double *restrict acc) {
-    int64_t width = 2 * radius + 1, i = 0;
-    for (int64_t x = 0; x < n; x++) acc[x] = 0.0;
-    for (int64_t dy = radius; dy > 0; dy--) {
-        const double *row = rows[dy];
-        int64_t j = 0;
-        for (; j + 4 <= width; j += 4, i += 4) {
-            double c0 = coefs[i], c1 = coefs[i + 1], c2 = coefs[i + 2], c3 = coefs[i + 3];
-            const double *restrict r = row + j;
-            for (int64_t x = 0; x < n; x++)
-                acc[x] = (((acc[x] + c0 * r[x]) + c1 * r[x + 1]) + c2 * r[x + 2]) + c3 * r[x + 3];
+    int64_t width = 2 * radius + 1, x = 0;
+    while (x < n && PIXEL_BLOCK <= n) {
+        x = min_i(x, n - PIXEL_BLOCK); /* the last block overlaps the one before, which gives the same sums again */
+        pixels s0 = same_pixels(0.0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+        const double *c = coefs;
+        for (int64_t dy = radius; dy > 0; dy--) {
+            const double *r = rows[dy] + x;
+            for (int64_t j = 0; j < width; j++, r++, c++) {
+                pixels k = same_pixels(*c);
+                s0 += k * load_pixels(r);
+                s1 += k * load_pixels(r + PIXELS);
+                s2 += k * load_pixels(r + 2 * PIXELS);
+                s3 += k * load_pixels(r + 3 * PIXELS);
+                s4 += k * load_pixels(r + 4 * PIXELS);
+                s5 += k * load_pixels(r + 5 * PIXELS);
+            }
         }
-        for (; j < width; j++, i++) {
-            double c0 = coefs[i];
-            const double *restrict r = row + j;
-            for (int64_t x = 0; x < n; x++) acc[x] = acc[x] + c0 * r[x];
+        pixels sums[PIXEL_SUMS] = {s0, s1, s2, s3, s4, s5};
+        memcpy(acc + x, sums, sizeof sums);
+        x += PIXEL_BLOCK;
+    }
+    if (x == n) return;
+    for (int64_t i = x; i < n; i++) acc[i] = 0.0;
+    const double *c = coefs;
+    for (int64_t dy = radius; dy > 0; dy--) {
+        for (int64_t j = 0; j < width; j++, c++) {
+            double k = *c;
+            const double *restrict r = rows[dy] + j;
+            for (int64_t i = x; i < n; i++) acc[i] += k * r[i];
         }
     }
 }
@@ -174,9 +231,12 @@ static inline void predict_rows(const rcz_pass *pass, state *st, int64_t y) {
     }
 }
 
-/* Prediction of the rows above completed by the taps of the sample's own row, and clamped. */
-static inline double predict_own(const double *row, int64_t x, int64_t radius, const double *own, double p, double limit) {
-    for (int64_t k = 0; k < radius; k++) p += own[k] * row[x + k];
+/* Prediction of the rows above completed by the taps of the sample's own row, and clamped. The sample before it is given:
+ * read back from the row, it would come several cycles later, and all samples wait for it. */
+static inline double predict_own(const double *row, int64_t x, int64_t radius, const double *own, double p, double limit,
+                                 double before) {
+    for (int64_t k = 0; k + 1 < radius; k++) p += own[k] * row[x + k];
+    p += own[radius - 1] * before;
     if (!(fabs(p) <= limit)) p = p > limit ? limit : -limit;
     return p;
 }
@@ -243,12 +303,13 @@ static inline void error_above(const rcz_pass *pass, state *st, int64_t y) {
     }
 }
 
-/* Expected error of a sample: what the rows above add, completed by its own row, which has REACH columns in front. */
-static inline double expected_error(const double *row, int64_t x, double t, double least) {
+/* Expected error of a sample: what the rows above add, completed by its own row, which has REACH columns in front. The
+ * error before it is given, as in predict_own. */
+static inline double expected_error(const double *row, int64_t x, double t, double least, double before) {
     t += 16.0 * row[x];
     t += 21.0 * row[x + 1];
     t += 31.0 * row[x + 2];
-    t += 63.0 * row[x + 3];
+    t += 63.0 * before;
     t *= INV_WEIGHT;
     return max_d(t, least);
 }
@@ -256,17 +317,15 @@ static inline double expected_error(const double *row, int64_t x, double t, doub
 /* Complete context as expected_error does, for a row whose errors are all known. */
 static inline void complete_errors(const rcz_pass *pass, state *st, const double *restrict row, double least) {
     double *restrict acc = st->context;
-    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least);
+    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least, row[x + 3]);
 }
 
 static inline int64_t class_of(double t, int64_t level) {
     return clamp_i((bits_of(t) >> 50) - 4092 - level + N_CLASSES / 2, 0, N_CLASSES - 1);
 }
 
-/* Table of a scale s in bins of 2^d. */
-static inline int64_t table_of(double s, int64_t d) {
-    return clamp_i((bits_of(s) >> 49) - 8184 - 8 * d + FIRST_TABLE, 0, N_TABLES - 1);
-}
+/* Table of a class's scale in bins of 2^d, of floats. */
+static inline int64_t table_of(const error_class *of, int64_t d) { return clamp_i(of->place - 8 * d, 0, N_TABLES - 1); }
 
 /* Phase of a position above its bin's start; just under a bin's end the difference may round up to 1. */
 static inline int64_t phase_of(double rho, double base) { return min_i((int64_t)((rho - base) * PHASES), PHASES - 1); }
@@ -284,28 +343,28 @@ typedef struct {
 } bin;
 
 /* The table of a prediction at rho bins; a position where bins are no longer exact gives RCZ_UNFIT. */
-static inline int32_t find_bin(double rho, double s, int centred, bin *out) {
+static inline int32_t find_bin(double rho, int64_t table, int centred, bin *out) {
     out->base = floor(rho);
     if (!(fabs(rho) <= 0x1p60)) return RCZ_UNFIT;
-    out->table = table_of(s, out->d) * N_PHASES + (centred ? CENTRED : phase_of(rho, out->base));
+    out->table = table * N_PHASES + (centred ? CENTRED : phase_of(rho, out->base));
     return RCZ_OK;
 }
 
-/* The bin of a float whose prediction is mu, with an expected error s. */
-static inline int32_t bin_of_float(const rcz_pass *pass, double mu, double s, bin *out) {
+/* The bin of a float whose prediction is mu, with errors of a class. */
+static inline int32_t bin_of_float(const rcz_pass *pass, double mu, const error_class *of, bin *out) {
     out->u = unit_exponent(mu, pass->quantum, pass->mantissa);
-    out->d = max_i(out->u, exponent_of(s) - 2);
+    out->d = max_i(out->u, of->bin);
     if (out->d > 1000 || out->u < -1020) return RCZ_UNFIT;
     double half = pow2(out->u - 1);
-    return find_bin((mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-out->d), s, 0, out);
+    return find_bin((mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-out->d), table_of(of, out->d), 0, out);
 }
 
 /* The bin of an integer; in a loop, the bin of a step is centred where it is one wide. */
-static inline int32_t bin_of_int(double mu, double s, int loop, bin *out) {
+static inline int32_t bin_of_int(double mu, const error_class *of, int loop, bin *out) {
     out->u = 0;
-    out->d = max_i(0, exponent_of(s) - 2);
+    out->d = of->bin;
     if (out->d > MAX_INT_STEP) return RCZ_UNFIT;
-    return find_bin((mu + 0.5) * pow2(-out->d), s, loop && out->d == 0, out);
+    return find_bin((mu + 0.5) * pow2(-out->d), of->table, loop && out->d == 0, out);
 }
 
 /* Predicted value in units of the sample's own step, kept within the integers that are exact. */
@@ -333,9 +392,11 @@ static inline void end_row(const rcz_pass *pass, state *st, int64_t y) {
 }
 
 /* Move a class's mean error towards an error. */
-static inline void learn(state *st, int64_t c, double s, double error) {
-    st->means[c] = s + (error - s) * st->rates[st->counts[c]];
-    st->counts[c] = min_i(st->counts[c] + 1, MAX_COUNT);
+static inline void learn(state *st, error_class *of, double error, int whole) {
+    double mean = of->mean + (error - of->mean) * of->rate;
+    set_mean(of, whole ? mean : max_d(mean, TINY), whole ? 0 : NO_BIN);
+    of->count = min_i(of->count + 1, MAX_COUNT);
+    of->rate = st->rates[of->count];
 }
 
 #endif

@@ -226,12 +226,8 @@ int32_t RCZ(float_quantum)(const double *values, int64_t n, int64_t *z, int64_t 
     int64_t low = 1100, most = 0;
     for (int64_t i = 0; i < n; i++) {
         if (values[i] == 0.0) continue;
-        int64_t bits = bits_of(values[i]), zeros = 0;
-        uint64_t b = ((uint64_t)bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
-        while ((b & 1) == 0) {
-            b >>= 1;
-            zeros++;
-        }
+        int64_t bits = bits_of(values[i]);
+        int64_t zeros = __builtin_ctzll(((uint64_t)bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52);
         low = min_i(low, ((bits >> 52) & 2047) - 1075 + zeros);
         most = max_i(most, 52 - zeros);
     }

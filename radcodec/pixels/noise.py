@@ -23,6 +23,7 @@ MIN_SAMPLES = 16
 MIN_CELL, MAX_CELL = 32, 256
 CORRELATION_LENGTHS = 20  # side of a cell in correlation lengths (half width at half maximum)
 MAX_LAG = 16
+CELLS_AT_ONCE = 512  # that are measured together
 
 MIN_WINDOW, WINDOW_LENGTHS = 48, 16  # side of a window of the map, and that in correlation lengths
 WINDOW_SHARE, MOST_WINDOW = 1 / 8, 1 / 4  # of the side of a plane, and at most because of the correlation
@@ -233,30 +234,107 @@ def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np
     """Return clipped sigma and share of clipped pixels of each cell; NaN if too few pixels are known."""
     height, width = plane.shape
     rows, cols = -(-height // cell), -(-width // cell)
-    sigmas, clipped = np.full((rows, cols), np.nan), np.full((rows, cols), np.nan)
-    for i in range(rows):
-        for j in range(cols):
-            ys, xs = slice(i * cell, (i + 1) * cell), slice(j * cell, (j + 1) * cell)
-            part = plane[ys, xs]
-            values = part.reshape(-1) if special is None else part[~special[ys, xs]]
-            values = values[:: max(1, values.size // SAMPLES)].astype(np.float64)
-            if values.size >= min(MIN_SAMPLES, plane.size):
-                sigmas[i, j], clipped[i, j] = _clipped_sigma(values)
-    return sigmas, clipped
+    sigmas, clipped = np.full(rows * cols, np.nan), np.full(rows * cols, np.nan)
+    waiting: dict[int, list[tuple[int, Plane]]] = {}
+    for number in range(rows * cols):
+        i, j = divmod(number, cols)
+        ys, xs = slice(i * cell, (i + 1) * cell), slice(j * cell, (j + 1) * cell)
+        part = plane[ys, xs]
+        values = part.reshape(-1) if special is None else part[~special[ys, xs]]
+        values = values[:: max(1, values.size // SAMPLES)]
+        if values.size < min(MIN_SAMPLES, plane.size):
+            continue
+        # Cells of one size are measured together.
+        alike = waiting.setdefault(values.size, [])
+        alike.append((number, values))
+        if len(alike) == CELLS_AT_ONCE:
+            _measure_cells(waiting.pop(values.size), sigmas, clipped)
+    for alike in waiting.values():
+        _measure_cells(alike, sigmas, clipped)
+    return sigmas.reshape(rows, cols), clipped.reshape(rows, cols)
 
 
-def _clipped_sigma(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Return sigma of values [n] from the MAD clipped at 3 sigma, and the share of values clipped."""
-    kept = np.sort(values)
-    sigma = 0.0
+def _measure_cells(
+    cells: list[tuple[int, Plane]], sigmas: npt.NDArray[np.float64], clipped: npt.NDArray[np.float64]
+) -> None:
+    """Fill in clipped sigma and share of clipped pixels of cells, given as (number, values) with equally many each."""
+    ranked = np.empty((len(cells), cells[0][1].size), cells[0][1].dtype)
+    for line, (_, values) in zip(ranked, cells, strict=True):
+        line[:] = values
+    ranked.sort(axis=1)
+    numbers = [number for number, _ in cells]
+    sigmas[numbers], clipped[numbers] = _clipped_ranked(ranked)
+
+
+def _clipped_ranked(ranked: Plane) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return sigma of each row of sorted values [n, k] from its MAD clipped at 3 sigma, and the share clipped."""
+    lines = np.arange(len(ranked))
+    low, high = np.zeros(len(ranked), np.int64), np.full(len(ranked), ranked.shape[1], np.int64)
+    sigma = np.zeros(len(ranked))
     for _ in range(TURNS):
-        half = kept.size // 2
-        distances = np.abs(kept - 0.5 * (kept[(kept.size - 1) // 2] + kept[half]))
-        ranked = np.partition(distances, half)
-        below = ranked[half] if kept.size % 2 else ranked[:half].max()
-        sigma = MAD_TO_SIGMA * float(0.5 * (below + ranked[half]))
-        inside = kept[distances <= CLIP * sigma]
-        if inside.size == kept.size or inside.size == 0:
+        # Rows that lose nothing stay as they are, so turning once more does not change them.
+        values = _Distances(ranked, lines, _middles_of(ranked, lines, low, high))
+        sigma = MAD_TO_SIGMA * values.median(low, high)
+        first, last = values.within(CLIP * sigma, low, high)
+        some = last > first
+        changed = some & (last - first < high - low)
+        low, high = np.where(some, first, low), np.where(some, last, high)
+        if not changed.any():
             break
-        kept = inside
-    return sigma, 1.0 - kept.size / values.size
+    return sigma, 1.0 - (high - low) / ranked.shape[1]
+
+
+def _middles_of(
+    ranked: Plane, lines: npt.NDArray[np.int64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return the median of the sorted values from ``low`` to before ``high`` of each row."""
+    below, above = ranked[lines, (low + high - 1) // 2], ranked[lines, (low + high) // 2]
+    return np.asarray(0.5 * (below.astype(np.float64) + above.astype(np.float64)))
+
+
+class _Distances:
+    """Distances of sorted values [n, k] from the middle of each row: they fall up to the middle and rise after it."""
+
+    def __init__(self, ranked: Plane, lines: npt.NDArray[np.int64], middles: npt.NDArray[np.float64]) -> None:
+        self._ranked, self._lines, self._middles = ranked, lines, middles
+
+    def at(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the distance at one place of each row."""
+        return np.abs(self._ranked[self._lines, places].astype(np.float64) - self._middles)
+
+    def median(self, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the median distance of the values from ``low`` to before ``high``."""
+        count = high - low
+        spare = count // 2  # distances that come after the lesser half and the one behind it: one more for even counts
+        size = spare + 1
+        start, stop = low.copy(), high - size
+        while (start < stop).any():  # where the ``size`` least distances start
+            middle = (start + stop) // 2
+            right = (start < stop) & (self.at(middle) > self.at(np.minimum(middle + size, high - 1)))
+            start, stop = np.where(right, middle + 1, start), np.where(right, stop, np.minimum(middle, stop))
+        last = start + size - 1
+        first_distance, last_distance = self.at(start), self.at(last)
+        above = np.maximum(first_distance, last_distance)
+        drops_first = first_distance > last_distance
+        inner = np.maximum(
+            self.at(np.minimum(start + drops_first, last)), self.at(np.maximum(last - ~drops_first, start))
+        )
+        below = np.where(count % 2 == 1, above, inner)
+        return np.asarray(0.5 * (below + above))
+
+    def within(
+        self, limits: npt.NDArray[np.float64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the first place from ``low`` to before ``high`` within the limits, and the one after the last."""
+        start, stop = low.copy(), (low + high) // 2
+        while (start < stop).any():
+            middle = (start + stop) // 2
+            right = (start < stop) & ~(self.at(middle) <= limits)
+            start, stop = np.where(right, middle + 1, start), np.where(right, stop, np.minimum(middle, stop))
+        first = start
+        start, stop = (low + high) // 2, high.copy()
+        while (start < stop).any():
+            middle = (start + stop) // 2
+            right = (start < stop) & (self.at(np.minimum(middle, high - 1)) <= limits)
+            start, stop = np.where(right, middle + 1, start), np.where(right, stop, np.minimum(middle, stop))
+        return first, start
