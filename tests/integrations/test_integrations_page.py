@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "integrations.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 NEEDS = ("xarray", "zarr", "numcodecs", "virtualizarr")
-# Extras for those who work on radcodec itself.
-OWN = {"interop", "bench", "dev", "docs", "test"}
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +51,6 @@ def test_examples_are_short() -> None:
     """Each example has at most five lines beside its imports."""
     for code in BLOCKS:
         assert len([line for line in code.splitlines() if line and "import" not in line]) <= 5
-
-
-def test_the_table_names_every_extra() -> None:
-    """Every extra of the package that users may want is in the table."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    table = PAGE.split("## Extras")[1].split("## ")[0]
-    named = set(
-        re.findall(r"`([a-z]+)`", "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))
-    )
-    assert set(project["optional-dependencies"]) - OWN <= named
 
 
 def test_entry_points_lead_to_classes() -> None:
