@@ -124,17 +124,8 @@ static inline void begin_plane(const rcz_pass *pass, state *st) {
 typedef double pixels __attribute__((vector_size(8 * PIXELS)));
 typedef double loose_pixels __attribute__((vector_size(8 * PIXELS), aligned(8), may_alias));
 
-static inline pixels load_pixels(const double *at) { return *(const loose_pixels *)at; }
-
-static inline pixels same_pixels(double v) {
-#if PIXELS == 8
-    return (pixels){v, v, v, v, v, v, v, v};
-#elif PIXELS == 4
-    return (pixels){v, v, v, v};
-#else
-    return (pixels){v, v};
-#endif
-}
+/* A macro: clang refuses functions that return a vector of AVX-512 where the target prefers shorter ones. */
+#define LOAD_PIXELS(at) (*(const loose_pixels *)(at))
 
 /* Fill acc [n] with what the rows above give; rows[dy] is the row dy above, its first tap's column first. Sums of a block
  * of pixels stay in registers while all taps are added, as loads are what this waits for. */
@@ -143,18 +134,18 @@ static inline void predict_above(const double *const *rows, int64_t radius, cons
     int64_t width = 2 * radius + 1, x = 0;
     while (x < n && PIXEL_BLOCK <= n) {
         x = min_i(x, n - PIXEL_BLOCK); /* the last block overlaps the one before, which gives the same sums again */
-        pixels s0 = same_pixels(0.0), s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
+        pixels s0 = {0.0}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0;
         const double *c = coefs;
         for (int64_t dy = radius; dy > 0; dy--) {
             const double *r = rows[dy] + x;
             for (int64_t j = 0; j < width; j++, r++, c++) {
-                pixels k = same_pixels(*c);
-                s0 += k * load_pixels(r);
-                s1 += k * load_pixels(r + PIXELS);
-                s2 += k * load_pixels(r + 2 * PIXELS);
-                s3 += k * load_pixels(r + 3 * PIXELS);
-                s4 += k * load_pixels(r + 4 * PIXELS);
-                s5 += k * load_pixels(r + 5 * PIXELS);
+                double k = *c;
+                s0 += k * LOAD_PIXELS(r);
+                s1 += k * LOAD_PIXELS(r + PIXELS);
+                s2 += k * LOAD_PIXELS(r + 2 * PIXELS);
+                s3 += k * LOAD_PIXELS(r + 3 * PIXELS);
+                s4 += k * LOAD_PIXELS(r + 4 * PIXELS);
+                s5 += k * LOAD_PIXELS(r + 5 * PIXELS);
             }
         }
         pixels sums[PIXEL_SUMS] = {s0, s1, s2, s3, s4, s5};
