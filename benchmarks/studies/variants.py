@@ -121,7 +121,7 @@ VARIANTS: dict[str, Callable[[], Context]] = {
     "Gaussian tables": partial(parametric, np.inf),
     "reweighting off": lambda: constant("radcodec.detail.fit", "MAX_TURNS", 1),
     "closed loop off": lambda: both(
-        constant("radcodec.detail.learned", "LOOP_LEVEL", -(10**6)), constant("radcodec.detail.fit", "COARSE", 0.0001)
+        constant("radcodec.detail.level", "LOOP_LEVEL", -(10**6)), constant("radcodec.detail.fit", "COARSE", 0.0001)
     ),
     "borders off": lambda: constant("radcodec.detail.stream", "MAX_BORDER", 0),
     "shrinkage off": lambda: called(("radcodec.detail.fit", "_shrink"), instead=lambda e, c, *_: (c, e.gram)),

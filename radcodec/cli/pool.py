@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar, cast
 
-from radcodec.cli.signals import catch_signals
+from radcodec.cli.signals import catch_signals, ignore_signals
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -181,18 +181,27 @@ def _interrupt_blocked() -> Iterator[None]:
 
 def _serve(function: Callable[[Any], Any], connection: Connection) -> None:
     """Work on what comes through the pipe until it is closed or a signal ends the process."""
-    with suppress(EOFError, OSError, KeyboardInterrupt):
-        if sys.platform == "win32":
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        catch_signals()
-        threading.Thread(target=_follow_parent, daemon=True).start()
-        while True:
-            item = connection.recv()
-            outcome = attempt(function, item)
-            try:
-                connection.send(outcome)
-            except (TypeError, AttributeError, ValueError) as error:
-                connection.send(Outcome(error=RuntimeError(f"an answer that cannot be sent: {error}")))
+    with suppress(KeyboardInterrupt):
+        try:
+            if sys.platform == "win32":
+                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            catch_signals()
+            threading.Thread(target=_follow_parent, daemon=True).start()
+            _answer(function, connection)
+        except (EOFError, OSError):
+            pass
+        finally:
+            ignore_signals()  # one that comes when the pipe is closed already has nothing left to end
+
+
+def _answer(function: Callable[[Any], Any], connection: Connection) -> None:
+    """Work on what comes through the pipe; raises EOFError or OSError when it is closed."""
+    while True:
+        outcome = attempt(function, connection.recv())
+        try:
+            connection.send(outcome)
+        except (TypeError, AttributeError, ValueError) as error:
+            connection.send(Outcome(error=RuntimeError(f"an answer that cannot be sent: {error}")))
 
 
 def _follow_parent() -> None:

@@ -360,6 +360,7 @@ def _header(coords: dict[str, Any], shape: tuple[int, ...] = (4, 5, 6)) -> fits.
 
 def test_negative_right_ascensions_and_no_rest_frequency() -> None:
     """Right ascension is 0 to 360 degrees in FITS, and a rest frequency of 0 is none."""
+    pytest.importorskip("casa_formats_io")
     header = _header(_record())
     assert header["CRVAL1"] == pytest.approx(360 - np.degrees(0.5))
     assert "RESTFRQ" not in header
@@ -368,6 +369,7 @@ def test_negative_right_ascensions_and_no_rest_frequency() -> None:
 
 def test_a_table_of_frequencies_is_even_or_refused() -> None:
     """Evenly spaced frequencies of a table are an axis; others are refused, since one axis cannot hold them."""
+    pytest.importorskip("casa_formats_io")
     table = {"axes": ["Frequency"], "units": ["Hz"], "pixelvalues": [0.0, 1.0, 2.0, 3.0], "cdelt": [1.0]}
     spectral = _record()["spectral1"]
     even = {**spectral, "tabular": {**table, "worldvalues": [1e9, 1.001e9, 1.002e9, 1.003e9]}}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from child_signals import heed_signals
 
 import radcodec
 from radcodec.simulate import pack_fits
@@ -40,7 +41,9 @@ def _start(folder: Path, out: str, *options: str) -> subprocess.Popen[str]:
         sys.executable, "-m", "radcodec", "batch", "survey", "--out-dir", out, "--jobs", "2", "--skip-done",
         "--quiet", "--no-preview", *options,
     ]  # fmt: skip
-    return subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=heed_signals
+    )
 
 
 def _lines(folder: Path, out: str) -> list[bytes]:

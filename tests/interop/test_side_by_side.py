@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from child_signals import heed_signals
 
 from radcodec.simulate import simulate_fits
 
@@ -73,6 +74,7 @@ def test_a_signal_leaves_whole_files_alone(survey: Path, number: signal.Signals)
     child = subprocess.Popen(
         _command(out, "--threads", "2"),
         cwd=survey, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=heed_signals,
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not list((survey / out).glob("*.rcz")):

@@ -15,9 +15,8 @@ pytest.importorskip("astropy")
 from safetensors.numpy import load_file
 
 from radcodec.errors import InputError
-from radcodec.training import lapped
+from radcodec.training import lapped, lapped_prior
 from radcodec.training import lapped_contexts as contexts
-from radcodec.training import lapped_prior as prior
 from radcodec.training.config import LappedConfig, read_config
 from radcodec.training.data import compand_ratio, simulate_ratio
 from radcodec.training.lapped_loop import LappedTrainer
@@ -65,7 +64,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(write_config(tmp_path_factory.mktemp("lapped")))
 
 
-def prior_of(folder: Path) -> prior.LappedPrior:
+def prior_of(folder: Path) -> lapped_prior.LappedPrior:
     """The prior in the checkpoint beside an exported model."""
     config = read_config(folder / "config.toml")
     assert isinstance(config, LappedConfig)
@@ -100,9 +99,9 @@ def test_learned_tables_save_bits_over_even_ones(trained: Path) -> None:
     even = {name: np.full(shape, (1 << 24) // shape[-1], np.uint32) for name, shape in contexts.TABLES.items()}
     image = compand_ratio(simulate_ratio(np.random.default_rng(99), 64))
     ratios = lapped.analyse(image, 64, 1.0)
-    coefficients = prior.quantise(ratios, 0.6)
+    coefficients = lapped_prior.quantise(ratios, 0.6)
     learned = sum(prior.plane_bits(coefficients, 8).values())
-    plain = sum(prior.LappedPrior(layers=prior.layers, tables=even).plane_bits(coefficients, 8).values())
+    plain = sum(lapped_prior.LappedPrior(layers=prior.layers, tables=even).plane_bits(coefficients, 8).values())
     assert learned < 0.6 * plain
 
 
