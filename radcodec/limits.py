@@ -80,3 +80,12 @@ SERVED_PIECE_BYTES = 1 << 19
 SERVED_CONNECTIONS = 512
 # Names on one page of a folder.
 SERVED_NAMES = 5000
+# Of the predictor block (docs/format.md 8.2): work before the first sample stays bounded.
+MAX_PREDICTORS = 8
+MAX_RADIUS = 24
+MAX_BORDER = 8
+MAX_SHIFT = 40
+# A stream in parts nests at most so deep, so that reading it needs little of the stack.
+MAX_DEPTH = 8
+# Shapes of a set of detail tables.
+MAX_SHAPES = 16

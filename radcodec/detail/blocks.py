@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from radcodec.arrays import F64
 from radcodec.runtime.native import check, core, pointer
-
-F64 = npt.NDArray[np.float64]
 
 EDGES = 8  # radii that an image must span for the pixels at its edges to be left out
 BLOCK = 64  # side of a fitting block in pixels

@@ -12,11 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.runtime.native import OK, check, core, pointer
 
-F64 = npt.NDArray[np.float64]
-
-MAX_BORDER = 8
 GRID_ROWS = 64
 GRID_COLUMNS = 129
 F8 = np.float64

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.borders import tap_offsets
 from radcodec.runtime.native import check, core, pointer
 from radcodec.runtime.parallel import ordered_map
 
-F64 = npt.NDArray[np.float64]
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 

@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.blocks import (
     EDGES,
     Block,
@@ -31,8 +31,6 @@ from radcodec.detail.rounding import Predictor, quantise_predictor
 from radcodec.detail.task import FitInput
 from radcodec.runtime.native import core, pointer
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
-
-F64 = npt.NDArray[np.float64]
 
 MIN_PIXELS = 64
 MAX_TURNS = 9

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.detail.maps import F64, GAIN_LIMIT, I64, MapKind, ValueMap
+from radcodec.arrays import F64
+from radcodec.detail.maps import GAIN_LIMIT, I64, MapKind, ValueMap
 from radcodec.types import SampleType
 
 MAX_LATTICE_VALUES = 1 << 17

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.lattice_maps import finer_step, lattice_step, on_lattice
-from radcodec.detail.maps import F64
 from radcodec.detail.plain import Mask, Tile
 
 MOST = 8

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.kernels import INT_LIMIT
 from radcodec.types import SampleType
 
-F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
 STEP_FACTOR = 2.0 - 2.0**-13

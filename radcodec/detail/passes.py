@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.borders import Taps
 from radcodec.runtime import native
 from radcodec.runtime.native import core, pointer
-
-F64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

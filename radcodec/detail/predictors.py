@@ -9,11 +9,9 @@ import numpy as np
 
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.bits import BitWriter
-from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.kernels import FILL_LIMIT
 from radcodec.detail.rounding import (
     FIRST_MEAN,
-    MAX_SHIFT,
     RICE_ESCAPE_BITS,
     RICE_LIMIT,
     Predictor,
@@ -22,11 +20,9 @@ from radcodec.detail.rounding import (
 )
 from radcodec.detail.tables import TableSet, find_tables
 from radcodec.errors import CorruptError
-from radcodec.limits import MIN_BORDER_BYTES
+from radcodec.limits import MAX_BORDER, MAX_PREDICTORS, MAX_RADIUS, MAX_SHIFT, MIN_BORDER_BYTES
 
 HEAD = struct.Struct("<8sd")
-MAX_PREDICTORS = 8
-MAX_RADIUS = 24
 MAX_INTEGER_BYTES = (RICE_LIMIT + RICE_ESCAPE_BITS) // 8  # of a coefficient
 
 

@@ -13,22 +13,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.cells import Area, cut_areas, largest_values, ring_order, squared_errors, sum_products
 from radcodec.detail.effort import Effort
 from radcodec.detail.rounding import (
     MAX_COEFFICIENT,
-    MAX_SHIFT,
     Predictor,
     coding_order,
     rice_bits,
     round_to_plane,
 )
 from radcodec.detail.task import FitInput
+from radcodec.limits import MAX_SHIFT
 from radcodec.runtime.native import check, core, pointer
 from radcodec.runtime.parallel import one_blas_thread
 
-F64 = npt.NDArray[np.float64]
 Image = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 

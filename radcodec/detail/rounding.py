@@ -8,12 +8,11 @@ from functools import cached_property, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import F64
 from radcodec.detail.borders import Taps, derive_taps, tap_offsets
+from radcodec.limits import MAX_SHIFT
 from radcodec.runtime.native import OK, core, pointer
 
-F64 = npt.NDArray[np.float64]
-
-MAX_SHIFT = 40
 MAX_COEFFICIENT = 1 << 46
 RICE_LIMIT = 24
 RICE_ESCAPE_BITS = 48

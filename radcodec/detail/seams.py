@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from radcodec.detail.lattices import LEAST_SAMPLES, PATCHES, Lattices, find_lattices
 from radcodec.detail.plain import Mask, Tile
-
-MAX_DEPTH = 8
+from radcodec.limits import MAX_DEPTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

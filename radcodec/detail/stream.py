@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
-from radcodec.detail.borders import MAX_BORDER
 from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
@@ -26,14 +25,14 @@ from radcodec.detail.plain import (
     decode_shuffled,
     encode_plain,
 )
-from radcodec.detail.predictors import MAX_RADIUS, Predictors, pack_predictors, unpack_predictors
+from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
 from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
-from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
+from radcodec.detail.seams import Cut, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.detail.task import FitInput
 from radcodec.errors import CorruptError
-from radcodec.limits import DEFAULT_EFFORT
+from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 

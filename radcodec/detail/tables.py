@@ -13,11 +13,11 @@ import zstandard
 
 from radcodec.detail.kernels import N_PHASES, N_SYMBOLS, N_TABLES
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
+from radcodec.limits import MAX_SHAPES
 from radcodec.runtime import resources
 
 FILE_NAME = "detail.tables"
 TOTAL = 1 << 24
-MAX_SHAPES = 16
 HEAD = struct.Struct("<4I")
 
 

@@ -12,12 +12,14 @@ import reference_decoder
 import zstandard
 
 import radcodec
+import radcodec.pixels.noise
 from radcodec.detail import decode_tile, encode_tile, fit_image, load_predictors
 from radcodec.detail.lattices import find_lattices
 from radcodec.detail.maps import MapKind
 from radcodec.detail.plain import LEARNED, PARTS
-from radcodec.detail.seams import MAX_DEPTH, Cut, find_cut
+from radcodec.detail.seams import Cut, find_cut
 from radcodec.errors import CorruptError
+from radcodec.limits import MAX_DEPTH
 from radcodec.simulate import simulate_image
 from radcodec.types import SampleType
 
