@@ -91,7 +91,7 @@ def test_file_knows_the_format(tmp_path: Path) -> None:
 def test_the_recipe_agrees_with_the_package() -> None:
     """It parses as a recipe of schema 1; version, requirements and entry point are those of pyproject.toml."""
     yaml = pytest.importorskip("yaml")
-    recipe = yaml.safe_load((ROOT / "recipe/recipe.yaml").read_text())
+    recipe = yaml.safe_load((ROOT / "docs/conda/recipe.yaml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert recipe["schema_version"] == 1
     assert recipe["context"]["version"] == radcodec.__version__
@@ -111,8 +111,8 @@ def test_the_recipe_agrees_with_the_package() -> None:
 def test_the_recipe_renders() -> None:
     """rattler-build, which conda-forge builds with, makes one package of it."""
     rattler_build = pytest.importorskip("rattler_build")
-    recipe = rattler_build.Stage0Recipe.from_file(str(ROOT / "recipe/recipe.yaml"))
-    variants = recipe.render(rattler_build.VariantConfig.from_file(str(ROOT / "recipe/variants.yaml")))
+    recipe = rattler_build.Stage0Recipe.from_file(str(ROOT / "docs/conda/recipe.yaml"))
+    variants = recipe.render(rattler_build.VariantConfig.from_file(str(ROOT / "docs/conda/variants.yaml")))
     assert len(variants) == 1
     package = variants[0].recipe.package
     assert (str(package.name), str(package.version)) == ("radcodec", radcodec.__version__)
