@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
 import re
 import shutil
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from installed import is_installed
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(python|sh|bash)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -28,18 +27,7 @@ NEEDS = {
 
 
 def _missing(text: str) -> bool:
-    return any(word in text and not _is_there(module) for word, module in NEEDS.items())
-
-
-def _is_there(module: str) -> bool:
-    if ": " in module:
-        # An entry point, which an installed package has and a source tree has not.
-        group, _, name = module.partition(": ")
-        return any(point.name == name for point in importlib.metadata.entry_points(group=group))
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
+    return any(word in text and not is_installed(module) for word, module in NEEDS.items())
 
 
 def _environment(folder: Path) -> dict[str, str]:

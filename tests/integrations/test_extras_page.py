@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import re
 import subprocess
 import sys
@@ -11,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from installed import is_installed
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/extras.md").read_text(encoding="utf-8")
@@ -30,17 +29,6 @@ NEEDS = {
 }
 
 
-def _is_there(module: str) -> bool:
-    if ": " in module:
-        # An entry point, which an installed package has and a source tree has not.
-        group, _, name = module.partition(": ")
-        return any(point.name == name for point in importlib.metadata.entry_points(group=group))
-    try:
-        return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:
-        return False
-
-
 def test_every_extra_is_named() -> None:
     """An extra of pyproject.toml that users install has a row."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -51,7 +39,7 @@ def test_every_extra_is_named() -> None:
 @pytest.mark.parametrize("name", sorted(NEEDS))
 def test_the_example_runs(name: str, tmp_path: Path) -> None:
     """After the file of the page is made, the example of an extra runs as it stands."""
-    missing = [module for module in NEEDS[name] if not _is_there(module)]
+    missing = [module for module in NEEDS[name] if not is_installed(module)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
     for text in (BLOCK.findall(PAGE)[0], *SECTIONS[name]):
