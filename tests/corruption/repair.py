@@ -30,7 +30,7 @@ class Parts:
     sections: dict[str, bytes] = field(repr=False)
     sizes: dict[str, int] | None = None  # what the prelude says, where that is not the truth
     version: int = 0
-    draft: int = 2
+    draft: int = 3
 
 
 def leb(value: int) -> bytes:

@@ -34,7 +34,7 @@ from radcodec.detail import stream
 from radcodec.detail.predictors import Predictors, pack_predictors
 from radcodec.simulate import pack_fits, simulate_fits, simulate_image
 
-VERSION, DRAFT = 0, 2
+VERSION, DRAFT = 0, 3
 SIGMA = 1.5e-4  # noise of the simulated images
 Array = npt.NDArray[Any]
 Case = tuple[str, Any, dict[str, Any]]
@@ -152,8 +152,8 @@ def loop_cases(image: Array) -> Iterator[Case]:
     yield "array_f4_loop_special", special_values(image), {"max_error": SIGMA / 2, "borders": (2, 3)}
     yield "array_f4_loop_narrow", broad, {"tile": 9, "max_error": SIGMA / 2, "borders": (4, 24)}
     yield "array_f4_loop_strip", simulate_image((64, 20), seed=4), {"max_error": SIGMA / 2, "borders": (1, 1)}
-    again = radcodec.decode(radcodec.encode(image, max_error=SIGMA / 2))
-    yield "array_f4_loop_again", again, {"max_error": SIGMA / 2}
+    again = radcodec.decode(radcodec.encode(image, max_error=SIGMA))
+    yield "array_f4_loop_again", again, {"max_error": SIGMA}
     yield "array_f8_loop", image.astype("f8") * 1e3, {"max_error": 1e3 * SIGMA / 2, "borders": (8, 24)}
     yield "array_cube_border", cube, {"borders": (3, 5)}
     yield "array_cube_loop", cube, {"max_error": "0.5sigma", "borders": (2, 3)}
@@ -212,7 +212,7 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_loop", image, {"max_error": "1sigma", "preview": 0}
     uneven = simulate_image((16, 520), seed=5) * np.where(np.arange(520) < 200, 1, 3).astype("f4")
     yield "fits_localsigma_loop", pack_fits(uneven), {"max_error": "0.5localsigma", "preview": 0}
-    yield "fits_on_base_localsigma", pack_fits(uneven), {"max_error": "0.5localsigma", "on_base": True, "preview": 0}
+    yield "fits_on_base_localsigma", pack_fits(uneven), {"max_error": "1localsigma", "on_base": True, "preview": 0}
     yield (
         "fits_i2_sigma",
         simulate_fits((48, 48), seed=6, bitpix=16, nan_border_px=2),
