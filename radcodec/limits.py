@@ -60,6 +60,9 @@ MAX_ASKED_SIDE = 65535
 MAX_PREVIEW_PERCENT = 50.0
 # More threads only cost memory.
 MAX_THREADS = 256
+# Of posterior samples: pixels that are worked on at once (float64, a few times over), and those of all draws (float32).
+MAX_SAMPLED_PIXELS = 1 << 24
+MAX_DRAWN_PIXELS = 1 << 27
 # Training data. The largest published archive (Radio Galaxy Zoo) has some 2.4 GB before gzip.
 MAX_ARCHIVE_BYTES = 8 << 30
 # The largest published batch (Radio Galaxy Zoo: 2000 images of 150 x 150 bytes) has 46 MB, one of CIFAR-10 31 MB.

@@ -19,6 +19,8 @@ from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
 if TYPE_CHECKING:
+    from radcodec.base.lapped.codes import LappedCodes
+    from radcodec.base.lapped.model import LappedModel
     from radcodec.base.store import Codes, Model, SteppedModel
 
 # Offset and scale of each plane, float64 [P, 2].
@@ -192,6 +194,19 @@ def read_digest(model: SteppedModel, streams: Sequence[bytes], shape: tuple[int,
         If a stream is unsound.
     """
     return model.read_digest(_coded_streams(streams), (shape[0] * shape[1], shape[2]))
+
+
+def read_tile_codes(
+    model: LappedModel, streams: Sequence[bytes], shape: tuple[int, int, int]
+) -> tuple[LappedCodes, int]:
+    """Read the codes of a tile [p, h, w] from its streams, and count the planes that are missing.
+
+    Raises
+    ------
+    CorruptError
+        If a stream is unsound.
+    """
+    return model.read_codes(_coded_streams(streams), (shape[0] * shape[1], shape[2]))
 
 
 def _coded_streams(streams: Sequence[bytes]) -> list[bytes]:

@@ -159,6 +159,29 @@ def list_models() -> list[ModelRecord]:
     return records
 
 
+def find_sampler(name_or_path: str | None = None) -> tuple[Path, str]:
+    """Find the weights file of a sampler: the shipped one, one by name, or a path; with its SHA-256, "" for a path.
+
+    ``registry.toml`` holds one ``[[sampler]]`` for each that ships, with ``name`` and ``sha256``.
+
+    Raises
+    ------
+    ModelNotFoundError
+        There is none.
+    """
+    folder = models_folder()
+    registry = tomllib.loads((folder / "registry.toml").read_text(encoding="utf-8"))
+    shipped = {str(entry["name"]): str(entry["sha256"]) for entry in registry.get("sampler", [])}
+    for name, sha256 in shipped.items():
+        if name_or_path in (None, name):
+            return folder / name / WEIGHTS_FILE, sha256
+    path = Path(name_or_path or "")
+    path = path / WEIGHTS_FILE if path.is_dir() else path
+    if name_or_path is None or not path.is_file():
+        raise ModelNotFoundError(f"sampler {name_or_path} not found; installed: {', '.join(shipped) or 'none'}")
+    return path, ""
+
+
 def check_model(name_or_path: str | None) -> None:
     """Check that a model exists, without reading its weights; None is the default one.
 

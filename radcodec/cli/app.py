@@ -27,6 +27,7 @@ _COMMANDS = {
     "verify": ("radcodec.cli.restore", "Check files, and compare them with the originals."),
     "cutout": ("radcodec.cli.restore", "Write a part of an image as a FITS file."),
     "preview": ("radcodec.cli.restore", "Write a picture of an image, or a base-only copy."),
+    "sample": ("radcodec.cli.sample", "Draw images that a lossy file may have come from."),
     "estimate": ("radcodec.cli.inspect", "Estimate the size, noise and time of each mode."),
     "models": ("radcodec.cli.inspect", "List the models of the base layer."),
     "report": ("radcodec.cli.report", "Write a page about a file."),

@@ -5,27 +5,29 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from radcodec.errors import InputError
-from radcodec.training.config import LappedConfig, TrainConfig
+from radcodec.training.config import DiffusionConfig, LappedConfig, TrainConfig
 from radcodec.training.log import LOG_FILE
+
+AnyConfig: TypeAlias = TrainConfig | LappedConfig | DiffusionConfig
 
 CHECKPOINT_FILE = "checkpoint.pt"
 #: Keys that may change between a run and its continuation: they do not affect the result.
 FREE = ("out", "summary", "threads", "minutes")
 
 
-def save_checkpoint(folder: Path, config: TrainConfig | LappedConfig, state: dict[str, Any]) -> None:
+def save_checkpoint(folder: Path, config: AnyConfig, state: dict[str, Any]) -> None:
     """Write the state of a run beside its old checkpoint, then replace that."""
     temporary = folder / f"{CHECKPOINT_FILE}.tmp"
     torch.save({**state, "config": json.dumps(flatten(config))}, temporary)
     temporary.replace(folder / CHECKPOINT_FILE)
 
 
-def load_checkpoint(folder: Path, config: TrainConfig | LappedConfig) -> dict[str, Any] | None:
+def load_checkpoint(folder: Path, config: AnyConfig) -> dict[str, Any] | None:
     """Return the state of a run (tensors, numbers and text only), or None.
 
     Raises
@@ -52,7 +54,7 @@ def discard_run(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def flatten(config: TrainConfig | LappedConfig) -> dict[str, Any]:
+def flatten(config: AnyConfig) -> dict[str, Any]:
     """Return what a result depends on by dotted name, as JSON gives it back."""
     flat: dict[str, Any] = {}
     for name, value in asdict(config).items():

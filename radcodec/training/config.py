@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from radcodec.base.convolutional.spec import CELL, ModelSpec
 from radcodec.errors import InputError
+from radcodec.sampling.spec import ALIGNMENT, DenoiserSpec
 
 T = TypeVar("T")
 
@@ -144,8 +145,44 @@ class LappedConfig:
     minutes: float = 0.0
 
 
-def read_config(path: Path) -> TrainConfig | LappedConfig:
-    """Return the run described by a TOML file; of a lapped model if its [model] says kind = "lapped".
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusionFitConfig:
+    """Length of the training.
+
+    steps, batch, learning_rate : the rate falls as a cosine to 2 %.
+    decay : of the weights' moving average, which is what is exported.
+    validate_every : steps between validations, which also write a checkpoint.
+    """
+
+    steps: int
+    batch: int
+    learning_rate: float
+    decay: float
+    validate_every: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiffusionConfig:
+    """A whole run. The fields are those of ``TrainConfig``."""
+
+    seed: int
+    threads: int
+    summary: str
+    out: str
+    spec: DenoiserSpec
+    data: DataConfig
+    fit: DiffusionFitConfig
+    start: str = ""
+    minutes: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.spec.name
+
+
+def read_config(path: Path) -> TrainConfig | LappedConfig | DiffusionConfig:
+    """Return the run described by a TOML file; [model] kind "lapped" or "diffusion" is of these models.
 
     Raises
     ------
@@ -158,7 +195,11 @@ def read_config(path: Path) -> TrainConfig | LappedConfig:
         unknown = set(raw) - set(sections)
         if unknown:
             raise InputError(f"expected the sections {', '.join(sections)}, found {', '.join(sorted(unknown))}, too")
-        config = _lapped_config(sections) if "kind" in sections["model"] else _convolutional_config(sections)
+        config: TrainConfig | LappedConfig | DiffusionConfig
+        if sections["model"].get("kind") == "diffusion":
+            config = _diffusion_config(sections)
+        else:
+            config = _lapped_config(sections) if "kind" in sections["model"] else _convolutional_config(sections)
     except (KeyError, TypeError, ValueError, InputError) as err:
         what = f"the section [{err.args[0]}] is missing" if isinstance(err, KeyError) else str(err)
         raise InputError(f"{path}: not a training configuration: {what}; see radcodec/training/config.py") from err
@@ -277,7 +318,7 @@ def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
     """Return the run of a lapped model; raises like `read_config`, which maps what else is raised here."""
     kind = sections["model"].pop("kind")
     if kind != "lapped":
-        raise InputError(f'expected model.kind to be "lapped" or absent, found {kind!r}')
+        raise InputError(f'expected model.kind to be "lapped", "diffusion" or absent, found {kind!r}')
     data = build(LappedDataConfig, "data", _expand(sections["data"]))
     fit = build(LappedFitConfig, "fit", sections["fit"])
     known = {"name", "stages"}
@@ -296,3 +337,32 @@ def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
         **_data_problems(data.images, data.held_out_every),
     })  # fmt: skip
     return config
+
+
+def _diffusion_config(sections: dict[str, dict[str, Any]]) -> DiffusionConfig:
+    """Return the run of a denoiser; raises like `read_config`, which maps what else is raised here."""
+    model = {name: value for name, value in sections["model"].items() if name != "kind"}
+    spec = build(DenoiserSpec, "model", model)
+    data = build(DataConfig, "data", _expand(sections["data"]))
+    fit = build(DiffusionFitConfig, "fit", sections["fit"])
+    config = build(DiffusionConfig, "run", {**sections["run"], "spec": spec, "data": data, "fit": fit})
+    _refuse({**_diffusion_problems(config), **_data_problems(data.images, data.held_out_every)})
+    return config
+
+
+def _diffusion_problems(config: DiffusionConfig) -> dict[str, bool]:
+    """Return possible problems, and whether each occurs."""
+    spec, fit = config.spec, config.fit
+    return {
+        "channels that are not three numbers of 1 or more": len(spec.channels) != 3 or min(spec.channels) < 1,
+        "blocks below 1 or above 2": not 1 <= spec.blocks <= 2,
+        "data_rms that is not above 0": not spec.data_rms > 0,
+        f"crop_px that is not a multiple of {ALIGNMENT}": config.data.crop_px % ALIGNMENT != 0
+        or config.data.crop_px < ALIGNMENT,
+        "steps, batch, validate_every or threads below 1": min(
+            fit.steps, fit.batch, fit.validate_every, config.threads) < 1,
+        "a learning rate that is not above 0": not fit.learning_rate > 0,
+        "decay or simulated_share beyond 0..1": not 0 <= fit.decay <= 1 or not 0 <= config.data.simulated_share <= 1,
+        "pool below 1 with simulated images": config.data.pool < 1
+        and (config.data.simulated_share > 0 or not config.data.folders),
+    }  # fmt: skip

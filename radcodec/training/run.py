@@ -11,8 +11,11 @@ from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.model import known_answer as lapped_answer
 from radcodec.base.lapped.weights import pack_model as pack_lapped
 from radcodec.base.store import WEIGHTS_FILE
+from radcodec.sampling.network import Denoiser
+from radcodec.sampling.weights import pack_denoiser
 from radcodec.training.checkpoint import discard_run
-from radcodec.training.config import LappedConfig, read_config
+from radcodec.training.config import DiffusionConfig, LappedConfig, read_config
+from radcodec.training.diffusion import DiffusionTrainer
 from radcodec.training.lapped_loop import LappedTrainer
 from radcodec.training.log import Console, Watch
 from radcodec.training.loop import Trainer
@@ -36,6 +39,10 @@ def train(
     folder = Path(config.out)
     if not resume:
         discard_run(folder)
+    if isinstance(config, DiffusionConfig):
+        diffusion = DiffusionTrainer(config, resume=resume, console=console, watch=watch)
+        diffusion.fit()
+        return write_model(diffusion.export(), folder / "model", config_path)
     trainer: Trainer | LappedTrainer
     if isinstance(config, LappedConfig):
         trainer = LappedTrainer(config, resume=resume, console=console, watch=watch)
@@ -45,10 +52,12 @@ def train(
     return write_model(trainer.export(), folder / "model", config_path)
 
 
-def write_model(model: BaseModel | LappedModel, folder: Path, config_path: Path) -> Path:
+def write_model(model: BaseModel | LappedModel | Denoiser, folder: Path, config_path: Path) -> Path:
     """Write a model's weights and its configuration into `folder` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(model, LappedModel):
+    if isinstance(model, Denoiser):
+        data = pack_denoiser(model)
+    elif isinstance(model, LappedModel):
         data = pack_lapped(model.spec, model.arrays, lapped_answer(model))
     else:
         data = pack_model(model.spec, model.arrays, known_answer(model))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from radcodec.errors import InputError
-from radcodec.training.config import LappedConfig, TrainConfig, read_config, read_toml
+from radcodec.training.config import DiffusionConfig, LappedConfig, TrainConfig, read_config, read_toml
 
 #: Keys that cannot be searched: they define the measure, its data, and the output of a trial.
 KEPT = ("run.", "data.validation", "data.held_out_every", "data.folders", "model.name", "model.kind")
@@ -67,6 +67,8 @@ def read_study(path: Path) -> Study:
         if not base_path.is_file():
             raise InputError(f"study.config: expected a configuration at {base_path}, found none")
         config, base = read_config(base_path), read_toml(base_path)
+        if isinstance(config, DiffusionConfig):
+            raise InputError("study.config: expected a model of the base layer, found a sampler")
         if not raw["search"]:
             raise InputError("[search]: expected at least one key")
         return Study(

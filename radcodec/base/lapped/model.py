@@ -277,6 +277,15 @@ class LappedModel:
 
     def companded(self, codes: LappedCodes, left_out: int = 0) -> Ints:
         """Return pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
+        units = (self._samples(codes, left_out)[: codes.shape[0], : codes.shape[1]] + 8) >> 4
+        return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
+
+    def canvas(self, codes: LappedCodes, left_out: int = 0) -> F64:
+        """Return what whole blocks decode to, the part beyond the image too, in companded units without rounding."""
+        return np.asarray(self._samples(codes, left_out) / transform.UNIT, np.float64)
+
+    def _samples(self, codes: LappedCodes, left_out: int) -> Ints:
+        """Return the samples of all blocks in units of 2^-10."""
         sizes = np.abs(codes.coefficients).astype(np.int64)
         if left_out:
             offset: Ints | int = CUT_OFFSET
@@ -288,9 +297,7 @@ class LappedModel:
         wide = wide >> (codes.last - 4) if codes.last > 4 else wide << (4 - codes.last)
         wide = np.where(sizes > 0, np.minimum(wide, COEFFICIENT_LIMIT), 0)
         g = transform.geometry_of(codes.shape, codes.code)
-        samples = transform.inverse(np.where(codes.coefficients < 0, -wide, wide), g)
-        units = (samples[: codes.shape[0], : codes.shape[1]] + 8) >> 4
-        return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
+        return transform.inverse(np.where(codes.coefficients < 0, -wide, wide), g)
 
     def decode_tile(
         self,
