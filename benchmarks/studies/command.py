@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 DRAWING = {
     "latents": "study: FR classes by neighbours in the models' latents, with UMAPs",
     "codebooks": "study: how the codebooks are used, with figures",
+    "posterior": "study: whether the spread of posterior samples covers the truth",
     "previews": "study: what the previews in FITS files show, with pictures",
 }
 MEASURING = {
@@ -96,7 +97,13 @@ def drawing_study(options: argparse.Namespace, out: Path, commit: str) -> list[s
     """Run one of the studies that draw figures."""
     from benchmarks.studies.codebooks import run_codebooks
     from benchmarks.studies.latents import run_latents
+    from benchmarks.studies.posterior import run_posterior
     from benchmarks.studies.previews import run_previews
 
-    run = {"codebooks": run_codebooks, "latents": run_latents, "previews": run_previews}[options.command]
+    run = {
+        "codebooks": run_codebooks,
+        "latents": run_latents,
+        "posterior": run_posterior,
+        "previews": run_previews,
+    }[options.command]
     return run(data=options.data, figures=options.figures, out=out, commit=commit)
