@@ -82,6 +82,11 @@ SERVED_CONNECTIONS = 512
 SERVED_NAMES = 5000
 # Of the predictor block (docs/format.md 8.2): work before the first sample stays bounded.
 MAX_PREDICTORS = 8
+# Of an image whose pixels came one after the other (2.4): a set every minute of six weeks.
+MAX_PREDICTOR_SETS = 1 << 16
+MAX_PREDICTOR_RUNS = 1 << 20
+# Of an open file (2.5): maps of bounds of planes, entries of their tiles, and headers.
+MAX_RECORD_BYTES = 1 << 30
 MAX_RADIUS = 24
 MAX_BORDER = 8
 MAX_SHIFT = 40

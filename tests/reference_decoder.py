@@ -117,14 +117,20 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
     sizes = [cur.leb() for _ in range(6)]
     crcs = {section: cur.get("I") for section in (0, 1, 2, 5) if sizes[section]}
+    late = flags & 2
+    if late:  # 2.4
+        need(cur.pos <= 72 and not any(cur.take(72 - cur.pos)), "bytes before the CRC of the prelude")
     need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the prelude")
-    need(kind <= 1 and mode <= 2 and flags <= 1, "kind, mode or flags")
+    need(kind <= 1 and mode <= 2 and flags <= 3, "kind, mode or flags")
+    need(not (late and sizes[3]), "BASE of a late file")
     need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
     need(max(sizes[3:]) <= 1 << 60, "size of a section")
-    sections = [cur.take(size) for size in sizes]
+    start = cur.pos if late else 0
+    taken = {section: cur.take(sizes[section]) for section in ((3, 4, 5, 0, 1, 2) if late else range(6))}
+    sections = [taken[section] for section in range(6)]
     for section, crc in crcs.items():
         need(zlib.crc32(sections[section]) == crc, "CRC of a section")
-    need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the file")
+    need(zlib.crc32(data[start : cur.pos]) == cur.get("I"), "CRC of the file")
     cur.end()
     return kind, mode, flags, sections
 
@@ -169,7 +175,8 @@ class Image:
     record: bytes = b""
     normalisation: list[tuple[float, float]] = field(default_factory=list)
     errors: Samples | None = None  # E of every pixel, [P, H, W]
-    predictors: Predictors | None = None
+    predictors: Predictors | None = None  # of late files those of the tile that is restored
+    sets: Sets | None = None  # of late files (2.4)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -474,7 +481,7 @@ def tile_slices(image: Image) -> list[tuple[slice, slice, slice]]:
 # ---- 6. PARAMS ------------------------------------------------------------------------------------------------------
 
 
-def read_params(params: bytes, images: list[Image]) -> None:
+def read_params(params: bytes, images: list[Image], late: bool = False) -> None:
     """Put what PARAMS holds into the images (6.2)."""
     cur = Cursor(params)
     for image in images:
@@ -491,7 +498,9 @@ def read_params(params: bytes, images: list[Image]) -> None:
             image.errors = read_bounds(bounds, image)
         bounds.end()
         need(not block.data or math.prod(image.shape) > 0, "predictors without samples")
-        if block.data:
+        if block.data and late:
+            image.sets = read_sets(block, count_tiles(image))
+        elif block.data:
             image.predictors = read_predictors(block)
         block.end()
     cur.end()
@@ -526,6 +535,33 @@ class Predictors:
 
     fill: float
     predictors: list[tuple[int, int, int, list[float]]]
+
+
+@dataclass
+class Sets:
+    """Predictor blocks of a late file, and of each tile the number of its own, from 1, or 0 for none (2.4)."""
+
+    blocks: list[bytes]
+    numbers: list[int]
+
+
+def read_sets(cur: Cursor, n_tiles: int) -> Sets:
+    """Block 3 of an image of a late file (2.4)."""
+    n_sets = cur.leb()
+    need(1 <= n_sets <= 1 << 16, "number of sets")
+    blocks = [cur.take(cur.leb()) for _ in range(n_sets)]
+    need(all(blocks), "set without bytes")
+    n_runs, numbers, number = cur.leb(), [], 0
+    need(1 <= n_runs <= 1 << 20, "number of runs")
+    for run in range(n_runs):
+        step = cur.leb()
+        need((step == 0) == (run == 0) and len(numbers) + step < n_tiles, "first tile of a run")
+        numbers += [number] * step
+        number = cur.leb()
+        need(number <= n_sets, "number of a set")
+    numbers += [number] * (n_tiles - len(numbers))
+    need({*numbers} - {0} == {*range(1, n_sets + 1)}, "set without a run")
+    return Sets(blocks, numbers)
 
 
 class Bits:
@@ -1323,60 +1359,102 @@ def read_entry(cur: Cursor, stages: int) -> list[int]:
     return entry
 
 
-def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], entries: list[list[int]], is_copy: bool) -> Samples:
-    """All samples of an image, in its shape (5); takes its parts of BASE and TILES."""
-    base: list[list[bytes]] = [[] for _ in entries]
-    for stage in range(image.stages):
+def restore_image(
+    image: Image, meta: Meta, cur: dict[str, Cursor], entries: list[list[int]], gaps: list[int] | None, is_copy: bool
+) -> Samples:
+    """All samples of an image, in its shape (5); takes its parts of BASE and TILES, gaps are those of late files."""
+    streams: list[list[bytes]] = [[] for _ in entries]
+    if gaps is None:
         for tile, entry in enumerate(entries):
-            base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
-            need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
+            streams[tile] = [cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])]
+        for stage in range(image.stages):
+            for tile, entry in enumerate(entries):
+                streams[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
+    else:
+        for tile, (entry, gap) in enumerate(zip(entries, gaps, strict=True)):
+            cur["TILES"].take(gap)
+            streams[tile] = [cur["TILES"].take(size) for size in (entry[0], entry[1], *entry[4::2])]
+    for own, entry in zip(streams, entries, strict=True):
+        for stream, crc in zip(own[2:], entry[5::2], strict=True):
+            need(zlib.crc32(stream) == crc, "CRC of a base stream")
+    sets: dict[int, Predictors | None] = {0: None}
+    for number, block in enumerate(image.sets.blocks if image.sets else (), 1):
+        block_cur = Cursor(block)
+        sets[number] = found = read_predictors(block_cur)
+        block_cur.end()
+        own_bytes = sum(e[1] for e, n in zip(entries, image.sets.numbers, strict=True) if n == number)
+        need(is_copy or own_bytes >= 128 * sum(b > 0 for _, b, _, _ in found.predictors), "details for border sets")
     if image.predictors is not None and entries and not is_copy:
         borders = sum(border > 0 for _, border, _, _ in image.predictors.predictors)
         need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):
-        mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])
-        need(zlib.crc32(mask + detail) == entry[2], "CRC of a tile")
-        samples = restore_tile(image, meta, tile, where, [mask, detail, *base[tile]], is_copy)
-        crc = zlib.crc32(image.record + struct.pack("<Q", tile) + samples.tobytes())
+        need(zlib.crc32(streams[tile][0] + streams[tile][1]) == entry[2], "CRC of a tile")
+        if image.sets is not None:
+            image.predictors = sets[image.sets.numbers[tile]]
+        samples = restore_tile(image, meta, tile, where, streams[tile], is_copy)
+        sides = [part.stop - part.start for part in where]
+        crc = zlib.crc32(struct.pack("<BQ3I", image.sample_type, tile, *sides) + samples.tobytes())
         need(is_copy or crc == entry[3], "pixel CRC of a tile")
         out[where] = samples.reshape(out[where].shape)
     return out
 
 
-def read_index(index: Cursor, meta: Meta, is_copy: bool) -> list[list[list[int]]]:
-    """The entries of each image (5)."""
-    least = sum(count_tiles(image) * (6 + image.stages) for image in meta.images)
+def read_index(index: Cursor, meta: Meta, is_copy: bool, late: bool) -> tuple[list[list[list[int]]], list[list[int]]]:
+    """The entries of each image (5), and of late files the bytes between streams (2.4)."""
+    least = sum(count_tiles(image) * (6 + late + image.stages) for image in meta.images)
     need(len(index.data) >= least, "length of INDEX")
-    images = [[read_entry(index, image.stages) for _ in range(count_tiles(image))] for image in meta.images]
+    images: list[list[list[int]]] = []
+    gaps: list[list[int]] = []
+    for image in meta.images:
+        images.append([])
+        gaps.append([])
+        for _ in range(count_tiles(image)):
+            if late:
+                gaps[-1].append(index.leb())
+                need(gaps[-1][-1] < 1 << 32, "bytes between streams")
+            images[-1].append(read_entry(index, image.stages))
     index.end()
     for entries in images:
         for entry in entries:
             need(is_copy or any((entry[0], entry[1], *entry[4::2])), "tile without any stream")
-    return images
+    return images, gaps
 
 
 def decode_file(data: bytes) -> bytes | Samples:
     """What a .rcz file restores to: the FITS file (kind FITS) or the array (kind array)."""
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
-    is_copy, params = bool(flags & 1), stored["PARAMS"]
+    is_copy, late, params = bool(flags & 1), bool(flags & 2), stored["PARAMS"]
     meta = read_meta(unpack_section(stored["META"], True), kind)
-    entries = read_index(Cursor(stored["INDEX"]), meta, is_copy)
+    entries, gaps = read_index(Cursor(stored["INDEX"]), meta, is_copy, late)
     check_mode(kind, mode, is_copy, meta, entries)
-    read_params(unpack_section(params, False) if params else b"", meta.images)
+    read_params(unpack_section(params, False) if params else b"", meta.images, late)
     cur = {name: Cursor(stored[name]) for name in ("BASE", "TILES")}
     sizes = [(sum(e[0] + e[1] for e in image), sum(sum(e[4::2]) for e in image)) for image in entries]
+    if late:
+        sizes = [(own + sum(gap) + base, 0) for (own, base), gap in zip(sizes, gaps, strict=True)]
     need(sum(size for size, _ in sizes) == len(stored["TILES"]), "length of TILES")
     need(sum(size for _, size in sizes) == len(stored["BASE"]), "length of BASE")
     extra_bytes = sum(hdu_data for hdu_kind, _, hdu_data, _ in meta.hdus if hdu_kind != 0)
     need(bool(extra_bytes) == bool(stored["EXTRA"]), "EXTRA without data, or data without EXTRA")
     extra = unzstd(stored["EXTRA"], extra_bytes) if extra_bytes else b""
-    images = zip(meta.images, entries, strict=True)
-    arrays = [restore_image(image, meta, cur, own, is_copy) for image, own in images]
+    images = zip(meta.images, entries, gaps, strict=True)
+    arrays = [restore_image(image, meta, cur, own, gap if late else None, is_copy) for image, own, gap in images]
     restored = assemble_fits(meta, arrays, extra) if kind else arrays[0].tobytes() + meta.images[0].record
-    need(is_copy or hashlib.sha256(restored).digest() == meta.restored_sha256, "SHA-256 of what is restored")
+    hashed = data_of(meta, restored) + meta.text if kind and late else restored
+    need(is_copy or hashlib.sha256(hashed).digest() == meta.restored_sha256, "SHA-256 of what is restored")
     return arrays[0].reshape(meta.images[0].shape) if kind == 0 else restored
+
+
+def data_of(meta: Meta, restored: bytes) -> bytes:
+    """The data of all HDUs of a restored file, in order (2.4)."""
+    cur, parts = Cursor(restored), []
+    for _, header_bytes, data_bytes, tail_bytes in meta.hdus:
+        cur.take(header_bytes)
+        parts.append(cur.take(data_bytes))
+        cur.take(tail_bytes)
+    return b"".join(parts)
 
 
 def assemble_fits(meta: Meta, arrays: list[Samples], extra: bytes) -> bytes:

@@ -23,7 +23,7 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
-from radcodec.types import Kind, Mode
+from radcodec.types import Kind, Mode, SampleType
 from radcodec.version import VERSION
 
 Member = TypeVar("Member", bound=IntEnum)
@@ -39,6 +39,8 @@ _READERS = {
 }
 _NEWER = "a newer radcodec"
 FLAG_BASE_ONLY = 1
+FLAG_LATE = 2
+FLAG_OPEN = 4
 SHA256_BYTES = 32
 
 _PRELUDE = struct.Struct("<8s5B")
@@ -46,11 +48,15 @@ _CRC = struct.Struct("<I")
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
+_TILE = struct.Struct("<BQ3I")
+RECORD_MARK = b"\x89RCR"
 # The longest LEB128 of each section's size, four CRCs and the prelude's own CRC.
 MAX_PRELUDE_BYTES = _PRELUDE.size + 5 + 5 + 6 + 3 * 9 + 5 * _CRC.size
 TRAILER_BYTES = _CRC.size
 
 SECTIONS = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
+# Where they lie in a late file (2.4), which has nothing in BASE.
+_LATE_ORDER = ("BASE", "TILES", "EXTRA", "META", "PARAMS", "INDEX")
 _CHECKED = tuple(
     SECTIONS.index(name) for name in ("META", "PARAMS", "INDEX", "EXTRA")
 )  # sections with a CRC in the prelude
@@ -90,9 +96,20 @@ class Prelude:
         """Length of the whole file."""
         return self.prelude_bytes + sum(self.section_bytes) + TRAILER_BYTES
 
+    @property
+    def is_late(self) -> bool:
+        """Whether META, PARAMS and INDEX follow the tiles (2.4)."""
+        return bool(self.flags & FLAG_LATE)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of the sections in the order in which they lie in the file."""
+        return _LATE_ORDER if self.is_late else SECTIONS
+
     def section_start(self, name: str) -> int:
         """Return the offset of a section in the file."""
-        return self.prelude_bytes + sum(self.section_bytes[: SECTIONS.index(name)])
+        before = self.order[: self.order.index(name)]
+        return self.prelude_bytes + sum(self.section_bytes[SECTIONS.index(other)] for other in before)
 
 
 def member_of(members: type[Member], value: int, what: str) -> Member:
@@ -110,7 +127,16 @@ def pack_prelude(prelude: Prelude) -> bytes:
     crcs = (prelude.meta_crc, prelude.params_crc, prelude.index_crc, prelude.extra_crc)
     sizes = (prelude.section_bytes[place] for place in _CHECKED)
     packed += b"".join(pack_crc(crc) for crc, size in zip(crcs, sizes, strict=True) if size)
+    if prelude.is_late:
+        packed = packed.ljust(MAX_PRELUDE_BYTES - _CRC.size, b"\0")
     return packed + pack_crc(zlib.crc32(packed))
+
+
+def pack_open_prelude(kind: Kind, mode: Mode) -> bytes:
+    """Pack the prelude of an open file (2.5), which has no lengths yet."""
+    crcs = {"meta_crc": 0, "params_crc": 0, "index_crc": 0, "extra_crc": 0}
+    flags = FLAG_LATE | FLAG_OPEN
+    return pack_prelude(Prelude(kind=kind, mode=mode, flags=flags, section_bytes=(0, 0, 0, 0, 0, 0), **crcs))
 
 
 def prelude_crc(prelude: Prelude) -> int:
@@ -151,19 +177,18 @@ def unpack_prelude(data: bytes) -> Prelude:
     _, _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
     sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb())
     crcs = [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
+    sound = True
+    if flags & FLAG_LATE:
+        room = MAX_PRELUDE_BYTES - _CRC.size - cursor.position
+        sound = room >= 0 and not any(cursor.take(max(0, room)))
     crc = zlib.crc32(cursor.since(0))
-    if cursor.crc() != crc and cursor.position <= len(data):
+    if (cursor.crc() != crc or not sound) and cursor.position <= len(data):
         raise CorruptError("the checksum of the prelude is wrong: the file is damaged")
     if cursor.position > len(data):
         raise TruncatedError(f"expected {cursor.position} bytes of prelude, the file ends after {len(data)}")
     known_kind, known_mode = member_of(Kind, kind, "the kind"), member_of(Mode, mode, "the mode")
-    if flags & ~FLAG_BASE_ONLY:
-        raise CorruptError(f"expected known flags in the prelude, found {flags:#x}")
-    for name, size, cap in zip(SECTIONS, sizes, _SECTION_CAPS, strict=True):
-        if size > cap:
-            raise LimitError(f"expected at most {cap} bytes of {name}, the prelude declares {size}")
-    if sizes[0] < 1:
-        raise CorruptError("expected at least 1 byte of META, the prelude declares none")
+    _check_flags(flags)
+    _check_sizes(sizes, flags)
     return Prelude(
         kind=known_kind,
         mode=known_mode,
@@ -176,6 +201,28 @@ def unpack_prelude(data: bytes) -> Prelude:
     )
 
 
+def _check_flags(flags: int) -> None:
+    """Raise an error where no file, or no finished one, has these flags."""
+    if flags & ~(FLAG_BASE_ONLY | FLAG_LATE | FLAG_OPEN) or flags & (FLAG_OPEN | FLAG_LATE) == FLAG_OPEN:
+        raise CorruptError(f"expected known flags in the prelude, found {flags:#x}")
+    if flags & FLAG_OPEN:
+        raise TruncatedError(
+            "expected a finished file, found one that is still being written or whose writer was ended: "
+            "radcodec recover restores its complete planes"
+        )
+
+
+def _check_sizes(sizes: tuple[int, ...], flags: int) -> None:
+    """Raise an error where a prelude may not declare sections of these sizes."""
+    for name, size, cap in zip(SECTIONS, sizes, _SECTION_CAPS, strict=True):
+        if size > cap:
+            raise LimitError(f"expected at most {cap} bytes of {name}, the prelude declares {size}")
+    if sizes[0] < 1:
+        raise CorruptError("expected at least 1 byte of META, the prelude declares none")
+    if flags & FLAG_LATE and sizes[SECTIONS.index("BASE")]:
+        raise CorruptError("expected no BASE in a file whose META follows the tiles, the prelude declares one")
+
+
 def pack_crc(crc: int) -> bytes:
     """Pack a CRC in four bytes."""
     return _CRC.pack(crc)
@@ -186,14 +233,14 @@ def unpack_crc(data: bytes) -> int:
     return int.from_bytes(data, "little")
 
 
-def pixel_crc_prefix(record: bytes, tile_number: int) -> int:
-    """Compute the CRC of the bytes before the samples in a pixel CRC (section 5)."""
-    return zlib.crc32(_U8.pack(tile_number), zlib.crc32(record))
+def pixel_crc_prefix(sample_type: SampleType, tile_number: int, shape: tuple[int, int, int]) -> int:
+    """Compute the CRC of the bytes before the samples in a pixel CRC (section 5); shape is that of the tile."""
+    return zlib.crc32(_TILE.pack(sample_type, tile_number, *shape))
 
 
-def least_entry_bytes(n_stages: int) -> int:
+def least_entry_bytes(n_stages: int, *, late: bool = False) -> int:
     """Return the least size of an INDEX entry (section 5) for an image with ``n_stages`` base stages."""
-    return 2 + _CRC.size + n_stages
+    return late + 2 + _CRC.size + n_stages
 
 
 def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = ()) -> int:

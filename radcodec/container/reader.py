@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +31,7 @@ from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
 from radcodec.container.tile_sides import Sides
 from radcodec.errors import CorruptError, TruncatedError
-from radcodec.limits import MAX_HDUS
+from radcodec.limits import MAX_HDUS, MAX_STREAM_BYTES
 from radcodec.types import HduKind, Kind, Mode
 
 _CHUNK_BYTES = 1 << 20
@@ -42,7 +43,10 @@ TileCounter = Callable[[tuple[int, ...], Sides], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageIndex:
-    """File offsets of one image's streams; each list has one more item than there are tiles."""
+    """File offsets of one image's streams; each list has one more item than there are tiles.
+
+    In a late file other bytes may lie between the streams, so ranges are start and size.
+    """
 
     words: array[int]
     n_words: int
@@ -58,10 +62,48 @@ class ImageIndex:
         """Return one number of a tile's entry."""
         return self.words[tile * self.n_words + field]
 
+    def tile_range(self, tile: int) -> ByteRange:
+        """Give the range of the mask and the detail stream of a tile."""
+        start = self.tile_starts[tile]
+        return start, start + self.word(tile, _MASK) + self.word(tile, _DETAIL)
+
+    def stage_range(self, stage: int, tile: int) -> ByteRange:
+        """Give the range of a base stream of a tile."""
+        start = self.stage_starts[stage][tile]
+        return start, start + self.word(tile, _STAGES + 2 * stage)
+
 
 def _starts(sizes: Iterator[int], start: int) -> array[int]:
     """Return the offsets of consecutive streams, and the end of the last."""
     return array("Q", accumulate(sizes, initial=start))
+
+
+def _stages_apart(words: array[int], tile_starts: array[int], n_stages: int, start: int) -> ImageIndex:
+    """Find the streams of an image whose base streams begin at ``start``, stage after stage."""
+    n_words = entry_words(n_stages)
+    stage_starts: list[array[int]] = []
+    for stage in range(n_stages):
+        stage_starts.append(_starts(iter(words[_STAGES + 2 * stage :: n_words]), start))
+        start = stage_starts[-1][-1]
+    return ImageIndex(words=words, n_words=n_words, tile_starts=tile_starts, stage_starts=tuple(stage_starts))
+
+
+def _stages_inside(words: array[int], gaps: array[int], n_stages: int, start: int) -> tuple[ImageIndex, int]:
+    """Find the streams of an image of a late file (2.4), tile after tile from ``start``; gives their end too."""
+    n_words = entry_words(n_stages)
+    tile_starts, stage_starts = array("Q"), [array("Q") for _ in range(n_stages)]
+    for tile, gap in enumerate(gaps):
+        entry = words[tile * n_words : (tile + 1) * n_words]
+        start += gap
+        tile_starts.append(start)
+        start += entry[_MASK] + entry[_DETAIL]
+        for starts, size in zip(stage_starts, entry[_STAGES::2], strict=True):
+            starts.append(start)
+            start += size
+    for starts in (tile_starts, *stage_starts):
+        starts.append(start)
+    index = ImageIndex(words=words, n_words=n_words, tile_starts=tile_starts, stage_starts=tuple(stage_starts))
+    return index, start
 
 
 class Reader:
@@ -98,7 +140,8 @@ class Reader:
         stored = self._checked_section("META", self.prelude.meta_crc)
         raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
         # An array without samples has no tile; any other image has one or more.
-        most = self.section_bytes("INDEX") // least_entry_bytes(0) if self.prelude.kind is Kind.FITS else MAX_HDUS
+        least = least_entry_bytes(0, late=self.prelude.is_late)
+        most = self.section_bytes("INDEX") // least if self.prelude.kind is Kind.FITS else MAX_HDUS
         self.meta: Meta = unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
@@ -141,8 +184,7 @@ class Reader:
 
     def tile_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask and the detail stream of a tile."""
-        starts = self.images[image].tile_starts
-        return starts[tile], starts[tile + 1]
+        return self.images[image].tile_range(tile)
 
     def mask_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask of a tile."""
@@ -151,7 +193,8 @@ class Reader:
 
     def stage_ranges(self, image: int, tile: int) -> list[ByteRange]:
         """Give the ranges of the base streams of a tile, stage by stage."""
-        return [(starts[tile], starts[tile + 1]) for starts in self.images[image].stage_starts]
+        index = self.images[image]
+        return [index.stage_range(stage, tile) for stage in range(len(index.stage_starts))]
 
     def extra_range(self) -> ByteRange:
         """Give the range of EXTRA."""
@@ -179,7 +222,10 @@ class Reader:
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
         counts = [count_tiles(image.shape, image.sides) for image in self.meta.images]
-        least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
+        late = self.prelude.is_late
+        least = sum(
+            n * least_entry_bytes(image.n_stages, late=late) for n, image in zip(counts, self.meta.images, strict=True)
+        )
         if least > self.section_bytes("INDEX"):
             raise CorruptError(
                 f"expected at least {least} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}"
@@ -188,29 +234,38 @@ class Reader:
         tile_start, base_start = self.prelude.section_start("TILES"), self.prelude.section_start("BASE")
         images: list[ImageIndex] = []
         for n_tiles, image in zip(counts, self.meta.images, strict=True):
-            n_words = entry_words(image.n_stages)
-            words = array("L")  # of at least 32 bits
-            for _ in range(n_tiles):
-                entry = unpack_entry(cursor, image.n_stages)
-                # Checked before memory is reserved for the pixels.
-                if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
-                    raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
-                words.extend(entry)
-            both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
-            tile_starts = _starts(both, tile_start)
-            tile_start = tile_starts[-1]
-            stage_starts: list[array[int]] = []
-            for stage in range(image.n_stages):
-                stage_starts.append(_starts(iter(words[_STAGES + 2 * stage :: n_words]), base_start))
-                base_start = stage_starts[-1][-1]
-            images.append(
-                ImageIndex(words=words, n_words=n_words, tile_starts=tile_starts, stage_starts=tuple(stage_starts))
-            )
+            words, gaps = self._read_entries(cursor, n_tiles, image.n_stages)
+            if late:
+                index, tile_start = _stages_inside(words, gaps, image.n_stages, tile_start)
+            else:
+                n_words = entry_words(image.n_stages)
+                both = map(operator.add, words[_MASK::n_words], words[_DETAIL::n_words])
+                index = _stages_apart(words, _starts(both, tile_start), image.n_stages, base_start)
+                tile_start = index.tile_starts[-1]
+                base_start = index.stage_starts[-1][-1] if index.stage_starts else base_start
+            images.append(index)
         cursor.end()
-        ends = self.prelude.section_start("EXTRA"), self.prelude.section_start("TILES")
+        ends = self._end_of("TILES"), self._end_of("BASE")
         if (tile_start, base_start) != ends:
             raise CorruptError("expected the streams in INDEX to fill BASE and TILES exactly, found other sizes")
         return tuple(images)
+
+    def _read_entries(self, cursor: Cursor, n_tiles: int, n_stages: int) -> tuple[array[int], array[int]]:
+        """Read the entries of an image: their numbers, and the bytes passed over before each tile of a late file."""
+        words, gaps = array("L"), array("L")  # of at least 32 bits
+        for _ in range(n_tiles):
+            if self.prelude.is_late:
+                gaps.append(cursor.leb_up_to(MAX_STREAM_BYTES, "bytes between streams"))
+            entry = unpack_entry(cursor, n_stages)
+            # Checked before memory is reserved for the pixels.
+            if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
+                raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
+            words.extend(entry)
+        return words, gaps
+
+    def _end_of(self, name: str) -> int:
+        """Give the end of a section in the file."""
+        return self._section_range(name)[1]
 
     def _tile_kinds(self) -> tuple[bool, bool, bool]:
         """Return whether some tile has a detail stream, some has only base streams, and some has both."""
@@ -266,10 +321,17 @@ class Reader:
         """Return the number of tiles of an image."""
         return self.images[image].n_tiles
 
-    def detail_bytes(self, image: int) -> int:
-        """Return the total size of an image's detail streams."""
+    def detail_bytes(self, image: int, tiles: range | None = None) -> int:
+        """Return the total size of an image's detail streams, or of those of a run of its tiles."""
         index = self.images[image]
-        return sum(index.words[_DETAIL :: index.n_words])
+        words = index.words if tiles is None else index.words[tiles.start * index.n_words : tiles.stop * index.n_words]
+        return sum(words[_DETAIL :: index.n_words])
+
+    def base_bytes(self, image: int) -> int:
+        """Return the total size of an image's base streams."""
+        index = self.images[image]
+        n_stages = len(index.stage_starts)
+        return sum(sum(index.words[_STAGES + 2 * stage :: index.n_words]) for stage in range(n_stages))
 
     def pixel_crc(self, image: int, tile: int) -> int:
         """Return the CRC of a tile's restored pixels, which starts with `layout.pixel_crc_prefix`."""
@@ -278,7 +340,7 @@ class Reader:
     def read_tile(self, image: int, tile: int) -> tuple[bytes, bytes]:
         """Read mask and detail stream of a tile; raises CorruptError if their checksum is wrong."""
         index = self.images[image]
-        start, stop = index.tile_starts[tile], index.tile_starts[tile + 1]
+        start, stop = index.tile_range(tile)
         what = f"tile {tile} of image {image}"
         stored = self._source.read(start, stop - start, what)
         if crc_of(stored) != index.word(tile, _CRC):
@@ -300,9 +362,9 @@ class Reader:
     def read_stage(self, image: int, stage: int, tile: int) -> bytes:
         """Read one base stream of a tile; raises CorruptError if its checksum is wrong."""
         index = self.images[image]
-        starts = index.stage_starts[stage]
+        start, stop = index.stage_range(stage, tile)
         what = f"base stage {stage} of tile {tile} of image {image}"
-        stored = self._source.read(starts[tile], starts[tile + 1] - starts[tile], what)
+        stored = self._source.read(start, stop - start, what)
         if crc_of(stored) != index.word(tile, _STAGES + 2 * stage + 1):
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
         return stored
@@ -328,7 +390,7 @@ class Reader:
         """Raise CorruptError if the checksum of the whole file (2.2) does not hold."""
         end = self.size_bytes - TRAILER_BYTES
         crc = 0
-        for start in range(0, end, _CHUNK_BYTES):
+        for start in range(self.prelude.prelude_bytes if self.prelude.is_late else 0, end, _CHUNK_BYTES):
             crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
         if crc != unpack_crc(self._source.read(end, TRAILER_BYTES, "the trailer")):
             raise CorruptError("the checksum of the whole file is wrong: it is damaged, fetch it again")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from radcodec.coding.leb import pack_leb
 from radcodec.container.checksum import CrcWriter, crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
+    SECTIONS,
     Prelude,
     entry_bytes,
     file_bytes,
@@ -51,30 +53,37 @@ class FileContents:
     extra: bytes = b""
 
 
-def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
-    return b"".join(
-        pack_entry(
-            (len(tile.mask), len(tile.detail)),
-            crc_of(tile.mask, tile.detail),
-            tile.pixel_crc,
-            [(len(stream), crc_of(stream)) for stream in tile.stages],
-        )
-        for tiles in images
-        for tile in tiles
+def index_entry(tile: TileStreams) -> bytes:
+    """Pack the INDEX entry of a tile (section 5)."""
+    return pack_entry(
+        (len(tile.mask), len(tile.detail)),
+        crc_of(tile.mask, tile.detail),
+        tile.pixel_crc,
+        [(len(stream), crc_of(stream)) for stream in tile.stages],
     )
 
 
-def _base_streams(images: Sequence[Sequence[TileStreams]]) -> list[bytes]:
-    """Return the streams of BASE in file order: images, stages, tiles."""
-    return [tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles]
+def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
+    return b"".join(index_entry(tile) for tiles in images for tile in tiles)
 
 
-def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence[bytes]]) -> int:
+def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
+    """Yield the streams of TILES in file order."""
+    return (stream for tiles in images for tile in tiles for stream in (tile.mask, tile.detail))
+
+
+def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
+    """Yield the streams of BASE in file order: images, stages, tiles."""
+    return (tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles)
+
+
+def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[bytes]]) -> int:
     """Write prelude, sections and trailer; return the number of bytes."""
+    head = pack_prelude(prelude)
     sink = CrcWriter(out)
-    sink.write(pack_prelude(prelude))
-    for streams in sections:
-        for stream in streams:
+    (out if prelude.is_late else sink).write(head)
+    for name in prelude.order:
+        for stream in sections[name]:
             sink.write(stream)
     out.write(pack_crc(sink.crc))
     return prelude.file_bytes
@@ -113,8 +122,6 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     meta = pack_section(pack_meta(contents.meta), dictionary)
     params = pack_section(pack_params(contents.params))
     index = _pack_index(contents.tiles)
-    base = _base_streams(contents.tiles)
-    streams = [stream for tiles in contents.tiles for tile in tiles for stream in (tile.mask, tile.detail)]
     prelude = Prelude(
         kind=contents.kind,
         mode=contents.mode,
@@ -123,8 +130,8 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
             len(meta),
             len(params),
             len(index),
-            sum(map(len, base)),
-            sum(map(len, streams)),
+            sum(map(len, _base_streams(contents.tiles))),
+            sum(map(len, _tile_streams(contents.tiles))),
             len(contents.extra),
         ),
         meta_crc=crc_of(meta),
@@ -132,13 +139,15 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
         index_crc=crc_of(index),
         extra_crc=crc_of(contents.extra),
     )
-    return _write_sections(out, prelude, ([meta], [params], [index], base, streams, [contents.extra]))
+    sections = {"META": [meta], "PARAMS": [params], "INDEX": [index], "EXTRA": [contents.extra]}
+    base, tiles = _base_streams(contents.tiles), _tile_streams(contents.tiles)
+    return _write_sections(out, prelude, sections | {"BASE": base, "TILES": tiles})
 
 
 def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     """Make a base-only copy (5.1) of a file with at most ``n_stages`` base stages, without decoding a pixel.
 
-    The data of units that are not images are copied.
+    The data of units that are not images are copied. The copy of a late file is late (2.4).
 
     Raises
     ------
@@ -162,12 +171,23 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
             tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))
         images.append(tiles)
     meta, params, extra = (reader.read_section(name) for name in ("META", "PARAMS", "EXTRA"))
-    index, base = _pack_index(images), _base_streams(images)
-    masks = [tile.mask for tiles in images for tile in tiles]
-    sizes = (len(meta), len(params), len(index), sum(map(len, base)), sum(map(len, masks)), len(extra))
+    sections = {"META": [meta], "PARAMS": [params], "EXTRA": [extra]}
+    if reader.prelude.is_late:
+        sections["INDEX"] = [b"".join(pack_leb(0) + index_entry(tile) for tiles in images for tile in tiles)]
+        sections["TILES"] = [stream for tiles in images for tile in tiles for stream in (tile.mask, *tile.stages)]
+        sections["BASE"] = []
+    else:
+        sections["INDEX"] = [_pack_index(images)]
+        sections["TILES"], sections["BASE"] = list(_tile_streams(images)), list(_base_streams(images))
+    sizes = {name: sum(map(len, streams)) for name, streams in sections.items()}
+    meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes = (sizes[name] for name in SECTIONS)
     prelude = replace(
-        reader.prelude, mode=Mode.LOSSY, flags=FLAG_BASE_ONLY, section_bytes=sizes, index_crc=crc_of(index)
+        reader.prelude,
+        mode=Mode.LOSSY,
+        flags=reader.prelude.flags | FLAG_BASE_ONLY,
+        section_bytes=(meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes),
+        index_crc=crc_of(*sections["INDEX"]),
     )
     out = io.BytesIO()
-    _write_sections(out, prelude, ([meta], [params], [index], base, masks, [extra]))
+    _write_sections(out, prelude, sections)
     return out.getvalue()

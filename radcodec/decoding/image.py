@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radcodec.base.normalise import unpack_normalisation
 from radcodec.container.meta import ImageRecord
+from radcodec.container.predictor_sets import unpack_sets
 from radcodec.container.reader import Reader
+from radcodec.decoding.late_parts import LateParts
 from radcodec.decoding.needed_ranges import fetched_ahead
 from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts, leading_stages, pixel_crc, restore_tile
 from radcodec.errors import CorruptError, LimitError
@@ -55,13 +58,20 @@ def open_image(reader: Reader, number: int, model: Model | None = None) -> Store
         record=record,
         grid=grid,
         bounds=unpack_bounds(blocks.bounds, record),
-        shared=SharedParts(
-            blocks.predictors, model or reader.meta.model, None if reader.is_base_only else reader.detail_bytes(number)
-        ),
+        shared=_shared_parts(reader, number, model or reader.meta.model),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
         is_copy=reader.is_base_only,
     )
     return StoredImage(reader=reader, number=number, coding=coding)
+
+
+def _shared_parts(reader: Reader, number: int, model: Model | tuple[str, bytes] | None) -> SharedParts:
+    """Give the predictors and the model of an image, which are loaded when they are needed."""
+    block = reader.params[number].predictors
+    if reader.prelude.is_late:
+        counted = None if reader.is_base_only else partial(reader.detail_bytes, number)
+        return LateParts(unpack_sets(block, reader.n_tiles(number)), model, counted)
+    return SharedParts(block, model, None if reader.is_base_only else reader.detail_bytes(number))
 
 
 def read_stages(image: StoredImage, tile: int, n_stages: int | None = None) -> tuple[bytes, ...]:
@@ -87,8 +97,8 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
     stages = () if stream and not image.coding.record.on_base else read_stages(image, tile)
     samples = restore_tile(image.coding, tile, mask, stream, stages)
     if not image.reader.is_base_only:
-        record_bytes = image.reader.meta.image_records[image.number]
-        if pixel_crc(record_bytes, tile, samples) != image.reader.pixel_crc(image.number, tile):
+        sample_type = image.coding.record.sample_type
+        if pixel_crc(sample_type, tile, samples) != image.reader.pixel_crc(image.number, tile):
             raise CorruptError(
                 f"the pixels of tile {tile} of image {image.number} do not match their checksum: the file is damaged, "
                 "or this machine computes otherwise than the one that wrote it (then report it)"

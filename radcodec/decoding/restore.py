@@ -70,26 +70,30 @@ def _check_digest(reader: Reader, found: bytes) -> None:
 
 def iter_fits_bytes(reader: Reader, threads: int, model: Model | None = None) -> Iterator[bytes | memoryview]:
     """Restore a FITS file in pieces, in order; raises CorruptError at the end where its SHA-256 differs."""
-    digest = hashlib.sha256()
-    for piece in _fits_pieces(reader, threads, model):
-        digest.update(piece)
+    digest, is_late = hashlib.sha256(), reader.prelude.is_late
+    for piece, is_text in _fits_pieces(reader, threads, model):
+        if not (is_late and is_text):
+            digest.update(piece)
         yield piece
+    if is_late:  # its headers are known last (2.4)
+        digest.update(reader.meta.text)
     _check_digest(reader, digest.digest())
 
 
-def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[bytes | memoryview]:
+def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[tuple[bytes | memoryview, bool]]:
+    """Restore a FITS file in pieces, in order, and say of each whether it is of a header or a tail."""
     extra = memoryview(reader.read_extra())
     for unit in iter_units(reader):
-        yield unit.header
+        yield unit.header, True
         if unit.image is not None:
             image = open_image(reader, unit.image, model)
             for _, slab in iter_slabs(image, threads):
-                yield memoryview(sample_bytes(slab, ">"))
+                yield memoryview(sample_bytes(slab, ">")), False
             _check_unused_base(image)
         else:
             data = extra[unit.extra]
-            yield from (data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
-        yield unit.tail
+            yield from ((data[at : at + _PIECE_BYTES], False) for at in range(0, len(data), _PIECE_BYTES))
+        yield unit.tail, True
 
 
 def decode_fits_to(

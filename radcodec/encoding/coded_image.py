@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from radcodec.base.normalise import restore_codes, round_to_type
 from radcodec.container.layout import entry_bytes, stage_entry_bytes
-from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
+from radcodec.container.meta import ImageRecord, ParamBlocks
 from radcodec.container.writer import TileStreams
 from radcodec.decoding.tile import ImageCoding, Pixels, pixel_crc
 from radcodec.encoding.image_plan import ImagePlan
@@ -146,13 +146,13 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, threads:
         How many stages the image has.
     """
     record = replace(coded.record, n_stages=n_stages)
-    record_bytes, grid = pack_image_record(record), coded.coding.grid
+    grid = coded.coding.grid
 
     def finish(tile: int) -> tuple[TileStreams, Pixels]:
         stages = coded.base[tile][: kept[tile]] + (b"",) * (n_stages - kept[tile]) if n_stages else ()
         made = coded.is_lossy and not coded.details[tile]
         samples = _lossy_samples(coded, tile, kept[tile]) if made else coded.restored[slices(grid.box(tile))]
-        crc = pixel_crc(record_bytes, tile, samples)
+        crc = pixel_crc(record.sample_type, tile, samples)
         streams = TileStreams(mask=coded.masks[tile], detail=coded.details[tile], pixel_crc=crc, stages=stages)
         return streams, samples
 
