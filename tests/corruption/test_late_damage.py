@@ -17,6 +17,7 @@ from corruption.test_damage import flipped
 from late_files import as_late
 
 import radcodec
+from radcodec.container.layout import FORMAT_DRAFT
 from radcodec.simulate import simulate_image
 
 
@@ -183,7 +184,7 @@ def test_bytes_in_the_empty_part_of_the_prelude_are_rejected(position: int) -> N
 
 def test_an_open_file_is_truncated_and_the_error_names_recover() -> None:
     """A file whose writer did not close it says what to do."""
-    head = b"\x89RCZ\r\n\x1a\n" + bytes([0, 2, 1, 0, 6]) + bytes(59)
+    head = b"\x89RCZ\r\n\x1a\n" + bytes([0, FORMAT_DRAFT, 1, 0, 6]) + bytes(59)
     head += struct.pack("<I", zlib.crc32(head))
     with pytest.raises(radcodec.TruncatedError, match="radcodec recover"):
         radcodec.decode(head + b"\x89RCR")
