@@ -76,7 +76,8 @@ def default_folder() -> Path:
 def images(folder: Path, chosen: str) -> Iterator[Image]:
     """Yield the images of one set.
 
-    A set is ``simulated``, ``mirabest`` (8-bit), ``rough`` or ``sparse`` (both made in code), a folder of FITS files such as ``first/test``, in order of name, or
+    A set is ``simulated``, ``rough`` or ``sparse`` (made in code), ``mirabest`` (8-bit), a folder of FITS files such as
+    ``first/test``, in order of name, or
     one file.
     """
     if chosen == SIMULATED:

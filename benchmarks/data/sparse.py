@@ -12,11 +12,11 @@ from benchmarks.types import Array
 F32 = np.float32
 
 
-def _field(seed: int, shape: tuple[int, int], n_sources: int = 40, **options: float | str) -> Array:
+def _field(seed: int, shape: tuple[int, int], n_sources: int = 40, max_snr: float = 300.0) -> Array:
     """A simulated image in units of its noise."""
     from radcodec.simulate import simulate_image
 
-    image = simulate_image(shape, seed=seed, n_sources=n_sources, **options).astype(np.float64)
+    image = simulate_image(shape, seed=seed, n_sources=n_sources, max_snr=max_snr).astype(np.float64)
     image -= np.median(image)
     return np.asarray(image / (1.4826 * np.median(np.abs(image))))
 
@@ -25,7 +25,7 @@ def _picture(seed: int, side: int = 150) -> Array:
     """A cut-out in 8 bits whose pixels under three times the noise are 0, as sets for machine learning have them."""
     image = _field(seed, (side, side), 3, max_snr=150.0)
     image = np.where(image < 3, 0.0, image)
-    return np.rint(255 * image / image.max()).astype(np.uint8)
+    return np.asarray(np.rint(255 * image / image.max()), np.uint8)
 
 
 def _thresholded(seed: int, threshold: float = 5.0) -> Array:
