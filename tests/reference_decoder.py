@@ -14,7 +14,7 @@ import math
 import struct
 import sys
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -762,7 +762,7 @@ def decode_detail(
     number = cur.leb()
     need(number < len(image.predictors.predictors), "predictor number")
     coder = LearnedTile(shape, special, *image.predictors.predictors[number])
-    maps = ValueMap(cur, image, tile, n, errors)
+    maps = ValueMap(cur, image, tile, shape, errors)
     if base is not None and maps.kind in (3, 4):
         maps.set_base(base.tolist())
     coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
@@ -783,7 +783,7 @@ def decode_detail(
     coder.ans = Ans(list(struct.unpack(f"<{n_words}I", cur.take(4 * n_words))))
     coder.raw = Bits(cur.take(n_raw))
     cur.end()
-    samples = maps.restore(coder.decode())
+    samples = maps.restore(coder.decode(), special.tolist())
     for where, value in patches:
         samples[where] = value[0]
     return samples
@@ -792,14 +792,17 @@ def decode_detail(
 class ValueMap:
     """Between working values and samples (8.4): reads its fields."""
 
-    def __init__(self, cur: Cursor, image: Image, tile: int, n: int, errors: Samples | None) -> None:
+    def __init__(
+        self, cur: Cursor, image: Image, tile: int, shape: tuple[int, int, int], errors: Samples | None
+    ) -> None:
+        planes, n = shape[0], math.prod(shape)
         self.dtype, self.n, self.kind = image.dtype, n, cur.get("B")
         self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
         self.base, self.shrink = [0] * n, 0
         is_float = self.dtype.kind == "f"
-        need(self.kind <= 5, "map")
-        need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
+        need(self.kind <= 6, "map")
+        need(self.kind in (3, 6) or (self.kind == 2) != is_float, "map of another sample type")
         if self.kind == 0:
             self.z, self.fraction_bits = cur.get("h"), cur.get("B")
             need(-1022 <= self.z <= 1000, "quantum")
@@ -809,6 +812,8 @@ class ValueMap:
             self.check_lattice(self.a, self.b)
         elif self.kind == 5:
             self.set_lattices(cur)
+        elif self.kind == 6:
+            self.set_near(cur, planes)
         elif self.kind == 2:
             self.a, self.b = cur.get("q"), cur.get("Q")
             need(self.b > 0, "lattice")
@@ -870,8 +875,50 @@ class ValueMap:
         need(math.isfinite(out) and abs(out) <= 2.0**52, "fill in working units")
         return out
 
-    def restore(self, values: list[Any]) -> Samples:
+    def set_near(self, cur: Cursor, planes: int) -> None:
+        """a, b, g and u of every sample of map 6, the least unit, and the code of the corrections."""
+        n = cur.leb()
+        need(n in (1, planes), "number of near-lattices")
+        pairs = [(cur.get("d"), cur.get("d")) for _ in range(n)]
+        self.a, self.b = pairs[0]
+        for a, b in pairs:
+            self.check_lattice(a, b)
+            need(2.0**-100 <= abs(b / self.b) <= 2.0**100 and abs((a - self.a) / b) <= 2.0**52, "range of a lattice")
+        each = self.n // n
+        self.pairs = [pairs[i // each] for i in range(self.n)]
+        self.numbers = [i // each for i in range(self.n)]
+        if n > 1:
+            self.gain = [b / self.b for _, b in self.pairs]
+            self.dither = [(a - self.a) / b for a, b in self.pairs]
+        self.unit = cur.get("h")
+        need(-400 <= self.unit <= 200 if self.dtype.kind == "f" else self.unit == 0, "unit")
+        self.code = cur.take(cur.leb())
+
+    def near_samples(self, values: list[int], special: list[bool]) -> Samples:
+        """Samples [n] of the integers of map 6."""
+        exponents, wholes, classes = [], [], []
+        bits = {"f4": 23, "f8": 52}.get(self.dtype.str[1:])
+        for (a, b), k in zip(self.pairs, values, strict=True):
+            t = a + b * float(k)
+            x = self.unit
+            if bits is not None and abs(t) >= 2.0**-1000:
+                x = max(x, exponent(abs(t)) - bits)
+            units = math.ldexp(t, -x)
+            whole = float(round(units))
+            exponents.append(x)
+            wholes.append(whole)
+            classes.append(8 * min(x - self.unit, 31) + min(7, math.floor(8 * (units - whole + 0.5))))
+        slots = [None if s else slot for s, slot in zip(special, zip(self.numbers, values, strict=True), strict=True)]
+        found = read_corrections(self.code, slots, classes)
+        sums = [whole + float(c) for whole, c in zip(wholes, found, strict=True)]
+        if bits is not None:
+            return round_samples([math.ldexp(v, x) for v, x in zip(sums, exponents, strict=True)], self.dtype)
+        return np.array([clamp_int(int(min(max(v, -(2.0**53)), 2.0**53)), self.dtype) for v in sums], self.dtype)
+
+    def restore(self, values: list[Any], special: list[bool]) -> Samples:
         """Samples [n] of working values (map 0) or integers k."""
+        if self.kind == 6:
+            return self.near_samples(values, special)
         if self.kind == 0:
             return round_samples(values, self.dtype)
         if self.kind == 1:
@@ -893,6 +940,114 @@ class ValueMap:
             product = (int(D) * k + (1 << 63)) % (1 << 64) - (1 << 63)
             out.append(clamp_int(product, self.dtype))
         return np.array(out, self.dtype)
+
+
+# ---- 8.8, 8.9 Mixed decisions --------------------------------------------------------------------------------------
+
+SQUASH = (
+    1, 1, 1, 2, 3, 5, 8, 13, 22, 36, 60, 98, 162, 267, 439, 720, 1179,
+    1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816,
+    65097, 65269, 65374, 65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535, 65535,
+)  # fmt: skip
+
+
+def squash(x: int) -> int:
+    """Q(x)."""
+    x = min(max(x, -3071), 3071)
+    i, f = (x + 3072) >> 7, (x + 3072) & 127
+    return (SQUASH[i] * (128 - f) + SQUASH[i + 1] * f + 64) >> 7
+
+
+@cache
+def stretches() -> list[int]:
+    """stretch(0..4095)."""
+    tops = [squash(x) >> 4 for x in range(-3071, 3072)]
+    return [min(bisect_left(tops, y) - 3071, 3071) for y in range(4096)]
+
+
+class Decisions:
+    """A stream of mixed decisions; counters and weights are named by any keys."""
+
+    def __init__(self, data: bytes, rate: int, limit: int) -> None:
+        self.data, self.rate, self.limit = data, rate, limit
+        self.low, self.high, self.code, self.pos = 0, 2**32 - 1, 0, 0
+        self.counters: dict[Any, list[int]] = {}
+        self.weights: dict[Any, list[int]] = {}
+        for _ in range(4):
+            self.code = self.code << 8 | self.next()
+
+    def next(self) -> int:
+        self.pos += 1
+        return self.data[self.pos - 1] if self.pos <= len(self.data) else 0
+
+    def bit(self, P: int) -> int:
+        """A bit whose probability to be 1 is P of 65536."""
+        middle = self.low + ((self.high - self.low) * P >> 16)
+        y = int(self.code <= middle)
+        self.low, self.high = (self.low, middle) if y else (middle + 1, self.high)
+        while self.low >> 24 == self.high >> 24:
+            self.low = self.low << 8 & 0xFFFFFFFF
+            self.high = self.high << 8 & 0xFFFFFFFF | 255
+            self.code = self.code << 8 & 0xFFFFFFFF | self.next()
+        return y
+
+    def decide(self, names: list[Any], where: Any, start: list[int] | None = None) -> int:
+        """A decision with the counters of these names and the weights of ``where``."""
+        counters = [self.counters.setdefault((i, name), [1 << 21, 0]) for i, name in enumerate(names)]
+        weights = self.weights.setdefault(where, list(start or [26214] * len(names)))
+        s = [stretches()[p >> 10] for p, _ in counters]
+        P = squash(sum(w * x for w, x in zip(weights, s, strict=True)) >> 16)
+        y = self.bit(P)
+        for i, (counter, x) in enumerate(zip(counters, s, strict=True)):
+            step = (x * (65536 * y - P) * self.rate + (1 << 17)) >> 18
+            weights[i] = min(max(weights[i] + step, -(1 << 20)), 1 << 20)
+            p, n = counter
+            p += (((y << 22) - p) * ((1 << 17) // (2 * n + 3))) >> 16
+            counter[:] = min(max(p, 0), (1 << 22) - 1), min(n + 1, self.limit)
+        return y
+
+    def end(self) -> None:
+        need(self.pos >= len(self.data) and self.data[-1:] != b"\0", "end of the decisions")
+
+
+def read_corrections(code: bytes, slots: list[Any], classes: list[int]) -> list[int]:
+    """Corrections [n]; slots are None where a sample is special (8.9)."""
+    stream, out, before = Decisions(code, 4, 255), [], 0
+    memory: dict[Any, tuple[int | None, int]] = {}
+    for slot, number in zip(slots, classes, strict=True):
+        if slot is None:
+            out.append(0)
+            continue
+        last, run = memory.get(slot, (None, 0))
+        known = None if last is None else min(max(last, -8), 8)
+        around = min(max(before, -2), 2), number & 7
+
+        def node(i: int, number: int = number, known: Any = known, run: int = run, around: Any = around) -> int:
+            return stream.decide([(i, number), (i, known, run), (i, *around)], (i, run))
+
+        if last is not None and node(0):
+            c = last
+            memory[slot] = last, min(run + 1, 7)
+        else:
+            m = 0
+            while m < 31 and node(1 + m):
+                m += 1
+            c = 0
+            if m:
+                sign = -1 if node(36 + min(m, 3)) else 1
+                c = 1
+                for depth in range(m - 1):
+                    if depth < 2 and m <= 17:
+                        bit = node(40 + 3 * (m - 2) + (0 if depth == 0 else 1 + (c & 1)))
+                    else:
+                        bit = stream.bit(1 << 15)
+                    c = c << 1 | bit
+                c *= sign
+            memory[slot] = c, 0
+        out.append(c)
+        before = c
+    stream.end()
+    return out
 
 
 # ---- 8.3, 8.5 The learned method ------------------------------------------------------------------------------------

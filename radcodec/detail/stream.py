@@ -12,6 +12,7 @@ from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
+from radcodec.detail.near_work import least_step, prepare_near
 from radcodec.detail.plain import (
     LEARNED,
     PACKED,
@@ -226,13 +227,26 @@ def _code_whole(
     work, done = _modelled(tile, special, predictors if tile.size >= MIN_LEARNED else None, bound)
     learned = None
     if predictors is not None and work is not None and done is not None:
-        learned = encode_learned(tile, predictors, work, done)
+        learned = encode_learned(tile, special, predictors, work, done)
+    near = _code_near(tile, special, predictors, work) if bound is None and tile.size >= MIN_LEARNED else None
+    if near is not None and (learned is None or len(near) < len(learned)):
+        learned = near
     plain = tile
     if bound is not None and work is not None:
         plain = restored_tile(work, tile)
     other = encode_plain(plain, None if learned is None else len(learned))
     smaller = other if learned is None or len(other) < len(learned) else learned
     return smaller, plain, None if work is None else work.lattices
+
+
+def _code_near(tile: Tile, special: Mask | None, predictors: Predictors | None, work: Work | None) -> bytes | None:
+    """Detail stream of a tile that lies near lattices; None for others."""
+    least = least_step(tile, work)
+    if predictors is None or least is None:
+        return None
+    near = prepare_near(tile, special, least)
+    done = None if near is None else model(special, predictors, near)
+    return None if near is None or done is None else encode_learned(tile, special, predictors, near, done)
 
 
 def _modelled(

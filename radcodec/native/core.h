@@ -132,6 +132,16 @@ RCZ_API int32_t RCZ(forward)(const double *lower, int64_t n, int64_t stride, dou
 RCZ_API int32_t RCZ(backward)(const double *lower, int64_t n, int64_t stride, double *z);
 RCZ_API int32_t RCZ(float_quantum)(const double *values, int64_t n, int64_t *z, int64_t *mantissa);
 
+/* 8.9: corrections of samples near a lattice. slots [n]: number of the sample's integer, under n_slots, negative where
+ * there is none; classes [n]. Gives the number of bytes, negative: a status. */
+RCZ_API int64_t RCZ(corrections_bytes)(int64_t n_slots);
+RCZ_API int64_t RCZ(encode_corrections)(const int32_t *slots, const uint8_t *classes, int32_t *values, int64_t n,
+                                        int64_t n_slots, uint8_t *out, int64_t capacity, void *scratch,
+                                        int64_t scratch_bytes);
+RCZ_API int32_t RCZ(decode_corrections)(const int32_t *slots, const uint8_t *classes, int64_t n, int64_t n_slots,
+                                        const uint8_t *code, int64_t n_bytes, int32_t *values, void *scratch,
+                                        int64_t scratch_bytes);
+
 /* 9.6 and 9.7: one plane of a tile of a lapped model. */
 typedef struct {
     const int32_t *log_table; /* [4096] */

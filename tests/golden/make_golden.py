@@ -60,6 +60,10 @@ NEEDED: dict[str, set[str]] = {
     "array_cube_loop": {"map 4", "border", "planes", "sides", "steps vary"},
     "array_repeats": {"method 3"},
     "array_f4_parts": {"method 4", "map 0", "map 5"},
+    "array_f4_near": {"map 6"},
+    "array_i4_near": {"map 6"},
+    "array_f4_near_special": {"map 6", "special map 6"},
+    "array_cube_near": {"map 6", "planes"},
     "array_f4_on_base": {"base map 4"},
     "array_f4_on_base_again": {"base map 3", "base shrink 4"},
     "array_f4_on_base_dither": {"base map 3"},
@@ -121,9 +125,21 @@ def array_cases() -> Iterator[Case]:
     parts[40:, :30] = np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8
     parts[40:, 30:] = np.round(parts[40:, 30:] / 5.3e-6) * 5.3e-6 + 7e-7
     yield "array_f4_parts", parts.astype("f4"), {}
+    yield from near_cases(image, micro)
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
     yield from box_cases()
+
+
+def near_cases(image: Array, micro: Array) -> Iterator[Case]:
+    """Cases of integers that were scaled in single precision, with rounded products and sums."""
+    scaled = (micro.astype("f4") * np.float32(1.7e-4) + np.float32(0.3)) * np.float32(142.857)
+    yield "array_f4_near", scaled, {}
+    yield "array_f8_near", (micro * 1.1e-4 + 0.37) * 3.3, {}
+    yield "array_i4_near", np.rint(micro * 1234.567).astype("i4"), {}
+    yield "array_f4_near_special", special_values(scaled), {}
+    planes = [micro[:30, i : i + 40].astype("f4") * np.float32(1e-3 * (i + 1)) + np.float32(0.1 * i) for i in range(4)]
+    yield "array_cube_near", np.stack(planes), {}
 
 
 def box_cases() -> Iterator[Case]:

@@ -4,7 +4,7 @@
  * fields imply, as the Python side checks them; what a case lacks is zero. Every buffer is allocated to its exact size, so
  * that a sanitizer sees each access beyond it. After decoding, what was decoded is coded again.
  *
- * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model.
+ * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model. 5: corrections.
  */
 #include "cases.h"
 
@@ -296,6 +296,28 @@ static void run_rice(source *in, result *out) {
     free(integers);
 }
 
+/* Corrections of samples near a lattice: numbers of their integers, classes, and the code. */
+static void run_corrections(source *in, int small, result *out) {
+    int64_t n = (int64_t)take(in, 2), n_slots = (int64_t)take(in, 2), n_bytes;
+    if (small) n = least(n, MOST_SAMPLES);
+    int32_t *slots = room(n, 4), *found = room(n, 4);
+    uint8_t *classes = take_u8s(in, n);
+    for (int64_t i = 0; i < n; i++) slots[i] = (int32_t)take_signed(in, 2);
+    n_bytes = in->size > in->pos ? in->size - in->pos : 0;
+    int64_t bytes = CALL(corrections_bytes)(n_slots), capacity = 80 * n + 64;
+    uint8_t *code = take_u8s(in, n_bytes), *again = room(capacity, 1), *scratch = room(bytes, 1);
+    int32_t status = CALL(decode_corrections)(slots, classes, n, n_slots, code, n_bytes, found, scratch, bytes);
+    give(out, (uint64_t)status, 4, 1);
+    if (status == RCZ_OK) {
+        for (int64_t i = 0; i < n; i++) give(out, (uint64_t)found[i], 4, 1);
+        int64_t length = CALL(encode_corrections)(slots, classes, found, n, n_slots, again, capacity, scratch, bytes);
+        give(out, (uint64_t)length, 8, 0);
+        out->differs |= length != n_bytes || memcmp(code, again, (size_t)n_bytes) != 0;
+    }
+    void *all[] = {slots, found, classes, code, again, scratch};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
 /* Solve the taps of one border set, dy <= most[0], most[1] <= dx <= most[2]. */
 static void run_set(const double *r, int64_t b, const int64_t most[3], result *out) {
     int64_t n = 0, dys[2 * 8 * 9], dxs[2 * 8 * 9];
@@ -511,7 +533,7 @@ static void run_lapped(const tables *t, source *in, int small, result *out) {
 
 void run_case(const tables *t, const uint8_t *data, int64_t size, int small, result *out) {
     source in = {data, size, 0};
-    int64_t kind = (int64_t)take(&in, 1) % 5;
+    int64_t kind = (int64_t)take(&in, 1) % 6;
     if (kind < 2)
         run_detail(t, &in, small, kind == 0, out);
     else if (kind == 2)
@@ -520,6 +542,8 @@ void run_case(const tables *t, const uint8_t *data, int64_t size, int small, res
         run_covariance(&in, out);
     else if (kind == 3)
         run_borders(&in, out);
-    else
+    else if (kind == 4)
         run_lapped(t, &in, small, out);
+    else
+        run_corrections(&in, small, out);
 }

@@ -26,6 +26,7 @@ from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.store import load_model
 from radcodec.detail import borders, learned, predictors, rounding
+from radcodec.detail.near import Near, _slots, expect
 from radcodec.detail.passes import TilePass, TileStreams
 from radcodec.detail.tables import TableSet, default_tables
 from radcodec.errors import FormatError, ModelError
@@ -97,6 +98,15 @@ class Recorder:
             out += struct.pack("<i", native.OK) + little(values, "<f8")
         self.cases[struct.pack("<3B", 3, radius, border) + little(coefs, "<f8")] = out
 
+    def corrections(self, code: bytes, k: Any, special: Any, near: Near, dtype: Any, found: Near) -> None:
+        """Note the corrections of a tile; numbers of integers have two bytes."""
+        slots, n_slots = _slots(k, len(near.pairs), special)
+        if k.size >= 1 << 16 or n_slots >= 1 << 15:
+            return
+        case = struct.pack("<BHH", 5, k.size, n_slots) + expect(k, near, dtype).classes.tobytes()
+        case += little(slots, "<i2") + bytes(code)
+        self.cases[case] = struct.pack("<i", native.OK) + little(found.corrections, "<i4")
+
     def lapped(self, streams: list[bytes], shape: tuple[int, int], model: LappedModel) -> None:
         """Note a tile of a lapped model: its streams, and the magnitudes and signs of its pairs."""
         code, last, _, count, *_ = lapped.read_header(streams[0])
@@ -128,6 +138,7 @@ def recording() -> Iterator[Recorder]:
     """Note what is called meanwhile."""
     found, wanted = Recorder(), load_model().sha256
     own_float, own_int, own_rice = learned.decode_float, learned.decode_int, predictors.rice_read
+    own_corrections = learned.decode_corrections
     own_taps, own_codes = rounding.derive_taps, LappedModel.read_codes
 
     def wrapped(kind: int, own: Callable[..., int]) -> Callable[..., int]:
@@ -144,6 +155,11 @@ def recording() -> Iterator[Recorder]:
         found.rice(bytes(code), n, integers)
         return integers
 
+    def decode_corrections(code: bytes, k: Any, special: Any, near: Near, dtype: Any) -> Near:
+        decoded = own_corrections(code, k, special, near, dtype)
+        found.corrections(code, k, special, near, dtype, decoded)
+        return decoded
+
     def derive_taps(coefs: Any, radius: int, border: int, reach: int) -> Any:
         found.border_sets(coefs, radius, border)
         return own_taps(coefs, radius, border, reach)
@@ -156,6 +172,7 @@ def recording() -> Iterator[Recorder]:
     with (
         patch.object(learned, "decode_float", wrapped(0, own_float)),
         patch.object(learned, "decode_int", wrapped(1, own_int)),
+        patch.object(learned, "decode_corrections", decode_corrections),
         patch.object(predictors, "rice_read", rice_read),
         patch.object(rounding, "derive_taps", derive_taps),
         patch.object(LappedModel, "read_codes", read_codes),
