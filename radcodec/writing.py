@@ -32,7 +32,8 @@ def encode(array: npt.ArrayLike, **options: Unpack[EncodeKeywords]) -> bytes:
         floats become NaN: those of masked arrays of NumPy and astropy, and of what has a ``mask`` beside its values.
     max_error
         Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``. A bound
-        with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one.
+        with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one. ``"auto"``: the smallest
+        bound in sigma that keeps to ``lossy_bpp``; a bound that is given is refused where it does not.
     lossy, lossy_bpp, lossy_stages
         Base layer only: all stages, at most so many bits a pixel of the whole stream, or so many stages.
     preview
