@@ -89,6 +89,8 @@ MAX_PREDICTOR_RUNS = 1 << 20
 MAX_RECORD_BYTES = 1 << 30
 MAX_RADIUS = 24
 MAX_BORDER = 8
+MAX_LAGS = 8
+MAX_LAG_RADIUS = 4
 MAX_SHIFT = 40
 # A stream in parts nests at most so deep, so that reading it needs little of the stack.
 MAX_DEPTH = 8

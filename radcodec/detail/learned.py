@@ -92,7 +92,7 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled 
         tables=np.empty(values.size, np.uint16), symbols=np.empty(values.size, np.uint8), raw=np.zeros(size, np.uint8)
     )
     setting = Setting(level=level, clamp=clamp, z=how.z, mantissa=how.mantissa, fill=fill)
-    tile = TilePass(values.shape, special, taps, setting)
+    tile = TilePass(values.shape, special, taps, setting, predictor.earlier)
     if how.kind == MapKind.FLOAT:
         status, n, bits = encode_float(tile, values, out)
     else:
@@ -224,7 +224,7 @@ def decode_learned(
     if taps is None:
         raise CorruptError("predictor block: a tile uses a predictor that gives no border sets and declares some")
     setting = Setting(level=f.level, clamp=f.clamp, z=f.how.z, mantissa=f.how.mantissa, fill=fill)
-    tile = TilePass(shape, special, taps, setting)
+    tile = TilePass(shape, special, taps, setting, f.predictor.earlier)
     tables = predictors.tables
     streams = TileStreams(
         cumulative=tables.cumulative[f.shape],

@@ -245,7 +245,7 @@ def _rounded(coefs: F64, lower: F64, radius: int, error: float, n_pixels: int) -
     order = place[coding_order(radius)]
     # At the best precision one bit more of each coefficient saves as much as it costs.
     spread = float(np.square(np.diag(lower)).sum()) / 12.0
-    start = round(0.5 * np.log2(max(spread * n_pixels / (error * n), 1.0)))
+    start = round(0.5 * np.log2(min(max(spread * n_pixels / (error * n), 1.0), 4.0**MAX_SHIFT)))  # may be infinite
     tried: dict[int, tuple[float, npt.NDArray[np.int64]]] = {}
 
     def bits(shift: int) -> float:

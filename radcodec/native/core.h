@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define RCZ_ABI 3
+#define RCZ_ABI 4
 
 #if defined(_WIN32)
 #define RCZ_API __declspec(dllexport)
@@ -45,11 +45,23 @@ typedef struct {
     const double *right; /* [b(2b + 1)][B] */
 } rcz_taps;
 
+/* Taps in earlier planes (8.3): plane p has planes p - stride, p - 2 stride, ... before it, min(lags, p / stride % period) of
+ * them. Coefficients are those for 1 earlier plane, then for 2, ..., lags; each plane's are [2r + 1][2r + 1]. */
+typedef struct {
+    int64_t lags; /* 0: there are none, and the rest is not read */
+    int64_t stride, period;
+    const int64_t *radii; /* [lags] */
+    const double *coefs;
+    double *values; /* room for min(planes, lags * stride + 1) planes [height][width] */
+    int64_t n_values;
+} rcz_earlier;
+
 /* What both passes over a tile share: its samples [planes][height][width] and how they are predicted. */
 typedef struct {
     int64_t planes, height, width;
     const uint8_t *special; /* 1 where a sample is not coded; NULL if none is */
     rcz_taps taps;
+    rcz_earlier earlier;
     int64_t level, clamp, quantum, mantissa; /* 8.4: l, c, z, t */
     double fill;
     void *scratch; /* at least rcz_pass_bytes(radius, width) */

@@ -7,7 +7,7 @@
 #ifndef RCZ_PREDICT_H
 #define RCZ_PREDICT_H
 
-#include "common.h"
+#include "earlier.h"
 
 #define N_CLASSES 80
 #define N_TABLES 88
@@ -46,14 +46,17 @@ typedef struct {
     double *mus;    /* [width] */
     double *context;
     int64_t *sets;
+    double *before; /* [width] what earlier planes give to the row */
+    double *base;   /* [width] the same and the fill: window values are counted from it */
+    earlier_planes earlier;
     error_class classes[N_CLASSES];
     double rates[MAX_COUNT + 1];
 } state;
 
 static inline int64_t pass_bytes(int64_t radius, int64_t width) {
     if (radius < 1 || radius > MAX_RADIUS || width < 1 || width > MAX_WIDTH) return -1;
-    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 3 * width;
-    return 8 * doubles + 5 * 64 + 64;
+    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 5 * width;
+    return 8 * doubles + 7 * 64 + 64;
 }
 
 static inline double *window_row(const rcz_pass *pass, const state *st, int64_t y) {
@@ -92,6 +95,13 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st, int whole) {
     st->mus = carve(&at, 8 * width);
     st->context = carve(&at, 8 * width);
     st->sets = carve(&at, 8 * width);
+    st->before = carve(&at, 8 * width);
+    st->base = carve(&at, 8 * width);
+    for (int64_t x = 0; x < width; x++) {
+        st->before[x] = 0.0;
+        st->base[x] = pass->fill;
+    }
+    if (begin_earlier(pass, &st->earlier) != RCZ_OK) return RCZ_BAD_ARGUMENT;
     for (int64_t i = 0; i < N_CLASSES; i++) {
         int64_t j = i - N_CLASSES / 2 + pass->level;
         double mean = pow2(j >> 2) * (1.0 + (double)(j & 3) * 0.25);
@@ -103,7 +113,8 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st, int whole) {
     return RCZ_OK;
 }
 
-static inline void begin_plane(const rcz_pass *pass, state *st) {
+static inline void begin_plane(const rcz_pass *pass, state *st, int64_t p) {
+    choose_earlier(pass, &st->earlier, p);
     int64_t cells = (pass->taps.radius + 1) * (pass->width + 2 * pass->taps.radius);
     for (int64_t i = 0; i < cells; i++) st->window[i] = 0.0;
     double first = pow2(pass->level >> 2) * (1.0 + (double)(pass->level & 3) * 0.25);
@@ -210,6 +221,10 @@ static inline void predict_rows(const rcz_pass *pass, state *st, int64_t y) {
     const rcz_taps *taps = &pass->taps;
     const double *rows[MAX_RADIUS + 1];
     int64_t n = pass->width, radius = taps->radius, n_above = radius * (2 * radius + 1);
+    if (pass->earlier.lags > 0) {
+        predict_earlier(pass, &st->earlier, y, pow2(pass->clamp), st->before);
+        for (int64_t x = 0; x < n; x++) st->base[x] = pass->fill + st->before[x];
+    }
     for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = window_row(pass, st, y - dy);
     if (y >= taps->reach) {
         predict_above(rows, radius, taps->above, n, st->mus);
@@ -373,13 +388,17 @@ static inline void begin_row(const rcz_pass *pass, state *st, int64_t y) {
     for (int64_t k = 0; k < REACH; k++) row[k] = above[REACH];
 }
 
-/* Fill both margins of row y's errors from its own ends. */
+/* Fill both margins of row y's errors from its own ends, and keep its window values for later planes. */
 static inline void end_row(const rcz_pass *pass, state *st, int64_t y) {
     double *row = error_row(pass, st, y);
     for (int64_t k = 0; k < REACH; k++) {
         row[k] = row[REACH];
         row[REACH + pass->width + k] = row[REACH + pass->width - 1];
     }
+    if (pass->earlier.lags == 0) return;
+    const double *restrict window = window_row(pass, st, y) + pass->taps.radius;
+    double *restrict kept = st->earlier.kept + y * pass->width;
+    for (int64_t x = 0; x < pass->width; x++) kept[x] = st->before[x] + window[x];
 }
 
 /* Move a class's mean error towards an error. */

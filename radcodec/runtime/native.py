@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ABI = 3
+ABI = 4
 LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_core.so")
 VARIANTS = ("base", "avx2", "avx512")
 
@@ -51,6 +51,20 @@ class Taps(Structure):
     ]
 
 
+class Earlier(Structure):
+    """``rcz_earlier``: taps in earlier planes, and room for these."""
+
+    _fields_ = [
+        ("lags", c_int64),
+        ("stride", c_int64),
+        ("period", c_int64),
+        ("radii", POINTER(c_int64)),
+        ("coefs", POINTER(c_double)),
+        ("values", POINTER(c_double)),
+        ("n_values", c_int64),
+    ]
+
+
 class Pass(Structure):
     """``rcz_pass``: a tile and how it is predicted."""
 
@@ -60,6 +74,7 @@ class Pass(Structure):
         ("width", c_int64),
         ("special", POINTER(c_uint8)),
         ("taps", Taps),
+        ("earlier", Earlier),
         ("level", c_int64),
         ("clamp", c_int64),
         ("quantum", c_int64),

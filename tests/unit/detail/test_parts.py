@@ -14,7 +14,8 @@ from radcodec.detail.fit import solve_ridge
 from radcodec.detail.kernels import float_quantum
 from radcodec.detail.maps import dither_values
 from radcodec.detail.predictors import Predictors, coding_order, pack_predictors, unpack_predictors
-from radcodec.detail.rounding import Predictor, rice_read
+from radcodec.detail.rice import rice_read
+from radcodec.detail.rounding import Predictor
 from radcodec.detail.tables import TOTAL, default_tables, pack_tables, unpack_tables
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 
