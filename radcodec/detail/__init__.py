@@ -9,11 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from radcodec.detail.earlier import PlaneAxis
     from radcodec.detail.maps import TileBound
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
     from radcodec.detail.stream import code_tile, decode_tile, encode_tile, fit_image, is_learned, load_predictors
 
 __all__ = [
+    "PlaneAxis",
     "Predictors",
     "TileBound",
     "code_tile",
@@ -28,7 +30,7 @@ __all__ = [
 ]
 
 _OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
-_HOMES = {"TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
+_HOMES = {"PlaneAxis": "earlier", "TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
 
 
 def __getattr__(name: str) -> Any:

@@ -22,11 +22,13 @@ class PlaneAxis:
     """An axis along which the planes of a tile follow each other.
 
     stride : planes of a tile from one to the next along it
-    length : planes along it in the largest tiles
+    period : its length in the image
+    depth : its length in a tile
     """
 
     stride: int
-    length: int
+    period: int
+    depth: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.detail.earlier import PlaneAxis
 from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
@@ -33,7 +35,7 @@ from radcodec.detail.seams import Cut, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.detail.task import FitInput
 from radcodec.errors import CorruptError
-from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS
+from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS, MAX_TILE_SAMPLES, MIN_EFFORT
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
@@ -45,6 +47,10 @@ NEAR_REACH = 12
 TRIAL_SIDE = 320
 PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
+LEAST_TRIAL_SIDE = 96  # of planes that follow each other
+TRIAL_PLANES = 12
+ROUGH_RADIUS = 6  # of the predictor whose errors are compared between planes
+EARLIER_FITS = {False: (3, 1, 1 << 16), True: (4, 2, 1 << 17)}  # lags, radius and pixels, without and with time
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
@@ -58,12 +64,14 @@ def fit_image(
     max_radius: int | None = None,
     threads: int = 1,
     effort: int = DEFAULT_EFFORT,
+    axes: tuple[PlaneAxis, ...] = (),
 ) -> bytes:
     """Fit a predictor block to an image [P, H, W]; empty if no tile of it should use the learned method.
 
     bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius is 1 to 24.
     Its default is the largest radius that is worth its time: time counts for less in large images.
-    The effort, 1 to 9, says how much time to spend (docs/effort.md).
+    The effort, 1 to 9, says how much time to spend (docs/effort.md). Along one of the axes, planes may be predicted
+    from earlier ones of their tile.
     """
     if image.size < MIN_LEARNED:
         return b""
@@ -74,17 +82,50 @@ def fit_image(
     if not candidates:
         return b""
     trial = _Trial(image, special, bound, fill)
+    best = _choose(candidates, level, trial, threads)
+    if axes and not (candidates[0].radius == 1 and not candidates[0].integers.any()):
+        best = _with_earlier(best, task, level, axes, trial, threads)
+    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+
+
+def _choose(candidates: list[Predictor], level: Effort | None, trial: _Trial, threads: int) -> Predictor:
+    """Choose among candidates, and border sets for the best one."""
     bordered = list(map(_with_borders, candidates))
     best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
     if level is not None and not level.borders:
-        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+        return best
     reaches = {(0, 0)} | {
         (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
     }
     reaches -= {(best.border, best.reach)}
     others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
-    best = _cheapest([best, *others], trial, threads)
-    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+    return _cheapest([best, *others], trial, threads)
+
+
+def _with_earlier(
+    alone: Predictor,
+    task: FitInput,
+    level: Effort | None,
+    axes: tuple[PlaneAxis, ...],
+    trial: _Trial,
+    threads: int,
+) -> Predictor:
+    """Fit a predictor with taps in earlier planes along one of the axes; give ``alone`` where that is smaller."""
+    from radcodec.detail.earlier_fit import WhatIsLeft, fit_earlier
+
+    lags, radius, pixels = EARLIER_FITS[level is None or level.borders]
+    rough = _candidates(replace(task, max_radius=ROUGH_RADIUS), EFFORTS[MIN_EFFORT], threads)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = [(fit, axis) for axis in axes if (fit := fit_earlier(task, rough, axis, lags, radius, pixels))]
+        if not found:
+            return alone
+        (taps, _), axis = max(found, key=lambda one: one[0][1])
+        candidates = _candidates(WhatIsLeft(task, taps).task(), level, threads)
+    if not candidates:
+        return alone
+    deep = trial.along(axis)
+    best = _choose([replace(candidate, earlier=taps) for candidate in candidates], level, deep, threads)
+    return _cheapest([alone, best], deep, threads)
 
 
 def _fit_input(
@@ -153,23 +194,45 @@ def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predi
     return predictors[bits.index(min(bits))]
 
 
+def _middle_planes(n_planes: int, axis: PlaneAxis) -> slice:
+    """Choose planes in the middle of an image that follow each other along an axis."""
+    group, inner = axis.stride * axis.period, axis.stride // 2
+    first = n_planes // 2 // group * group + inner
+    length = min(axis.depth, TRIAL_PLANES)
+    start = first + (axis.period - length) // 2 * axis.stride
+    return slice(start, start + (length - 1) * axis.stride + 1, axis.stride)
+
+
 class _Trial:
     """The middle of an image, coded as a tile of its own to compare predictors."""
 
-    def __init__(self, image: Tile, special: Mask | None, bound: float | None, fill: float) -> None:
+    def __init__(
+        self, image: Tile, special: Mask | None, bound: float | None, fill: float, axis: PlaneAxis | None = None
+    ) -> None:
+        self._of = (image, special, bound, fill)
         side = SMALL_TRIAL_SIDE if image.size <= RADIUS_BY_SIZE[0][0] else TRIAL_SIDE
+        planes = slice(image.shape[0] // 2, image.shape[0] // 2 + 1)
+        if axis is not None:
+            planes = _middle_planes(image.shape[0], axis)
+            side = max(LEAST_TRIAL_SIDE, math.isqrt(side * side // (1 + (planes.stop - planes.start) // axis.stride)))
         y, x = (max(0, n - side) // 2 for n in image.shape[1:])
-        part = (slice(image.shape[0] // 2, image.shape[0] // 2 + 1), slice(y, y + side), slice(x, x + side))
+        part = (planes, slice(y, y + side), slice(x, x + side))
         self._tile = np.ascontiguousarray(image[part])
         self._special = None if special is None else np.ascontiguousarray(special[part])
         self._bound = None if bound is None else TileBound(error=bound)
         self._fill = fill
         self._share = self._tile.size / image.size
 
+    def along(self, axis: PlaneAxis) -> _Trial:
+        """Return a trial of planes that follow each other along an axis."""
+        return _Trial(*self._of, axis)
+
     def bits(self, predictor: Predictor) -> float:
         """Count the bits of the tile and its share of the predictor; infinite where the method cannot carry it."""
         if predictor.taps is None:
             return float("inf")
+        if predictor.earlier is not None:  # the planes of a trial follow each other
+            predictor = replace(predictor, earlier=replace(predictor.earlier, stride=1, period=MAX_TILE_SAMPLES))
         predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
         _, done = _modelled(self._tile, self._special, predictors, self._bound)
         if done is None:

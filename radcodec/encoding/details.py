@@ -10,6 +10,7 @@ import numpy as np
 
 from radcodec import detail
 from radcodec.decoding.guarantee import tile_breach
+from radcodec.container.meta import ImageRecord
 from radcodec.decoding.tile import Pixels, base_values
 from radcodec.encoding.coded_image import CodedImage, report_progress
 from radcodec.encoding.image_plan import ImagePlan
@@ -67,7 +68,20 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
         max_radius=max_radius,
         threads=options.threads,
         effort=options.effort,
+        axes=plane_axes(plan.coding.record),
     )
+
+
+def plane_axes(record: ImageRecord) -> tuple[detail.PlaneAxis, ...]:
+    """Return the axes along which planes of a tile follow each other, the innermost first."""
+    axes, stride = [], 1
+    for length, side in zip(reversed(record.shape[:-2]), reversed(record.sides[:-2]), strict=True):
+        if side > 1:
+            axes.append(detail.PlaneAxis(stride=stride, period=length, depth=side))
+        stride *= side
+        if side < length:
+            break
+    return tuple(axes)
 
 
 def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:
