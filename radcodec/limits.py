@@ -91,6 +91,7 @@ MAX_RADIUS = 24
 MAX_BORDER = 8
 MAX_LAGS = 8
 MAX_LAG_RADIUS = 4
+MAX_BLEND = 64
 MAX_SHIFT = 40
 # A stream in parts nests at most so deep, so that reading it needs little of the stack.
 MAX_DEPTH = 8

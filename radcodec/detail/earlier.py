@@ -12,9 +12,10 @@ from radcodec.arrays import F64
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.rice import MAX_INTEGER_BYTES, rice_read, rice_write
 from radcodec.errors import CorruptError
-from radcodec.limits import MAX_LAG_RADIUS, MAX_LAGS, MAX_SHIFT, MAX_TILE_SAMPLES
+from radcodec.limits import MAX_BLEND, MAX_LAG_RADIUS, MAX_LAGS, MAX_SHIFT, MAX_TILE_SAMPLES
 
 WHAT = "the predictor block"
+TRIAL_PLANES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +36,15 @@ class PlaneAxis:
 class EarlierTaps:
     """Taps in the planes 1, 2, ... strides before a plane: coefficient = integer * 2**-shift.
 
-    A plane p of a tile has ``min(lags, p // stride % period)`` such planes before it. radii has the radius of the taps
-    in each. integers has the sets for one earlier plane, for two, and so on; each plane's are [2r + 1, 2r + 1].
+    A plane p of a tile has ``min(lags, p // stride % period)`` such planes before it. The taps in each are
+    [2r + 1, 2r + 1], with its r of radii. integers has the sets for one earlier plane, for two, and so on. blend says
+    how much the errors of the plane before count.
     """
 
     stride: int
     period: int
     radii: tuple[int, ...]
+    blend: int
     shift: int
     integers: npt.NDArray[np.int64]
 
@@ -55,6 +58,14 @@ class EarlierTaps:
         sizes = [count_taps(self.radii[:n]) for n in range(1, len(self.radii) + 1)]
         start = sum(sizes[: n_planes - 1])
         return self.coefficients[start : start + sizes[n_planes - 1]]
+
+
+def middle_planes(n_planes: int, axis: PlaneAxis) -> slice:
+    """Choose planes in the middle of an image that follow each other along an axis, for a trial."""
+    group = axis.stride * axis.period
+    length = min(axis.depth, TRIAL_PLANES)
+    first = n_planes // 2 // group * group + axis.stride // 2 + (axis.period - length) // 2 * axis.stride
+    return slice(first, first + (length - 1) * axis.stride + 1, axis.stride)
 
 
 def count_taps(radii: tuple[int, ...]) -> int:
@@ -84,7 +95,7 @@ def pack_earlier(taps: EarlierTaps) -> bytes:
     """Pack taps in earlier planes."""
     body = rice_write(taps.integers[coding_order(taps.radii)])
     out = bytearray(pack_leb(taps.stride) + pack_leb(taps.period))
-    out += bytes((len(taps.radii), *taps.radii, taps.shift))
+    out += bytes((taps.blend, len(taps.radii), *taps.radii, taps.shift))
     return bytes(out + pack_leb(len(body)) + body)
 
 
@@ -100,12 +111,15 @@ def unpack_earlier(block: bytes, pos: int) -> tuple[EarlierTaps, int]:
     period, pos = unpack_leb(block, pos, WHAT)
     if not 1 <= stride <= MAX_TILE_SAMPLES or not 2 <= period <= MAX_TILE_SAMPLES:
         raise CorruptError(f"predictor block: earlier planes at stride {stride} with period {period} are out of range")
-    lags = block[pos] if pos < len(block) else 0
+    blend, lags = block[pos : pos + 2] if pos + 1 < len(block) else (0, 0)
+    pos += 1
     if not 1 <= lags <= MAX_LAGS or pos + lags + 2 > len(block):
         raise CorruptError(f"predictor block: expected taps in 1 to {MAX_LAGS} earlier planes, found {lags}")
     radii, shift = tuple(block[pos + 1 : pos + 1 + lags]), block[pos + 1 + lags]
-    if max(radii) > MAX_LAG_RADIUS or shift > MAX_SHIFT:
-        raise CorruptError(f"predictor block: radii {radii} or shift {shift} of earlier planes are out of range")
+    if max(radii) > MAX_LAG_RADIUS or shift > MAX_SHIFT or blend > MAX_BLEND:
+        raise CorruptError(
+            f"predictor block: radii {radii}, shift {shift} or blend {blend} of earlier planes are out of range"
+        )
     size, pos = unpack_leb(block, pos + lags + 2, WHAT)
     order = coding_order(radii)
     if size > MAX_INTEGER_BYTES * len(order) or pos + size > len(block):
@@ -115,4 +129,5 @@ def unpack_earlier(block: bytes, pos: int) -> tuple[EarlierTaps, int]:
         raise CorruptError(f"predictor block: {size} bytes that are no coefficients in earlier planes")
     integers = np.empty(len(order), np.int64)
     integers[order] = found
-    return EarlierTaps(stride=stride, period=period, radii=radii, shift=shift, integers=integers), pos + size
+    taps = EarlierTaps(stride=stride, period=period, radii=radii, blend=blend, shift=shift, integers=integers)
+    return taps, pos + size

@@ -7,7 +7,7 @@ that a few taps do what would take hundreds on the planes themselves. Encoders m
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.detail.borders import tap_offsets
-from radcodec.detail.cells import _box_sums
+from radcodec.detail.cells import box_sums
 from radcodec.detail.earlier import EarlierTaps, PlaneAxis, count_integers, count_taps
 from radcodec.detail.fit import solve_ridge
 from radcodec.detail.rounding import Predictor
@@ -23,9 +23,12 @@ from radcodec.detail.task import FitInput
 from radcodec.limits import MAX_LAG_RADIUS
 
 BLOCK = 64  # side of a block in pixels
+ROUGH_RADIUS = 6  # of the predictor whose errors are compared between planes
+FITS = {False: (3, 1, 1 << 16), True: (4, 2, 1 << 17)}  # lags, radius and pixels; thorough or not
+BLEND, OTHER_BLENDS = 14, (7, 28)
 SHIFT = 9  # the errors of planes are nearly as large as what is left: finer coefficients save nothing
 BITS_A_TAP = 5.0
-LEAST_GAIN = 0.002  # bits a pixel under which taps are not tried
+LEAST_GAIN = 0.002  # bits a pixel under which a predictor is not fitted again to what taps leave
 RIDGE = 1e-9  # of the mean diagonal
 TURNS = 2
 
@@ -44,6 +47,43 @@ class _Errors:
         h, w = self.targets.shape[1:]
         r = self.reach
         return self.taps[lag, :, r + dy : r + dy + h, r + dx : r + dx + w]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What a level of effort does to find a predictor.
+
+    candidates, rough : predictors fitted to a task, with all the effort and with the least
+    choose : the best candidate in a trial of planes along an axis, with its border sets
+    cheapest : the predictor that is smallest in such a trial
+    thorough : whether more taps are tried, and several blends
+    """
+
+    candidates: Callable[[FitInput], list[Predictor]]
+    rough: Callable[[FitInput], list[Predictor]]
+    choose: Callable[[list[Predictor], PlaneAxis], Predictor]
+    cheapest: Callable[[list[Predictor], PlaneAxis], Predictor]
+    thorough: bool
+
+
+def with_earlier(alone: Predictor, task: FitInput, axes: tuple[PlaneAxis, ...], search: Search) -> Predictor:
+    """Fit a predictor with taps in earlier planes along one of the axes; give ``alone`` where that is smaller."""
+    rough = search.rough(replace(task, max_radius=ROUGH_RADIUS))
+    if not rough:
+        return alone
+    lags, radius, pixels = FITS[search.thorough]
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = [(fit, axis) for axis in axes if (fit := fit_earlier(task, rough[0], axis, lags, radius, pixels))]
+        if not found:
+            return alone
+        (taps, gain), axis = max(found, key=lambda one: one[0][1])
+        candidates = search.candidates(WhatIsLeft(task, taps).task()) if gain > LEAST_GAIN else []
+    best = [alone, replace(alone, earlier=taps)]
+    if candidates:
+        best[1:] = [search.choose([replace(candidate, earlier=taps) for candidate in candidates], axis)]
+    if search.thorough:
+        best += [replace(best[-1], earlier=replace(taps, blend=blend)) for blend in OTHER_BLENDS]
+    return search.cheapest(best, axis)
 
 
 def fit_earlier(
@@ -68,19 +108,15 @@ def fit_earlier(
     if errors is None:
         return None
     offsets = [
-        (lag, dy, dx)
-        for lag in range(lags)
-        for dy in range(-radius, radius + 1)
-        for dx in range(-radius, radius + 1)
+        (lag, dy, dx) for lag in range(lags) for dy in range(-radius, radius + 1) for dx in range(-radius, radius + 1)
     ]
     regressors = np.stack([errors.regressor(*offset).ravel() for offset in offsets])
     target = errors.targets.ravel()
-    left, before = errors.targets, None
-    best = None
+    left = errors.targets
+    best: tuple[float, tuple[int, ...]] | None = None
     for _ in range(TURNS):
         local = _local_error(left, errors.known, task.floor)
         weight = np.where(errors.known, 1.0 / local**2, 0.0).ravel()
-        before = float(weight @ target**2) if before is None else before
         weighted = regressors * weight
         gram, right = weighted @ regressors.T, weighted @ target
         power = float(weight @ target**2)
@@ -103,7 +139,7 @@ def fit_earlier(
     if not np.abs(coefs).max(initial=0.0) < 2.0**40:
         return None
     taps = EarlierTaps(
-        stride=axis.stride, period=axis.period, radii=radii, shift=SHIFT, integers=coefs.astype(np.int64)
+        stride=axis.stride, period=axis.period, radii=radii, blend=BLEND, shift=SHIFT, integers=coefs.astype(np.int64)
     )
     return taps, gain
 
@@ -112,7 +148,7 @@ def _choose(
     gram: F64, right: F64, power: float, offsets: list[tuple[int, int, int]], lags: int, radius: int, n_pixels: int
 ) -> tuple[float, tuple[int, ...]] | None:
     """Choose the radii that save most; also gives what they save, in bits a pixel."""
-    best = (LEAST_GAIN, ())
+    best: tuple[float, tuple[int, ...]] = (-np.inf, ())
     for n in range(1, lags + 1):
         for first in range(radius + 1):
             for others in range(first + 1) if n > 1 else (0,):
@@ -122,7 +158,7 @@ def _choose(
                 error = max(power - float(c @ right[inside]), 1e-14 * power)
                 gain = -0.5 * np.log2(error / power) - BITS_A_TAP * count_integers(radii) / n_pixels
                 if gain > best[0]:
-                    best = (gain, radii)
+                    best = (float(gain), radii)
     return best if best[1] else None
 
 
@@ -135,9 +171,7 @@ def _inside(offsets: list[tuple[int, int, int]], radii: tuple[int, ...]) -> list
     ]
 
 
-def _errors(
-    task: FitInput, rough: Predictor, axis: PlaneAxis, lags: int, radius: int, pixels: int
-) -> _Errors | None:
+def _errors(task: FitInput, rough: Predictor, axis: PlaneAxis, lags: int, radius: int, pixels: int) -> _Errors | None:
     """Compute what a rough predictor leaves of blocks spread evenly over the image, and of the planes before them."""
     n_planes, height, width = task.image.shape
     h, w = min(BLOCK, height), min(BLOCK, width)
@@ -159,7 +193,7 @@ def _errors(
         known.append(parts[0][1])
     margin = radius + rough.radius
     white = _whiten(np.array(targets), rough)
-    r, size = radius, rough.radius
+    r = radius
     before = np.stack([_whiten(np.array([t[lag] for t in taps]), rough) for lag in range(lags)])
     inner = np.array(known)[:, margin:-margin, margin:-margin]
     return _Errors(
@@ -167,7 +201,7 @@ def _errors(
         taps=before,
         known=inner & np.isfinite(white[:, r : r + h, r : r + w]),
         reach=r,
-    ) if size else None
+    )
 
 
 def _window(
@@ -176,8 +210,11 @@ def _window(
     """Window values of a block of a plane with a margin on all sides, 0 where unknown; and which are known."""
     height, width = task.image.shape[1:]
     (y, x), (h, w) = start, size
-    top, left, bottom, right = max(0, y - margin), max(0, x - margin), min(height, y + h + margin), min(
-        width, x + w + margin
+    top, left, bottom, right = (
+        max(0, y - margin),
+        max(0, x - margin),
+        min(height, y + h + margin),
+        min(width, x + w + margin),
     )
     out = np.zeros((h + 2 * margin, w + 2 * margin))
     known = np.zeros(out.shape, np.bool_)
@@ -203,8 +240,8 @@ def _local_error(errors: F64, known: npt.NDArray[np.bool_], floor: float) -> F64
     """Mean absolute error over 9 x 9 pixels around each."""
     local = np.empty(errors.shape)
     for i, (block, marks) in enumerate(zip(errors, known, strict=True)):
-        total = _box_sums(np.where(marks, np.abs(block), 0.0))
-        local[i] = total / np.maximum(_box_sums(marks.astype(np.float64)), 1.0)
+        total = box_sums(np.where(marks, np.abs(block), 0.0))
+        local[i] = total / np.maximum(box_sums(marks.astype(np.float64)), 1.0)
     middle = float(np.sqrt(np.mean(np.where(known, errors, 0.0) ** 2)))
     return np.maximum(local, max(floor, 1e-6 * middle, 1e-140))
 
@@ -243,7 +280,7 @@ class WhatIsLeft:
             max_radius=task.max_radius,
         )
 
-    def _left(self, part: _Part, to_window: Callable[[npt.NDArray[Any]], F64]) -> F64:
+    def _left(self, part: _Part, to_window: Callable[[Any], F64]) -> F64:
         """Compute window values of a part of a plane less what earlier planes give to them."""
         task, taps = self._task, self._taps
         height, width = self.shape[1:]

@@ -15,6 +15,8 @@ from radcodec.detail.earlier import EarlierTaps, count_integers
 from radcodec.runtime import native
 from radcodec.runtime.native import core, pointer
 
+NEAR = 2  # rows and columns around a sample whose errors in the plane before count (docs/format.md, 8.5)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -44,7 +46,7 @@ class TilePass:
             raise ValueError(f"native core: radius {taps.radius} or width {width} is out of range")
         scratch = np.empty(size, np.uint8)
         marks = None if special is None else np.ascontiguousarray(special)
-        before, kept = _earlier(earlier, planes, height * width)
+        before, kept = _earlier(earlier, planes, height, width)
         self._kept = (scratch, marks, taps, *kept)
         self.size = planes * height * width
         self.struct = native.Pass(
@@ -83,13 +85,14 @@ def _taps(taps: Taps) -> native.Taps:
     )
 
 
-def _earlier(taps: EarlierTaps | None, planes: int, area: int) -> tuple[native.Earlier, tuple[Any, ...]]:
+def _earlier(taps: EarlierTaps | None, planes: int, height: int, width: int) -> tuple[native.Earlier, tuple[Any, ...]]:
     """Return the taps that planes of a tile have in earlier ones, and the memory that they point to."""
     if taps is None or planes <= taps.stride:
         return native.Earlier(), ()
     lags = len(taps.radii)
     radii, coefs = np.array(taps.radii, np.int64), taps.coefficients
-    values = np.empty(min(planes, lags * taps.stride + 1) * area)
+    values = np.empty(min(planes, lags * taps.stride + 1) * height * width)
+    errors = np.empty(min(planes, taps.stride + 1) * height * (width + 2 * NEAR) if taps.blend else 0)
     struct = native.Earlier(
         lags,
         taps.stride,
@@ -98,8 +101,11 @@ def _earlier(taps: EarlierTaps | None, planes: int, area: int) -> tuple[native.E
         pointer(coefs, np.float64, count_integers(taps.radii)),
         pointer(values, np.float64),
         values.size,
+        taps.blend,
+        pointer(errors, np.float64),
+        errors.size,
     )
-    return struct, (radii, coefs, values)
+    return struct, (radii, coefs, values, errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,11 +17,11 @@ from radcodec.arrays import F64
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.cells import Area, cut_areas, largest_values, ring_order, squared_errors, sum_products
 from radcodec.detail.effort import Effort
+from radcodec.detail.rice import rice_bits
 from radcodec.detail.rounding import (
     MAX_COEFFICIENT,
     Predictor,
     coding_order,
-    rice_bits,
     round_to_plane,
 )
 from radcodec.detail.task import FitInput

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
-from radcodec.detail.earlier import PlaneAxis
+from radcodec.detail.earlier import PlaneAxis, middle_planes
 from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
@@ -48,9 +48,6 @@ TRIAL_SIDE = 320
 PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
 LEAST_TRIAL_SIDE = 96  # of planes that follow each other
-TRIAL_PLANES = 12
-ROUGH_RADIUS = 6  # of the predictor whose errors are compared between planes
-EARLIER_FITS = {False: (3, 1, 1 << 16), True: (4, 2, 1 << 17)}  # lags, radius and pixels, without and with time
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
@@ -83,8 +80,17 @@ def fit_image(
         return b""
     trial = _Trial(image, special, bound, fill)
     best = _choose(candidates, level, trial, threads)
-    if axes and not (candidates[0].radius == 1 and not candidates[0].integers.any()):
-        best = _with_earlier(best, task, level, axes, trial, threads)
+    if axes:
+        from radcodec.detail.earlier_fit import Search, with_earlier
+
+        search = Search(
+            candidates=lambda task: _candidates(task, level, threads),
+            rough=lambda task: _candidates(task, EFFORTS[MIN_EFFORT], threads),
+            choose=lambda found, axis: _choose(found, level, trial.along(axis), threads),
+            cheapest=lambda found, axis: _cheapest(found, trial.along(axis), threads),
+            thorough=level is None or level.borders,
+        )
+        best = with_earlier(best, task, axes, search)
     return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
 
 
@@ -100,32 +106,6 @@ def _choose(candidates: list[Predictor], level: Effort | None, trial: _Trial, th
     reaches -= {(best.border, best.reach)}
     others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
     return _cheapest([best, *others], trial, threads)
-
-
-def _with_earlier(
-    alone: Predictor,
-    task: FitInput,
-    level: Effort | None,
-    axes: tuple[PlaneAxis, ...],
-    trial: _Trial,
-    threads: int,
-) -> Predictor:
-    """Fit a predictor with taps in earlier planes along one of the axes; give ``alone`` where that is smaller."""
-    from radcodec.detail.earlier_fit import WhatIsLeft, fit_earlier
-
-    lags, radius, pixels = EARLIER_FITS[level is None or level.borders]
-    rough = _candidates(replace(task, max_radius=ROUGH_RADIUS), EFFORTS[MIN_EFFORT], threads)[0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        found = [(fit, axis) for axis in axes if (fit := fit_earlier(task, rough, axis, lags, radius, pixels))]
-        if not found:
-            return alone
-        (taps, _), axis = max(found, key=lambda one: one[0][1])
-        candidates = _candidates(WhatIsLeft(task, taps).task(), level, threads)
-    if not candidates:
-        return alone
-    deep = trial.along(axis)
-    best = _choose([replace(candidate, earlier=taps) for candidate in candidates], level, deep, threads)
-    return _cheapest([alone, best], deep, threads)
 
 
 def _fit_input(
@@ -194,15 +174,6 @@ def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predi
     return predictors[bits.index(min(bits))]
 
 
-def _middle_planes(n_planes: int, axis: PlaneAxis) -> slice:
-    """Choose planes in the middle of an image that follow each other along an axis."""
-    group, inner = axis.stride * axis.period, axis.stride // 2
-    first = n_planes // 2 // group * group + inner
-    length = min(axis.depth, TRIAL_PLANES)
-    start = first + (axis.period - length) // 2 * axis.stride
-    return slice(start, start + (length - 1) * axis.stride + 1, axis.stride)
-
-
 class _Trial:
     """The middle of an image, coded as a tile of its own to compare predictors."""
 
@@ -213,8 +184,8 @@ class _Trial:
         side = SMALL_TRIAL_SIDE if image.size <= RADIUS_BY_SIZE[0][0] else TRIAL_SIDE
         planes = slice(image.shape[0] // 2, image.shape[0] // 2 + 1)
         if axis is not None:
-            planes = _middle_planes(image.shape[0], axis)
-            side = max(LEAST_TRIAL_SIDE, math.isqrt(side * side // (1 + (planes.stop - planes.start) // axis.stride)))
+            planes = middle_planes(image.shape[0], axis)
+            side = max(LEAST_TRIAL_SIDE, math.isqrt(side * side // len(range(planes.start, planes.stop, planes.step))))
         y, x = (max(0, n - side) // 2 for n in image.shape[1:])
         part = (planes, slice(y, y + side), slice(x, x + side))
         self._tile = np.ascontiguousarray(image[part])

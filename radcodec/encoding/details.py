@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radcodec import detail
-from radcodec.decoding.guarantee import tile_breach
 from radcodec.container.meta import ImageRecord
+from radcodec.decoding.guarantee import tile_breach
 from radcodec.decoding.tile import Pixels, base_values
 from radcodec.encoding.coded_image import CodedImage, report_progress
 from radcodec.encoding.image_plan import ImagePlan

@@ -54,6 +54,9 @@ typedef struct {
     const double *coefs;
     double *values; /* room for min(planes, lags * stride + 1) planes [height][width] */
     int64_t n_values;
+    int64_t blend;  /* 8.5: how much the errors of the plane before count, 0 to 64 */
+    double *errors; /* with blend > 0: room for min(planes, stride + 1) planes [height][width + 4] */
+    int64_t n_errors;
 } rcz_earlier;
 
 /* What both passes over a tile share: its samples [planes][height][width] and how they are predicted. */

@@ -88,7 +88,7 @@ static int32_t decode_float_row(const rcz_pass *pass, state *st, int64_t y, cons
     reader r = *from;
     for (int64_t x = 0; x < pass->width; x++) {
         double pred = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], TINY, error);
+        double t = expected_error(errors, x, st->context[x], TINY, error, st->inverse);
         if (special != NULL && special[x]) {
             row[x + radius] = before = pred;
             errors[x + REACH] = error = t;
@@ -159,7 +159,7 @@ static inline int32_t decode_int_row(const rcz_pass *pass, state *st, int64_t y,
     reader r = *from;
     for (int64_t x = 0; x < pass->width; x++) {
         double pred = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error);
+        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error, st->inverse);
         if (!plain && to->special != NULL && to->special[x]) {
             row[x + radius] = before = pred;
             errors[x + REACH] = error = t;

@@ -132,7 +132,7 @@ static int32_t code_waiting_float(const rcz_pass *pass, state *st, int64_t y, co
     int32_t status = RCZ_OK;
     for (int64_t x = 0; x < pass->width && status == RCZ_OK; x++) {
         double p = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], TINY, error);
+        double t = expected_error(errors, x, st->context[x], TINY, error, st->inverse);
         if (special[x]) {
             before = p;
             error = t;
@@ -252,7 +252,7 @@ static inline int32_t code_waiting_int(const rcz_pass *pass, state *st, int64_t 
     int32_t status = RCZ_OK;
     for (int64_t x = 0; x < pass->width && status == RCZ_OK; x++) {
         double p = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error);
+        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error, st->inverse);
         if (!plain && r->special != NULL && r->special[x]) {
             row[x + radius] = before = p;
             errors[x + REACH] = error = t;

@@ -24,7 +24,6 @@
 #define INT_BOUND ((int64_t)1 << 54)
 #define MAX_INT_STEP 52 /* exponent of a bin of integers */
 #define ERROR_FLOOR 0x1p-8
-#define INV_WEIGHT (1.0 / 720.0)
 #define MAX_RADIUS 24
 #define MAX_BORDER 8
 #define NO_BIN (-4096) /* under the exponents of all bins */
@@ -49,6 +48,7 @@ typedef struct {
     double *before; /* [width] what earlier planes give to the row */
     double *base;   /* [width] the same and the fill: window values are counted from it */
     earlier_planes earlier;
+    double inverse; /* of the sum of the weights of errors */
     error_class classes[N_CLASSES];
     double rates[MAX_COUNT + 1];
 } state;
@@ -274,7 +274,7 @@ static inline void complete_row(const rcz_pass *pass, state *st, int64_t y) {
     }
 }
 
-/* Fill context with what the rows above add to the expected error, times 720. */
+/* Fill context with what the rows above, and the plane before, add to the sum of weighted errors. */
 static inline void error_above(const rcz_pass *pass, state *st, int64_t y) {
     int64_t n = pass->width;
     const double *restrict a = error_row(pass, st, y - 1), *restrict b = error_row(pass, st, y - 2);
@@ -307,23 +307,25 @@ static inline void error_above(const rcz_pass *pass, state *st, int64_t y) {
         t += 15.0 * d[x + 5];
         acc[x] = t;
     }
+    st->inverse = errors_before(pass, &st->earlier, y, acc);
 }
 
 /* Expected error of a sample: what the rows above add, completed by its own row, which has REACH columns in front. The
  * error before it is given, as in predict_own. */
-static inline double expected_error(const double *row, int64_t x, double t, double least, double before) {
+static inline double expected_error(const double *row, int64_t x, double t, double least, double before,
+                                    double inverse) {
     t += 16.0 * row[x];
     t += 21.0 * row[x + 1];
     t += 31.0 * row[x + 2];
     t += 63.0 * before;
-    t *= INV_WEIGHT;
+    t *= inverse;
     return max_d(t, least);
 }
 
 /* Complete context as expected_error does, for a row whose errors are all known. */
 static inline void complete_errors(const rcz_pass *pass, state *st, const double *restrict row, double least) {
     double *restrict acc = st->context;
-    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least, row[x + 3]);
+    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least, row[x + 3], st->inverse);
 }
 
 static inline int64_t class_of(double t, int64_t level) {
@@ -388,17 +390,24 @@ static inline void begin_row(const rcz_pass *pass, state *st, int64_t y) {
     for (int64_t k = 0; k < REACH; k++) row[k] = above[REACH];
 }
 
-/* Fill both margins of row y's errors from its own ends, and keep its window values for later planes. */
+/* Keep the window values and the errors of row y for later planes. */
+static inline void keep_row(const rcz_pass *pass, state *st, int64_t y) {
+    const double *restrict window = window_row(pass, st, y) + pass->taps.radius;
+    double *restrict kept = st->earlier.kept + y * pass->width;
+    for (int64_t x = 0; x < pass->width; x++) kept[x] = st->before[x] + window[x];
+    int64_t wide = pass->width + 2 * NEAR;
+    if (pass->earlier.blend > 0)
+        memcpy(st->earlier.errors_kept + y * wide, error_row(pass, st, y) + REACH - NEAR, (size_t)wide * sizeof(double));
+}
+
+/* Fill both margins of row y's errors from its own ends, and keep what later planes need. */
 static inline void end_row(const rcz_pass *pass, state *st, int64_t y) {
     double *row = error_row(pass, st, y);
     for (int64_t k = 0; k < REACH; k++) {
         row[k] = row[REACH];
         row[REACH + pass->width + k] = row[REACH + pass->width - 1];
     }
-    if (pass->earlier.lags == 0) return;
-    const double *restrict window = window_row(pass, st, y) + pass->taps.radius;
-    double *restrict kept = st->earlier.kept + y * pass->width;
-    for (int64_t x = 0; x < pass->width; x++) kept[x] = st->before[x] + window[x];
+    if (pass->earlier.lags > 0) keep_row(pass, st, y);
 }
 
 /* Move a class's mean error towards an error. */

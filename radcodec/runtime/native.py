@@ -62,6 +62,9 @@ class Earlier(Structure):
         ("coefs", POINTER(c_double)),
         ("values", POINTER(c_double)),
         ("n_values", c_int64),
+        ("blend", c_int64),
+        ("errors", POINTER(c_double)),
+        ("n_errors", c_int64),
     ]
 
 
