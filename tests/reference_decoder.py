@@ -531,10 +531,20 @@ def read_bounds(cur: Cursor, image: Image) -> Samples:
 
 @dataclass
 class Predictors:
-    """fill, and of each predictor (radius R, border radius b, reach B, coefficients in tap order)."""
+    """fill, and of each predictor (radius R, border radius b, reach B, coefficients in tap order, taps before)."""
 
     fill: float
-    predictors: list[tuple[int, int, int, list[float]]]
+    predictors: list[tuple[int, int, int, list[float], TapsBefore | None]]
+
+
+@dataclass
+class TapsBefore:
+    """Taps in earlier planes; sets[m - 1] has (j, dy, dx, coefficient) of the taps of a plane with m before it."""
+
+    stride: int
+    period: int
+    blend: int
+    sets: list[list[tuple[int, int, int, float]]]
 
 
 @dataclass
@@ -585,11 +595,11 @@ def tap_order(radius: int) -> list[tuple[int, int]]:
     return above + [(0, dx) for dx in range(-radius, 0)]
 
 
-def rice_decode(data: bytes, radius: int) -> list[int]:
-    """Coefficients in tap order."""
-    taps, bits, mean = tap_order(radius), Bits(data), 16
-    out = [0] * len(taps)
-    for i in sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i)):
+def rice_decode(data: bytes, *windows: list[tuple[int, int]]) -> list[int]:
+    """Coefficients of windows in the order of their taps (dy, dx), one window after another."""
+    bits, mean = Bits(data), 16
+    out = [0] * sum(map(len, windows))
+    for i in coding_order(windows):
         k, q = max(0, (mean >> 4).bit_length() - 1), 0
         while q < 24 and bits.take(1):
             q += 1
@@ -599,6 +609,35 @@ def rice_decode(data: bytes, radius: int) -> list[int]:
         mean += (16 * z - mean) >> 2
     bits.end()
     return out
+
+
+def coding_order(windows: tuple[list[tuple[int, int]], ...]) -> list[int]:
+    """Numbers of all taps as they are coded."""
+    order: list[int] = []
+    for taps in windows:
+        nearest = sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
+        order += [len(order) + i for i in nearest]
+    return order
+
+
+def read_taps_before(cur: Cursor) -> TapsBefore:
+    """Taps in earlier planes (8.2)."""
+    stride, period, blend, lags = cur.leb(), cur.leb(), cur.get("B"), cur.get("B")
+    need(1 <= stride <= 1 << 22 and 2 <= period <= 1 << 22 and blend <= 64 and 1 <= lags <= 8, "earlier planes")
+    radii, shift = [cur.get("B") for _ in range(lags)], cur.get("B")
+    need(max(radii) <= 4 and shift <= 40, "radius or shift of earlier planes")
+    places = [(m, j) for m in range(1, lags + 1) for j in range(1, m + 1)]
+    windows = []
+    for _, j in places:
+        reach = range(-radii[j - 1], radii[j - 1] + 1)
+        windows.append([(dy, dx) for dy in reach for dx in reach])
+    body = cur.take(cur.leb())
+    need(len(body) <= 9 * sum(map(len, windows)), "bytes of coefficients in earlier planes")
+    values = iter(rice_decode(body, *windows))
+    sets: list[list[tuple[int, int, int, float]]] = [[] for _ in radii]
+    for (m, j), window in zip(places, windows, strict=True):
+        sets[m - 1] += [(j, dy, dx, next(values) * 2.0**-shift) for dy, dx in window]
+    return TapsBefore(stride, period, blend, sets)
 
 
 def read_predictors(cur: Cursor) -> Predictors:
@@ -611,12 +650,13 @@ def read_predictors(cur: Cursor) -> Predictors:
     out = []
     for _ in range(count):
         radius, shift, border, reach = cur.get("B"), cur.get("B"), cur.get("B"), cur.get("B")
+        has_before, radius = radius >> 7, radius & 127
         need(1 <= radius <= 24 and shift <= 40, "radius or shift")
         need(border <= min(radius, 8) and border <= reach <= radius and (border > 0 or reach == 0), "border")
         body = cur.take(cur.leb())
         need(len(body) <= 9 * 2 * radius * (radius + 1), "bytes of coefficients")
-        coefficients = [c * 2.0**-shift for c in rice_decode(body, radius)]
-        out.append((radius, border, reach, coefficients))
+        coefficients = [c * 2.0**-shift for c in rice_decode(body, tap_order(radius))]
+        out.append((radius, border, reach, coefficients, read_taps_before(cur) if has_before else None))
     return Predictors(fill, out)
 
 
@@ -1059,6 +1099,7 @@ ERROR_WEIGHTS = (
     (4, -1, (15, 16, 15)),
     (0, -4, (16, 21, 31, 63)),
 )
+WEIGHTS_BEFORE = ((0, 1, 1, 1, 0), (1, 2, 3, 2, 1), (1, 3, 4, 3, 1), (1, 2, 3, 2, 1), (0, 1, 1, 1, 0))
 
 
 class Process:
@@ -1173,7 +1214,9 @@ class LearnedTile:
         border: int,
         reach: int,
         coefficients: list[float],
+        before: TapsBefore | None,
     ) -> None:
+        self.before = before
         self.size, self.special = shape, special.tolist()
         self.border, self.reach = border, reach
         self.process = process_of(radius, border, tuple(coefficients)) if border else None
@@ -1201,14 +1244,21 @@ class LearnedTile:
         self.first_error = 2.0 ** (l // 4) * (1 + l % 4 / 4)
         self.floor = 2.0**-1000 if self.kind == 0 else 2.0**-8
         out: list[Any] = []
+        self.full: list[list[list[float]]] = []  # full window values of all planes
+        self.all_errors: list[list[list[float]]] = []
         for p in range(P):
             self.window: list[list[float]] = []
             self.errors: list[list[float]] = []
+            self.full.append([])
+            self.all_errors.append(self.errors)
             for y in range(H):
                 self.window.append([])
                 self.errors.append([])
+                self.full[p].append([])
                 for x in range(W):
+                    self.q = self.predict_from_earlier(p, y, x)
                     out.append(self.decode_pixel(y, x, (p * H + y) * W + x))
+                    self.full[p][y].append(self.q + self.window[y][x])
         self.ans.end()
         self.raw.end()
         return out
@@ -1216,14 +1266,15 @@ class LearnedTile:
     def decode_pixel(self, y: int, x: int, i: int) -> Any:
         """One pixel; leaves its window value and its error in the rows."""
         p = self.predict(y, x)
-        t = self.expected_error(y, x)
+        t = self.expected_error(i // (self.size[1] * self.size[2]), y, x)
         if self.special[i]:
             self.window[y].append(p)
             self.errors[y].append(t)
             return 0
         number = min(max(quarter(t) - self.level + 40, 0), 79)
         s = self.means[number]
-        mu = self.fill + p
+        base = self.fill + self.q
+        mu = base + p
         if self.kind == 0:
             s = max(s, 2.0**-1000)
             v = value = self.decode_float(mu, s)
@@ -1236,7 +1287,7 @@ class LearnedTile:
             need(self.kind != 4 or abs(value) <= 1 << 54, "v of map 4")
             v = self.gain[i] * (float(value) + self.dither[i])
             error = max(abs(float(k) - (inner if self.kind != 4 else 0.0)), 2.0**-8)
-        self.window[y].append(v - self.fill)
+        self.window[y].append(v - base)
         self.errors[y].append(error)
         n = self.counts[number]
         self.means[number] = s + (error - s) * (1 / (n + 1.5))
@@ -1252,16 +1303,46 @@ class LearnedTile:
         limit = 2.0**self.clamp
         return -limit if math.isnan(p) else min(max(p, -limit), limit)
 
-    def expected_error(self, y: int, x: int) -> float:
+    def n_earlier(self, p: int) -> int:
+        """Number m of earlier planes of a plane (8.3)."""
+        return 0 if self.before is None else min(len(self.before.sets), p // self.before.stride % self.before.period)
+
+    def predict_from_earlier(self, p: int, y: int, x: int) -> float:
+        """Clamped q (8.3)."""
+        q, m = 0.0, self.n_earlier(p)
+        _, H, W = self.size
+        if self.before is not None and m:
+            for j, dy, dx, coefficient in self.before.sets[m - 1]:
+                if 0 <= y + dy < H and 0 <= x + dx < W:
+                    q += coefficient * self.full[p - j * self.before.stride][y + dy][x + dx]
+        limit = 2.0**self.clamp
+        return -limit if math.isnan(q) else min(max(q, -limit), limit)
+
+    def errors_before(self, p: int, y: int, x: int, t: float) -> tuple[float, int]:
+        """t with the errors of the plane before, and the sum of all weights (8.5)."""
+        if self.before is None or not self.before.blend or not self.n_earlier(p):
+            return t, 720
+        _, H, W = self.size
+        errors = self.all_errors[p - self.before.stride]
+        for i, weights in enumerate(WEIGHTS_BEFORE, -2):
+            for k, weight in enumerate(weights, -2):
+                if weight:
+                    near = errors[min(max(y + i, 0), H - 1)][min(max(x + k, 0), W - 1)]
+                    t += self.before.blend * weight * near
+        return t, 720 + 36 * self.before.blend
+
+    def expected_error(self, p: int, y: int, x: int) -> float:
         """Expected error t (8.5), raised to its floor."""
-        t, W = 0.0, self.size[2]
+        t, W, total = 0.0, self.size[2], 720
         for dy, first_dx, weights in ERROR_WEIGHTS:
+            if dy == 0:
+                t, total = self.errors_before(p, y, x, t)
             for dx, weight in enumerate(weights, first_dx):
                 row, column = y - dy, min(max(x + dx, 0), W - 1)
                 if dy == 0 and x + dx < 0:
                     row -= 1
                 t += weight * (self.errors[row][column] if row >= 0 else self.first_error)
-        return max(t * (1 / 720), self.floor)
+        return max(t * (1 / total), self.floor)
 
     def read_bin(self, centre: float, h: float, d: int, s: float) -> int | None:
         """The bin m, or None where the value follows as 64 raw bits."""
@@ -1540,7 +1621,7 @@ def restore_image(
         own_bytes = sum(e[1] for e, n in zip(entries, image.sets.numbers, strict=True) if n == number)
         need(is_copy or own_bytes >= 128 * sum(b > 0 for _, b, _, _ in found.predictors), "details for border sets")
     if image.predictors is not None and entries and not is_copy:
-        borders = sum(border > 0 for _, border, _, _ in image.predictors.predictors)
+        borders = sum(border > 0 for _, border, *_ in image.predictors.predictors)
         need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):

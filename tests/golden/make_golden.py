@@ -279,7 +279,7 @@ def features(coded: bytes, image: Image, shape: tuple[int, int, int], special: A
     if coded[0] != 2 or image.predictors is None:
         return {f"method {coded[0]}"}
     cur = reference_decoder.Cursor(coded[1:])
-    _, border, reach, _ = image.predictors.predictors[cur.leb()]
+    _, border, reach, *_ = image.predictors.predictors[cur.leb()]
     kind, below = cur.get("B"), "base " if based else ""
     found = {f"{below}map {kind}"} | ({f"special {below}map {kind}"} if special.any() else set())
     if kind == 3:

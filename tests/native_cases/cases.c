@@ -161,13 +161,38 @@ typedef struct {
     double *above, *own, *left, *right, *gain, *dither, *reals, *targets;
     uint32_t *words, *again;
     uint8_t *raw, *special;
-    int64_t *integers;
+    int64_t *integers, *radii;
+    double *coefs;
 } tile;
 
 static void free_tile(tile *t) {
+    free(t->radii);
+    free(t->coefs);
+    free(t->pass.earlier.values);
+    free(t->pass.earlier.errors);
     void *all[] = {t->above, t->own, t->left, t->right, t->gain, t->dither, t->reals, t->targets, t->words, t->again,
                    t->raw, t->special, t->integers, t->pass.scratch, t->out.tables, t->out.symbols, t->out.raw};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* Taps in earlier planes, which end a case. */
+static void take_earlier(source *in, tile *out) {
+    rcz_earlier *e = &out->pass.earlier;
+    int64_t n = 0, area = out->pass.height * out->pass.width;
+    e->lags = (int64_t)take(in, 1) % 9;
+    e->stride = (int64_t)take(in, 2);
+    e->period = (int64_t)take(in, 2);
+    e->blend = (int64_t)take(in, 1) % 65;
+    e->radii = out->radii = room(e->lags, 8);
+    for (int64_t j = 0; j < e->lags; j++) {
+        int64_t side = 2 * (out->radii[j] = (int64_t)take(in, 1) % 5) + 1;
+        n += side * side * (e->lags - j);
+    }
+    e->coefs = out->coefs = take_doubles(in, n);
+    e->n_values = least(out->pass.planes, e->lags * e->stride + 1) * area;
+    e->values = room(e->n_values, 8);
+    e->n_errors = least(out->pass.planes, e->stride + 1) * out->pass.height * (out->pass.width + 4);
+    e->errors = room(e->n_errors, 8);
 }
 
 static void take_tile(const tables *t, source *in, int small, int reals, tile *out) {
@@ -209,6 +234,7 @@ static void take_tile(const tables *t, source *in, int small, int reals, tile *o
     taps->left = out->left = take_doubles(in, side);
     taps->right = out->right = take_doubles(in, side);
     taps->above = out->above = take_doubles(in, (b > 0 ? 2 + b : 1) * r * (2 * r + 1));
+    if (flags & 16) take_earlier(in, out);
     int64_t bytes = CALL(pass_bytes)(r, pass->width);
     pass->scratch = room(bytes, 1);
     pass->scratch_bytes = bytes;

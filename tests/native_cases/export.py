@@ -69,17 +69,27 @@ class Recorder:
     def detail(self, kind: int, tile: TilePass, streams: TileStreams, more: tuple[Any, ...], out: Any) -> None:
         """Note a tile of the detail layer: how it is predicted, its streams, and its samples."""
         p = tile.struct
-        _, special, taps = tile._kept
+        _, special, taps, *earlier = tile._kept
         gain, dither, loop = more if more else (None, None, False)
         gain, dither = (None if a is None or not a.size else a for a in (gain, dither))
         which = next(i for i, one in enumerate(self.shapes) if np.array_equal(one, streams.cumulative))
-        flags = (special is not None) + 2 * (gain is not None) + 4 * (dither is not None) + 8 * bool(loop)
+        flags = (
+            (special is not None)
+            + 2 * (gain is not None)
+            + 4 * (dither is not None)
+            + 8 * bool(loop)
+            + 16 * bool(earlier)
+        )
         head = (p.planes, p.height, p.width, p.level, p.clamp, p.quantum, p.mantissa, p.fill)
         sizes = (streams.words.size, streams.n_bits // 8)
         case = struct.pack("<6B", kind, flags, which, taps.radius, taps.border, taps.reach)
         case += struct.pack("<3H3hBd2I", *head, *sizes) + little(streams.words, "<u4")
         case += streams.raw[: sizes[1]].tobytes() + little(special, "u1") + little(gain, "<f8") + little(dither, "<f8")
         case += b"".join(little(array, "<f8") for array in (taps.own, taps.left, taps.right, taps.above))
+        if earlier:
+            radii, coefs, *_ = earlier
+            case += struct.pack("<B2HB", len(radii), p.earlier.stride, min(p.earlier.period, 65535), p.earlier.blend)
+            case += bytes(radii.tolist()) + little(coefs, "<f8")
         self.cases[case] = struct.pack("<i", native.OK) + little(out, "<f8" if kind == 0 else "<i8")
 
     def rice(self, code: bytes, n: int, found: Any) -> None:
