@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from radcodec.detail.earlier import PlaneAxis
     from radcodec.detail.maps import TileBound
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
-    from radcodec.detail.stream import code_tile, decode_tile, encode_tile, fit_image, is_learned, load_predictors
+    from radcodec.detail.stream import (
+        code_tile,
+        decode_tile,
+        encode_tile,
+        fit_cube,
+        fit_image,
+        is_learned,
+        load_predictors,
+    )
 
 __all__ = [
     "PlaneAxis",
@@ -21,6 +29,7 @@ __all__ = [
     "code_tile",
     "decode_tile",
     "encode_tile",
+    "fit_cube",
     "fit_image",
     "is_learned",
     "least_detail_bytes",

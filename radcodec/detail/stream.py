@@ -14,6 +14,7 @@ from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
+from radcodec.detail.middle import median_fill, typical_size
 from radcodec.detail.near_work import least_step, prepare_near
 from radcodec.detail.plain import (
     LEARNED,
@@ -61,24 +62,46 @@ def fit_image(
     max_radius: int | None = None,
     threads: int = 1,
     effort: int = DEFAULT_EFFORT,
-    axes: tuple[PlaneAxis, ...] = (),
 ) -> bytes:
     """Fit a predictor block to an image [P, H, W]; empty if no tile of it should use the learned method.
 
     bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius is 1 to 24.
     Its default is the largest radius that is worth its time: time counts for less in large images.
-    The effort, 1 to 9, says how much time to spend (docs/effort.md). Along one of the axes, planes may be predicted
-    from earlier ones of their tile.
+    The effort, 1 to 9, says how much time to spend (docs/effort.md).
     """
     if image.size < MIN_LEARNED:
         return b""
-    fill = _fill(image, special)
+    fill = median_fill(image, special)
     task = _fit_input(image, special, bound, fill, sample_type, max_radius)
-    level = EFFORTS.get(effort)
+    return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), (), threads)
+
+
+def fit_cube(
+    image: Tile,
+    special: Mask | None,
+    bound: float | None,
+    sample_type: SampleType,
+    *,
+    axes: tuple[PlaneAxis, ...],
+    threads: int = 1,
+    effort: int = DEFAULT_EFFORT,
+) -> bytes:
+    """Fit a predictor block as `fit_image` does, where planes may be predicted from earlier ones of their tile.
+
+    They are along one of the axes, where that saves bits.
+    """
+    if image.size < MIN_LEARNED:
+        return b""
+    fill = median_fill(image, special)
+    task = _fit_input(image, special, bound, fill, sample_type, None)
+    return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), axes, threads)
+
+
+def _fit_block(task: FitInput, trial: _Trial, level: Effort | None, axes: tuple[PlaneAxis, ...], threads: int) -> bytes:
+    """Fit a predictor block; empty where there is no predictor."""
     candidates = _candidates(task, level, threads)
     if not candidates:
         return b""
-    trial = _Trial(image, special, bound, fill)
     best = _choose(candidates, level, trial, threads)
     if axes:
         from radcodec.detail.earlier_fit import Search, with_earlier
@@ -91,7 +114,7 @@ def fit_image(
             thorough=level is None or level.borders,
         )
         best = with_earlier(best, task, axes, search)
-    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+    return pack_predictors(Predictors(tables=default_tables(), fill=trial.fill, predictors=(best,)))
 
 
 def _choose(candidates: list[Predictor], level: Effort | None, trial: _Trial, threads: int) -> Predictor:
@@ -132,7 +155,7 @@ def _fit_input(
         with np.errstate(over="ignore", invalid="ignore"):
             return np.rint(values.astype(np.float64) / unit) - shift
 
-    exact = bound is None or not bound > 0 or _typical(image, special, fill) > PRECISE * unit
+    exact = bound is None or not bound > 0 or typical_size(image, special, fill) > PRECISE * unit
     if max_radius is None:
         max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
         max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
@@ -191,7 +214,7 @@ class _Trial:
         self._tile = np.ascontiguousarray(image[part])
         self._special = None if special is None else np.ascontiguousarray(special[part])
         self._bound = None if bound is None else TileBound(error=bound)
-        self._fill = fill
+        self.fill = fill
         self._share = self._tile.size / image.size
 
     def along(self, axis: PlaneAxis) -> _Trial:
@@ -204,7 +227,7 @@ class _Trial:
             return float("inf")
         if predictor.earlier is not None:  # the planes of a trial follow each other
             predictor = replace(predictor, earlier=replace(predictor.earlier, stride=1, period=MAX_TILE_SAMPLES))
-        predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
+        predictors = Predictors(tables=default_tables(), fill=self.fill, predictors=(predictor,))
         _, done = _modelled(self._tile, self._special, predictors, self._bound)
         if done is None:
             return float("inf")
@@ -370,26 +393,3 @@ def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: 
     if done is None:
         return np.empty(0, np.uint8), np.empty(0, np.uint16)
     return done.symbols, done.tables
-
-
-def _some(image: Tile, special: Mask | None) -> Tile:
-    """About 65536 samples [n] that are not special."""
-    stride = max(1, image.size // 65536)
-    values = image.reshape(-1)[::stride]
-    return values if special is None else values[~special.reshape(-1)[::stride]]
-
-
-def _typical(image: Tile, special: Mask | None, fill: float) -> float:
-    """Median distance of samples that are not special from the fill; 0 if there are none."""
-    values = _some(image, special)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.median(np.abs(values.astype(np.float64) - fill))) if values.size else 0.0
-
-
-def _fill(image: Tile, special: Mask | None) -> float:
-    """Compute the median of about 65536 samples that are not special; 0 if there are none or it is out of range."""
-    values = _some(image, special)
-    if values.size == 0:
-        return 0.0
-    middle = float(np.partition(values, values.size // 2)[values.size // 2])
-    return middle if np.isfinite(middle) and abs(middle) < 2.0**900 else 0.0

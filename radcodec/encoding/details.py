@@ -60,6 +60,11 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
     if plan.special is not None and plan.special.all():
         return b""
     step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
+    axes = plane_axes(plan.coding.record)
+    if axes and max_radius is None:
+        return detail.fit_cube(
+            pixels, plan.special, step, sample_type, axes=axes, threads=options.threads, effort=options.effort
+        )
     return detail.fit_image(
         pixels,
         plan.special,
@@ -68,7 +73,6 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
         max_radius=max_radius,
         threads=options.threads,
         effort=options.effort,
-        axes=plane_axes(plan.coding.record),
     )
 
 
