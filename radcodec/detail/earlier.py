@@ -37,8 +37,10 @@ class EarlierTaps:
     """Taps in the planes 1, 2, ... strides before a plane: coefficient = integer * 2**-shift.
 
     A plane p of a tile has ``min(lags, p // stride % period)`` such planes before it. The taps in each are
-    [2r + 1, 2r + 1], with its r of radii. integers has the sets for one earlier plane, for two, and so on. blend says
-    how much the errors of the plane before count.
+    [2r + 1, 2r + 1], with its r of radii.
+
+    integers has the sets for one earlier plane, for two, and so on. blend says how much the errors of the plane before
+    count.
     """
 
     stride: int
