@@ -53,7 +53,7 @@ def _unit_text(report: Report) -> str:
 
 
 def _bound_text(report: Report) -> str:
-    """Return the bound, or of a lossy file its largest error, in the image's unit, and in units of the noise if known."""
+    """Return the bound, in sigma too if known, or of a lossy file its largest error, in the unit of the image."""
     if report.largest_error is not None:
         return f" (largest error {report.largest_error:.4g}{_unit_text(report)})"
     if report.max_error is None:
