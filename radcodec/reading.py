@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from radcodec.types import HduChoice
 
 
-def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = None) -> npt.NDArray[Any]:
+def decode(
+    data: Source,
+    *,
+    hdu: HduChoice | None = None,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> npt.NDArray[Any]:
     """Decode a ``.rcz`` file to an array: writable, of the shape and dtype it had, in native byte order.
 
     A file of kind FITS gives its first image with pixels, or that of ``hdu``, physical values as astropy would give
@@ -36,6 +42,8 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     ----------
     hdu
         Number (0 is the primary HDU), name, or name and EXTVER (``"SCI,2"``) of the image.
+    storage_options
+        What fsspec needs where ``data`` is a URL, which is copied to a temporary file first.
 
     Raises
     ------
@@ -50,7 +58,7 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     from radcodec.decoding.restore import decode_array
     from radcodec.fits.arrays import to_physical
 
-    with RczFile(data, threads=threads, whole=True) as file:
+    with RczFile(data, threads=threads, storage_options=storage_options, whole=True) as file:
         file.reader.check_whole_file()
         image = file.choose(hdu).stored
         if file.reader.prelude.kind is Kind.ARRAY:
@@ -273,7 +281,7 @@ def preview(
 
         if given["plane"] or given["full"] or given["hdu"] is not None or given["size"] is not None:
             raise InputError("expected base_only (--base-only) without plane, hdu, full and size, found one of them")
-        return copy_base(src, dst, overwrite=overwrite, threads=threads)
+        return copy_base(src, dst, overwrite=overwrite, threads=threads, storage_options=storage_options)
     from radcodec.decoding.picture import picture_writer
 
     write = None if dst is None else picture_writer(dst, given["size"])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, cast
 
 from radcodec.container.report import Report, describe
 from radcodec.decoding.rcz_file import open_reader
 from radcodec.encoding.keywords import CompressKeywords, EncodeKeywords, Path
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
+from radcodec.limits import DEFAULT_TILE
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_output, compressed_name, file_times, output_file
@@ -165,18 +167,24 @@ def compress(
                 seconds = time.perf_counter() - start
                 source.check_unchanged()
                 report = describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
-                return replace(report, noise=encoded.noise)
+                return replace(report, noise=encoded.noise, largest_error=encoded.largest_error)
 
 
 def estimate(
-    src: Path | BinaryIO | npt.NDArray[Any], *, model: Path | None = None, threads: int | None = None
+    src: Path | BinaryIO | npt.NDArray[Any],
+    *,
+    tile: int | str | Sequence[int] | None = None,
+    model: Path | None = None,
+    threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """Estimate the size, noise and time of each mode on a sample of the tiles: a dry run.
 
     Parameters
     ----------
     src
-        A FITS file, or an array or a number.
+        A FITS file, the folder of a CASA image, or an array or a number.
+    tile
+        As `compress` takes it; the default tile for None.
 
     Returns
     -------
@@ -188,7 +196,18 @@ def estimate(
     ------
     UnsupportedDataError
         If there is no image, or the array has no pixels or a type that is not supported.
+    InputError
+        If ``tile`` is no size of a tile.
     """
     from radcodec.encoding.estimate import estimate_ladder
+    from radcodec.encoding.tile_option import parse_tile
 
-    return estimate_ladder(src, model=None if model is None else os.fspath(model), threads=usable_threads(threads))
+    # Images of astropy.nddata are arrays that have a method ``read``.
+    is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
+    with open_fits(cast("Path", src)) if is_file else nullcontext(src) as opened:
+        return estimate_ladder(
+            opened,  # type: ignore[arg-type]
+            tile=parse_tile(DEFAULT_TILE if tile is None else tile),
+            model=None if model is None else os.fspath(model),
+            threads=usable_threads(threads),
+        )

@@ -46,8 +46,16 @@ from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
 from radcodec.types import DetailsOnBase
 
 
+def _unit_text(report: Report) -> str:
+    """Return the unit of the lossy images, if they have one in common."""
+    units = {hdu["unit"] for hdu in report.hdus if hdu.get("fidelity") == "lossy"}
+    return f" {units.pop()}" if len(units) == 1 and "" not in units else ""
+
+
 def _bound_text(report: Report) -> str:
-    """Return the largest error of a bounded file in its image's unit, and in units of its noise if known."""
+    """Return the bound, in sigma too if known, or of a lossy file its largest error, in the unit of the image."""
+    if report.largest_error is not None:
+        return f" (largest error {report.largest_error:.4g}{_unit_text(report)})"
     if report.max_error is None:
         return ""
     hdu = next((hdu for hdu in report.hdus if hdu.get("max_error") == report.max_error), {})

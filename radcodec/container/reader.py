@@ -186,10 +186,14 @@ class Reader:
         """Give the range of the mask and the detail stream of a tile."""
         return self.images[image].tile_range(tile)
 
+    def mask_bytes(self, image: int, tile: int) -> int:
+        """Return the size of the mask of a tile."""
+        return self.images[image].word(tile, _MASK)
+
     def mask_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask of a tile."""
         start = self.images[image].tile_starts[tile]
-        return start, start + self.images[image].word(tile, _MASK)
+        return start, start + self.mask_bytes(image, tile)
 
     def stage_ranges(self, image: int, tile: int) -> list[ByteRange]:
         """Give the ranges of the base streams of a tile, stage by stage."""

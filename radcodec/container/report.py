@@ -33,8 +33,9 @@ class Report:
 
     ``max_error`` is the largest absolute bound, in the image's unit. ``payload_bits_per_pixel`` counts base, masks,
     detail and their parameters. ``warnings`` were given while the file was written. ``noise`` was measured at the same
-    time, for an absolute bound. The file stores neither. A base-only copy has no ``restored_sha256``, and its
-    ``original_sha256`` is that of the original FITS file. A FITS file that came plane by plane has neither.
+    time, for an absolute bound, and ``largest_error`` (absolute, the image's unit) for a lossy file. The file stores
+    none of them. A base-only copy has no ``restored_sha256``, and its ``original_sha256`` is that of the original FITS
+    file. A FITS file that came plane by plane has neither.
     """
 
     mode: str
@@ -60,6 +61,7 @@ class Report:
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
     noise: float | None = None
+    largest_error: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types."""

@@ -165,7 +165,8 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     for number, record in enumerate(records):
         tiles: list[TileStreams] = []
         for tile in range(reader.n_tiles(number)):
-            mask, _ = reader.read_tile(number, tile)
+            # A mask shares its checksum with the details of its tile; a tile without one takes nothing of them.
+            mask = reader.read_tile(number, tile)[0] if reader.mask_bytes(number, tile) else b""
             kept = [reader.read_stage(number, stage, tile) for stage in range(min(n_stages, record.n_stages))]
             kept += [b""] * (record.n_stages - len(kept))
             tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))

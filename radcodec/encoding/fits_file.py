@@ -21,6 +21,7 @@ from radcodec.encoding.encoded_file import EncodedFile, count_bytes, stored_mode
 from radcodec.encoding.fidelity import plan_fidelity
 from radcodec.encoding.image_plan import SourceImage
 from radcodec.encoding.image_set import EncodedImages, encode_images, smaller_images
+from radcodec.encoding.largest_error import largest_error
 from radcodec.encoding.options import EncodeOptions, Fidelity, Lossless
 from radcodec.errors import GuaranteeError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples
@@ -278,6 +279,7 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
         model=encoded.model,
         warnings=(*carried, *plan.warnings, *encoded.warnings, *last),
         noise=encoded.noise,
+        largest_error=largest_error(encoded.images),
     )
 
 
