@@ -442,8 +442,9 @@ static inline int32_t bin_of_float(const rcz_pass *pass, double mu, const error_
     out->u = unit_exponent(mu, pass->quantum, pass->mantissa);
     out->d = max_i(out->u, of->bin);
     if (out->d > 1000 || out->u < -1020) return RCZ_UNFIT;
-    double half = pow2(out->u - 1);
-    return find_bin((mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-out->d), table_of(of, out->d), 0, out);
+    /* Half a spacing with the sign of mu, without a branch: the signs of noise cannot be foreseen. */
+    double half = from_bits(bits_of(pow2(out->u - 1)) | (bits_of(mu) & INT64_MIN));
+    return find_bin((mu == 0.0 ? mu : mu + half) * pow2(-out->d), table_of(of, out->d), 0, out);
 }
 
 /* The bin of an integer; in a loop, the bin of a step is centred where it is one wide. */
