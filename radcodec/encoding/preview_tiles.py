@@ -1,8 +1,8 @@
 """The base layer that is kept beside exact or bounded tiles for quick looks: one step for all, within a budget.
 
-A few tiles are coded at several steps to find the step, and are kept. The others are coded once, batch after batch: each
-batch has the step with which the rest of the tiles takes the rest of the budget. Where the step leaves nothing of high
-frequencies, tiles are coded from averages of 2 by 2 pixels, in a third of the time.
+A few tiles are coded at several steps to find the step, and are kept. The others are coded once, batch after batch:
+each batch has the step with which the rest of the tiles takes the rest of the budget. Where the step leaves nothing of
+high frequencies, tiles are coded from averages of 2 by 2 pixels, in a third of the time.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class _Coder:
         return list(ordered_map(lambda place: self.tile(tiles[place], step, given[place]), places, self.threads))
 
     def again(self, made: Sequence[PreviewTile], tiles: Sequence[int], factor: float) -> list[PreviewTile]:
-        """Code tiles again at their step times a factor; ``made`` holds what each of them was, whose choices are kept."""
+        """Code tiles again at their step times a factor; ``made`` holds what each was, whose choices are kept."""
 
         def one(place: int) -> PreviewTile:
             before = made[place]
@@ -165,9 +165,7 @@ def _next_step(step: float, size: int, aim: float, slope: float = SLOPE) -> floa
     return _within_range(step * (max(size, 1) / max(aim, 1.0)) ** slope)
 
 
-def _look(
-    coder: _Coder, look: Sequence[int], step: float, budget: int
-) -> tuple[float, _Coder, dict[int, PreviewTile]]:
+def _look(coder: _Coder, look: Sequence[int], step: float, budget: int) -> tuple[float, _Coder, dict[int, PreviewTile]]:
     """Find the step at which some tiles take about ``budget`` bytes, and how all are to be coded; and these tiles."""
     before: tuple[float, int] | None = None
     chosen_at, made = 0.0, [PreviewTile()] * len(look)
