@@ -40,6 +40,8 @@ LOOK_CLOSE = 0.9  # how near to their share of the budget some tiles come before
 AIM, CLOSE = 0.985, 0.97  # of the budget: what is aimed at, and what is near enough
 SPREAD = 4  # tiles that are coded again at a time, and how far apart they lie
 BATCHES = 8  # at most, after each of which the step follows the sizes
+TELLING, POWERS = 0.02, (0.5, 7.0)  # logarithm of steps that say how sizes go with them; the range of their power
+MORE = 4.0  # power of the change that all tiles would take, for those that are coded again
 MOST_CHANGE = 2.0  # of sizes, for the sake of what the batches before took too much
 AVERAGED_BITS = 0.04  # bits a pixel up to which tiles are coded from averages without a look at full resolution
 HIGH_SHARE = 0.01  # of the coefficients that are not 0: with fewer at high frequencies averages are as good
@@ -153,7 +155,8 @@ def fit_preview(
     made: dict[int, PreviewTile] = {}
     if len(look) < n_tiles:
         step, coder, made = _look(coder, look, step, budget * len(look) // n_tiles)
-    return _fill(coder, _code_rest(coder, n_tiles, step, budget, made), budget)
+    tiles, slope = _code_rest(coder, n_tiles, step, budget, made)
+    return _fill(coder, tiles, budget, slope)
 
 
 def _within_range(step: float) -> float:
@@ -201,35 +204,60 @@ def _batches(n_tiles: int, known: Iterable[int]) -> list[list[int]]:
 
 def _code_rest(
     coder: _Coder, n_tiles: int, step: float, budget: int, made: dict[int, PreviewTile]
-) -> list[PreviewTile]:
-    """Code the tiles that are not yet made, so that all take about a budget; gives all tiles.
+) -> tuple[list[PreviewTile], float]:
+    """Code the tiles that are not yet made, so that all take about a budget; gives all tiles, and a slope.
 
-    Sizes go with a power of the step, so what tiles took at one step says what others take at another.
+    Sizes go with a power of the step, so what tiles took at one step says what others take at another. What batches
+    take corrects the power.
     """
     every = GROUP if n_tiles >= GROUP**2 else 1
-    first, made = step, dict(made)
-    at_first = float(sum(tile.n_bytes for tile in made.values()))  # about the size of the made tiles at the first step
+    made, power = dict(made), 1.0 / SLOPE
+    done = [_Batch.of(list(made.values()), step)] if made else []
     for batch in _batches(n_tiles, made):
-        if made:
-            left = AIM * budget - sum(tile.n_bytes for tile in made.values())
-            expected = at_first / len(made) * (n_tiles - len(made))
-            step = _next_step(first, int(expected), max(left, expected / MOST_CHANGE))
+        if done:
+            mean = sum(one.size * (one.step / step) ** power for one in done) / len(made)
+            expected, left = mean * (n_tiles - len(made)), AIM * budget - sum(one.size for one in done)
+            step = _next_step(step, int(expected), max(left, expected / MOST_CHANGE), 1.0 / power)
         leaders = [made[tile // every * every] if every > 1 and tile % every else PreviewTile() for tile in batch]
-        likes = [leader.choices for leader in leaders]
-        found = coder.some_tiles(batch, step, likes)
+        found = coder.some_tiles(batch, step, [leader.choices for leader in leaders])
         made.update(zip(batch, found, strict=True))
-        at_first += sum(tile.n_bytes for tile in found) * (step / first) ** (1.0 / SLOPE)
-    return [made[tile] for tile in range(n_tiles)]
+        done.append(_Batch.of(found, step))
+        if len(done) > 1:
+            power = _power(done[-2], done[-1], power)
+    return [made[tile] for tile in range(n_tiles)], 1.0 / power
 
 
-def _fill(coder: _Coder, made: list[PreviewTile], budget: int) -> list[PreviewTile] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Tiles that were coded at one step, their number and bytes."""
+
+    count: int
+    size: int
+    step: float
+
+    @classmethod
+    def of(cls, tiles: Sequence[PreviewTile], step: float) -> _Batch:
+        """Count tiles."""
+        return cls(count=len(tiles), size=sum(tile.n_bytes for tile in tiles), step=step)
+
+
+def _power(before: _Batch, after: _Batch, known: float) -> float:
+    """Correct the power of steps that sizes go with by half of what two batches show, where their steps differ."""
+    finer = math.log(before.step / after.step)
+    if abs(finer) < TELLING or not before.size or not after.size:
+        return known
+    found = math.log(after.size * before.count / (before.size * after.count)) / finer
+    return 0.5 * (known + min(max(found, POWERS[0]), POWERS[1]))
+
+
+def _fill(coder: _Coder, made: list[PreviewTile], budget: int, slope: float) -> list[PreviewTile] | None:
     """Code as many tiles again, at a coarser or finer step, as it takes to fill a budget; None where that cannot be.
 
     Steps are changed by four times what it takes, so that about every fourth tile is coded again. The last turns, which
     few images need, go for coarse steps.
     """
     order = [tile for first in range(SPREAD) for tile in range(first, len(made), SPREAD)]
-    slope = 4 * SLOPE if len(made) > SPREAD else SLOPE
+    slope = MORE * slope if len(made) > SPREAD else SLOPE
     size, at = sum(tile.n_bytes for tile in made), 0
     for turn in range(TURNS):
         over, steps = size > budget, {tile.step for tile in made if tile.streams}

@@ -62,5 +62,6 @@ def test_the_number_of_threads_changes_nothing(model: LappedModel) -> None:
     one, two = (
         fit_preview(20, reader(7), 20 * SIDE**2, model=model, budget=budget, threads=threads) for threads in (1, 2)
     )
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     assert [tile.streams for tile in one] == [tile.streams for tile in two]
