@@ -267,7 +267,7 @@ class LappedModel:
         hashed = hashlib.blake2b(HEADER.pack(codes.code, codes.last, codes.gain, codes.n_planes, *codes.offsets))
         flat = np.ascontiguousarray(codes.coefficients, np.int32).reshape(-1)
         if flat.size % 2 == 0:
-            flat = flat.view(np.int64)  # pairs, of which most are zero as well
+            flat = flat.view(np.int64)  # most pairs are zero as well
         places = np.flatnonzero(flat)  # few of many: quicker than to hash them all
         hashed.update(places.tobytes())
         hashed.update(flat[places].tobytes())

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
-from radcodec.base.lapped.transform import AVERAGED, NOMINAL, WAVELET, analyse, analyse_averages, geometry_of
+from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, analyse_averages, geometry_of
 
 MAX_LAST = 14
 MAX_OFFSET = 31
@@ -84,13 +84,8 @@ def choose_blocks(companded: F64, step: float) -> list[int]:
 def choose_averages(averages: F64, shape: tuple[int, int], step: float) -> int:
     """Choose the block code of a tile [h, w] by averages of its companded samples: the one that promises fewest bits.
 
-    START_CODE and longer blocks are tried, then shorter ones as long as each promises less than the one before. In a
-    large tile the middle decides.
+    START_CODE and longer blocks are tried, then shorter ones as long as each promises less than the one before.
     """
-    side = LOOK_SIDE // (2 * AVERAGED)
-    if all(n > side for n in averages.shape):
-        middle = tuple(slice((n - side) // 2, (n - side) // 2 + side) for n in averages.shape)
-        averages, shape = np.ascontiguousarray(averages[middle]), (AVERAGED * side, AVERAGED * side)
     bits: dict[int, float] = {}
     for code in (*range(START_CODE, len(NOMINAL)), *range(START_CODE - 1, -1, -1)):
         bits[code] = promised_bits(analyse_averages(averages, geometry_of(shape, code)), step)
