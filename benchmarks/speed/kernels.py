@@ -177,7 +177,7 @@ def cells_of(name: str, radius: int, status: int, ns: float, peak: Peak) -> Cell
 def kernel_lines(rows: Sequence[Row]) -> list[str]:
     """Make the table of docs/native.md: cycles a pixel of each pass, and those of its taps at the machine's peak."""
     lines = [
-        "| pass | radius | taps | ns a pixel | cycles a pixel | of them products and sums at the machine's peak |",
+        "| pass | radius | taps | ns a pixel | cycles a pixel | of these, products and sums at the peak |",
         "|---|" + "---:|" * 5,
     ]
     for row in sorted(rows, key=lambda row: (row["kernel"], int(row["radius"]))):
