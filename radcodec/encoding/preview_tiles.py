@@ -1,8 +1,8 @@
 """The base layer that is kept beside exact or bounded tiles for quick looks: one step for all, within a budget.
 
-A few tiles are coded at several steps to find the step, and are kept. The others are coded once, batch after batch. Each
-batch has the step with which all that is left takes the rest of the budget. Where the step leaves nothing of high
-frequencies, tiles are coded from averages of 2 by 2 pixels, in a third of the time.
+A few tiles are coded at several steps to find the step, and are kept. The others are coded once, batch after batch.
+Each batch has the step with which all that is left takes the rest of the budget. Where the step leaves nothing of
+high frequencies, tiles are coded from averages of 2 by 2 pixels, in a third of the time.
 """
 
 from __future__ import annotations
