@@ -1,4 +1,4 @@
-"""The commands ``speed``, ``base-speed``, ``effort`` and ``cold``."""
+"""The commands ``speed``, ``base-speed``, ``effort``, ``cold`` and ``stream``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chos
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
 
-COMMANDS = ("speed", "base-speed", "effort", "cold")
+COMMANDS = ("speed", "base-speed", "effort", "cold", "stream")
 DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
@@ -47,6 +47,12 @@ def add_commands(commands: Commands) -> None:
     efforts.add_argument("--side", type=int, action="append", help="of simulated images (default: 1024, 4096)")
     efforts.add_argument("--effort", type=int, action="append", help="may be repeated (default: 1 to 9)")
     add_output(efforts)
+    streams = commands.add_parser("stream", help="planes as they come: sustained rate, and the latency of each")
+    streams.add_argument("--side", type=int, default=2048, help="of the planes, pixels (default: %(default)s)")
+    streams.add_argument("--planes", type=int, default=40, help="of the stream (default: %(default)s)")
+    streams.add_argument("--effort", type=int, default=5, help="default: %(default)s")
+    streams.add_argument("--threads", type=int, action="append", help="may be repeated (default: 1, 2)")
+    add_output(streams)
     for command in (speeds, bases, colds):
         add_repeat(command, 5)
         add_output(command)
@@ -69,6 +75,12 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
             levels=options.effort or range(1, 10), out=out, commit=commit,
         )  # fmt: skip
     threads = options.threads or list(THREADS)
+    if options.command == "stream":
+        from benchmarks.speed.stream import run_stream
+
+        return run_stream(
+            side=options.side, count=options.planes, threads=threads, effort=options.effort, out=out, commit=commit
+        )
     if options.command == "base-speed":
         from benchmarks.speed.base import run_base_speed
 
