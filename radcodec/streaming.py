@@ -228,7 +228,7 @@ def create(
 def recover(src: Path, dst: Path, *, overwrite: bool = False) -> Report:
     """Restore every complete plane of a file that `create` could not close; gives a `Report` of what was written.
 
-    Every plane is decoded and compared with its checksums. ``src`` stays as it is. What follows the last complete plane
+    Every plane is decoded and compared with its checksums. ``src`` is not changed. What follows the last complete plane
     is left out, and a warning says how much. A file that was closed and lacks only its name is copied.
 
     Raises
@@ -267,7 +267,7 @@ def _copy_whole(part: BinaryIO, out: BinaryIO, stack: ExitStack) -> tuple[str, .
     part.seek(0)
     shutil.copyfileobj(part, out)
     out.flush()
-    return ("the file was closed: it is copied as it is", *warnings)
+    return ("the file was closed: it is copied unchanged", *warnings)
 
 
 def _copy_planes(part: BinaryIO, out: BinaryIO) -> tuple[str, ...]:

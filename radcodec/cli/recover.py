@@ -20,8 +20,8 @@ from radcodec.runtime.paths import is_rcz_name
 def recover(source: str, output: str, overwrite: bool, quiet: bool, as_json: bool) -> int:
     """Restore the planes of a stream whose writer was ended.
 
-    PART.rcz is the NAME.part that radcodec.create left. Every complete plane is decoded, checked and copied; PART.rcz
-    stays as it is.
+    PART.rcz is the NAME.part that radcodec.create left. Every complete plane is decoded, checked and copied. PART.rcz
+    is not changed.
     """
     if not is_rcz_name(output):
         raise click.UsageError(f"{output}: expected a name that ends in .rcz for the output")

@@ -188,21 +188,13 @@ _EXAMPLES = (
 @click.option("--once", is_flag=True, help="Do what is there, and end.")
 @click.option("--manifest", metavar="FILE", help="One JSON line a file is added (default: DIR/manifest.jsonl).")
 @quiet_option
-def watch(
-    folder: str,
-    out_dir: str,
-    settle: float,
-    every: float,
-    once: bool,
-    manifest: str | None,
-    quiet: bool,
-    **values: Any,
-) -> int:
+def watch(folder: str, out_dir: str, quiet: bool, once: bool, **values: Any) -> int:
     """Compress files as an instrument drops them in a folder, each once.
 
     A file is complete when its size and time did not change for some seconds and it is as long as its headers say.
     Ended and started again, it goes on with what is new.
     """
+    settle, every, manifest = (values.pop(name) for name in ("settle", "every", "manifest"))
     options = kept_options(values)
     check_model_option(options["model"])
     if not is_folder(folder):

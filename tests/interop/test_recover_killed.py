@@ -24,14 +24,15 @@ import numpy as np
 import radcodec
 
 planes = np.load(sys.argv[2])
-with radcodec.create(sys.argv[1], shape=(None, *planes.shape[1:]), dtype="f4", threads=1, **eval(sys.argv[3])) as stream:
+options = {"shape": (None, *planes.shape[1:]), "dtype": "f4", "threads": 1, **eval(sys.argv[3])}
+with radcodec.create(sys.argv[1], **options) as stream:
     n = 0
     while True:
         stream.append(planes[n % len(planes)])
         n += 1
         print(n, flush=True)
 """
-N_KILLS = int(os.environ.get("RADCODEC_KILLS", "12"))
+N_KILLS = int(os.environ.get("RADCODEC_KILLS", "8"))
 
 
 def planes_of(count: int) -> np.ndarray:

@@ -346,7 +346,7 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
         stream.close()
     assert late.read_bytes() == b"mine"
     report = radcodec.recover(tmp_path / "late.rcz.part", tmp_path / "c.rcz")
-    assert report.warnings == ("the file was closed: it is copied as it is",)
+    assert report.warnings == ("the file was closed: it is copied unchanged",)
 
 
 def test_a_plane_that_breaks_its_guarantee_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
