@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, cast
 from radcodec.container.report import Report, describe
 from radcodec.decoding.rcz_file import open_reader
 from radcodec.encoding.keywords import Path, StreamKeywords
-from radcodec.errors import RadcodecError, TruncatedError
+from radcodec.errors import InputError, RadcodecError, TruncatedError
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.paths import atomic_file, check_output, publish, sync_folder
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PART = ".part"
+# Options of `radcodec.compress` that a stream cannot have.
+_NOT_OF_STREAMS = ("lossy", "lossy_bpp", "lossy_stages", "preview", "model", "details_on_base", "smallest")
 
 
 class PlaneStream:
@@ -215,6 +217,12 @@ def create(
         If the shape, dtype, header or an option is unsound. There is no lossy mode and no preview of a stream: both
         depend on the size of the whole file.
     """
+    refused = next((name for name in options if name in _NOT_OF_STREAMS), None)
+    if refused is not None:
+        raise InputError(
+            f"expected a lossless stream or one with max_error, found {refused}: it depends on the size of the whole "
+            "file, so close the stream and compress the restored file with it"
+        )
     return PlaneStream(
         os.fspath(dst),
         shape=shape,

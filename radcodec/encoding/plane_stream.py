@@ -195,7 +195,8 @@ class PlaneWriter:
         if total * int(np.prod(shape, dtype=object)) > MAX_PIXELS:
             raise LimitError(f"expected at most {MAX_PIXELS} pixels in a file, found more planes: begin another file")
         stored = big_endian_samples(array.astype(dtype, copy=False).reshape((-1, *shape)))
-        return native(stored)
+        # FITS has no type for some: their samples are those of the type that stands for them.
+        return native(stored).view(self._plan.record.sample_type.dtype_str)
 
     def _flush(self) -> None:
         """Code the frames that wait, and write them."""

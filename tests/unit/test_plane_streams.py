@@ -113,6 +113,20 @@ def test_every_dtype_comes_back(dtype: str, tmp_path: Path) -> None:
     assert isinstance(ref.decode_file(path.read_bytes()), bytes)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1", "i2", "u2", "i4", "u4", "f8"])
+def test_every_dtype_keeps_a_bound(dtype: str, tmp_path: Path) -> None:
+    """Bounds are in the units of the values, whatever type FITS stores them in."""
+    kind = np.dtype(dtype)
+    low = 0 if kind.kind == "u" else -100
+    planes = np.random.default_rng(4).normal(low + 60, 20, (2, 32, 30)).clip(low, low + 120).astype(kind)
+    path = tmp_path / "a.rcz"
+    written(path, planes, max_error=3, force=True)
+    with radcodec.open(path) as file:
+        error = np.abs(file[:].astype("f8") - planes.astype("f8")).max()
+    assert 1 < error <= 3
+    assert isinstance(ref.decode_file(path.read_bytes()), bytes)
+
+
 def test_several_planes_at_once_and_more_axes(tmp_path: Path) -> None:
     """A frame may have planes of its own, and frames may come together: the file is the same as one by one."""
     cube = planes_of(12).reshape(4, 3, *SHAPE)
@@ -262,10 +276,18 @@ def test_what_makes_no_stream_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("option", ["lossy", "preview", "lossy_bpp", "hdu"])
-def test_options_that_a_stream_does_not_have(option: str, tmp_path: Path) -> None:
-    """What depends on the size of the whole file is no option."""
-    with pytest.raises(TypeError, match=option):
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ("lossy", radcodec.InputError),
+        ("preview", radcodec.InputError),
+        ("lossy_stages", radcodec.InputError),
+        ("hdu", TypeError),
+    ],
+)
+def test_options_that_a_stream_does_not_have(option: str, error: type[Exception], tmp_path: Path) -> None:
+    """What depends on the size of the whole file is refused, and the error says what to do instead."""
+    with pytest.raises(error, match=option):
         radcodec.create(tmp_path / "a.rcz", shape=(None, 4, 4), dtype="f4", **{option: 1})
     assert list(tmp_path.iterdir()) == []
 
