@@ -55,6 +55,8 @@ class PlaneStream:
         self._start = time.perf_counter()
         plan = plan_stream(shape, dtype, header, make_options({**given, "preview": 0}))
         check_output(path, None, overwrite)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError(f"expected the name of a file for a stream, found a device or a pipe: {path}")
         self._file: BinaryIO | None = _create_part(self.part_path)
         try:
             self._writer = PlaneWriter(self._file, plan)

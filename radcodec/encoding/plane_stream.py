@@ -24,13 +24,13 @@ from radcodec.encoding.frame_coder import FrameCoder
 from radcodec.encoding.inputs import plain_array
 from radcodec.encoding.options import Bounded, EncodeOptions
 from radcodec.encoding.stream_meta import StreamTotals, opening_meta
-from radcodec.errors import CorruptError, InputError, LimitError
-from radcodec.fits.arrays import big_endian_samples, sample_type_of
+from radcodec.errors import CorruptError, GuaranteeError, InputError, LimitError
+from radcodec.fits.arrays import big_endian_samples, possible_blank, sample_type_of
 from radcodec.fits.parse import header_facts
 from radcodec.fits.stream_header import stream_header
 from radcodec.limits import MAX_PIXELS
 from radcodec.pixels.bounds import ImageBounds, unpack_bounds
-from radcodec.pixels.tiles import TileOption, plane_shape, slices, tile_grid, tile_sides
+from radcodec.pixels.tiles import TileOption, count_tiles, plane_shape, slices, tile_grid, tile_sides
 from radcodec.runtime.resources import load_header_dictionary
 from radcodec.types import Mode
 
@@ -104,7 +104,7 @@ def plan_stream(shape: Sequence[Any], dtype: npt.DTypeLike, header: Any, options
         sides=sides,
         bscale=info.bscale,
         bzero=info.bzero,
-        blank=info.blank,
+        blank=possible_blank(info),
         unit=info.unit,
     )
     if isinstance(options.fidelity, Bounded):
@@ -211,7 +211,12 @@ class PlaneWriter:
             new_set=coded.new_set,
             bounds=coded.packed_bounds(bounded=self._plan.record.bound is not None),
         )
-        self._writer.append(record, coded.tiles)
+        try:
+            self._writer.append(record, coded.tiles)
+        except OSError:
+            # The last frame may be given again; those that waited for it were taken before.
+            self._waiting = frames[:-1]
+            raise
         self._coder.written(coded)
         self._totals.add(record, coded.restored)
         self.warnings |= dict.fromkeys(coded.warnings)
@@ -233,7 +238,14 @@ class PlaneWriter:
 
 
 def _close(writer: LateWriter, totals: StreamTotals) -> None:
+    """Write what is known last; raises GuaranteeError where an interrupted call left a plane that is not counted."""
     end = totals.end()
+    record = end.meta.images[0]
+    if count_tiles(record.shape, record.sides) != writer.n_tiles:
+        raise GuaranteeError(
+            f"expected {writer.n_tiles} tiles in the file, found {totals.n_frames} planes: a call was interrupted, "
+            "and radcodec recover restores the planes"
+        )
     writer.close(end.meta, end.mode, bounds=end.bounds, dictionary=load_header_dictionary())
 
 
@@ -289,7 +301,10 @@ class PlaneRestorer:
         if seed is not None:
             local = replace(local, dither_seed=(seed + (first << 32)) % (1 << 64))
         coding = ImageCoding(record=local, grid=grid, bounds=bounds, shared=self._shared)
-        restored = np.empty(plane_shape(shape), local.sample_type.dtype_str)
+        try:
+            restored = np.empty(plane_shape(shape), local.sample_type.dtype_str)
+        except (MemoryError, ValueError) as err:
+            raise LimitError(f"planes of {shape[1:]} pixels do not fit into the memory of this machine") from err
         for number, tile in enumerate(planes.tiles):
             samples = restore_tile(coding, number, tile.mask, tile.detail, tile.stages)
             if pixel_crc(local.sample_type, first + number, samples) != tile.pixel_crc:

@@ -39,6 +39,14 @@ def storage_of(sample_type: SampleType) -> tuple[int, int]:
     return _STORAGE[sample_type]
 
 
+def possible_blank(info: ImageInfo) -> int | None:
+    """Return the BLANK of an image; None for one that no pixel of its type can have."""
+    if info.blank is None:
+        return None
+    limits = np.iinfo(info.sample_type.dtype_str)
+    return info.blank if limits.min <= info.blank <= limits.max else None
+
+
 def sample_type_of(dtype: np.dtype[Any]) -> SampleType:
     """Return the type of the samples of an array; raises UnsupportedDataError for one that FITS cannot hold."""
     found = _NAMES.get(dtype.str[1:])

@@ -73,6 +73,8 @@ def _all_cards(header: Any) -> Iterator[tuple[bytes, bytes]]:
         except UnicodeEncodeError as err:
             raise InputError(f"expected the text of a FITS header in Latin-1, found {header[err.start]!r}") from err
     if isinstance(header, bytes):
+        if b"\n" in header:
+            raise InputError("expected the text of a FITS header in cards of 80 characters, found line ends")
         yield from iter_cards(header)
     elif isinstance(header, Mapping):
         yield from map(_mapped_card, header.items())

@@ -258,6 +258,7 @@ def test_scaled_samples(tmp_path: Path) -> None:
         ({"dtype": "nonsense"}, radcodec.InputError, "a dtype such as"),
         ({"header": 5}, radcodec.InputError, "a header of astropy"),
         ({"header": {"TOO LONG A KEY": 1}}, radcodec.InputError, "FITS keyword"),
+        ({"header": "OBJECT  = 'M 87'\nEND"}, radcodec.InputError, "line ends"),
         ({"header": {"A": object()}}, radcodec.InputError, "text, a number or a truth value"),
         ({"header": {"BZERO": 5}, "dtype": "u2"}, radcodec.InputError, "BZERO 32768"),
         ({"max_error": "20 uJy/beam"}, radcodec.BoundError, "names none"),
@@ -386,6 +387,61 @@ def test_a_plane_that_breaks_its_guarantee_is_left_out(tmp_path: Path, monkeypat
         stream.append(planes[2])
     with radcodec.open(path) as file:
         assert np.array_equal(file[:], planes[[0, 2]])
+
+
+def test_a_blank_that_no_pixel_can_have(tmp_path: Path) -> None:
+    """A BLANK out of the range of the samples stays in the header and marks nothing."""
+    planes, path = np.arange(24, dtype="i2").reshape(2, 3, 4), tmp_path / "a.rcz"
+    written(path, planes, header={"BLANK": 99999})
+    radcodec.verify(path)
+    with radcodec.open(path) as file:
+        assert file.header["BLANK"] == 99999
+
+
+def test_a_full_disk_keeps_the_planes_that_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where tiles are several planes deep, a failed write loses none of those before: the last is given again."""
+    from radcodec.container.late_writer import LateWriter
+
+    planes, path = planes_of(4), tmp_path / "a.rcz"
+    with radcodec.create(path, shape=(None, *SHAPE), dtype="f4", tile="40x48x2") as stream:
+        stream.append(planes[0])
+        with monkeypatch.context() as patch:
+            patch.setattr(LateWriter, "append", _refuse)
+            with pytest.raises(OSError, match="no space"):
+                stream.append(planes[1])
+        stream.append(planes[1:])
+    with radcodec.open(path) as file:
+        assert np.array_equal(file[:], planes)
+
+
+def _refuse(*_: object) -> None:
+    raise OSError(28, "no space left on the device")
+
+
+def test_an_interrupted_append_is_noticed_when_the_stream_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Ctrl-C between writing a plane and counting it cannot make a wrong file: the part has all planes."""
+    from radcodec.encoding.stream_meta import StreamTotals
+
+    planes, path = planes_of(3), tmp_path / "a.rcz"
+    stream = radcodec.create(path, shape=(None, *SHAPE), dtype="f4")
+    stream.append(planes[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(StreamTotals, "add", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stream.append(planes[1])
+    stream.append(planes[2])
+    with pytest.raises(radcodec.GuaranteeError, match="radcodec recover"):
+        stream.close()
+    assert not path.exists()
+    radcodec.recover(stream.part_path, path)
+    with radcodec.open(path) as file:
+        assert np.array_equal(file[:], planes)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_part_is_closed_while_it_is_written(tmp_path: Path) -> None:
