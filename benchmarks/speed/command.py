@@ -1,4 +1,4 @@
-"""The commands ``speed``, ``base-speed``, ``effort``, ``estimate``, ``kernels`` and ``cold``."""
+"""The commands ``speed``, ``base-speed``, ``effort``, ``estimate``, ``kernels``, ``cold`` and ``stream``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chos
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
 
-COMMANDS = ("speed", "base-speed", "effort", "estimate", "kernels", "cold")
+COMMANDS = ("speed", "base-speed", "effort", "estimate", "kernels", "cold", "stream")
 DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
@@ -57,6 +57,12 @@ def add_commands(commands: Commands) -> None:
     kernels.add_argument("--radius", type=int, action="append", help="of predictors (default: 4, 8, 12, 16)")
     add_repeat(kernels, 30)
     add_output(kernels)
+    streams = commands.add_parser("stream", help="planes as they come: sustained rate, and the latency of each")
+    streams.add_argument("--side", type=int, default=2048, help="of the planes, pixels (default: %(default)s)")
+    streams.add_argument("--planes", type=int, default=40, help="of the stream (default: %(default)s)")
+    streams.add_argument("--effort", type=int, default=5, help="default: %(default)s")
+    streams.add_argument("--threads", type=int, action="append", help="may be repeated (default: 1, 2)")
+    add_output(streams)
     for command in (speeds, bases, colds):
         add_repeat(command, 5)
         add_output(command)
@@ -90,6 +96,12 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
 
         return run_kernels(radii=options.radius or RADII, repeats=options.repeat, out=out, commit=commit)
     threads = options.threads or list(THREADS)
+    if options.command == "stream":
+        from benchmarks.speed.stream import run_stream
+
+        return run_stream(
+            side=options.side, count=options.planes, threads=threads, effort=options.effort, out=out, commit=commit
+        )
     if options.command == "base-speed":
         from benchmarks.speed.base import run_base_speed
 
