@@ -98,7 +98,7 @@ def test_predictor_that_overshoots_is_changed_to_keep_a_source(monkeypatch: pyte
 
     monkeypatch.setattr(unbiased, "MOST_CHANGE", 1e3)
     loop = Loop(beam=spectrum, step=step, power=power)
-    worse = best + np.linalg.solve(gram, 0.15 * source[32 - offsets[:, 0], 32 + offsets[:, 1]])
+    worse = best + np.linalg.solve(gram, 0.8 * source[32 - offsets[:, 0], 32 + offsets[:, 1]])
     kept = keep_flux(worse, radius, lambda side: np.linalg.solve(gram, side), loop, error)
     assert added(worse) > 0.002
     assert abs(added(kept)) < 0.2 * added(worse)
