@@ -3,8 +3,8 @@
 What a loop restores follows the prediction until the error reaches half a step. To signals below the noise its
 rounding is a gain g under 1, with noise that does not depend on them. Let P be the predictor, A = 1 - P and s a signal.
 Then s is restored as ``s - (1 - g) A / (g + (1 - g) A) s``. The error is 0 where P predicts s, but a predictor that is
-best for noise overshoots at the peaks of sources. Of all predictors near the best one, the one that restores the peak of
-a source is taken. A source has the shape of the beam, which is the root of the noise's spectrum.
+best for noise overshoots at the peaks of sources. Of all predictors near the best one, the one that restores the peak
+of a source is taken. A source has the shape of the beam, which is the root of the noise's spectrum.
 """
 
 from __future__ import annotations
