@@ -17,16 +17,23 @@ from radcodec.container.layout import (
     FLAG_BASE_ONLY,
     MAX_PRELUDE_BYTES,
     SECTIONS,
-    TRAILER_BYTES,
     Cursor,
     Prelude,
     entry_words,
     least_entry_bytes,
+    short_crc,
     unpack_crc,
     unpack_entry,
     unpack_prelude,
 )
-from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
+from radcodec.container.meta import (
+    Meta,
+    ParamBlocks,
+    unpack_meta,
+    unpack_params,
+    unpack_short_meta,
+    unpack_short_params,
+)
 from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
 from radcodec.container.tile_sides import Sides
@@ -137,12 +144,18 @@ class Reader:
         self.prelude: Prelude = self._read_prelude()
         self.size_bytes = self.prelude.file_bytes
         self._fetch_index()
+        if self.prelude.is_short:
+            self._check_head()
         stored = self._checked_section("META", self.prelude.meta_crc)
-        raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
+        raw = stored if self.prelude.is_short else unpack_section(stored, "META", dictionary=dictionary, may_share=True)
         # An array without samples has no tile; any other image has one or more.
         least = least_entry_bytes(0, late=self.prelude.is_late)
         most = self.section_bytes("INDEX") // least if self.prelude.kind is Kind.FITS else MAX_HDUS
-        self.meta: Meta = unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
+        self.meta: Meta = (
+            unpack_short_meta(raw)
+            if self.prelude.is_short
+            else unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
+        )
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
         self._check_mode()
@@ -219,9 +232,15 @@ class Reader:
 
     def _checked_section(self, name: str, crc: int) -> bytes:
         stored = self.read_section(name)
-        if crc_of(stored) != crc:
+        if not self.prelude.is_short and crc_of(stored) != crc:
             raise CorruptError(f"the checksum of {name} is wrong: the file is damaged, fetch it again")
         return stored
+
+    def _check_head(self) -> None:
+        """Raise CorruptError if the checksum of all that a short file has before its streams does not hold (2.6)."""
+        sections = map(self.read_section, ("META", "PARAMS", "INDEX"))
+        if short_crc(self.prelude, *sections) != self.prelude.meta_crc:
+            raise CorruptError("the checksum of PRELUDE to INDEX is wrong: the file is damaged, fetch it again")
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
@@ -260,7 +279,7 @@ class Reader:
         for _ in range(n_tiles):
             if self.prelude.is_late:
                 gaps.append(cursor.leb_up_to(MAX_STREAM_BYTES, "bytes between streams"))
-            entry = unpack_entry(cursor, n_stages)
+            entry = unpack_entry(cursor, n_stages, short=self.prelude.is_short)
             # Checked before memory is reserved for the pixels.
             if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
                 raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
@@ -318,6 +337,8 @@ class Reader:
     @cached_property
     def params(self) -> tuple[ParamBlocks, ...]:
         """The PARAMS blocks of each image; raises CorruptError where PARAMS is unsound."""
+        if self.prelude.is_short:
+            return unpack_short_params(self._params)
         raw = unpack_section(self._params, "PARAMS") if self._params else b""
         return unpack_params(raw, len(self.meta.images))
 
@@ -369,7 +390,8 @@ class Reader:
         start, stop = index.stage_range(stage, tile)
         what = f"base stage {stage} of tile {tile} of image {image}"
         stored = self._source.read(start, stop - start, what)
-        if crc_of(stored) != index.word(tile, _STAGES + 2 * stage + 1):
+        mask = 0xFFFF if self.prelude.is_short else 0xFFFFFFFF
+        if crc_of(stored) & mask != index.word(tile, _STAGES + 2 * stage + 1):
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
         return stored
 
@@ -392,9 +414,12 @@ class Reader:
 
     def check_whole_file(self) -> None:
         """Raise CorruptError if the checksum of the whole file (2.2) does not hold."""
-        end = self.size_bytes - TRAILER_BYTES
+        trailer_bytes = self.prelude.trailer_bytes
+        if not trailer_bytes:  # every byte of a short file has a checksum of its own
+            return
+        end = self.size_bytes - trailer_bytes
         crc = 0
         for start in range(self.prelude.prelude_bytes if self.prelude.is_late else 0, end, _CHUNK_BYTES):
             crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
-        if crc != unpack_crc(self._source.read(end, TRAILER_BYTES, "the trailer")):
+        if crc != unpack_crc(self._source.read(end, trailer_bytes, "the trailer")):
             raise CorruptError("the checksum of the whole file is wrong: it is damaged, fetch it again")

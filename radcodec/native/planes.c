@@ -15,6 +15,23 @@
 
 int64_t RCZ(plane_bytes)(int64_t blocks, int64_t n, int64_t m) { return context_bytes(blocks, n, m); }
 
+/* Bring known and recent up to date with the phases of the plane before one. */
+static void look_at(const rcz_plane *pl, context *c, int64_t phase) {
+    int64_t h = c->h, w = c->w;
+    for (int64_t b = 0; b < pl->blocks; b++) {
+        int64_t parity = parity_of(pl, b);
+        int32_t *known = c->known + b * h * w;
+        for (int64_t k = 0; k < h; k++) {
+            const int32_t *q = pl->q + ((b * pl->n + k) * pl->m) * 2;
+            for (int64_t j = 0; j < w; j++) {
+                int64_t sum = (int64_t)q[2 * j] + q[2 * j + 1];
+                known[k * w + j] = phase_of(k, j, parity) < phase ? (int32_t)min_i(sum, MAX_LEVEL) : 0;
+            }
+        }
+        for (int t = 0; t < 3; t++) box_sums(known, c->recent[t] + b * h * w, c->tmp, h, w, RECENT_BOXES[t]);
+    }
+}
+
 /* Fill out [outputs][n] with (bias + weight @ x) >> shift, four inputs at a time: memory is what it waits for. */
 static void layer(const int32_t *x, int64_t n, const int32_t *weight, const int32_t *bias, int32_t shift,
                   int64_t inputs, int64_t outputs, int32_t *out) {

@@ -29,16 +29,38 @@ static const uint8_t NEXT[8][2] = {{0, 1}, {3, 2}, {5, 4}, {6, 7}, {1, 0}, {2, 3
 typedef struct {
     context shared;
     int16_t *best; /* [blocks][h + 4][w + 4]: logarithm of the best that is known of a pair, in a margin */
+    int8_t *book;  /* [blocks][n][m][2]: codebooks of the last plane */
     int16_t x[WIDE_INPUTS * CHUNK], one[WIDE_HIDDEN * CHUNK], two[WIDE_HIDDEN * CHUNK];
     int32_t out[4 * CHUNK], z[CHUNK], u[CHUNK];
 } wide;
 
 int64_t RCZ(trellis_bytes)(int64_t blocks, int64_t n, int64_t m) {
     int64_t shared = context_bytes(blocks, n, m);
-    return shared < 0 ? -1 : shared + 2 * blocks * (n + 2 * REACH) * (m + 2 * REACH) + 64;
+    return shared < 0 ? -1 : shared + 2 * blocks * (n + 2 * REACH) * (m + 2 * REACH) + 2 * blocks * n * m + 64;
 }
 
-/* Fill best for a phase: known pairs have 8 Q, others 4 G. */
+/* As look_at, in halves of steps: the codebooks of the last plane are half a step apart. */
+static void look_at_halves(const rcz_plane *pl, wide *at, int64_t phase) {
+    context *c = &at->shared;
+    for (int64_t b = 0; b < pl->blocks; b++) {
+        int64_t parity = parity_of(pl, b);
+        int32_t *known = c->known + b * c->h * c->w;
+        for (int64_t k = 0; k < c->h; k++) {
+            int64_t row = (b * pl->n + k) * pl->m * 2;
+            const int32_t *q = pl->q + row;
+            const int8_t *book = at->book + row;
+            for (int64_t j = 0; j < c->w; j++) {
+                int64_t sum = 2 * (int64_t)q[2 * j] + 2 * (int64_t)q[2 * j + 1];
+                if (pl->final) sum -= (q[2 * j] > 0 ? book[2 * j] : 0) + (q[2 * j + 1] > 0 ? book[2 * j + 1] : 0);
+                known[k * c->w + j] = phase_of(k, j, parity) < phase ? (int32_t)min_i(sum, MAX_LEVEL) : 0;
+            }
+        }
+        for (int t = 0; t < 3; t++)
+            box_sums(known, c->recent[t] + b * c->h * c->w, c->tmp, c->h, c->w, RECENT_BOXES[t]);
+    }
+}
+
+/* Fill best for a phase: known pairs have 4 Q, others 4 G. */
 static void look_around(const rcz_plane *pl, wide *at, const int32_t *logs, int64_t phase) {
     const context *c = &at->shared;
     int64_t w = c->w + 2 * REACH, area = (c->h + 2 * REACH) * w;
@@ -51,7 +73,7 @@ static void look_around(const rcz_plane *pl, wide *at, const int32_t *logs, int6
             for (int64_t j = 0; j < c->w; j++) {
                 int64_t here = (b * c->h + k) * c->w + j, known = phase_of(k, j, parity) < phase;
                 to[(k + REACH) * w + j + REACH] =
-                    (int16_t)log_of(logs, known ? 8 * (int64_t)c->known[here] : 4 * (int64_t)c->level[here]);
+                    (int16_t)log_of(logs, 4 * (int64_t)(known ? c->known[here] : c->level[here]));
             }
     }
 }
@@ -120,7 +142,7 @@ static inline int32_t value_of(const rcz_wide *net, int64_t codebook, int64_t z,
 }
 
 /* Code or read pairs [count], and find their values in the last plane. */
-static int32_t transfer(int32_t mode, const rcz_plane *pl, const rcz_wide *net, rcz_coder *coder, const wide *at,
+static int32_t transfer(int32_t mode, const rcz_plane *pl, const rcz_wide *net, rcz_coder *coder, wide *at,
                         const int64_t *where, int64_t count, int64_t *state, int32_t *values) {
     for (int64_t i = 0; i < count; i++) {
         int64_t here = 2 * where[i], p0 = pl->p[here], p1 = pl->p[here + 1], y[2];
@@ -145,6 +167,7 @@ static int32_t transfer(int32_t mode, const rcz_plane *pl, const rcz_wide *net, 
         }
         if (!pl->final) continue;
         for (int64_t t = 0; t < 2; t++) {
+            at->book[here + t] = (int8_t)(*state & 1);
             if (values != NULL) values[here + t] = value_of(net, *state & 1, at->z[i], pl->q[here + t]);
             *state = NEXT[*state][pl->q[here + t] & 1];
         }
@@ -231,12 +254,13 @@ static void extend(const rcz_plane *pl, const rcz_wide *net, rcz_search *s, cons
 }
 
 /* Write the best path so far into q. */
-static void trace_back(const rcz_plane *pl, rcz_search *s, paths *path) {
+static void trace_back(const rcz_plane *pl, rcz_search *s, paths *path, int8_t *book) {
     int64_t state = settle(s, path);
     for (int64_t i = path->length - 1; i >= 0; i--) {
         uint8_t choice = s->choice[8 * i + state];
         pl->q[s->order[i]] = (int32_t)(first_candidate(s->target[s->order[i]]) + (choice & 3));
         state = choice >> 2;
+        book[s->order[i]] = (int8_t)(state & 1);
     }
 }
 
@@ -280,6 +304,7 @@ int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *pl, const rcz_wide *ne
     if (h == 0) return RCZ_OK;
     lay_out(pl, c, h, w);
     at.best = (int16_t *)((unsigned char *)pl->scratch + context_bytes(pl->blocks, pl->n, pl->m));
+    at.book = (int8_t *)(at.best + pl->blocks * (pl->n + 2 * REACH) * (pl->m + 2 * REACH));
     memset(at.x, 0, sizeof at.x);
     memset(at.one, 0, sizeof at.one);
     memset(at.two, 0, sizeof at.two);
@@ -292,7 +317,7 @@ int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *pl, const rcz_wide *ne
     fill_row(c->x, 20, log_of(logs, 16 * pl->blocks) >> 2);
     if (mode == RCZ_COST && pl->final) start_paths(pl, c, search, &path);
     for (int64_t phase = 0; phase < 3; phase++) {
-        if (phase > 0) look_at(pl, c, phase);
+        if (phase > 0) look_at_halves(pl, &at, phase);
         look_around(pl, &at, logs, phase);
         int64_t found = list_pairs(pl, c, phase);
         for (int64_t first = 0; first < found && status == RCZ_OK; first += CHUNK) {
@@ -312,7 +337,7 @@ int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *pl, const rcz_wide *ne
                 add_bits(pl, search, &at, where, count);
         }
         if (status != RCZ_OK) return status;
-        if (mode == RCZ_COST && pl->final) trace_back(pl, search, &path);
+        if (mode == RCZ_COST && pl->final) trace_back(pl, search, &path, at.book);
     }
     return RCZ_OK;
 }

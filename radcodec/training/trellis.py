@@ -26,7 +26,7 @@ from radcodec.base.lapped import contexts, planes, search, transform
 from radcodec.base.lapped.codes import empty_codes
 from radcodec.base.lapped.spec import N_BUCKETS
 from radcodec.base.trellis.codes import TrellisCodes
-from radcodec.base.trellis.model import RATIO, TrellisModel
+from radcodec.base.trellis.model import RATE_SHARE, RATIO, TrellisModel
 from radcodec.base.trellis.planes import CODE, TrellisWalk, WideNetwork
 from radcodec.base.trellis.spec import (
     CLASSES,
@@ -101,7 +101,7 @@ def assign(image: Image, model: TrellisModel, rng: np.random.Generator) -> tuple
     head = empty_codes(shape, RATIO * step)
     g = transform.geometry_of(shape, code)
     steps = transform.analyse(companded, g, step) / head.step
-    weight = search.rate_weight(step) / RATIO**2 * float(rng.uniform(*WEIGHTS))
+    weight = RATE_SHARE * search.rate_weight(step) / RATIO**2 * float(rng.uniform(*WEIGHTS))
     return model.assign(replace(head, code=code), steps, weight), np.abs(steps)
 
 
@@ -215,6 +215,17 @@ def make_wide_networks() -> torch.nn.ModuleList:
         )
         for _ in range(PHASES)
     )  # fmt: skip
+
+
+def load_wide(networks: torch.nn.ModuleList, wide: WideArrays) -> None:
+    """Give the networks the weights of integer layers; the inverse of ``integer_wide`` up to rounding."""
+    with torch.no_grad():
+        for phase, network in enumerate(networks):
+            dense = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+            for layer, ours in zip(dense, (wide.layers[f"wide{k}"] for k in range(3)), strict=True):
+                unit = 2.0 ** ours.shifts[phase]
+                layer.weight.copy_(torch.from_numpy(ours.weight[phase] / unit))
+                layer.bias.copy_(torch.from_numpy((ours.bias[phase] - unit / 2) / (UNIT * unit)))
 
 
 def fit_wide(

@@ -33,7 +33,16 @@ from radcodec.base.lapped.model import (
 )
 from radcodec.base.lapped.spec import LappedArrays, LappedSpec
 from radcodec.base.trellis.codes import TRELLIS_BIT, TrellisCodes
-from radcodec.base.trellis.planes import CODE, COST, DECODE, Search, TrellisWalk, WideNetwork, cumulative_of, price_tables
+from radcodec.base.trellis.planes import (
+    CODE,
+    COST,
+    DECODE,
+    Search,
+    TrellisWalk,
+    WideNetwork,
+    cumulative_of,
+    price_tables,
+)
 from radcodec.base.trellis.spec import WideArrays
 from radcodec.base.trellis.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
@@ -41,6 +50,8 @@ from radcodec.errors import ModelMismatchError
 
 #: Step of a codebook over that of a scalar quantiser of about the same error: two codebooks are half a step apart.
 RATIO = 1.45
+START = 0.5  # what is added to targets, in steps, before they are rounded down for the first contexts
+RATE_SHARE = 0.8  # of the weight that a bit has for a scalar quantiser: paths find what is worth it
 CUT_SHIFT = 48  # what the half step between the codebooks takes off the offset of cut magnitudes, in 64ths
 
 
@@ -116,7 +127,7 @@ class TrellisModel(LappedModel):
         low = (..., slice(steps.shape[2]), slice(steps.shape[3]))
         target = np.zeros((g.rows, g.columns, g.height, g.width), np.float32)
         target[low] = np.abs(steps) * (like.step / head.step)
-        weight = search.rate_weight(scalar_step) / RATIO**2
+        weight = RATE_SHARE * search.rate_weight(scalar_step) / RATIO**2
         negative = np.zeros(target.shape, np.bool_)
         negative[low] = steps < 0
         codes = self.assign(head, np.where(negative, -target, target), weight)
@@ -145,7 +156,7 @@ class TrellisModel(LappedModel):
         self, head: LappedCodes, g: transform.Geometry, target: npt.NDArray[np.float32], weight: float
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
         """Return the magnitudes of the best path, int32 [A, B, n, m], for targets in steps, and its cells [16, 16]."""
-        sizes = np.floor(target + np.float32(0.7 - 0.6 * weight)).astype(np.int32)
+        sizes = np.floor(target + np.float32(START)).astype(np.int32)
         count = int(sizes.max(initial=0)).bit_length()
         asked = Search(self._wide_prices, target, weight)
         walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.base.lapped import contexts, planes, transform
+from radcodec.base.lapped import planes, transform
 from radcodec.base.lapped.spec import N_BUCKETS, LappedArrays
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.trellis.spec import N_FINE, N_INPUTS, RANKS, WEIGHT_SHAPES, WIDE_TABLES, WideArrays
 from radcodec.runtime import native
 from radcodec.runtime.native import CODE, COST, DECODE, core, pointer
 
-__all__ = ["CODE", "COST", "DECODE", "CANDIDATES", "Search", "TrellisWalk", "WideNetwork", "cumulative_of"]
+__all__ = ["CANDIDATES", "CODE", "COST", "DECODE", "Search", "TrellisWalk", "WideNetwork", "cumulative_of"]
 
 CANDIDATES = 4
 KEPT = 2  # of cells that exist and are active in the last plane
@@ -147,7 +147,7 @@ def cumulative_of(wide: WideArrays) -> npt.NDArray[np.uint32]:
 def price_tables(wide: WideArrays) -> tuple[F32, F32, F32]:
     """Return bits of staying zero and of leaving it [3, 2, 48], and of the halves [3, 16, 3, 2].
 
-    The first axis: codebook 0 and 1 of the last plane, and all other planes. A pair's first coefficient stands for both.
+    The first axis: codebooks 0 and 1 of the last plane, then other planes. A pair's first coefficient stands for both.
     """
     total = 2.0**24
     zz = wide.tables["wide_zz"].reshape(5, N_BUCKETS, 3, 3).sum(axis=3) / total
