@@ -278,14 +278,16 @@ class TrellisModel(LappedModel):
             return super().companded(codes, left_out)
         sizes = np.abs(codes.coefficients)
         if left_out:
-            wide = 64 * sizes.astype(np.int64) + (CUT_OFFSET - (CUT_SHIFT >> left_out))
+            wide: Ints = 64 * sizes.astype(np.int64) + (CUT_OFFSET - (CUT_SHIFT >> left_out))
         else:
-            wide = codes.values + np.where(sizes == 1, codes.offsets[0], codes.offsets[1]).astype(np.int64)
+            wide = codes.values.astype(np.int64) + np.where(sizes == 1, codes.offsets[0], codes.offsets[1]).astype(
+                np.int64
+            )
         wide = np.maximum(wide, 0) * (256 + codes.gain) << left_out
         if codes.last > 4:
             wide += 1 << (codes.last - 5)
         wide = wide >> (codes.last - 4) if codes.last > 4 else wide << (4 - codes.last)
-        wide = np.where(sizes > 0, np.minimum(wide, COEFFICIENT_LIMIT), 0)
+        wide = np.asarray(np.where(sizes > 0, np.minimum(wide, COEFFICIENT_LIMIT), 0), np.int64)
         g = transform.geometry_of(codes.shape, codes.code)
         samples = transform.inverse(np.where(codes.coefficients < 0, -wide, wide), g)
         units = (samples[: codes.shape[0], : codes.shape[1]] + 8) >> 4
