@@ -12,7 +12,9 @@ from typing import Any, Protocol, TypeAlias, TypeGuard
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.base.registry import ModelRecord, list_models, models_folder
+from radcodec.base.registry import ModelRecord as ModelRecord
+from radcodec.base.registry import list_models as list_models
+from radcodec.base.registry import models_folder as models_folder
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 
 Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them

@@ -6,7 +6,6 @@ parts. No function here reads a file, decodes a pixel or allocates by a number r
 
 from __future__ import annotations
 
-import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -15,7 +14,9 @@ from enum import IntEnum
 from typing import TypeVar
 
 from radcodec import limits
-from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.coding.leb import pack_leb
+from radcodec.container.cursor import SHORT_CRC_BYTES
+from radcodec.container.cursor import Cursor as Cursor
 from radcodec.errors import (
     CorruptError,
     LimitError,
@@ -47,7 +48,6 @@ SHORT_HASH_BYTES = 8  # of hashes in short files (2.6)
 
 _PRELUDE = struct.Struct("<8s5B")
 _CRC = struct.Struct("<I")
-_SHORT_CRC = 2  # bytes of the CRC of a base stream in a short file
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
@@ -279,7 +279,7 @@ def least_entry_bytes(n_stages: int, *, late: bool = False) -> int:
 def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = (), *, short: bool = False) -> int:
     """Return the size of an INDEX entry, given the sizes of mask, detail stream and base streams."""
     stages = sum(
-        stage_entry_bytes(size) - (_CRC.size - _SHORT_CRC if short else 0) if size else 1 for size in stage_bytes
+        stage_entry_bytes(size) - (_CRC.size - SHORT_CRC_BYTES if short else 0) if size else 1 for size in stage_bytes
     )
     return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * (1 + any(tile_bytes)) + stages
 
@@ -301,7 +301,7 @@ def pack_entry(
 
     In a short file a stage has the low half of its CRC.
     """
-    width = _SHORT_CRC if short else _CRC.size
+    width = SHORT_CRC_BYTES if short else _CRC.size
     tile = b"".join(map(pack_leb, sizes)) + (pack_crc(crc) if any(sizes) else b"") + pack_crc(pixel_crc)
     return tile + b"".join(pack_leb(size) + (pack_crc(crc)[:width] if size else b"") for size, crc in stages)
 
@@ -343,94 +343,3 @@ def pack_i8(value: int) -> bytes:
 def pack_u8(value: int) -> bytes:
     """Pack an unsigned integer in eight bytes."""
     return _U8.pack(value)
-
-
-class Cursor:
-    """Read the fields of a section in order; reading past its end raises CorruptError."""
-
-    __slots__ = ("_data", "position", "what")
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data = data
-        self.position = 0
-        self.what = what
-
-    @property
-    def left(self) -> int:
-        """Bytes not read yet."""
-        return len(self._data) - self.position
-
-    def take(self, size: int) -> bytes:
-        """Read the next ``size`` bytes."""
-        if size > self.left:
-            raise CorruptError(f"expected {size} more bytes at {self.position} of {self.what}, found {self.left}")
-        self.position += size
-        return self._data[self.position - size : self.position]
-
-    def since(self, start: int) -> bytes:
-        """Return the bytes from ``start`` to the current position."""
-        return self._data[start : self.position]
-
-    def u1(self) -> int:
-        """Read one byte."""
-        return self.take(1)[0]
-
-    def crc(self) -> int:
-        """Read a CRC of four bytes."""
-        return int.from_bytes(self.take(_CRC.size), "little")
-
-    def short_crc(self) -> int:
-        """Read the low half of a CRC."""
-        return int.from_bytes(self.take(_SHORT_CRC), "little")
-
-    def flag(self) -> bool:
-        """Read one byte that must be 0 or 1."""
-        value = self.u1()
-        if value > 1:
-            raise CorruptError(f"expected 0 or 1 at {self.position - 1} of {self.what}, found {value}")
-        return value == 1
-
-    def leb(self) -> int:
-        """Read an unsigned LEB128 integer under 2^64 in its shortest form."""
-        value, self.position = unpack_leb(self._data, self.position, self.what)
-        return value
-
-    def leb_up_to(self, cap: int, name: str) -> int:
-        """Read an integer of at most ``cap``; raises LimitError for a larger one."""
-        value = self.leb()
-        if value > cap:
-            raise LimitError(f"expected at most {cap} for the {name} in {self.what}, found {value}")
-        return value
-
-    def text(self) -> str:
-        """Read a text: length and UTF-8."""
-        encoded = self.take(self.leb_up_to(limits.MAX_STR_BYTES, "length of a text"))
-        try:
-            return encoded.decode("utf-8")
-        except UnicodeDecodeError as err:
-            raise CorruptError(f"expected UTF-8 before {self.position} of {self.what}, found {encoded[:20]!r}") from err
-
-    def f8(self) -> float:
-        """Read a float64 of any value."""
-        value: float = _F8.unpack(self.take(_F8.size))[0]
-        return value
-
-    def finite(self, name: str, *, above: float | None = None) -> float:
-        """Read a finite float64, larger than ``above`` if that is given."""
-        value = self.f8()
-        if not math.isfinite(value) or (above is not None and value <= above):
-            raise CorruptError(f"expected a valid number for the {name} in {self.what}, found {value}")
-        return value
-
-    def i8(self) -> int:
-        """Read a signed 64-bit integer."""
-        return int.from_bytes(self.take(_I8.size), "little", signed=True)
-
-    def u8(self) -> int:
-        """Read an unsigned 64-bit integer."""
-        return int.from_bytes(self.take(_U8.size), "little")
-
-    def end(self) -> None:
-        """Raise CorruptError if bytes are left over."""
-        if self.left:
-            raise CorruptError(f"expected {self.what} to end at {self.position}, found {self.left} more bytes")

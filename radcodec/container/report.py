@@ -150,7 +150,6 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
     base = sum(map(reader.base_bytes, range(len(reader.images))))
     # Late files have records between the streams (2.5).
     between = reader.section_bytes("TILES") + reader.section_bytes("BASE") - masks - details - base
-    head_bytes = reader.prelude.prelude_bytes + reader.prelude.trailer_bytes
     sizes = {
         "envelope": reader.prelude.prelude_bytes
         + reader.section_bytes("INDEX")

@@ -60,11 +60,11 @@ class FileContents:
         return self.kind is Kind.ARRAY and self.mode is Mode.LOSSY and self.meta.model is not None
 
     def packed_meta(self, dictionary: Dictionary | None) -> bytes:
-        """Return META as it is stored."""
+        """Return the stored form of META."""
         return pack_short_meta(self.meta) if self.is_short else pack_section(pack_meta(self.meta), dictionary)
 
     def packed_params(self) -> bytes:
-        """Return PARAMS as it is stored."""
+        """Return the stored form of PARAMS."""
         raw = pack_params(self.params, short=self.is_short)
         return raw if self.is_short else pack_section(raw)
 

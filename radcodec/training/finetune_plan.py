@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from radcodec.base.lapped.model import LappedModel
-from radcodec.base.store import Model, models_folder
+from radcodec.base.registry import models_folder
+from radcodec.base.store import Model
 from radcodec.base.trellis.model import TrellisModel
 from radcodec.errors import InputError
 from radcodec.training.config import TrainConfig, read_config, read_toml

@@ -6,9 +6,9 @@
                                                 ^                          |
                     networks, tables, codebooks <--- Adam, counts, moving averages
 
-The rounds alternate as in a VQ-VAE: assignment weighs squared error and bits, the codebooks follow the means of what is
-assigned to them, the prior follows the indices. What a commitment loss does for an encoder, the choice of the step does
-here: the transform is orthonormal and fixed, so that targets never run away from their codebooks.
+Rounds alternate as in a VQ-VAE. Assignment weighs squared error and bits. The codebooks follow the means of what is
+assigned to them, and the prior follows the indices. There is no commitment loss: the transform is orthonormal and fixed,
+so that targets never run away from their codebooks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from radcodec.base.lapped import contexts, planes, search, transform
 from radcodec.base.lapped.codes import empty_codes
-from radcodec.base.lapped.spec import N_BUCKETS
+from radcodec.base.lapped.spec import MAX_ACTIVATION, N_BUCKETS
 from radcodec.base.trellis.codes import TrellisCodes
 from radcodec.base.trellis.model import RATE_SHARE, RATIO, TrellisModel
 from radcodec.base.trellis.planes import CODE, TrellisWalk, WideNetwork
@@ -33,7 +33,6 @@ from radcodec.base.trellis.spec import (
     CODEBOOKS,
     EXACT,
     HIDDEN,
-    MAX_ACTIVATION,
     N_FINE,
     N_INPUTS,
     N_ROWS,

@@ -119,7 +119,7 @@ class TrellisTrainer:
     def _assign(
         self, images: list[Image], rng: np.random.Generator
     ) -> tuple[list[tuple[TrellisCodes, Floats]], Gathered]:
-        """Return the images as coded with the model so far, and what there is to learn from them."""
+        """Return the images as coded with the model so far, and what the round learns from them."""
         model = self.export()
         gatherer = Gatherer(model, self.config.fit.pairs, rng)
         coded = []

@@ -5,8 +5,8 @@
     values [h, w] -> companded -> lapped transform -> path through the trellis -> planes of indices -> bucket -> ANS
     values [h, w] <- expanded  <- inverse transform <- codebook of the state <---- planes of the stages that were read
 
-This is a vector quantiser whose code vectors are as long as a tile: the indices are free, and their parities choose the
-codebook of each next one (Marcellin and Fischer 1990, doi:10.1109/26.46532). Codebooks and prior are learned.
+This is a vector quantiser whose code vectors are as long as a tile. The parity of each index chooses the codebook of
+the next one (Marcellin and Fischer 1990, doi:10.1109/26.46532). Codebooks and prior are learned.
 A tile may also be coded as by a lapped model, with the network and tables of one, where that is better.
 """
 
