@@ -7,8 +7,8 @@
                     networks, tables, codebooks <--- Adam, counts, moving averages
 
 Rounds alternate as in a VQ-VAE. Assignment weighs squared error and bits. The codebooks follow the means of what is
-assigned to them, and the prior follows the indices. There is no commitment loss: the transform is orthonormal and fixed,
-so that targets never run away from their codebooks.
+assigned to them, and the prior follows the indices. There is no commitment loss: the transform is orthonormal and
+fixed, so that targets never run away from their codebooks.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import pytest
 import reference_decoder
 
 import radcodec
+from radcodec.cli.app import run
 from radcodec.container.writer import cut_base_copy
 from radcodec.errors import CorruptError, ModelNotFoundError, RadcodecError
 from radcodec.simulate import simulate_image
@@ -111,3 +112,11 @@ def test_base_only_copy_of_a_short_file_shows_the_same_picture() -> None:
         np.testing.assert_array_equal(file.preview(), expected)
     assert copy[12] == 9
     np.testing.assert_array_equal(reference_decoder.decode_file(copy), radcodec.decode(data))
+
+
+def test_info_of_a_short_file_has_no_empty_writer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line of the format ends with the draft, since a short file does not say what wrote it."""
+    (tmp_path / "a.rcz").write_bytes(encode(SMALL, 4.0))
+    assert run(["info", str(tmp_path / "a.rcz")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("  format 0 draft ") and line.rsplit(" ", 1)[1].isdigit() for line in lines)

@@ -13,7 +13,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from radcodec.base import registry, store
+from radcodec.base import registry as model_registry
+from radcodec.base import store
 from radcodec.base.convolutional.model import BaseModel, known_answer
 from radcodec.base.convolutional.weights import pack_model, unpack_model
 from radcodec.base.store import find_model, list_models, load_model
@@ -33,7 +34,7 @@ def registry(tmp_path: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "tiny" / "weights.safetensors").write_bytes(weights)
     (tmp_path / "registry.toml").write_text(f'[[model]]\nname = "tiny"\nsha256 = "{"a" * 64}"\ndefault = true\n')
     monkeypatch.setattr(store, "models_folder", lambda: tmp_path)
-    monkeypatch.setattr(registry, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(model_registry, "models_folder", lambda: tmp_path)
     return tmp_path
 
 
