@@ -144,7 +144,7 @@ class Reader:
 
     def mask_bytes(self, image: int, tile: int) -> int:
         """Return the size of the mask of a tile."""
-        return self.images[image].word(tile, _MASK)
+        return self.images[image].word(tile, MASK)
 
     def mask_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask of a tile."""
