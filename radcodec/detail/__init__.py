@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         fit_image,
         is_learned,
         load_predictors,
+        uses_predictors,
     )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "least_detail_bytes",
     "load_predictors",
     "pack_predictors",
+    "uses_predictors",
     "without_borders",
 ]
 

@@ -12,7 +12,7 @@ import zstandard
 from radcodec.coding.zstd import unpack_frame
 from radcodec.errors import CorruptError
 
-RAW, SHUFFLED, LEARNED, PACKED, PARTS = 0, 1, 2, 3, 4
+RAW, SHUFFLED, LEARNED, PACKED, PARTS, COUNTED = 0, 1, 2, 3, 4, 5
 QUICK_LEVEL, BEST_LEVEL = 1, 19
 PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 LARGE_TILE = 1 << 16  # samples from which a quarter is looked at

@@ -157,6 +157,8 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
             if not is_exact:
                 restored[slices(grid.box(tile))] = streams.restored
             report_progress(options, grid.box(tile))
+    if predictors is not None and not any(map(detail.uses_predictors, details)):
+        return replace(with_predictors(coded, b""), masks=masks, details=details, restored=restored)
     if predictors is None or sum(map(len, details)) >= detail.least_detail_bytes(predictors):
         return replace(coded, masks=masks, details=details, restored=restored)
     # So small an image has no use for border sets, and the format refuses them there (8.2).
