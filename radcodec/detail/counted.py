@@ -65,7 +65,10 @@ def samples_of(numbers: npt.NDArray[np.uint64], dtype: np.dtype[Any]) -> npt.NDA
 
 
 def encode_counted(tile: Tile, special: Mask | None = None) -> bytes | None:
-    """Method 5; None for tiles that are not mostly one value, or of too many. Special samples become that value."""
+    """Encode by method 5; None for tiles that are not mostly one value, or of too many.
+
+    Special samples become the usual value.
+    """
     if tile.size == 0 or not _is_mostly_one(tile):
         return None
     numbers = ordinals(np.ascontiguousarray(tile)).reshape(-1)
@@ -106,7 +109,7 @@ def _coded(
     listed: bool,
     step: int = 1,
 ) -> bytes:
-    """Method 5 with these values, by the better setting of the flag SAME."""
+    """Write method 5 with these values, by the better setting of the flag SAME."""
     places = np.searchsorted(values.all, numbers).astype(np.uint16).reshape(shape)
     n, usual = len(values.others) + 1, values.number
     head = pack_leb(len(values.others)) + _sample(values.usual, dtype)
@@ -128,7 +131,7 @@ def _sample(number: int, dtype: np.dtype[Any]) -> bytes:
 
 
 def _walked(places: U16, n: int, usual: int, same: int) -> bytes:
-    """Code of the numbers [p, h, w] of values."""
+    """Code the numbers [p, h, w] of values."""
     planes, height, width = places.shape
     scratch = np.empty(core().counted_bytes(height, width), np.uint8)
     out = np.empty(MOST_BYTES * places.size + 64, np.uint8)

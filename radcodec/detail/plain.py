@@ -24,6 +24,16 @@ Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
+def is_learned(stream: bytes | memoryview) -> bool:
+    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
+    return stream[0] == LEARNED
+
+
+def uses_predictors(stream: bytes | memoryview) -> bool:
+    """Tell whether a detail stream, or a part of it, may be of the learned method."""
+    return len(stream) > 0 and stream[0] in (LEARNED, PARTS)
+
+
 def little(tile: Tile) -> Tile:
     """Convert the tile to little-endian samples."""
     return tile.astype(tile.dtype.newbyteorder("<"), copy=False)

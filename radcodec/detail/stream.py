@@ -247,16 +247,6 @@ def load_predictors(block: bytes) -> Predictors | None:
     return unpack_predictors(block) if block else None
 
 
-def is_learned(stream: bytes | memoryview) -> bool:
-    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
-    return stream[0] == LEARNED
-
-
-def uses_predictors(stream: bytes | memoryview) -> bool:
-    """Tell whether a detail stream, or a part of it, may be of the learned method."""
-    return len(stream) > 0 and stream[0] in (LEARNED, PARTS)
-
-
 def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None) -> bytes:
     """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw, or of parts.
 
