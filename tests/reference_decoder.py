@@ -813,7 +813,7 @@ def decode_detail(
     """
     n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
     method = cur.get("B")
-    need(method <= 4, "method")
+    need(method <= 5, "method")
     if method == 4:
         exact = errors is None or not errors.any() or image.bscale == 0.0
         need(exact and dtype.kind == "f" and depth < 8, "parts")
@@ -827,6 +827,8 @@ def decode_detail(
         return np.frombuffer(shuffled.T.tobytes(), dtype)
     if method == 3:
         return np.frombuffer(unzstd(cur.rest(), n * dtype.itemsize), dtype)
+    if method == 5:
+        return decode_counted(cur, shape, dtype)
     if image.predictors is None:
         raise RejectError("method 2 without predictors")
     number = cur.leb()
@@ -1116,6 +1118,161 @@ def read_corrections(code: bytes, slots: list[Any], classes: list[int]) -> list[
             memory[slot] = c, 0
         out.append(c)
         before = c
+    stream.end()
+    return out
+
+
+# ---- 8.4, 8.10 Numbers of values -------------------------------------------------------------------------------------
+
+
+def decode_counted(cur: Cursor, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Samples:
+    """Samples [n] of method 5; this is the rest of the stream."""
+    bits, kind = 8 * dtype.itemsize, dtype.kind
+    half, whole = 1 << (bits - 1), 1 << bits
+
+    def ordinal(sample: bytes) -> int:
+        v = int.from_bytes(sample, "little")
+        if kind == "f":
+            return whole - 1 - v if v >= half else v + half
+        return v if kind == "u" else (v + half) % whole
+
+    def sample_of(x: int) -> bytes:
+        if kind == "f":
+            return (x - half if x >= half else whole - 1 - x).to_bytes(dtype.itemsize, "little")
+        return (x if kind == "u" else (x + half) % whole).to_bytes(dtype.itemsize, "little")
+
+    flags, m = cur.get("B"), cur.leb()
+    need(flags < 4 and m < 1 << 14, "flags or number of values")
+    usual, others = ordinal(cur.take(dtype.itemsize)), []
+    if m:
+        others.append(ordinal(cur.take(dtype.itemsize)))
+        step = 0 if flags & 2 else cur.leb()
+        for _ in range(m - 1):
+            step = cur.leb() if flags & 2 else step
+            others.append(others[-1] + step)
+            need(step > 0 and others[-1] < whole, "values")
+    need(usual not in others, "usual value")
+    values = sorted([usual, *others])
+    numbers = read_numbers(cur.rest(), shape, m + 1, values.index(usual), bool(flags & 1))
+    return np.frombuffer(b"".join(sample_of(values[v]) for v in numbers), dtype)
+
+
+def half_octaves(x: int) -> int:
+    """H(x)."""
+    n = x.bit_length()
+    return n if n < 2 else 2 * n - 2 + (x >> (n - 2) & 1)
+
+
+def sign(x: int) -> int:
+    return (x > 0) - (x < 0)
+
+
+def read_numbers(code: bytes, shape: tuple[int, int, int], M: int, u: int, same: bool) -> list[int]:
+    """Numbers of values of all samples (8.10)."""
+    stream, out, run, past, top = Decisions(code, 6, 255), [], 0, 0, 0
+    biases: dict[Any, list[int]] = {}
+    for _ in range(shape[0]):
+        numbers: dict[tuple[int, int], int] = {}
+        errors: dict[tuple[int, int], int] = {}
+        for y, x in itertools.product(range(shape[1]), range(shape[2])):
+
+            def at(dy: int, dx: int, y: int = y, x: int = x, numbers: dict[tuple[int, int], int] = numbers) -> int:
+                return numbers.get((y - dy, x + dx), u)
+
+            def I(dy: int, dx: int, at: Any = at) -> bool:  # noqa: E743, N802  (the name of the format page)
+                return bool(at(dy, dx) != u)
+
+            w, n, nw, ne = at(0, -1), at(1, 0), at(1, -1), at(1, 1)
+            around = sum(I(dy, dx) for dy in range(1, 7) for dx in range(-8, 9)) + sum(I(0, -d) for d in range(1, 9))
+            few = min(around.bit_length(), 7)
+            patterns = [
+                (0, -1),
+                (0, -2),
+                (1, 0),
+                (2, 0),
+                (1, -1),
+                (1, 1),
+                (1, -2),
+                (1, 2),
+                (2, -1),
+                (2, 1),
+                (0, -3),
+                (1, 3),
+            ]
+            lines = [(0, -1), *((d, 0) for d in range(1, 7)), (1, 1)]
+            names = [
+                tuple(I(*place) for place in patterns),
+                tuple(min(abs(q - u).bit_length(), 5) for q in (w, n, nw, ne)),
+                (few, I(0, -1), I(0, -2), I(1, 0), I(1, 1)),
+                (min(run.bit_length(), 15), I(1, 0), I(1, 1)),
+                tuple(I(*place) for place in lines),
+                (),
+            ]
+            if not stream.decide([("usual", name) for name in names], ("usual", few), [13107] * 6):
+                numbers[y, x] = u
+                run += 1
+                out.append(u)
+                continue
+            v = None
+            given = [w, n, ne, top + 1 if top + 1 < M else u] if same else []
+            for i, candidate in enumerate(given):
+                if candidate == u or candidate in given[:i]:
+                    continue
+                found = stream.decide(
+                    [
+                        ("same", i, w != u, n != u, ne != u, nw != u),
+                        ("same", i, w == nw, n == nw, n == ne, w == n),
+                        ("same", i, past % 16),
+                    ],
+                    ("same", i),
+                )
+                past = 2 * past + found
+                if found:
+                    v = candidate
+                    break
+            if v is None and M == 2:
+                v = 1 - u
+            if v is None:
+                p = (12 * w - 3 * at(0, -2) + 7 * n - 2 * at(2, 0) - 3 * nw + 8 * ne - 3 * at(2, 1) + 8) // 16
+                p = min(max(p, 0), M - 1)
+                level, known = min(half_octaves(abs(p - u)), 23), (w != u, n != u, ne != u, nw != u)
+                bias = biases.setdefault((level, all(known)), [0, 0])
+                if bias[1] > 2:
+                    p = min(max(p + (2 * bias[0] + bias[1]) // (2 * bias[1]), 0), M - 1)
+                ew, en, ene = (errors.get(place, 0) for place in ((y, x - 1), (y - 1, x), (y - 1, x + 1)))
+                t, other = (min(max(q, 0), M - 1) - p for q in (w + ne - n, w + n - nw))
+                contexts = [
+                    (level, known),
+                    (
+                        min(half_octaves(abs(w - nw) + abs(n - nw) + abs(ne - n)), 15),
+                        min(half_octaves(2 * abs(ew) + abs(en) + abs(ene)), 15),
+                    ),
+                    (min(half_octaves(abs(t)), 11), sign(t), sign(other)),
+                    (sign(ew), sign(en), few),
+                    (),
+                ]
+
+                def node(i: int, contexts: Any = contexts) -> int:
+                    return stream.decide([("value", i, context) for context in contexts], ("value", i), [13107] * 5)
+
+                k = 0
+                while k < 15 and node(k):
+                    k += 1
+                e = 0
+                if k:
+                    negative, e = node(16 + min(k, 3)), 1
+                    for depth in range(k - 1):
+                        e = e << 1 | (node((20, 36)[depth] + k) if depth < 2 else stream.bit(1 << 15))
+                    e = -e if negative else e
+                v = p + e
+                need(0 <= v < M, "number of a value")
+                bias[0], bias[1] = bias[0] + e, bias[1] + 1
+                if bias[1] == 64:
+                    bias[:] = bias[0] // 2, 32
+                errors[y, x] = e
+            numbers[y, x] = v
+            top, run = max(top, v), 0
+            out.append(v)
     stream.end()
     return out
 

@@ -9,8 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from radcodec.detail.counted import encode_counted
     from radcodec.detail.earlier import PlaneAxis
     from radcodec.detail.maps import TileBound
+    from radcodec.detail.plain import is_learned, uses_predictors
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
     from radcodec.detail.stream import (
         code_tile,
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
         encode_tile,
         fit_cube,
         fit_image,
-        is_learned,
         load_predictors,
     )
 
@@ -28,6 +29,7 @@ __all__ = [
     "TileBound",
     "code_tile",
     "decode_tile",
+    "encode_counted",
     "encode_tile",
     "fit_cube",
     "fit_image",
@@ -35,11 +37,19 @@ __all__ = [
     "least_detail_bytes",
     "load_predictors",
     "pack_predictors",
+    "uses_predictors",
     "without_borders",
 ]
 
 _OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
-_HOMES = {"PlaneAxis": "earlier", "TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
+_HOMES = {
+    "PlaneAxis": "earlier",
+    "TileBound": "maps",
+    "encode_counted": "counted",
+    "is_learned": "plain",
+    "uses_predictors": "plain",
+    **dict.fromkeys(_OF_PREDICTORS, "predictors"),
+}
 
 
 def __getattr__(name: str) -> Any:

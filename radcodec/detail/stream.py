@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.detail.counted import decode_counted, encode_counted
 from radcodec.detail.earlier import PlaneAxis, middle_planes
 from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
@@ -17,6 +18,7 @@ from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.middle import median_fill, typical_size
 from radcodec.detail.near_work import least_step, prepare_near
 from radcodec.detail.plain import (
+    COUNTED,
     LEARNED,
     PACKED,
     PARTS,
@@ -245,11 +247,6 @@ def load_predictors(block: bytes) -> Predictors | None:
     return unpack_predictors(block) if block else None
 
 
-def is_learned(stream: bytes | memoryview) -> bool:
-    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
-    return stream[0] == LEARNED
-
-
 def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None) -> bytes:
     """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw, or of parts.
 
@@ -291,6 +288,9 @@ def _code_whole(
     plain = tile
     if bound is not None and work is not None:
         plain = restored_tile(work, tile)
+    counted = encode_counted(plain, special)
+    if counted is not None and (learned is None or len(counted) < len(learned)):
+        learned = counted
     other = encode_plain(plain, None if learned is None else len(learned))
     smaller = other if learned is None or len(other) < len(learned) else learned
     return smaller, plain, None if work is None else work.lattices
@@ -354,8 +354,10 @@ def decode_tile(
         if bound is not None or dtype.kind != "f" or depth == MAX_DEPTH:
             raise CorruptError(f"detail stream: parts in a tile with a bound, of integers, or over {MAX_DEPTH} deep")
         return _decode_parts(body, shape, sample_type, special, predictors, depth + 1)
+    if stream[0] == COUNTED:
+        return decode_counted(body, shape, dtype)
     if stream[0] != LEARNED:
-        raise CorruptError(f"detail stream: expected method 0 to 4, found {stream[0]}")
+        raise CorruptError(f"detail stream: expected method 0 to 5, found {stream[0]}")
     if predictors is None:
         raise CorruptError("detail stream: uses a predictor, but the image has none")
     return decode_learned(body, shape, sample_type, special, predictors, bound)

@@ -18,7 +18,7 @@ from radcodec.encoding.marking import part_of
 from radcodec.encoding.options import EncodeOptions
 from radcodec.errors import GuaranteeError
 from radcodec.pixels.bounds import tile_bound
-from radcodec.pixels.masks import Mask, encode_mask
+from radcodec.pixels.masks import Mask, always_special, encode_mask
 from radcodec.pixels.tiles import slices
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
@@ -127,6 +127,11 @@ def _code_tile(coded: CodedImage, tile: int, *, verify: bool) -> _CodedTile:
     if special is not None and doubtful is not None:
         sure = special & ~doubtful
         best = min(best, _code_as(coded, tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
+    if coded.record.bound is None and special is not None and always_special(samples, coded.record.blank) is None:
+        # A fill value is often the usual one of its tile.
+        counted = detail.encode_counted(samples)
+        if counted is not None and len(counted) < best.size_bytes():
+            best = _CodedTile(mask=b"", stream=counted, special=None, restored=samples)
     if best.special is not None:
         best = replace(best, restored=np.where(best.special, samples, best.restored))
     if verify:
@@ -157,6 +162,8 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
             if not is_exact:
                 restored[slices(grid.box(tile))] = streams.restored
             report_progress(options, grid.box(tile))
+    if predictors is not None and not any(map(detail.uses_predictors, details)):
+        return replace(with_predictors(coded, b""), masks=masks, details=details, restored=restored)
     if predictors is None or sum(map(len, details)) >= detail.least_detail_bytes(predictors):
         return replace(coded, masks=masks, details=details, restored=restored)
     # So small an image has no use for border sets, and the format refuses them there (8.2).

@@ -21,6 +21,7 @@ LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_co
 SOURCES = (
     "ans.c",
     "corrections.c",
+    "counted.c",
     "decode_pass.c",
     "encode_pass.c",
     "fit.c",

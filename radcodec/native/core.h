@@ -157,6 +157,16 @@ RCZ_API int32_t RCZ(decode_corrections)(const int32_t *slots, const uint8_t *cla
                                         const uint8_t *code, int64_t n_bytes, int32_t *values, void *scratch,
                                         int64_t scratch_bytes);
 
+/* 8.10: images [planes][height][width] of numbers of values that are mostly one number. Gives the number of bytes,
+ * negative: a status. */
+RCZ_API int64_t RCZ(counted_bytes)(int64_t height, int64_t width);
+RCZ_API int64_t RCZ(encode_counted)(uint16_t *samples, int64_t planes, int64_t height, int64_t width, int64_t n_values,
+                                    int64_t usual, int32_t same, uint8_t *out, int64_t capacity, void *scratch,
+                                    int64_t scratch_bytes);
+RCZ_API int32_t RCZ(decode_counted)(const uint8_t *code, int64_t n_bytes, int64_t planes, int64_t height, int64_t width,
+                                    int64_t n_values, int64_t usual, int32_t same, uint16_t *samples, void *scratch,
+                                    int64_t scratch_bytes);
+
 /* 9.6 and 9.7: one plane of a tile of a lapped model. */
 typedef struct {
     const int32_t *log_table; /* [4096] */

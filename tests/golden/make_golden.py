@@ -64,6 +64,9 @@ NEEDED: dict[str, set[str]] = {
     "array_i4_near": {"map 6"},
     "array_f4_near_special": {"map 6", "special map 6"},
     "array_cube_near": {"map 6", "planes"},
+    "array_u1_counted": {"method 5"},
+    "array_i4_counted_same": {"method 5"},
+    "array_cube_counted": {"method 5"},
     "array_f4_on_base": {"base map 4"},
     "array_f4_on_base_again": {"base map 3", "base shrink 4"},
     "array_f4_on_base_dither": {"base map 3"},
@@ -126,6 +129,7 @@ def array_cases() -> Iterator[Case]:
     parts[40:, 30:] = np.round(parts[40:, 30:] / 5.3e-6) * 5.3e-6 + 7e-7
     yield "array_f4_parts", parts.astype("f4"), {}
     yield from near_cases(image, micro)
+    yield from counted_cases()
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
     yield from box_cases()
@@ -140,6 +144,18 @@ def near_cases(image: Array, micro: Array) -> Iterator[Case]:
     yield "array_f4_near_special", special_values(scaled), {}
     planes = [micro[:30, i : i + 40].astype("f4") * np.float32(1e-3 * (i + 1)) + np.float32(0.1 * i) for i in range(4)]
     yield "array_cube_near", np.stack(planes), {}
+
+
+def counted_cases() -> Iterator[Case]:
+    """Cases that are mostly one value: smooth islands, numbers of islands, flags in planes, floats."""
+    y, x = np.indices((48, 56))
+    islands = sum(200.0 * np.exp(-(np.hypot(y - cy, x - cx) ** 2) / 9) for cy, cx in ((9, 12), (30, 40), (28, 33)))
+    islands = np.where(islands > 12, islands, 0)
+    yield "array_u1_counted", islands.astype("u1"), {}
+    yield "array_i4_counted_same", (islands > 40).astype("i4") * (1 + 1000 * (x > 25)).astype("i4"), {}
+    yield "array_f4_counted", np.rint(islands / 9).astype("f4") * np.float32(0.37), {}
+    flags = np.where(np.random.default_rng(5).random((3, 40, 41)) < 0.02, 4, 0) | np.where(x[:40, :41] == 17, -16, 0)
+    yield "array_cube_counted", flags.astype("i2"), {}
 
 
 def box_cases() -> Iterator[Case]:

@@ -4,7 +4,7 @@
  * fields imply, as the Python side checks them; what a case lacks is zero. Every buffer is allocated to its exact size, so
  * that a sanitizer sees each access beyond it. After decoding, what was decoded is coded again.
  *
- * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model. 5: corrections.
+ * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model. 5: corrections. 6: mostly one value.
  */
 #include "cases.h"
 
@@ -344,6 +344,33 @@ static void run_corrections(source *in, int small, result *out) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
+/* A tile that is mostly one value: its shape, its values, and the code. */
+static void run_counted(source *in, int small, result *out) {
+    int64_t planes = (int64_t)take(in, 2), height = (int64_t)take(in, 2), width = (int64_t)take(in, 2);
+    int64_t n_values = (int64_t)take(in, 2), usual = (int64_t)take(in, 2), same = (int64_t)take(in, 1) & 1;
+    if (small) {
+        width = least(width, MOST_SAMPLES);
+        height = least(height, MOST_SAMPLES / (width + 1) + 1);
+        planes = least(planes, 2);
+    }
+    int64_t n = planes * height * width, n_bytes = in->size > in->pos ? in->size - in->pos : 0;
+    int64_t bytes = CALL(counted_bytes)(height, width), capacity = 80 * n + 64;
+    uint8_t *code = take_u8s(in, n_bytes), *again = room(capacity, 1), *scratch = room(bytes, 1);
+    uint16_t *found = room(n, 2);
+    int32_t status = CALL(decode_counted)(code, n_bytes, planes, height, width, n_values, usual, (int32_t)same, found,
+                                          scratch, bytes);
+    give(out, (uint64_t)status, 4, 1);
+    if (status == RCZ_OK) {
+        for (int64_t i = 0; i < n; i++) give(out, found[i], 2, 1);
+        int64_t length = CALL(encode_counted)(found, planes, height, width, n_values, usual, (int32_t)same, again,
+                                              capacity, scratch, bytes);
+        give(out, (uint64_t)length, 8, 0);
+        out->differs |= length != n_bytes || memcmp(code, again, (size_t)n_bytes) != 0;
+    }
+    void *all[] = {found, code, again, scratch};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
 /* Solve the taps of one border set, dy <= most[0], most[1] <= dx <= most[2]. */
 static void run_set(const double *r, int64_t b, const int64_t most[3], result *out) {
     int64_t n = 0, dys[2 * 8 * 9], dxs[2 * 8 * 9];
@@ -559,7 +586,7 @@ static void run_lapped(const tables *t, source *in, int small, result *out) {
 
 void run_case(const tables *t, const uint8_t *data, int64_t size, int small, result *out) {
     source in = {data, size, 0};
-    int64_t kind = (int64_t)take(&in, 1) % 6;
+    int64_t kind = (int64_t)take(&in, 1) % 7;
     if (kind < 2)
         run_detail(t, &in, small, kind == 0, out);
     else if (kind == 2)
@@ -570,6 +597,8 @@ void run_case(const tables *t, const uint8_t *data, int64_t size, int small, res
         run_borders(&in, out);
     else if (kind == 4)
         run_lapped(t, &in, small, out);
-    else
+    else if (kind == 5)
         run_corrections(&in, small, out);
+    else
+        run_counted(&in, small, out);
 }

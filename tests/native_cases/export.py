@@ -25,7 +25,7 @@ from radcodec.base.lapped import planes
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.store import load_model
-from radcodec.detail import borders, learned, predictors, rounding
+from radcodec.detail import borders, counted, learned, predictors, rounding
 from radcodec.detail.near import Near, _slots, expect
 from radcodec.detail.passes import TilePass, TileStreams
 from radcodec.detail.tables import TableSet, default_tables
@@ -117,6 +117,11 @@ class Recorder:
         case += little(slots, "<i2") + bytes(code)
         self.cases[case] = struct.pack("<i", native.OK) + little(found.corrections, "<i4")
 
+    def counted(self, code: Any, values: tuple[int, int, int], places: Any) -> None:
+        """Note a tile that is mostly one value, given how many there are, the number of the usual one and a flag."""
+        case = struct.pack("<B3H2HB", 6, *places.shape, *values) + code.tobytes()
+        self.cases[case] = struct.pack("<i", native.OK) + little(places, "<u2")
+
     def lapped(self, streams: list[bytes], shape: tuple[int, int], model: LappedModel) -> None:
         """Note a tile of a lapped model: its streams, and the magnitudes and signs of its pairs."""
         code, last, _, count, *_ = lapped.read_header(streams[0])
@@ -148,6 +153,7 @@ def recording() -> Iterator[Recorder]:
     """Note what is called meanwhile."""
     found, wanted = Recorder(), load_model("lapped-v2").sha256
     own_float, own_int, own_rice = learned.decode_float, learned.decode_int, predictors.rice_read
+    own_walk = counted.walk_back
     own_corrections = learned.decode_corrections
     own_taps, own_codes = rounding.derive_taps, LappedModel.read_codes
 
@@ -170,6 +176,11 @@ def recording() -> Iterator[Recorder]:
         found.corrections(code, k, special, near, dtype, decoded)
         return decoded
 
+    def walk_back(code: Any, values: tuple[int, int, int], shape: Any) -> Any:
+        places = own_walk(code, values, shape)
+        found.counted(code, values, places)
+        return places
+
     def derive_taps(coefs: Any, radius: int, border: int, reach: int) -> Any:
         found.border_sets(coefs, radius, border)
         return own_taps(coefs, radius, border, reach)
@@ -183,6 +194,7 @@ def recording() -> Iterator[Recorder]:
         patch.object(learned, "decode_float", wrapped(0, own_float)),
         patch.object(learned, "decode_int", wrapped(1, own_int)),
         patch.object(learned, "decode_corrections", decode_corrections),
+        patch.object(counted, "walk_back", walk_back),
         patch.object(predictors, "rice_read", rice_read),
         patch.object(rounding, "derive_taps", derive_taps),
         patch.object(LappedModel, "read_codes", read_codes),
