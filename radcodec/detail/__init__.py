@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from radcodec.detail.earlier import PlaneAxis
+    from radcodec.detail.earlier import PlaneAxis, TilePlanes
     from radcodec.detail.maps import TileBound
+    from radcodec.detail.orders import AS_IT_IS, order_by_roughness
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
     from radcodec.detail.stream import (
         code_tile,
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AS_IT_IS",
     "PlaneAxis",
     "Predictors",
     "TileBound",
+    "TilePlanes",
     "code_tile",
     "decode_tile",
     "encode_tile",
@@ -34,12 +37,20 @@ __all__ = [
     "is_learned",
     "least_detail_bytes",
     "load_predictors",
+    "order_by_roughness",
     "pack_predictors",
     "without_borders",
 ]
 
 _OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
-_HOMES = {"PlaneAxis": "earlier", "TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
+_HOMES = {
+    "AS_IT_IS": "orders",
+    "PlaneAxis": "earlier",
+    "TileBound": "maps",
+    "TilePlanes": "earlier",
+    "order_by_roughness": "orders",
+    **dict.fromkeys(_OF_PREDICTORS, "predictors"),
+}
 
 
 def __getattr__(name: str) -> Any:
