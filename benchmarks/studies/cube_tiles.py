@@ -1,8 +1,8 @@
 """Tiles of cubes: bits a pixel of several shapes, and the share of a file that one spectrum and one plane touch.
 
-Cubes are simulated ones, whose size telescopes have, without and with Hanning smoothing of the channels, and the images of the sets with more than one plane. Shapes are
-given as the sides along x, y and planes. The shares are those of the bytes of the tiles that hold the middle spectrum
-or the middle plane.
+Cubes are simulated ones, whose size telescopes have, without and with Hanning smoothing of the channels, and the
+images of the sets with more than one plane. Shapes are given as the sides along x, y and planes. The shares are those
+of the bytes of the tiles that hold the middle spectrum or the middle plane.
 """
 
 from __future__ import annotations

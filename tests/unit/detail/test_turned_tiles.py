@@ -194,7 +194,7 @@ def test_virtual_file_is_read_in_pieces(tmp_path: Path) -> None:
     fits.PrimaryHDU(moved).writeto(plain)
     radcodec.compress(plain, packed, preview=0, threads=1)
     data = plain.read_bytes()
-    with radcodec.open(packed) as file, file.as_fits() as virtual:
+    with radcodec.open(packed) as file, file.fits_file() as virtual:
         assert isinstance(virtual, io.IOBase)
         for start, size in ((0, 100), (2880, 7), (3000, 5000), (len(data) - 4000, 4000)):
             virtual.seek(start)
