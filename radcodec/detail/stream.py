@@ -11,10 +11,11 @@ import numpy.typing as npt
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.earlier import PlaneAxis, TilePlanes, middle_planes
 from radcodec.detail.effort import EFFORTS, Effort
+from radcodec.detail.fit_input import RADIUS_BY_SIZE, fit_input
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
-from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
-from radcodec.detail.middle import median_fill, typical_size
+from radcodec.detail.maps import TileBound
+from radcodec.detail.middle import median_fill
 from radcodec.detail.near_work import least_step, prepare_near
 from radcodec.detail.orders import AS_IT_IS, turned, turned_back
 from radcodec.detail.plain import (
@@ -41,13 +42,9 @@ from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS, M
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
-RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
-LARGE_IMAGE_RADIUS = 12
 THRIFT = 0.002  # bits a pixel that a smaller radius may cost a large image
-EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
-PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
 LEAST_TRIAL_SIDE = 96  # of planes that follow each other
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
@@ -73,7 +70,7 @@ def fit_image(
     if image.size < MIN_LEARNED:
         return b""
     fill = median_fill(image, special)
-    task = _fit_input(image, special, bound, fill, sample_type, max_radius)
+    task = fit_input(image, special, bound, fill, sample_type, max_radius)
     return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), (), threads)
 
 
@@ -97,7 +94,7 @@ def fit_cube(
     for way in ways:
         planes, marks = image.transpose(way.order), None if special is None else special.transpose(way.order)
         trial = _Trial(planes, marks, bound, fill)
-        task = _fit_input(planes, marks, bound, fill, sample_type, None)
+        task = fit_input(planes, marks, bound, fill, sample_type, None)
         block = _fit_block(task, trial, EFFORTS.get(effort), way.axes, threads)
         if block and len(ways) == 1:
             return block
@@ -139,45 +136,6 @@ def _choose(candidates: list[Predictor], level: Effort | None, trial: _Trial, th
     reaches -= {(best.border, best.reach)}
     others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
     return _cheapest([best, *others], trial, threads)
-
-
-def _fit_input(
-    image: Tile,
-    special: Mask | None,
-    bound: float | None,
-    fill: float,
-    sample_type: SampleType,
-    max_radius: int | None,
-) -> FitInput:
-    """Choose the window values of a fit and how exact it should be."""
-    unit = 1.0
-    if bound is not None and bound > 0:
-        is_float = sample_type.is_float
-        unit = bound * STEP_FACTOR if is_float else 2.0 * np.floor(min(bound, MAX_INT_BOUND)) + 1.0
-    lossless_float = sample_type.is_float and not (bound is not None and bound > 0)
-    shift = fill / unit
-
-    def to_smooth(values: Tile) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return values.astype(np.float64) / unit - shift
-
-    def to_steps(values: Tile) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.rint(values.astype(np.float64) / unit) - shift
-
-    exact = bound is None or not bound > 0 or typical_size(image, special, fill) > PRECISE * unit
-    if max_radius is None:
-        max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
-        max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
-    return FitInput(
-        image=image,
-        special=special,
-        to_window=to_smooth if lossless_float else to_steps,
-        to_smooth=None if exact or not sample_type.is_float else to_smooth,
-        floor=0.0 if lossless_float else 0.3,
-        exact=exact,
-        max_radius=max_radius,
-    )
 
 
 def _candidates(task: FitInput, level: Effort | None, threads: int) -> list[Predictor]:
