@@ -1643,7 +1643,7 @@ def restore_image(
         sets[number] = found = read_predictors(block_cur)
         block_cur.end()
         own_bytes = sum(e[1] for e, n in zip(entries, image.sets.numbers, strict=True) if n == number)
-        need(is_copy or own_bytes >= 128 * sum(b > 0 for _, b, _, _ in found.predictors), "details for border sets")
+        need(is_copy or own_bytes >= 128 * sum(b > 0 for _, b, *_ in found.predictors), "details for border sets")
     if image.predictors is not None and entries and not is_copy:
         borders = sum(border > 0 for _, border, *_ in image.predictors.predictors)
         need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")

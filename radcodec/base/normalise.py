@@ -147,11 +147,24 @@ def code_averages(
 
     Quick, and as good as `code_base` where the step leaves nothing of high frequencies.
     """
-    values = _stacked(tile, special, pairs)
-    odd = [(0, n % 2) for n in values.shape]
-    even = np.pad(values, odd, mode="edge") if any(map(sum, odd)) else values
-    averages = (even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]) * 0.25
-    return model.encode_averages(averages, (values.shape[0], values.shape[1]), step=step, like=like)
+    height, width = tile.shape[0] * tile.shape[1], tile.shape[2]
+    if special is not None or height % 2 or width % 2 or tile.shape[1] % 2:
+        values = _stacked(tile, special, pairs)
+        odd = [(0, n % 2) for n in values.shape]
+        averages = _averages(np.pad(values, odd, mode="edge") if any(map(sum, odd)) else values)
+    else:  # a quarter of the samples is normalised
+        with np.errstate(all="ignore"):
+            averages = _averages(tile.reshape(height, width).astype(np.float64))
+            averages = _stacked(averages.reshape(len(tile), -1, width // 2), None, pairs)
+    return model.encode_averages(averages, (height, width), step=step, like=like)
+
+
+def _averages(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Average squares of 2 by 2 of values [h, w], both even."""
+    rows = values[::2] + values[1::2]
+    averages = rows[:, ::2] + rows[:, 1::2]
+    averages *= 0.25
+    return averages
 
 
 def _stacked(

@@ -11,6 +11,7 @@ import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
@@ -286,7 +287,7 @@ def _load_bytes(data: bytes, where: str) -> Model:
     from radcodec.base import lapped
 
     if lapped.is_lapped(data):
-        return lapped.load_bytes(data, where)
+        return _load_lapped(data, where)
     from radcodec.base.convolutional.weights import unpack_model
 
     spec, arrays, answer = unpack_model(data, where)
@@ -302,3 +303,11 @@ def _load_bytes(data: bytes, where: str) -> Model:
     model = BaseModel(spec, arrays, hashlib.sha256(data).hexdigest())
     check_known_answer(model, answer)
     return model
+
+
+@lru_cache(maxsize=2)
+def _load_lapped(data: bytes, where: str) -> Model:
+    """Load a lapped model once a process: its check takes as long as a small image."""
+    from radcodec.base import lapped
+
+    return lapped.load_bytes(data, where)

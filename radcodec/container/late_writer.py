@@ -21,6 +21,7 @@ from radcodec.container.layout import (
     TRAILER_BYTES,
     Prelude,
     pack_crc,
+    pack_f8,
     pack_open_prelude,
     pack_prelude,
 )
@@ -39,7 +40,7 @@ def pack_opening(meta: Meta, *, provenance: bool, dictionary: Dictionary | None 
 
 def pack_planes(record: PlaneRecord, tiles: Sequence[TileStreams]) -> bytes:
     """Pack a record of planes (2.5), without the streams that follow it."""
-    parts = [pack_leb(record.n_frames), pack_leb(record.set_number)]
+    parts = [pack_leb(record.n_frames), pack_f8(record.noise), pack_leb(record.set_number)]
     for block in (record.new_set, record.bounds, record.base):
         parts += [pack_leb(len(block)), block]
     return pack_record(RecordKind.PLANES, b"".join([*parts, *map(index_entry, tiles)]))

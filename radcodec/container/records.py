@@ -25,11 +25,13 @@ class RecordKind(IntEnum):
 class PlaneRecord:
     """What a record of planes says before the streams of their tiles.
 
-    ``set_number`` is that of their predictors, from 1, or 0 for none; ``new_set`` is packed, where it is a new one.
-    ``bounds`` and ``base`` are blocks 2 and 1 of PARAMS, of these planes alone.
+    ``noise`` is what the largest bound of these planes was made from, physical units, 0 for none. ``set_number`` is
+    that of their predictors, from 1, or 0 for none; ``new_set`` is packed, where it is a new one. ``bounds`` and
+    ``base`` are blocks 2 and 1 of PARAMS, of these planes alone.
     """
 
     n_frames: int
+    noise: float = 0.0
     set_number: int = 0
     new_set: bytes = b""
     bounds: bytes = b""

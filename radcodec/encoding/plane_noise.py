@@ -31,6 +31,7 @@ class BoundedImage:
     ``pixels`` are stored samples, native [P, H, W]; ``special``, bool [P, H, W], marks those that do not count.
     ``sigma`` is the noise to use instead of the measured one, physical units. ``earlier`` is what the header says of an
     earlier compression. ``shared_tiles``: whether tiles hold several planes.
+    ``cell`` is the side of cells of a local bound; chosen by the pixels for None.
     """
 
     pixels: Image
@@ -40,6 +41,7 @@ class BoundedImage:
     sigma: float | None = None
     earlier: EarlierBound | None = None
     shared_tiles: bool = False
+    cell: int | None = None
 
     def plane(self, number: int) -> tuple[Image, Mask | None]:
         """Give the samples [H, W] of a plane, and which are special."""

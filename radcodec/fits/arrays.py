@@ -34,6 +34,29 @@ _STORAGE: dict[SampleType, tuple[int, int]] = {
 _NAMES = {member.dtype_str: member for member in SampleType}
 
 
+def storage_of(sample_type: SampleType) -> tuple[int, int]:
+    """Return BITPIX, and the BZERO with which FITS stores a type that it does not have, 0 for others."""
+    return _STORAGE[sample_type]
+
+
+def possible_blank(info: ImageInfo) -> int | None:
+    """Return the BLANK of an image; None for one that no pixel of its type can have."""
+    if info.blank is None:
+        return None
+    limits = np.iinfo(info.sample_type.dtype_str)
+    return info.blank if limits.min <= info.blank <= limits.max else None
+
+
+def sample_type_of(dtype: np.dtype[Any]) -> SampleType:
+    """Return the type of the samples of an array; raises UnsupportedDataError for one that FITS cannot hold."""
+    found = _NAMES.get(dtype.str[1:])
+    if found is None:
+        raise UnsupportedDataError(
+            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {dtype}: convert it first"
+        )
+    return found
+
+
 def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
     """Return the stored samples of an image HDU in native byte order, in the image's shape.
 
@@ -81,11 +104,7 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
     UnsupportedDataError
         If the dtype is not supported.
     """
-    sample_type = _NAMES.get(array.dtype.str[1:])
-    if sample_type is None:
-        raise UnsupportedDataError(
-            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
-        )
+    sample_type = sample_type_of(array.dtype)
     header = minimal_header(sample_type, array.shape)
     if array.size == 0:
         return header, memoryview(b""), b""

@@ -106,9 +106,8 @@ static int32_t decode_float_row(const rcz_pass *pass, state *st, int64_t y, cons
             v = from_bits((int64_t)get(&r, 64));
         } else {
             if (length > 54) return RCZ_BAD_STREAM;
-            int64_t m = (int64_t)b.base + k;
-            double a = take_float(&r, m >= 0 ? m : -m - 1, b.d, pass->quantum, pass->mantissa);
-            v = m >= 0 ? a : -a;
+            int64_t m = (int64_t)b.base + k, sign = -(int64_t)(m < 0); /* no branch: nobody foresees the signs of noise */
+            v = from_bits(bits_of(take_float(&r, m ^ sign, b.d, pass->quantum, pass->mantissa)) ^ (sign & INT64_MIN));
         }
         if (r.pos > r.n_bits || !(fabs(v) <= MOST_FLOAT)) return RCZ_BAD_STREAM;
         errors[x + REACH] = error = max_d(fabs(v - mu), pow2(b.u - 2));

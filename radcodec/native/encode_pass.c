@@ -96,7 +96,7 @@ static inline int32_t code_float(const rcz_pass *pass, state *st, double v, doub
         w->pos = put(w->raw, w->pos, 63, 6);
         w->pos = put(w->raw, w->pos, (uint64_t)bits_of(v), 64);
     } else {
-        int64_t m = (int64_t)floor(scaled), k = (v >= 0.0 ? m : -m - 1) - (int64_t)b.base;
+        int64_t m = (int64_t)floor(scaled), k = (m ^ -(int64_t)(v < 0.0)) - (int64_t)b.base; /* without a branch */
         if (-63 <= k && k <= 63)
             symbol = (uint8_t)(k + 64);
         else if (too_far(k))

@@ -43,6 +43,8 @@ typedef struct {
     double *window; /* [R + 1][width + 2R] */
     double *errors; /* [ROWS][width + 2 REACH] */
     double *mus;    /* [width] */
+    double *ahead;  /* [width] sums of the row after, without the taps of the row between */
+    int64_t summed; /* that row; -1 if there are none */
     double *context;
     int64_t *sets;
     double *before; /* [width] what earlier planes give to the row */
@@ -55,8 +57,8 @@ typedef struct {
 
 static inline int64_t pass_bytes(int64_t radius, int64_t width) {
     if (radius < 1 || radius > MAX_RADIUS || width < 1 || width > MAX_WIDTH) return -1;
-    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 5 * width;
-    return 8 * doubles + 7 * 64 + 64;
+    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 6 * width;
+    return 8 * doubles + 8 * 64 + 64;
 }
 
 static inline double *window_row(const rcz_pass *pass, const state *st, int64_t y) {
@@ -93,6 +95,7 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st, int whole) {
     st->window = carve(&at, 8 * (taps->radius + 1) * (width + 2 * taps->radius));
     st->errors = carve(&at, 8 * ROWS * (width + 2 * REACH));
     st->mus = carve(&at, 8 * width);
+    st->ahead = carve(&at, 8 * width);
     st->context = carve(&at, 8 * width);
     st->sets = carve(&at, 8 * width);
     st->before = carve(&at, 8 * width);
@@ -117,6 +120,7 @@ static inline void begin_plane(const rcz_pass *pass, state *st, int64_t p) {
     choose_earlier(pass, &st->earlier, p);
     int64_t cells = (pass->taps.radius + 1) * (pass->width + 2 * pass->taps.radius);
     for (int64_t i = 0; i < cells; i++) st->window[i] = 0.0;
+    st->summed = -1;
     double first = pow2(pass->level >> 2) * (1.0 + (double)(pass->level & 3) * 0.25);
     for (int64_t i = 0; i < ROWS * (pass->width + 2 * REACH); i++) st->errors[i] = first;
 }
@@ -131,12 +135,16 @@ static inline void begin_plane(const rcz_pass *pass, state *st, int64_t p) {
 #endif
 #define PIXEL_SUMS 6
 #define PIXEL_BLOCK (PIXELS * PIXEL_SUMS)
+#define PAIR_SUMS 4 /* of each of two rows */
+#define PAIR_BLOCK (PIXELS * PAIR_SUMS)
 
 typedef double pixels __attribute__((vector_size(8 * PIXELS)));
 typedef double loose_pixels __attribute__((vector_size(8 * PIXELS), aligned(8), may_alias));
 
 /* A macro: clang refuses functions that return a vector of AVX-512 where the target prefers shorter ones. */
 #define LOAD_PIXELS(at) (*(const loose_pixels *)(at))
+/* One load for several uses: compilers load again for each product that takes its factor from memory. */
+#define LOAD_ONCE(at) (*(const volatile loose_pixels *)(at))
 
 /* Fill acc [n] with what the rows above give; rows[dy] is the row dy above, its first tap's column first. Sums of a block
  * of pixels stay in registers while all taps are added, as loads are what this waits for. */
@@ -172,6 +180,70 @@ static inline void predict_above(const double *const *rows, int64_t radius, cons
             const double *restrict r = rows[dy] + j;
             for (int64_t i = x; i < n; i++) acc[i] += k * r[i];
         }
+    }
+}
+
+/* As predict_above for acc, and for ahead, the sums of the row after, all but those of its last row of taps: a load serves
+ * both rows. n >= PAIR_BLOCK. */
+static inline void predict_two(const double *const *rows, int64_t radius, const double *coefs, int64_t n,
+                               double *restrict acc, double *restrict ahead) {
+    int64_t width = 2 * radius + 1, x = 0;
+    while (x < n) {
+        x = min_i(x, n - PAIR_BLOCK);
+        pixels s0 = {0.0}, s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+        const double *c = coefs;
+        const double *above = rows[radius] + x;
+        for (int64_t j = 0; j < width; j++, above++, c++) { /* the farthest row, which the row after does not reach */
+            double k = *c;
+            s0 += k * LOAD_PIXELS(above);
+            s1 += k * LOAD_PIXELS(above + PIXELS);
+            s2 += k * LOAD_PIXELS(above + 2 * PIXELS);
+            s3 += k * LOAD_PIXELS(above + 3 * PIXELS);
+        }
+        for (int64_t dy = radius - 1; dy > 0; dy--) {
+            const double *r = rows[dy] + x;
+            for (int64_t j = 0; j < width; j++, r++, c++) {
+                double k = *c, after = *(c - width);
+                pixels p0 = LOAD_ONCE(r), p1 = LOAD_ONCE(r + PIXELS);
+                pixels p2 = LOAD_ONCE(r + 2 * PIXELS), p3 = LOAD_ONCE(r + 3 * PIXELS);
+                s0 += k * p0;
+                t0 += after * p0;
+                s1 += k * p1;
+                t1 += after * p1;
+                s2 += k * p2;
+                t2 += after * p2;
+                s3 += k * p3;
+                t3 += after * p3;
+            }
+        }
+        pixels sums[PAIR_SUMS] = {s0, s1, s2, s3}, next[PAIR_SUMS] = {t0, t1, t2, t3};
+        memcpy(acc + x, sums, sizeof sums);
+        memcpy(ahead + x, next, sizeof next);
+        x += PAIR_BLOCK;
+    }
+}
+
+/* Fill acc [n] with the sums of ahead and what the row above, at its first tap's column, gives: the last row of taps. */
+static inline void predict_last(const double *row, int64_t radius, const double *coefs, int64_t n,
+                                const double *restrict ahead, double *restrict acc) {
+    const double *c = coefs + (radius - 1) * (2 * radius + 1);
+    int64_t width = 2 * radius + 1, x = 0;
+    while (x < n) {
+        x = min_i(x, n - PAIR_BLOCK);
+        pixels s[PAIR_SUMS];
+        memcpy(s, ahead + x, sizeof s);
+        pixels s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3];
+        const double *r = row + x;
+        for (int64_t j = 0; j < width; j++, r++) {
+            double k = c[j];
+            s0 += k * LOAD_PIXELS(r);
+            s1 += k * LOAD_PIXELS(r + PIXELS);
+            s2 += k * LOAD_PIXELS(r + 2 * PIXELS);
+            s3 += k * LOAD_PIXELS(r + 3 * PIXELS);
+        }
+        pixels sums[PAIR_SUMS] = {s0, s1, s2, s3};
+        memcpy(acc + x, sums, sizeof sums);
+        x += PAIR_BLOCK;
     }
 }
 
@@ -227,7 +299,14 @@ static inline void predict_rows(const rcz_pass *pass, state *st, int64_t y) {
     }
     for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = window_row(pass, st, y - dy);
     if (y >= taps->reach) {
-        predict_above(rows, radius, taps->above, n, st->mus);
+        if (st->summed == y) {
+            predict_last(rows[1], radius, taps->above, n, st->ahead, st->mus);
+        } else if (n >= PAIR_BLOCK && y + 1 < pass->height) {
+            predict_two(rows, radius, taps->above, n, st->mus, st->ahead);
+            st->summed = y + 1;
+        } else {
+            predict_above(rows, radius, taps->above, n, st->mus);
+        }
         if (taps->border > 0 && n >= 2 * taps->reach) predict_edges(rows, taps, n, st->mus);
         if (y == taps->reach) choose_sets(taps, n, st->sets);
     } else {
@@ -363,8 +442,9 @@ static inline int32_t bin_of_float(const rcz_pass *pass, double mu, const error_
     out->u = unit_exponent(mu, pass->quantum, pass->mantissa);
     out->d = max_i(out->u, of->bin);
     if (out->d > 1000 || out->u < -1020) return RCZ_UNFIT;
-    double half = pow2(out->u - 1);
-    return find_bin((mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-out->d), table_of(of, out->d), 0, out);
+    /* Half a spacing with the sign of mu, without a branch: the signs of noise cannot be foreseen. */
+    double half = from_bits(bits_of(pow2(out->u - 1)) | (bits_of(mu) & INT64_MIN));
+    return find_bin((mu == 0.0 ? mu : mu + half) * pow2(-out->d), table_of(of, out->d), 0, out);
 }
 
 /* The bin of an integer; in a loop, the bin of a step is centred where it is one wide. */

@@ -262,7 +262,17 @@ def _create(path: str, final: str) -> int:
     return handle
 
 
-def _publish(temporary: str, final: str, overwrite: bool) -> None:
+def sync_folder(path: str) -> None:
+    """Have the system put the name of a file on the disk, where it can do that for folders."""
+    with suppress(OSError):
+        handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def publish(temporary: str, final: str, overwrite: bool) -> None:
     """Rename a finished file; without ``overwrite`` only if nothing has that name, in one step.
 
     Raises
@@ -336,7 +346,7 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
             os.fsync(file.fileno())
         if like is not None:
             os.utime(temporary, ns=like)
-        _publish(temporary, final, overwrite)
+        publish(temporary, final, overwrite)
     except BaseException:
         # Also after Ctrl-C: an incomplete file must not stay.
         with suppress(FileNotFoundError):

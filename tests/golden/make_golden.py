@@ -248,6 +248,20 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_box_localsigma", fits_cube(cube), local
 
 
+def stream_cases() -> Iterator[Case]:
+    """Name, planes and options of each case of a file that planes came to one by one (2.4)."""
+    planes = np.stack([simulate_image((30, 36), seed=i) * np.float32(1 + i / 8) for i in range(6)])
+    planes[1, 5, 7:11] = np.nan
+    rng = np.random.default_rng(29)
+    smooth = rng.normal(size=(3, 64, 64)).cumsum(axis=1).cumsum(axis=2)
+    yield "fits_stream", planes, {"tile": 20}
+    yield "fits_stream_sets", np.concatenate([rng.normal(size=(3, 64, 64)), smooth]).astype("f4"), {"max_error": 0.01}
+    yield "fits_stream_sigma", planes, {"max_error": "0.25sigma"}
+    yield "fits_stream_localsigma", planes, {"max_error": "0.25localsigma"}
+    yield "fits_stream_deep_dither", planes, {"max_error": "0.5sigma", "tile": "20x20x4", "dither": True}
+    yield "fits_stream_u2", (planes[2:] * 1e6 + 3000).astype("u2").reshape(2, 2, 30, 36), {"max_error": 20}
+
+
 def on_base(wanted: bool) -> AbstractContextManager[object]:
     """Context in which details of all bounded images of floats, or of none, are on the base layer."""
     if wanted:
@@ -374,24 +388,40 @@ def make_fits(name: str, content: bytes, options: dict[str, Any]) -> tuple[bytes
     return data, restored
 
 
+def make_stream(name: str, planes: Array, options: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The file of a case of planes and the bytes that it restores to."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed, back = (Path(folder) / part for part in ("in.rcz", "out.fits"))
+        with radcodec.create(packed, shape=(None, *planes.shape[1:]), dtype=planes.dtype, **options) as stream_:
+            for plane in planes:
+                stream_.append(plane)
+        radcodec.decompress(packed, back)
+        data, restored = packed.read_bytes(), back.read_bytes()
+    if reference_decoder.decode_file(data) != restored:
+        raise SystemExit(f"{name}: radcodec and the reference decoder differ")
+    with radcodec.open(data) as file:
+        check_bound(name, planes, file[:], options)
+    return data, restored
+
+
 def main() -> None:
     """Write the cases that are missing."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "files"
     folder.mkdir(parents=True, exist_ok=True)
     failed = []
-    for is_fits, cases in ((False, array_cases()), (True, fits_cases())):
+    for make, cases in ((make_array, array_cases()), (make_fits, fits_cases()), (make_stream, stream_cases())):
         for case, content, options in cases:
             name = f"v{VERSION}d{DRAFT}_{case}"
             if (folder / f"{name}.rcz").exists():
                 print(f"{name}: is there already, left as it is")
                 continue
             try:
-                data, restored = (make_fits if is_fits else make_array)(name, content, options)
+                data, restored = make(name, content, options)
             except (radcodec.RadcodecError, reference_decoder.RejectError) as err:
                 print(f"{name}: {err}")
                 failed.append(name)
                 continue
-            if is_fits:
+            if isinstance(restored, bytes):
                 expected = {"bytes": len(restored), "sha256": hashlib.sha256(restored).hexdigest()}
                 (folder / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="ascii")
             else:

@@ -265,7 +265,9 @@ class LappedModel:
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets and coefficients."""
         hashed = hashlib.blake2b(HEADER.pack(codes.code, codes.last, codes.gain, codes.n_planes, *codes.offsets))
-        flat = codes.coefficients.reshape(-1)
+        flat = np.ascontiguousarray(codes.coefficients, np.int32).reshape(-1)
+        if flat.size % 2 == 0:
+            flat = flat.view(np.int64)  # most pairs are zero as well
         places = np.flatnonzero(flat)  # few of many: quicker than to hash them all
         hashed.update(places.tobytes())
         hashed.update(flat[places].tobytes())
