@@ -35,7 +35,7 @@ def turned_back(array: npt.NDArray[Any], order: Order) -> npt.NDArray[Any]:
 def order_by_roughness(image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> Order:
     """Choose the order that makes planes of an image [P, H, W] along the axis that is roughest.
 
-    The order is as it is where no axis stands out. Images of the sky are smooth over the beam, spectra are not.
+    The order stays where no axis stands out. Images of the sky are smooth over the beam, spectra are not.
     """
     if min(image.shape) <= DIFFERENCES:
         return AS_IT_IS
@@ -47,7 +47,7 @@ def order_by_roughness(image: npt.NDArray[Any], special: npt.NDArray[np.bool_] |
 
 
 def _roughness(image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, axis: int) -> float:
-    """Median of the absolute third differences along an axis, at places spread evenly over the image."""
+    """Return the median of the absolute third differences along an axis, at places spread evenly over the image."""
     places = [
         np.unique(np.linspace(0, n - 1 - (DIFFERENCES if i == axis else 0), LOOK).astype(np.int64))
         for i, n in enumerate(image.shape)

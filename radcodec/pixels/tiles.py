@@ -243,7 +243,7 @@ def _square_limits(shape: tuple[int, ...], tile: int) -> list[int]:
 
 
 def _box_limits(shape: tuple[int, ...], height: int, width: int, tile: int) -> list[int] | None:
-    """Limits of the boxes of a cube, which weigh bits against reading spectra and planes (docs/design/0018).
+    """Return the limits of the boxes of a cube, which weigh bits against reading spectra and planes (docs/design/0018).
 
     None for images whose tiles hold whole planes, or parts of one.
     """
