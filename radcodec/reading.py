@@ -7,7 +7,8 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
-from radcodec.container.report import Report, describe
+from radcodec.container.report import Report
+from radcodec.decoding.description import describe
 from radcodec.decoding.keywords import CutoutKeywords, PreviewKeywords
 from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_reader
 from radcodec.encoding.keywords import Path, Progress

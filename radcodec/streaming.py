@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, cast
 from radcodec.container.report import Report, describe
 from radcodec.decoding.rcz_file import open_reader
 from radcodec.encoding.keywords import Path, StreamKeywords
-from radcodec.errors import InputError, RadcodecError, TruncatedError
+from radcodec.errors import BoundError, InputError, RadcodecError, TruncatedError
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.paths import atomic_file, check_output, publish, sync_folder
 
@@ -219,6 +219,13 @@ def create(
         If the shape, dtype, header or an option is unsound. There is no lossy mode and no preview of a stream: both
         depend on the size of the whole file.
     """
+    from radcodec.encoding.bound_spec import is_auto_bound
+
+    if is_auto_bound(options.get("max_error")):
+        raise BoundError(
+            "expected a largest error such as 0.125sigma for a stream, found auto: that is chosen by the size of the "
+            "whole file, so close the stream and compress the restored file with it"
+        )
     refused = next((name for name in options if name in _NOT_OF_STREAMS), None)
     if refused is not None:
         raise InputError(

@@ -9,7 +9,8 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, cast
 
-from radcodec.container.report import Report, describe
+from radcodec.container.report import Report
+from radcodec.decoding.description import describe
 from radcodec.decoding.rcz_file import open_reader
 from radcodec.encoding.keywords import CompressKeywords, EncodeKeywords, Path
 from radcodec.errors import InputError

@@ -115,6 +115,8 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     _, version, draft = cur.take(8), cur.get("B"), cur.get("B")
     need((version, draft) == (0, 3), f"unsupported version {version} draft {draft}")
     kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
+    if flags & 8:
+        return read_short(data, cur, kind, mode, flags)
     sizes = [cur.leb() for _ in range(6)]
     crcs = {section: cur.get("I") for section in (0, 1, 2, 5) if sizes[section]}
     late = flags & 2
@@ -133,6 +135,19 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     need(zlib.crc32(data[start : cur.pos]) == cur.get("I"), "CRC of the file")
     cur.end()
     return kind, mode, flags, sections
+
+
+def read_short(data: bytes, cur: Cursor, kind: int, mode: int, flags: int) -> tuple[int, int, int, list[bytes]]:
+    """The sections of a short file (2.6)."""
+    sizes = [cur.leb() for _ in range(5)]
+    head, crc = data[: cur.pos], cur.get("I")
+    need(kind == 0 and mode == 2 and flags & ~9 == 0, "kind, mode or flags of a short file")
+    need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
+    need(max(sizes[3:]) <= 1 << 60, "size of a section")
+    sections = [cur.take(size) for size in sizes]
+    need(zlib.crc32(head + b"".join(sections[:3])) == crc, "CRC of PRELUDE to INDEX")
+    cur.end()
+    return kind, mode, flags, [*sections, b""]
 
 
 def unpack_section(section: bytes, dictionary_allowed: bool) -> bytes:
@@ -173,6 +188,7 @@ class Image:
     seed: int = 0
     unit: str = ""
     record: bytes = b""
+    short: bool = False  # of a short file (2.6)
     normalisation: list[tuple[float, float]] = field(default_factory=list)
     errors: Samples | None = None  # E of every pixel, [P, H, W]
     predictors: Predictors | None = None  # of late files those of the tile that is restored
@@ -289,6 +305,18 @@ def read_meta(meta: bytes, kind: int) -> Meta:
     else:
         need(original_bytes == math.prod(images[0].shape) * images[0].dtype.itemsize, "original_bytes")
     return found
+
+
+def read_short_meta(meta: bytes) -> Meta:
+    """META of a short file (2.6)."""
+    cur = Cursor(meta)
+    restored, model = cur.take(8), cur.take(8)
+    image = read_image_record(cur, 0)
+    cur.end()
+    need(image.stages > 0, "a model without base stages")
+    image.short = True
+    size = math.prod(image.shape) * image.dtype.itemsize
+    return Meta(size, restored, None, ("", model), [image], [], [], b"")
 
 
 def check_mode(kind: int, mode: int, is_copy: bool, meta: Meta, entries: list[list[list[int]]]) -> None:
@@ -485,10 +513,12 @@ def read_params(params: bytes, images: list[Image], late: bool = False) -> None:
     """Put what PARAMS holds into the images (6.2)."""
     cur = Cursor(params)
     for image in images:
-        normalisation, bounds, block = (Cursor(cur.take(cur.leb())) for _ in range(3))
+        blocks = [Cursor(cur.take(cur.leb())) for _ in range(2 if image.short else 3)]
+        normalisation, bounds, block = blocks[0], Cursor(b"") if image.short else blocks[1], blocks[-1]
         P = image.planes[0]
         if image.stages:
-            image.normalisation = [(normalisation.get("d"), normalisation.get("d")) for _ in range(P)]
+            form = "f" if len(normalisation.data) == 8 * P else "d"
+            image.normalisation = [(normalisation.get(form), normalisation.get(form)) for _ in range(P)]
             need(
                 all(abs(a) <= 2.0**1000 and 2.0**-1000 <= b <= 2.0**1000 for a, b in image.normalisation),
                 "normalisation",
@@ -1465,14 +1495,15 @@ class Model:
 def load_model(name: str, sha256: bytes) -> Model:
     """The model that a file names."""
     known = {hashlib.sha256(path.read_bytes()).digest(): path for path in MODELS.glob("*/weights.safetensors")}
-    need(sha256 in known, "missing model")
-    content = known[sha256].read_bytes()
+    found = [path for digest, path in known.items() if digest[: len(sha256)] == sha256]
+    need(len(found) == 1, "missing model")
+    content = found[0].read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     about = json.loads(header["__metadata__"]["radcodec"])
     spec = about["spec"]
-    need(spec["name"] == name, "name of the model")
+    need(name in ("", spec["name"]), "name of the model")
     tensors, kind = safetensors.numpy.load(content), spec.get("kind", "")
-    if kind == "lapped":
+    if kind in ("lapped", "vqvae"):
         return Model(kind, int(spec["stages"]), [], [], about["layers"], tensors)
     return Model(kind, len(spec["strides"]), spec["strides"], spec["prior_classes"], about["layers"], tensors)
 
@@ -1529,7 +1560,7 @@ def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, strea
     used = [stream for stream in streams if stream]
     need(streams[: len(used)] == used, "a base stream after an empty one")
     need(len(used) <= model.stages, "more stages than the model has")
-    if model.kind == "lapped":
+    if model.kind in ("lapped", "vqvae"):
         from reference_lapped import lapped_units
 
         q = lapped_units(model.tensors, model.layers, model.stages, used, planes * h, w)
@@ -1607,14 +1638,14 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
     return out
 
 
-def read_entry(cur: Cursor, stages: int) -> list[int]:
+def read_entry(cur: Cursor, stages: int, short: bool) -> list[int]:
     """Bytes of mask and detail stream, their CRC, pixel CRC, bytes and CRC of each stage (5); an absent CRC is 0."""
     mask, detail = cur.leb(), cur.leb()
     entry = [mask, detail, cur.get("I") if mask or detail else 0, cur.get("I")]
     for _ in range(stages):
         size = cur.leb()
         need(size == 0 or len(entry) == 4 or entry[-2] > 0, "base stream after an empty one")
-        entry += [size, cur.get("I") if size else 0]
+        entry += [size, cur.get("H" if short else "I") if size else 0]
     need(max(mask, detail, *entry[4::2]) < 1 << 32, "size of a stream")
     return entry
 
@@ -1636,7 +1667,7 @@ def restore_image(
             streams[tile] = [cur["TILES"].take(size) for size in (entry[0], entry[1], *entry[4::2])]
     for own, entry in zip(streams, entries, strict=True):
         for stream, crc in zip(own[2:], entry[5::2], strict=True):
-            need(zlib.crc32(stream) == crc, "CRC of a base stream")
+            need(zlib.crc32(stream) & (0xFFFF if image.short else 0xFFFFFFFF) == crc, "CRC of a base stream")
     sets: dict[int, Predictors | None] = {0: None}
     for number, block in enumerate(image.sets.blocks if image.sets else (), 1):
         block_cur = Cursor(block)
@@ -1673,7 +1704,7 @@ def read_index(index: Cursor, meta: Meta, is_copy: bool, late: bool) -> tuple[li
             if late:
                 gaps[-1].append(index.leb())
                 need(gaps[-1][-1] < 1 << 32, "bytes between streams")
-            images[-1].append(read_entry(index, image.stages))
+            images[-1].append(read_entry(index, image.stages, image.short))
     index.end()
     for entries in images:
         for entry in entries:
@@ -1685,11 +1716,11 @@ def decode_file(data: bytes) -> bytes | Samples:
     """What a .rcz file restores to: the FITS file (kind FITS) or the array (kind array)."""
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
-    is_copy, late, params = bool(flags & 1), bool(flags & 2), stored["PARAMS"]
-    meta = read_meta(unpack_section(stored["META"], True), kind)
+    is_copy, late, short, params = bool(flags & 1), bool(flags & 2), bool(flags & 8), stored["PARAMS"]
+    meta = read_short_meta(stored["META"]) if short else read_meta(unpack_section(stored["META"], True), kind)
     entries, gaps = read_index(Cursor(stored["INDEX"]), meta, is_copy, late)
     check_mode(kind, mode, is_copy, meta, entries)
-    read_params(unpack_section(params, False) if params else b"", meta.images, late)
+    read_params(unpack_section(params, False) if params and not short else params, meta.images, late)
     cur = {name: Cursor(stored[name]) for name in ("BASE", "TILES")}
     sizes = [(sum(e[0] + e[1] for e in image), sum(sum(e[4::2]) for e in image)) for image in entries]
     if late:
@@ -1703,7 +1734,8 @@ def decode_file(data: bytes) -> bytes | Samples:
     arrays = [restore_image(image, meta, cur, own, gap if late else None, is_copy) for image, own, gap in images]
     restored = assemble_fits(meta, arrays, extra) if kind else arrays[0].tobytes() + meta.images[0].record
     hashed = data_of(meta, restored) + meta.text if kind and late else restored
-    need(is_copy or hashlib.sha256(hashed).digest() == meta.restored_sha256, "SHA-256 of what is restored")
+    digest = hashlib.sha256(hashed).digest()[: len(meta.restored_sha256)]
+    need(is_copy or digest == meta.restored_sha256, "SHA-256 of what is restored")
     return arrays[0].reshape(meta.images[0].shape) if kind == 0 else restored
 
 

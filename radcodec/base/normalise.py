@@ -58,7 +58,7 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
         found = model_store.find_model(model[0], model[1].hex())
     except ModuleNotFoundError as err:
         raise ModelError(_NEEDS_TORCH) from err
-    if found.name != model[0]:
+    if model[0] and found.name != model[0]:
         raise CorruptError(f"expected the name {found.name!r} of the model of that SHA-256, found {model[0]!r}")
     return found
 
@@ -99,16 +99,28 @@ def plan_normalisation(
     return pairs
 
 
-def pack_normalisation(pairs: Normalisation) -> bytes:
-    """Pack the base normalisation block of PARAMS."""
+def shorten(pairs: Normalisation) -> Normalisation:
+    """Return offsets and scales that single precision holds, or the same ones where it cannot hold them."""
+    with np.errstate(over="ignore"):
+        short = pairs.astype(np.float32).astype(np.float64)
+    usable = np.isfinite(short).all() and (short[:, 1] >= float(np.finfo(np.float32).tiny)).all()
+    return short if usable else pairs
+
+
+def pack_normalisation(pairs: Normalisation, *, short: bool = False) -> bytes:
+    """Pack the base normalisation block of PARAMS; in single precision if ``short`` and that is exact."""
+    with np.errstate(over="ignore"):
+        if short and (pairs.astype(np.float32) == pairs).all():
+            return pairs.astype("<f4").tobytes()
     return pairs.astype("<f8").tobytes()
 
 
 def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
     """Read offset and scale of each plane; raises CorruptError if the block is malformed."""
-    if len(block) != 16 * n_planes:
-        raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
-    pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
+    if len(block) not in (8 * n_planes, 16 * n_planes):
+        raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation or half of them, found {len(block)}")
+    numbers = np.frombuffer(block, "<f8" if len(block) == 16 * n_planes else "<f4")
+    pairs = numbers.astype(np.float64).reshape(n_planes, 2)
     # The test also rejects NaN.
     if not ((np.abs(pairs) <= MAX_SIZE).all() and (pairs[:, 1] >= 1.0 / MAX_SIZE).all()):
         raise CorruptError("expected offsets within +-2^1000 and scales of 2^-1000 to 2^1000 in the base normalisation")

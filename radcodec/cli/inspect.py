@@ -55,7 +55,8 @@ def _info_lines(name: str, report: Report) -> list[str]:
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)} ({report.ratio:.2f}x, {rate})"
     lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
-    lines.append(f"  format {report.format_version} draft {report.format_draft}, written by {report.writer}")
+    by = f", written by {report.writer}" if report.writer else ""  # lossy arrays do not say
+    lines.append(f"  format {report.format_version} draft {report.format_draft}{by}")
     if report.base_only:
         lines.append("  base-only copy of another file: it restores the base layer, not the pixels")
     if report.model is not None:

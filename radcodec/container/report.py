@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from radcodec.container.layout import FORMAT_DRAFT, FORMAT_VERSION, TRAILER_BYTES, Cursor
+from radcodec.container.layout import FORMAT_DRAFT, FORMAT_VERSION, SHA256_BYTES, Cursor
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.limits import MAX_CELL
@@ -151,7 +151,10 @@ def _layers(reader: Reader) -> list[dict[str, Any]]:
     # Late files have records between the streams (2.5).
     between = reader.section_bytes("TILES") + reader.section_bytes("BASE") - masks - details - base
     sizes = {
-        "envelope": reader.prelude.prelude_bytes + reader.section_bytes("INDEX") + TRAILER_BYTES + between,
+        "envelope": reader.prelude.prelude_bytes
+        + reader.section_bytes("INDEX")
+        + reader.prelude.trailer_bytes
+        + between,
         "headers": reader.section_bytes("META"),
         "parameters": reader.section_bytes("PARAMS"),
         "base": base,
@@ -177,6 +180,7 @@ def describe(
     # The SHA-256 of a late FITS file takes its headers last (2.4): it is not that of a file.
     is_late = is_fits and reader.prelude.is_late
     original = meta.original_sha256 or (meta.restored_sha256 if (lossless or is_fits) and not is_late else None)
+    is_whole = len(meta.restored_sha256) == SHA256_BYTES  # short files have less (2.6)
     if reader.is_base_only:
         warnings = (*warnings, _COPY)
     return Report(
@@ -198,7 +202,7 @@ def describe(
         hdus=_hdus(reader),
         layers=_layers(reader),
         original_sha256=original.hex() if original else None,
-        restored_sha256=None if reader.is_base_only or is_late else meta.restored_sha256.hex(),
+        restored_sha256=None if reader.is_base_only or is_late or not is_whole else meta.restored_sha256.hex(),
         path=path,
         seconds=seconds,
         warnings=warnings,

@@ -11,6 +11,7 @@ from radcodec.coding.leb import pack_leb
 from radcodec.container.checksum import CrcWriter, crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
+    FLAG_SHORT,
     SECTIONS,
     Prelude,
     entry_bytes,
@@ -18,8 +19,9 @@ from radcodec.container.layout import (
     pack_crc,
     pack_entry,
     pack_prelude,
+    short_crc,
 )
-from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params
+from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params, pack_short_meta
 from radcodec.container.packing import Dictionary, pack_section
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError
@@ -52,19 +54,34 @@ class FileContents:
     tiles: Sequence[Sequence[TileStreams]]
     extra: bytes = b""
 
+    @property
+    def is_short(self) -> bool:
+        """Whether this is written as a short file (2.6)."""
+        return self.kind is Kind.ARRAY and self.mode is Mode.LOSSY and self.meta.model is not None
 
-def index_entry(tile: TileStreams) -> bytes:
-    """Pack the INDEX entry of a tile (section 5)."""
+    def packed_meta(self, dictionary: Dictionary | None) -> bytes:
+        """Return the stored form of META."""
+        return pack_short_meta(self.meta) if self.is_short else pack_section(pack_meta(self.meta), dictionary)
+
+    def packed_params(self) -> bytes:
+        """Return the stored form of PARAMS."""
+        raw = pack_params(self.params, short=self.is_short)
+        return raw if self.is_short else pack_section(raw)
+
+
+def index_entry(tile: TileStreams, *, short: bool = False) -> bytes:
+    """Pack the INDEX entry of a tile (section 5), or that of a short file (2.6)."""
     return pack_entry(
         (len(tile.mask), len(tile.detail)),
         crc_of(tile.mask, tile.detail),
         tile.pixel_crc,
         [(len(stream), crc_of(stream)) for stream in tile.stages],
+        short=short,
     )
 
 
-def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
-    return b"".join(index_entry(tile) for tiles in images for tile in tiles)
+def _pack_index(images: Sequence[Sequence[TileStreams]], *, short: bool = False) -> bytes:
+    return b"".join(index_entry(tile, short=short) for tiles in images for tile in tiles)
 
 
 def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
@@ -85,7 +102,8 @@ def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iter
     for name in prelude.order:
         for stream in sections[name]:
             sink.write(stream)
-    out.write(pack_crc(sink.crc))
+    if prelude.trailer_bytes:
+        out.write(pack_crc(sink.crc))
     return prelude.file_bytes
 
 
@@ -98,16 +116,20 @@ def size_bytes(contents: FileContents, *, dictionary: Dictionary | None = None) 
         As `write_file` takes it.
     """
     tiles = [tile for image in contents.tiles for tile in image]
-    index = sum(entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages))) for tile in tiles)
+    short = contents.is_short
+    index = sum(
+        entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages)), short=short) for tile in tiles
+    )
     return file_bytes(
         (
-            len(pack_section(pack_meta(contents.meta), dictionary)),
-            len(pack_section(pack_params(contents.params))),
+            len(contents.packed_meta(dictionary)),
+            len(contents.packed_params()),
             index,
             sum(len(stream) for tile in tiles for stream in tile.stages),
             sum(len(tile.mask) + len(tile.detail) for tile in tiles),
             len(contents.extra),
-        )
+        ),
+        short=short,
     )
 
 
@@ -119,13 +141,13 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     dictionary
         Zstandard dictionary for META, used if it makes META smaller.
     """
-    meta = pack_section(pack_meta(contents.meta), dictionary)
-    params = pack_section(pack_params(contents.params))
-    index = _pack_index(contents.tiles)
+    meta = contents.packed_meta(dictionary)
+    params = contents.packed_params()
+    index = _pack_index(contents.tiles, short=contents.is_short)
     prelude = Prelude(
         kind=contents.kind,
         mode=contents.mode,
-        flags=0,
+        flags=FLAG_SHORT if contents.is_short else 0,
         section_bytes=(
             len(meta),
             len(params),
@@ -139,6 +161,8 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
         index_crc=crc_of(index),
         extra_crc=crc_of(contents.extra),
     )
+    if prelude.is_short:
+        prelude = replace(prelude, meta_crc=short_crc(prelude, meta, params, index))
     sections = {"META": [meta], "PARAMS": [params], "INDEX": [index], "EXTRA": [contents.extra]}
     base, tiles = _base_streams(contents.tiles), _tile_streams(contents.tiles)
     return _write_sections(out, prelude, sections | {"BASE": base, "TILES": tiles})
@@ -178,7 +202,7 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
         sections["TILES"] = [stream for tiles in images for tile in tiles for stream in (tile.mask, *tile.stages)]
         sections["BASE"] = []
     else:
-        sections["INDEX"] = [_pack_index(images)]
+        sections["INDEX"] = [_pack_index(images, short=reader.prelude.is_short)]
         sections["TILES"], sections["BASE"] = list(_tile_streams(images)), list(_base_streams(images))
     sizes = {name: sum(map(len, streams)) for name, streams in sections.items()}
     meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes = (sizes[name] for name in SECTIONS)
@@ -189,6 +213,8 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
         section_bytes=(meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes),
         index_crc=crc_of(*sections["INDEX"]),
     )
+    if prelude.is_short:
+        prelude = replace(prelude, meta_crc=short_crc(prelude, meta, params, *sections["INDEX"]))
     out = io.BytesIO()
     _write_sections(out, prelude, sections)
     return out.getvalue()

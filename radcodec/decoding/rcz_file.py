@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.container.layout import prelude_crc
 from radcodec.container.reader import Reader
-from radcodec.container.report import Report, describe
+from radcodec.container.report import Report
 from radcodec.decoding.consistency import check_consistency
+from radcodec.decoding.description import describe
 from radcodec.decoding.image_handle import ImageHandle
 from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles

@@ -61,7 +61,7 @@ def _check_unused_base(image: StoredImage) -> None:
 
 def _check_digest(reader: Reader, found: bytes) -> None:
     """Raise CorruptError if what was restored is not what META says."""
-    if not reader.is_base_only and found != reader.meta.restored_sha256:
+    if not reader.is_base_only and found[: len(reader.meta.restored_sha256)] != reader.meta.restored_sha256:
         raise CorruptError(
             f"expected the SHA-256 {reader.meta.restored_sha256.hex()} of what is restored, found {found.hex()}: "
             "the file is damaged"

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from radcodec.base.normalise import code_base, in_groups, pack_codes, pack_normalisation, plan_normalisation
+from radcodec.base.normalise import (
+    code_base,
+    in_groups,
+    pack_codes,
+    pack_normalisation,
+    plan_normalisation,
+    shorten,
+)
+from radcodec.base.store import is_stepped
 from radcodec.decoding.tile import Pixels, SharedParts, base_values
 from radcodec.encoding.coded_image import CodedImage, base_values_of, report_progress
 from radcodec.encoding.details import add_details, fit_predictors, with_predictors
@@ -27,8 +35,12 @@ def normalise(coded: CodedImage, model: Model) -> CodedImage:
     """Plan offset and scale of each plane for the base layer of a model."""
     plan = coded.plan
     pairs = plan_normalisation(plan.pixels, plan.special, lambda plane: measure(plan.pixels, plan.special, plane))
+    if coded.is_lossy:
+        pairs = shorten(pairs)
     coding = replace(coded.coding, normalisation=pairs, shared=SharedParts(coded.params.predictors, model))
-    return replace(coded, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
+    return replace(
+        coded, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs, short=coded.is_lossy))
+    )
 
 
 def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
@@ -123,7 +135,13 @@ def add_stages(coded: CodedImage, model: Model, n_stages: int, threads: int) -> 
     """Make the streams of the first ``n_stages`` base stages; empty ones for tiles without a base layer."""
 
     def one(codes: Codes | None) -> tuple[bytes, ...]:
-        return (b"",) * n_stages if codes is None else pack_codes(model, codes, n_stages)
+        if codes is None:
+            return (b"",) * n_stages
+        streams = pack_codes(model, codes, n_stages)
+        if not coded.is_lossy or not is_stepped(model):
+            return streams
+        used = min(n_stages, model.used_stages(codes))
+        return streams[:used] + (b"",) * (n_stages - used)
 
     return replace(coded, base=list(ordered_map(one, coded.codes, threads)))
 

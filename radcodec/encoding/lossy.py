@@ -118,6 +118,10 @@ def next_try(tried: LossyImages, size_bytes: int) -> LossyImages | None:
         return None
     else:
         search = replace(search, excess=search.excess + size_bytes - search.target)
+        if model is not None and model.takes_step:  # more stages have longer entries than the smallest file's
+            search = replace(
+                search, excess=max(search.excess, size_bytes - _base_bytes(tried) - (search.overhead or 0))
+            )
     if model is None or not search.start:
         return None
     found = None
@@ -131,6 +135,11 @@ def next_try(tried: LossyImages, size_bytes: int) -> LossyImages | None:
     with one_blas_thread():
         images = finish_all(search.smallest, search.smallest_kept, search.smallest_stages, options.threads)
     return replace(tried, images=images, search=None)
+
+
+def _base_bytes(tried: LossyImages) -> int:
+    """Count the bytes of all base streams of a file that was tried."""
+    return sum(len(stream) for image in tried.images for tile in image.tiles for stream in tile.stages)
 
 
 def _asked_bpp(options: EncodeOptions) -> float | None:

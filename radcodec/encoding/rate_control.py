@@ -123,6 +123,8 @@ def finish_all(coded: Sequence[CodedImage], kept: Sequence[int], n_stages: int, 
         # Without a base stream there is nothing to normalise and no model to name.
         stages = n_stages if image.record.on_base or any(map(any, image.base)) else 0
         own = kept[position : position + image.n_tiles]
+        if image.is_lossy and stages:
+            stages = max(1, *own)
         finished.append(finish_image(image, own, stages, threads))
         position += image.n_tiles
     return finished

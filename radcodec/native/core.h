@@ -197,9 +197,36 @@ typedef struct {
 
 enum { RCZ_CODE = 0, RCZ_DECODE = 1, RCZ_COST = 2 };
 
+/* 9.11: the wide network of a trellis model, one for each phase, and its codebooks. */
+typedef struct {
+    const int32_t *log_table;                          /* [4096] */
+    const int16_t *weight0, *weight1, *weight2;        /* [3][32][44], [3][32][32], [3][2][32] */
+    const int32_t *bias0, *bias1, *bias2;              /* [3][32], [3][32], [3][2] */
+    const int32_t *shifts;                             /* [3][3] */
+    const int32_t *points;                             /* [2][6][3] */
+} rcz_wide;
+
+/* The search of the encoder. */
+typedef struct {
+    const float *zero, *one;  /* [3][2][48]: bits in codebook 0, in codebook 1, and above the last plane */
+    const float *refine;      /* [3][16][3][2] */
+    const float *target;      /* [blocks][n][m][2]: magnitudes in steps */
+    float *bits;              /* [blocks][n][m][2][4]: of the four candidates, above the last plane; are added to */
+    float weight;             /* squared steps a bit */
+    double spent;             /* is set: squared error in steps and weighted bits of the path taken */
+    uint8_t *choice;          /* [2 blocks n m][8] */
+    int64_t *order;           /* [2 blocks n m] */
+} rcz_search;
+
 RCZ_API int64_t RCZ(plane_bytes)(int64_t blocks, int64_t n, int64_t m);
 RCZ_API int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *plane, const rcz_network *network, rcz_coder *coder,
                                 const rcz_prices *prices);
+
+/* 9.11: one plane of a tile of a trellis model. state: of the trellis after the plane. values: in the last plane, magnitudes
+ * that coefficients stand for, in 64ths of a step; may be NULL. inputs: of the network, [pairs][44], or NULL. */
+RCZ_API int64_t RCZ(trellis_bytes)(int64_t blocks, int64_t n, int64_t m);
+RCZ_API int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *plane, const rcz_wide *network, rcz_coder *coder,
+                                   rcz_search *search, int32_t *values, int16_t *inputs);
 
 /* 0 where products and sums are rounded one by one, as they must be; else this build must not be used. */
 RCZ_API int32_t RCZ(self_check)(double a, double b, double c);

@@ -15,6 +15,7 @@ from ctypes import (
     c_double,
     c_float,
     c_int8,
+    c_int16,
     c_int32,
     c_int64,
     c_uint8,
@@ -186,6 +187,38 @@ class Plane(Structure):
     ]
 
 
+class Wide(Structure):
+    """``rcz_wide``: the wide network and the codebooks of a trellis model."""
+
+    _fields_ = [
+        ("log_table", POINTER(c_int32)),
+        ("weight0", POINTER(c_int16)),
+        ("weight1", POINTER(c_int16)),
+        ("weight2", POINTER(c_int16)),
+        ("bias0", POINTER(c_int32)),
+        ("bias1", POINTER(c_int32)),
+        ("bias2", POINTER(c_int32)),
+        ("shifts", POINTER(c_int32)),
+        ("points", POINTER(c_int32)),
+    ]
+
+
+class Search(Structure):
+    """``rcz_search``: what the search for a path through the trellis gives and asks."""
+
+    _fields_ = [
+        ("zero", POINTER(c_float)),
+        ("one", POINTER(c_float)),
+        ("refine", POINTER(c_float)),
+        ("target", POINTER(c_float)),
+        ("bits", POINTER(c_float)),
+        ("weight", c_float),
+        ("spent", c_double),
+        ("choice", POINTER(c_uint8)),
+        ("order", POINTER(c_int64)),
+    ]
+
+
 _F64, _I64, _I32 = POINTER(c_double), POINTER(c_int64), POINTER(c_int32)
 _U8, _U16, _U32 = POINTER(c_uint8), POINTER(c_uint16), POINTER(c_uint32)
 _TYPES: dict[np.dtype[Any], Any] = {
@@ -194,6 +227,7 @@ _TYPES: dict[np.dtype[Any], Any] = {
     np.dtype(np.int64): _I64,
     np.dtype(np.int32): _I32,
     np.dtype(np.int8): POINTER(c_int8),
+    np.dtype(np.int16): POINTER(c_int16),
     np.dtype(np.uint8): _U8,
     np.dtype(np.bool_): _U8,
     np.dtype(np.uint16): _U16,
@@ -228,6 +262,11 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "decode_corrections": (c_int32, [_I32, _U8, c_int64, c_int64, _U8, c_int64, _I32, _U8, c_int64]),
     "plane_bytes": (c_int64, [c_int64, c_int64, c_int64]),
     "walk_plane": (c_int32, [c_int32, POINTER(Plane), POINTER(Network), POINTER(Coder), POINTER(Prices)]),
+    "trellis_bytes": (c_int64, [c_int64, c_int64, c_int64]),
+    "trellis_plane": (
+        c_int32,
+        [c_int32, POINTER(Plane), POINTER(Wide), POINTER(Coder), POINTER(Search), _I32, POINTER(c_int16)],
+    ),
     "self_check": (c_int32, [c_double, c_double, c_double]),
 }
 

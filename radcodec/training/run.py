@@ -11,11 +11,14 @@ from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.model import known_answer as lapped_answer
 from radcodec.base.lapped.weights import pack_model as pack_lapped
 from radcodec.base.store import WEIGHTS_FILE
+from radcodec.base.trellis.model import TrellisModel, trellis_answer
+from radcodec.base.trellis.weights import pack_model as pack_trellis
 from radcodec.training.checkpoint import discard_run
 from radcodec.training.config import LappedConfig, read_config
 from radcodec.training.lapped_loop import LappedTrainer
 from radcodec.training.log import Console, Watch
 from radcodec.training.loop import Trainer
+from radcodec.training.trellis_loop import TrellisTrainer
 
 
 def train(
@@ -36,8 +39,10 @@ def train(
     folder = Path(config.out)
     if not resume:
         discard_run(folder)
-    trainer: Trainer | LappedTrainer
-    if isinstance(config, LappedConfig):
+    trainer: Trainer | LappedTrainer | TrellisTrainer
+    if isinstance(config, LappedConfig) and config.kind == "vqvae":
+        trainer = TrellisTrainer(config, resume=resume, console=console, watch=watch)
+    elif isinstance(config, LappedConfig):
         trainer = LappedTrainer(config, resume=resume, console=console, watch=watch)
     else:
         trainer = Trainer(config, resume=resume, console=console, watch=watch)
@@ -48,7 +53,9 @@ def train(
 def write_model(model: BaseModel | LappedModel, folder: Path, config_path: Path) -> Path:
     """Write a model's weights and its configuration into `folder` and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    if isinstance(model, LappedModel):
+    if isinstance(model, TrellisModel):
+        data = pack_trellis(model.spec, model.arrays, model.wide, trellis_answer(model))
+    elif isinstance(model, LappedModel):
         data = pack_lapped(model.spec, model.arrays, lapped_answer(model))
     else:
         data = pack_model(model.spec, model.arrays, known_answer(model))

@@ -247,6 +247,9 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_lapped_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "lapped-v2"}
     yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v2"}
     cube = np.stack([simulate_image((40, 52), seed=i) for i in range(9)])
+    yield "fits_trellis", image, {"lossy_stages": 6, "model": "vqvae-v1"}
+    yield "fits_trellis_cut", image, {"lossy_stages": 2, "model": "vqvae-v1"}
+    yield "fits_trellis_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "vqvae-v1"}
     yield "fits_box_lossy", fits_cube(cube), {"lossy_stages": 6, "model": "lapped-v2", "tile": "30x20x4"}
     local = {"max_error": "0.5localsigma", "preview": 0, "tile": "52x16x2"}
     yield "fits_box_localsigma", fits_cube(cube), local

@@ -47,7 +47,7 @@ def table_file() -> bytes:
     out = bytearray((details.n_shapes,))
     for cumulative, starts in zip(details.cumulative, details.starts, strict=True):
         out += little(cumulative, "<u4") + starts.tobytes()
-    model = load_model()
+    model = load_model("lapped-v2")
     assert isinstance(model, LappedModel)
     network, coder = model._network, planes.Coder(model._cumulative)
     for array in network._arrays:
@@ -146,7 +146,7 @@ class Recorder:
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """Note what is called meanwhile."""
-    found, wanted = Recorder(), load_model().sha256
+    found, wanted = Recorder(), load_model("lapped-v2").sha256
     own_float, own_int, own_rice = learned.decode_float, learned.decode_int, predictors.rice_read
     own_corrections = learned.decode_corrections
     own_taps, own_codes = rounding.derive_taps, LappedModel.read_codes

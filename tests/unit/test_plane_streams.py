@@ -262,6 +262,7 @@ def test_scaled_samples(tmp_path: Path) -> None:
         ({"header": {"A": object()}}, radcodec.InputError, "text, a number or a truth value"),
         ({"header": {"BZERO": 5}, "dtype": "u2"}, radcodec.InputError, "BZERO 32768"),
         ({"max_error": "20 uJy/beam"}, radcodec.BoundError, "names none"),
+        ({"max_error": "auto"}, radcodec.BoundError, "found auto"),
         ({"max_error": "20sigma"}, radcodec.BoundError, "at most 10 times"),
         ({"tile": "8x8x600000"}, radcodec.InputError, "samples in a tile"),
         ({"dither": True}, radcodec.BoundError, "beside --dither"),

@@ -258,6 +258,10 @@ class LappedModel:
         total = int(np.count_nonzero(used))
         return 1.0 - np.count_nonzero(used[:, :, :height, :width]) / total if total else 0.0
 
+    def used_stages(self, codes: LappedCodes) -> int:
+        """Return the number of the first stages that have planes, at least one."""
+        return max(1, sum(n > 0 for n in planes_of_stages(codes.n_planes, self.n_stages)))
+
     def choices(self, codes: LappedCodes) -> LappedCodes:
         """Return codes without content that have the block length of ``codes``."""
         return replace(codes, coefficients=np.zeros((0, 0, 0, 0), np.int32))
