@@ -565,6 +565,7 @@ class Predictors:
 
     fill: float
     predictors: list[tuple[int, int, int, list[float], TapsBefore | None]]
+    order: tuple[int, ...] = (0, 1, 2)
 
 
 @dataclass
@@ -675,8 +676,8 @@ def read_predictors(cur: Cursor) -> Predictors:
     need(cur.take(8) == hashlib.sha256((MODELS / "detail.tables").read_bytes()).digest()[:8], "missing table set")
     fill = cur.get("d")
     need(abs(fill) <= 2.0**900, "fill")
-    count = cur.leb()
-    need(1 <= count <= 8, "number of predictors")
+    order, count = divmod(cur.leb(), 16)
+    need(order <= 5 and 1 <= count <= 8, "order of axes or number of predictors")
     out = []
     for _ in range(count):
         radius, shift, border, reach = cur.get("B"), cur.get("B"), cur.get("B"), cur.get("B")
@@ -687,7 +688,7 @@ def read_predictors(cur: Cursor) -> Predictors:
         need(len(body) <= 9 * 2 * radius * (radius + 1), "bytes of coefficients")
         coefficients = [c * 2.0**-shift for c in rice_decode(body, tap_order(radius))]
         out.append((radius, border, reach, coefficients, read_taps_before(cur) if has_before else None))
-    return Predictors(fill, out)
+    return Predictors(fill, out, ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))[order])
 
 
 # ---- 8.1, 8.6, 8.7 --------------------------------------------------------------------------------------------------
@@ -859,6 +860,29 @@ def decode_detail(
     for where, value in patches:
         samples[where] = value[0]
     return samples
+
+
+def decode_turned(
+    stream: bytes,
+    image: Image,
+    tile: int,
+    shape: tuple[int, int, int],
+    special: Samples,
+    errors: Samples | None,
+    base: Samples | None = None,
+) -> Samples:
+    """As ``decode_detail``, of a tile in the order of the image (8.4)."""
+    order = (0, 1, 2) if image.predictors is None else image.predictors.order
+    if order == (0, 1, 2):
+        return decode_detail(stream, image, tile, shape, special, errors, base)
+
+    def turn(values: Samples | None) -> Any:
+        return None if values is None else values.reshape(shape).transpose(order).ravel()
+
+    sides = shape[order[0]], shape[order[1]], shape[order[2]]
+    found = decode_detail(stream, image, tile, sides, turn(special), turn(errors), turn(base))
+    back = sorted(range(3), key=lambda axis: order[axis])
+    return found.reshape(sides).transpose(back).ravel()
 
 
 class ValueMap:
@@ -1755,7 +1779,7 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
         errors = None if image.errors is None else image.errors[where].ravel()
         on_base = image.on_base and any(base) and detail[0] == 2
         values_below = decode_base(meta.model, image, where, base) if on_base else None
-        out[:] = decode_detail(detail, image, tile, shape, special, errors, values_below)
+        out[:] = decode_turned(detail, image, tile, shape, special, errors, values_below)
     elif not special.all():
         need(any(base) or is_copy, "no stream for samples that need one")
         if any(base):

@@ -9,10 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from radcodec.detail.counted import encode_counted
     from radcodec.detail.earlier import PlaneAxis
     from radcodec.detail.maps import TileBound
     from radcodec.detail.plain import is_learned, uses_predictors
+=======
+    from radcodec.detail.earlier import PlaneAxis, TilePlanes
+    from radcodec.detail.maps import TileBound
+    from radcodec.detail.orders import AS_IT_IS, order_by_roughness
+>>>>>>> w-cubes
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
     from radcodec.detail.stream import (
         code_tile,
@@ -24,9 +30,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AS_IT_IS",
     "PlaneAxis",
     "Predictors",
     "TileBound",
+    "TilePlanes",
     "code_tile",
     "decode_tile",
     "encode_counted",
@@ -36,6 +44,7 @@ __all__ = [
     "is_learned",
     "least_detail_bytes",
     "load_predictors",
+    "order_by_roughness",
     "pack_predictors",
     "uses_predictors",
     "without_borders",
@@ -43,11 +52,19 @@ __all__ = [
 
 _OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
 _HOMES = {
+<<<<<<< HEAD
     "PlaneAxis": "earlier",
     "TileBound": "maps",
     "encode_counted": "counted",
     "is_learned": "plain",
     "uses_predictors": "plain",
+=======
+    "AS_IT_IS": "orders",
+    "PlaneAxis": "earlier",
+    "TileBound": "maps",
+    "TilePlanes": "earlier",
+    "order_by_roughness": "orders",
+>>>>>>> w-cubes
     **dict.fromkeys(_OF_PREDICTORS, "predictors"),
 }
 

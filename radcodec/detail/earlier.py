@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.detail.orders import Order
 from radcodec.detail.rice import MAX_INTEGER_BYTES, rice_read, rice_write
 from radcodec.errors import CorruptError
 from radcodec.limits import MAX_BLEND, MAX_LAG_RADIUS, MAX_LAGS, MAX_SHIFT, MAX_TILE_SAMPLES
@@ -30,6 +31,14 @@ class PlaneAxis:
     stride: int
     period: int
     depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TilePlanes:
+    """An order of the axes of tiles, and the axes along which their planes follow each other then."""
+
+    order: Order
+    axes: tuple[PlaneAxis, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

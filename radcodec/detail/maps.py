@@ -73,6 +73,14 @@ class TileBound:
     dither_seed: int | None = None
     tile_number: int = 0
 
+    def turned(self, order: tuple[int, ...]) -> TileBound:
+        """Return the bound of the tile in another order of its axes."""
+        return replace(
+            self,
+            map=None if self.map is None else np.ascontiguousarray(self.map.transpose(order)),
+            base=None if self.base is None else np.ascontiguousarray(self.base.transpose(order)),
+        )
+
     def part(self, where: tuple[slice, ...]) -> TileBound:
         """Return the bound of a part of the tile."""
         return replace(

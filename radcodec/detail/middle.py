@@ -10,8 +10,11 @@ from radcodec.detail.plain import Mask, Tile
 def _some(image: Tile, special: Mask | None) -> Tile:
     """About 65536 samples [n] that are not special."""
     stride = max(1, image.size // 65536)
-    values = image.reshape(-1)[::stride]
-    return values if special is None else values[~special.reshape(-1)[::stride]]
+    if image.flags.c_contiguous:
+        values = image.reshape(-1)[::stride]
+        return values if special is None else values[~special.reshape(-1)[::stride]]
+    at = np.unravel_index(np.arange(0, image.size, stride), image.shape)  # a turned image is not copied
+    return image[at] if special is None else image[at][~special[at]]
 
 
 def typical_size(image: Tile, special: Mask | None, fill: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.earlier import pack_earlier, unpack_earlier
 from radcodec.detail.kernels import FILL_LIMIT
+from radcodec.detail.orders import AS_IT_IS, ORDER_UNIT, ORDERS, Order
 from radcodec.detail.rice import MAX_INTEGER_BYTES, rice_read, rice_write
 from radcodec.detail.rounding import Predictor, coding_order
 from radcodec.detail.tables import TableSet, find_tables
@@ -22,17 +23,18 @@ EARLIER = 0x80  # bit of the radius: taps in earlier planes follow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictors:
-    """What the tiles of an image share: table set, fill and predictors."""
+    """What the tiles of an image share: table set, fill, predictors, and the order of axes in which they are coded."""
 
     tables: TableSet
     fill: float
     predictors: tuple[Predictor, ...]
+    order: Order = AS_IT_IS
 
 
 def pack_predictors(predictors: Predictors) -> bytes:
     """Predictor block of an image."""
     out = bytearray(HEAD.pack(predictors.tables.sha256[:8], predictors.fill))
-    out += pack_leb(len(predictors.predictors))
+    out += pack_leb(len(predictors.predictors) + ORDER_UNIT * ORDERS.index(predictors.order))
     for p in predictors.predictors:
         body = rice_write(p.integers[coding_order(p.radius)])
         out += bytes((p.radius | (EARLIER if p.earlier is not None else 0), p.shift, p.border, p.reach))
@@ -60,6 +62,9 @@ def unpack_predictors(block: bytes) -> Predictors:
         raise CorruptError(f"predictor block: expected a fill within +-2^900, found {fill}")
     tables = find_tables(name)
     n, pos = unpack_leb(block, HEAD.size, "the predictor block")
+    number, n = divmod(n, ORDER_UNIT)
+    if number >= len(ORDERS):
+        raise CorruptError(f"predictor block: expected an order of axes under {len(ORDERS)}, found {number}")
     if not 1 <= n <= MAX_PREDICTORS:
         raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
     predictors = []
@@ -80,7 +85,7 @@ def unpack_predictors(block: bytes) -> Predictors:
         predictors.append(replace(predictor, border=border, reach=reach, earlier=earlier))
     if pos != len(block):
         raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")
-    return Predictors(tables=tables, fill=fill, predictors=tuple(predictors))
+    return Predictors(tables=tables, fill=fill, predictors=tuple(predictors), order=ORDERS[number])
 
 
 def least_detail_bytes(predictors: Predictors | None) -> int:

@@ -9,14 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
+<<<<<<< HEAD
 from radcodec.detail.counted import decode_counted, encode_counted
 from radcodec.detail.earlier import PlaneAxis, middle_planes
+=======
+from radcodec.detail.earlier import PlaneAxis, TilePlanes, middle_planes
+>>>>>>> w-cubes
 from radcodec.detail.effort import EFFORTS, Effort
+from radcodec.detail.fit_input import RADIUS_BY_SIZE, fit_input
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
-from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
-from radcodec.detail.middle import median_fill, typical_size
+from radcodec.detail.maps import TileBound
+from radcodec.detail.middle import median_fill
 from radcodec.detail.near_work import least_step, prepare_near
+from radcodec.detail.orders import AS_IT_IS, turned, turned_back
 from radcodec.detail.plain import (
     COUNTED,
     LEARNED,
@@ -42,13 +48,9 @@ from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS, M
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
-RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
-LARGE_IMAGE_RADIUS = 12
 THRIFT = 0.002  # bits a pixel that a smaller radius may cost a large image
-EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
-PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
 LEAST_TRIAL_SIDE = 96  # of planes that follow each other
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
@@ -74,7 +76,7 @@ def fit_image(
     if image.size < MIN_LEARNED:
         return b""
     fill = median_fill(image, special)
-    task = _fit_input(image, special, bound, fill, sample_type, max_radius)
+    task = fit_input(image, special, bound, fill, sample_type, max_radius)
     return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), (), threads)
 
 
@@ -84,19 +86,28 @@ def fit_cube(
     bound: float | None,
     sample_type: SampleType,
     *,
-    axes: tuple[PlaneAxis, ...],
+    ways: tuple[TilePlanes, ...],
     threads: int = 1,
     effort: int = DEFAULT_EFFORT,
 ) -> bytes:
     """Fit a predictor block as `fit_image` does, where planes may be predicted from earlier ones of their tile.
 
-    They are along one of the axes, where that saves bits.
+    Of several orders of the axes of its tiles the one is chosen that takes the fewest bits in a trial.
     """
     if image.size < MIN_LEARNED:
         return b""
-    fill = median_fill(image, special)
-    task = _fit_input(image, special, bound, fill, sample_type, None)
-    return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), axes, threads)
+    fill, found = median_fill(image, special), []
+    for way in ways:
+        planes, marks = image.transpose(way.order), None if special is None else special.transpose(way.order)
+        trial = _Trial(planes, marks, bound, fill)
+        task = fit_input(planes, marks, bound, fill, sample_type, None)
+        block = _fit_block(task, trial, EFFORTS.get(effort), way.axes, threads)
+        if block and len(ways) == 1:
+            return block
+        if block:
+            one = replace(unpack_predictors(block), order=way.order)
+            found.append((trial.along(way.axes[0]).bits_a_sample(one.predictors[0]), one))
+    return pack_predictors(min(found, key=lambda bits_and_block: bits_and_block[0])[1]) if found else b""
 
 
 def _fit_block(task: FitInput, trial: _Trial, level: Effort | None, axes: tuple[PlaneAxis, ...], threads: int) -> bytes:
@@ -131,45 +142,6 @@ def _choose(candidates: list[Predictor], level: Effort | None, trial: _Trial, th
     reaches -= {(best.border, best.reach)}
     others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
     return _cheapest([best, *others], trial, threads)
-
-
-def _fit_input(
-    image: Tile,
-    special: Mask | None,
-    bound: float | None,
-    fill: float,
-    sample_type: SampleType,
-    max_radius: int | None,
-) -> FitInput:
-    """Choose the window values of a fit and how exact it should be."""
-    unit = 1.0
-    if bound is not None and bound > 0:
-        is_float = sample_type.is_float
-        unit = bound * STEP_FACTOR if is_float else 2.0 * np.floor(min(bound, MAX_INT_BOUND)) + 1.0
-    lossless_float = sample_type.is_float and not (bound is not None and bound > 0)
-    shift = fill / unit
-
-    def to_smooth(values: Tile) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return values.astype(np.float64) / unit - shift
-
-    def to_steps(values: Tile) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.rint(values.astype(np.float64) / unit) - shift
-
-    exact = bound is None or not bound > 0 or typical_size(image, special, fill) > PRECISE * unit
-    if max_radius is None:
-        max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
-        max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
-    return FitInput(
-        image=image,
-        special=special,
-        to_window=to_smooth if lossless_float else to_steps,
-        to_smooth=None if exact or not sample_type.is_float else to_smooth,
-        floor=0.0 if lossless_float else 0.3,
-        exact=exact,
-        max_radius=max_radius,
-    )
 
 
 def _candidates(task: FitInput, level: Effort | None, threads: int) -> list[Predictor]:
@@ -223,6 +195,10 @@ class _Trial:
         """Return a trial of planes that follow each other along an axis."""
         return _Trial(*self._of, axis)
 
+    def bits_a_sample(self, predictor: Predictor) -> float:
+        """Count the bits of a sample, with its share of the predictor."""
+        return self.bits(predictor) / self._tile.size
+
     def bits(self, predictor: Predictor) -> float:
         """Count the bits of the tile and its share of the predictor; infinite where the method cannot carry it."""
         if predictor.taps is None:
@@ -259,7 +235,18 @@ def code_tile(
     tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
 ) -> tuple[bytes, Tile]:
     """Detail stream of a tile, and the samples that it restores to (special ones hold anything)."""
-    tile = np.ascontiguousarray(tile)
+    order = AS_IT_IS if predictors is None else predictors.order
+    if order == AS_IT_IS:
+        return _code_turned(np.ascontiguousarray(tile), special, predictors, bound)
+    marks, limits = None if special is None else turned(special, order), None if bound is None else bound.turned(order)
+    stream, restored = _code_turned(turned(tile, order), marks, predictors, limits)
+    return stream, turned_back(restored, order)
+
+
+def _code_turned(
+    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
+) -> tuple[bytes, Tile]:
+    """As ``code_tile``, for a tile in the order of its predictors."""
     whole, restored, lattices = _code_whole(tile, special, predictors, bound)
     cut = find_cut(tile, special, lattices) if bound is None else None
     return (whole if cut is None else min(whole, _code_cut(tile, special, predictors, cut), key=len)), restored
@@ -341,6 +328,11 @@ def decode_tile(
     """
     if len(stream) < 1:
         raise CorruptError("detail stream: expected a method, found nothing")
+    if predictors is not None and predictors.order != AS_IT_IS:
+        order, as_it_is = predictors.order, replace(predictors, order=AS_IT_IS)
+        sides = (shape[order[0]], shape[order[1]], shape[order[2]])
+        marks, bound = None if special is None else turned(special, order), bound and bound.turned(order)
+        return turned_back(decode_tile(stream, sides, sample_type, marks, as_it_is, bound), order)
     dtype = np.dtype(sample_type.dtype_str)
     size = int(np.prod(shape)) * dtype.itemsize
     body = memoryview(stream)[1:]

@@ -11,7 +11,7 @@ import numpy as np
 from radcodec import detail
 from radcodec.container.meta import ImageRecord
 from radcodec.decoding.guarantee import tile_breach
-from radcodec.decoding.tile import Pixels, base_values
+from radcodec.decoding.tile import ImageCoding, Pixels, base_values
 from radcodec.encoding.coded_image import CodedImage, report_progress
 from radcodec.encoding.image_plan import ImagePlan
 from radcodec.encoding.marking import part_of
@@ -60,10 +60,10 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
     if plan.special is not None and plan.special.all():
         return b""
     step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
-    axes = plane_axes(plan.coding.record)
-    if axes and max_radius is None:
+    ways = tile_planes(plan.coding, pixels, plan.special)
+    if ways and max_radius is None:
         return detail.fit_cube(
-            pixels, plan.special, step, sample_type, axes=axes, threads=options.threads, effort=options.effort
+            pixels, plan.special, step, sample_type, ways=ways, threads=options.threads, effort=options.effort
         )
     return detail.fit_image(
         pixels,
@@ -86,6 +86,23 @@ def plane_axes(record: ImageRecord) -> tuple[detail.PlaneAxis, ...]:
         if side < length:
             break
     return tuple(axes)
+
+
+def tile_planes(coding: ImageCoding, pixels: Pixels, special: Mask | None) -> tuple[detail.TilePlanes, ...]:
+    """Return the orders of the axes in which tiles may be coded; none where each holds a single plane.
+
+    Planes are along another axis than the slowest only in cubes of one leading axis that are rough along it.
+    """
+    axes = plane_axes(coding.record)
+    if not axes:
+        return ()
+    ways = [detail.TilePlanes(order=detail.AS_IT_IS, axes=axes)]
+    order = detail.order_by_roughness(pixels, special) if len(axes) == 1 else detail.AS_IT_IS
+    depth = coding.grid.tile_shape(0)[order[0]]
+    if order != detail.AS_IT_IS and depth > 1:
+        axis = detail.PlaneAxis(stride=1, period=pixels.shape[order[0]], depth=depth)
+        ways.append(detail.TilePlanes(order=order, axes=(axis,)))
+    return tuple(ways)
 
 
 def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from radcodec.container.writer import FileContents
 from radcodec.decoding.tile import Pixels
 from radcodec.encoding.array_file import seed_of
 from radcodec.encoding.coded_image import FinishedImage
+from radcodec.encoding.cube_sides import choose_sides
 from radcodec.encoding.encoded_file import EncodedFile, count_bytes, stored_model
 from radcodec.encoding.fidelity import plan_fidelity
 from radcodec.encoding.image_plan import SourceImage
@@ -286,8 +287,10 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
 def _source_image(parts: _FitsParts, unit: PlainUnit, fidelity: Fidelity, tile: TileOption) -> SourceImage:
     """Read the samples of an image HDU, which are swapped in place, and what its header says of them."""
     record = _image_record(unit.hdu, tile)
+    pixels = stored_samples(parts.data, unit.hdu).reshape(plane_shape(record.shape))
+    record = replace(record, sides=choose_sides(pixels.reshape(record.shape), tile))
     return SourceImage(
-        pixels=stored_samples(parts.data, unit.hdu).reshape(plane_shape(record.shape)),
+        pixels=pixels,
         record=record,
         fidelity=fidelity,
         name=parts.labels[unit.number],

@@ -64,9 +64,14 @@ NEEDED: dict[str, set[str]] = {
     "array_i4_near": {"map 6"},
     "array_f4_near_special": {"map 6", "special map 6"},
     "array_cube_near": {"map 6", "planes"},
+<<<<<<< HEAD
     "array_u1_counted": {"method 5"},
     "array_i4_counted_same": {"method 5"},
     "array_cube_counted": {"method 5"},
+=======
+    "array_cube_earlier": {"map 4", "planes", "earlier"},
+    "array_cube_turned": {"map 0", "planes", "turned"},
+>>>>>>> w-cubes
     "array_f4_on_base": {"base map 4"},
     "array_f4_on_base_again": {"base map 3", "base shrink 4"},
     "array_f4_on_base_dither": {"base map 3"},
@@ -116,6 +121,8 @@ def array_cases() -> Iterator[Case]:
     yield "array_i8_bounded", (image.astype("f8") * 1e18).astype("i8"), {"max_error": 1e12}
     yield "array_cube", cube, {}
     yield "array_cube_sigma", cube, {"max_error": "0.125sigma"}
+    yield "array_cube_earlier", cube_alike(0.5), {"max_error": 0.125}
+    yield "array_cube_turned", np.ascontiguousarray(cube_alike(0.0).transpose(1, 2, 0)), {}
     yield "array_1d", image.ravel()[:3000], {}
     yield "array_0d", np.array(2.5, "f4"), {}
     yield "array_empty", np.zeros((3, 0, 2), "i4"), {}
@@ -288,6 +295,14 @@ def on_base(wanted: bool) -> AbstractContextManager[object]:
     return patch.object(radcodec.encoding.image, "find_base", lambda *_: (None, None))
 
 
+def cube_alike(share: float) -> Array:
+    """Planes of beam-smoothed noise, each with a share of the one before in it."""
+    planes = [simulate_image((28, 32), seed=40 + p, n_sources=0, noise_rms=1.0) for p in range(24)]
+    for p in range(1, len(planes)):
+        planes[p] = planes[p] + share * planes[p - 1]
+    return np.stack(planes).astype("f4")
+
+
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:
     """The file of an array, its predictor's border radius and reach being as given, as far as its radius allows."""
     with on_base(options.pop("on_base", False)):
@@ -312,13 +327,15 @@ def features(coded: bytes, image: Image, shape: tuple[int, int, int], special: A
     if coded[0] != 2 or image.predictors is None:
         return {f"method {coded[0]}"}
     cur = reference_decoder.Cursor(coded[1:])
-    _, border, reach, *_ = image.predictors.predictors[cur.leb()]
+    _, border, reach, _, before = image.predictors.predictors[cur.leb()]
     kind, below = cur.get("B"), "base " if based else ""
     found = {f"{below}map {kind}"} | ({f"special {below}map {kind}"} if special.any() else set())
     if kind == 3:
         found.add(f"{below}shrink {cur.get('B')}")
     if border:
         found |= {"border", "narrow" if shape[2] < 2 * reach else "sides"}
+    found |= {"turned"} if image.predictors.order != (0, 1, 2) else set()
+    found |= {"earlier"} if before is not None else set()
     return found | ({"planes"} if shape[0] > 1 else set())
 
 
