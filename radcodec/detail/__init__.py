@@ -9,16 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
     from radcodec.detail.counted import encode_counted
-    from radcodec.detail.earlier import PlaneAxis
-    from radcodec.detail.maps import TileBound
-    from radcodec.detail.plain import is_learned, uses_predictors
-=======
     from radcodec.detail.earlier import PlaneAxis, TilePlanes
     from radcodec.detail.maps import TileBound
     from radcodec.detail.orders import AS_IT_IS, order_by_roughness
->>>>>>> w-cubes
+    from radcodec.detail.plain import is_learned, uses_predictors
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
     from radcodec.detail.stream import (
         code_tile,
@@ -52,19 +47,14 @@ __all__ = [
 
 _OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
 _HOMES = {
-<<<<<<< HEAD
-    "PlaneAxis": "earlier",
-    "TileBound": "maps",
-    "encode_counted": "counted",
-    "is_learned": "plain",
-    "uses_predictors": "plain",
-=======
     "AS_IT_IS": "orders",
     "PlaneAxis": "earlier",
     "TileBound": "maps",
     "TilePlanes": "earlier",
+    "encode_counted": "counted",
+    "is_learned": "plain",
     "order_by_roughness": "orders",
->>>>>>> w-cubes
+    "uses_predictors": "plain",
     **dict.fromkeys(_OF_PREDICTORS, "predictors"),
 }
 

@@ -9,12 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
-<<<<<<< HEAD
 from radcodec.detail.counted import decode_counted, encode_counted
-from radcodec.detail.earlier import PlaneAxis, middle_planes
-=======
 from radcodec.detail.earlier import PlaneAxis, TilePlanes, middle_planes
->>>>>>> w-cubes
 from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.fit_input import RADIUS_BY_SIZE, fit_input
 from radcodec.detail.lattices import Lattices

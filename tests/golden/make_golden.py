@@ -64,14 +64,11 @@ NEEDED: dict[str, set[str]] = {
     "array_i4_near": {"map 6"},
     "array_f4_near_special": {"map 6", "special map 6"},
     "array_cube_near": {"map 6", "planes"},
-<<<<<<< HEAD
     "array_u1_counted": {"method 5"},
     "array_i4_counted_same": {"method 5"},
     "array_cube_counted": {"method 5"},
-=======
     "array_cube_earlier": {"map 4", "planes", "earlier"},
     "array_cube_turned": {"map 0", "planes", "turned"},
->>>>>>> w-cubes
     "array_f4_on_base": {"base map 4"},
     "array_f4_on_base_again": {"base map 3", "base shrink 4"},
     "array_f4_on_base_dither": {"base map 3"},
