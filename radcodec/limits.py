@@ -18,8 +18,17 @@ MAX_TILE = 2048
 DEFAULT_TILE = 512
 MIN_TILE_SAMPLES = MIN_TILE * MIN_TILE
 MAX_TILE_SAMPLES = MAX_TILE * MAX_TILE
-# Decoding in order holds all tiles of some planes. Over this, tiles are decoded again for the next planes.
-MAX_SLAB_BYTES = 1 << 27
+# Decoding in order holds all tiles of some planes, mostly in a temporary file. Over this, tiles are decoded again for
+# the next planes.
+MAX_SLAB_BYTES = 1 << 31
+# What grows with an image is in memory up to this. More of it goes to temporary files (docs/scale.md).
+MAX_SCRATCH_MEMORY = 1 << 26
+# Bytes of samples that are handled at once where an image is passed over from front to back.
+MAX_PIECE_BYTES = 1 << 22
+# Planes of more samples are looked at in part, in measurements that need all of a plane in order.
+MAX_WHOLE_PLANE = 1 << 26
+# Candidates, such as outliers, that are kept or looked at together.
+MAX_CANDIDATES = 1 << 18
 # From 1, fast, to 9, smallest: docs/effort.md says what each level costs.
 MIN_EFFORT = 1
 MAX_EFFORT = 9
