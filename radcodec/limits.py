@@ -23,12 +23,12 @@ MAX_TILE_SAMPLES = MAX_TILE * MAX_TILE
 MAX_SLAB_BYTES = 1 << 31
 # What grows with an image is in memory up to this. More of it goes to temporary files (docs/scale.md).
 MAX_SCRATCH_MEMORY = 1 << 26
-# Bytes of samples that are handled at once where an image is passed over from front to back.
-MAX_PIECE_BYTES = 1 << 22
+# Samples that are handled at once where an image is passed over from front to back; a multiple of 8.
+MAX_PIECE_SAMPLES = 1 << 20
 # Planes of more samples are looked at in part, in measurements that need all of a plane in order.
 MAX_WHOLE_PLANE = 1 << 26
 # Candidates, such as outliers, that are kept or looked at together.
-MAX_CANDIDATES = 1 << 18
+MAX_CANDIDATES = 1 << 16
 # From 1, fast, to 9, smallest: docs/effort.md says what each level costs.
 MIN_EFFORT = 1
 MAX_EFFORT = 9

@@ -16,7 +16,7 @@ from radcodec.base import store as model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.pixels.noise import MAD_TO_SIGMA
 from radcodec.runtime.parallel import ordered_map
-from radcodec.types import SampleType
+from radcodec.types import SampleType, Stream
 
 if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model, SteppedModel
@@ -176,6 +176,11 @@ def _stacked(
     if special is not None:
         values[special] = 0.0
     return values.reshape(-1, tile.shape[2])
+
+
+def shelve_codes(model: Model, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
+    """Pack the codes of a tile that wait until others are coded; ``keep`` finds room for the bytes."""
+    return model.shelve(codes, keep) if model_store.is_stepped(model) else codes
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:

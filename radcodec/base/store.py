@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 from radcodec.runtime import resources
+from radcodec.types import Stream
 
 Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them
 
@@ -84,6 +85,10 @@ class SteppedModel(Model, Protocol):
         like: Codes | None = None,
     ) -> Codes:
         """Code a tile [h, w] from averages of 2 by 2 pixels, quickly and without high frequencies."""
+        ...
+
+    def shelve(self, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
+        """Pack codes that wait for others; this model takes them in their place. ``keep`` finds room for the bytes."""
         ...
 
     def high_share(self, codes: Codes) -> float:

@@ -23,17 +23,17 @@ from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params
 from radcodec.container.packing import Dictionary, pack_section
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError
-from radcodec.types import Kind, Mode
+from radcodec.types import Kind, Mode, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileStreams:
     """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage."""
 
-    mask: bytes = b""
-    detail: bytes = b""
+    mask: Stream = b""
+    detail: Stream = b""
     pixel_crc: int = 0
-    stages: tuple[bytes, ...] = ()
+    stages: tuple[Stream, ...] = ()
 
     @property
     def is_base_alone(self) -> bool:
@@ -67,17 +67,17 @@ def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
     return b"".join(index_entry(tile) for tiles in images for tile in tiles)
 
 
-def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
+def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
     """Yield the streams of TILES in file order."""
     return (stream for tiles in images for tile in tiles for stream in (tile.mask, tile.detail))
 
 
-def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
+def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
     """Yield the streams of BASE in file order: images, stages, tiles."""
     return (tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles)
 
 
-def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[bytes]]) -> int:
+def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[Stream]]) -> int:
     """Write prelude, sections and trailer; return the number of bytes."""
     head = pack_prelude(prelude)
     sink = CrcWriter(out)

@@ -14,15 +14,13 @@ import os
 import shutil
 import tempfile
 import threading
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.limits import MAX_SCRATCH_MEMORY
-
-# A stream of bytes, in memory or in a mapped file.
-Stream: TypeAlias = bytes | memoryview
+from radcodec.types import Stream
 
 _CHUNK_BYTES = 1 << 25  # what a file holds at least: small things share one, as each takes a file descriptor
 _ALIGNMENT = 64
@@ -163,8 +161,6 @@ def _fill(handle: int, size_bytes: int) -> None:
 
 
 def _no_room(number: int, size_bytes: int, folder: str) -> OSError:
-    text = (
-        f"expected room for {size_bytes} bytes of temporary files, found too little ({os.strerror(number)}): set TMPDIR "
-        "to a folder with more"
-    )
+    why = os.strerror(number)
+    text = f"expected room for {size_bytes} bytes of temporary files ({why}): set TMPDIR to a folder with more"
     return OSError(number, text, folder)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 from radcodec.base.lapped import search, transform
 from radcodec.errors import CorruptError
+from radcodec.types import Stream
 
 HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
 MAX_PLANES = 24
 OFFSET_LIMIT = 32
+_FORMS = ("i1", "i2", "i4")  # of shelved coefficients: the least that holds them
+_SHELF_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,45 @@ class LappedCodes:
     def step(self) -> float:
         """Step of the coefficients, in companded units."""
         return (256 + self.gain) * 2.0**-self.last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelvedCodes:
+    """Codes packed to a fraction of their size, as long as other tiles are coded.
+
+    ``choices`` are the codes without content. ``packed`` holds their coefficients as integers of ``dtype_str``.
+    """
+
+    choices: LappedCodes
+    shape: tuple[int, ...]
+    dtype_str: str
+    packed: Stream = field(repr=False)
+
+    @property
+    def code(self) -> int:
+        """Block code, which other codes may have too."""
+        return self.choices.code
+
+
+def shelve(codes: LappedCodes, keep: Callable[[bytes], Stream]) -> ShelvedCodes:
+    """Pack codes; ``keep`` finds a place for the bytes."""
+    content = codes.coefficients
+    dtype_str = next(form for form in _FORMS if codes.n_planes < 8 * np.dtype(form).itemsize)
+    packer = zstandard.ZstdCompressor(level=_SHELF_LEVEL, write_checksum=False)
+    return ShelvedCodes(
+        choices=replace(codes, coefficients=content[:0]),
+        shape=content.shape,
+        dtype_str=dtype_str,
+        packed=keep(packer.compress(content.astype(dtype_str).tobytes())),
+    )
+
+
+def unshelve(codes: LappedCodes | ShelvedCodes) -> LappedCodes:
+    """Give the codes that were packed; others are given as they are."""
+    if isinstance(codes, LappedCodes):
+        return codes
+    content = np.frombuffer(zstandard.ZstdDecompressor().decompress(codes.packed), codes.dtype_str)
+    return replace(codes.choices, coefficients=content.astype(np.int32).reshape(codes.shape))
 
 
 def empty_codes(shape: tuple[int, int], step: float) -> LappedCodes:

@@ -12,7 +12,7 @@ codes counts their bits. The transform and the cells are fixed; the prior of the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,12 +21,22 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, emphasis, planes, search, transform
-from radcodec.base.lapped.codes import HEADER, LappedCodes, empty_codes, planes_of_stages, read_header
+from radcodec.base.lapped.codes import (
+    HEADER,
+    LappedCodes,
+    ShelvedCodes,
+    empty_codes,
+    planes_of_stages,
+    read_header,
+    shelve,
+    unshelve,
+)
 from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
 from radcodec.errors import InputError, ModelMismatchError
+from radcodec.types import Stream
 
 CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
@@ -69,7 +79,7 @@ class LappedModel:
         scale: float,
         *,
         step: float | None = None,
-        like: LappedCodes | None = None,
+        like: LappedCodes | ShelvedCodes | None = None,
         keep_flux: bool = False,
     ) -> LappedCodes:
         """Encode a tile as coefficients.
@@ -195,8 +205,9 @@ class LappedModel:
         bits = float(np.where(less, theirs, ours).sum(dtype=np.float64))
         return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=sizes), bits
 
-    def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
+    def stage_streams(self, codes: LappedCodes | ShelvedCodes, n_stages: int | None = None) -> list[bytes]:
         """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
+        codes = unshelve(codes)
         sizes = np.abs(codes.coefficients)
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
@@ -258,6 +269,10 @@ class LappedModel:
         total = int(np.count_nonzero(used))
         return 1.0 - np.count_nonzero(used[:, :, :height, :width]) / total if total else 0.0
 
+    def shelve(self, codes: LappedCodes, keep: Callable[[bytes], Stream]) -> ShelvedCodes:
+        """Pack codes, for ``stage_streams``, ``restore_codes`` and ``like``; ``keep`` finds a place for the bytes."""
+        return shelve(codes, keep)
+
     def choices(self, codes: LappedCodes) -> LappedCodes:
         """Return codes without content that have the block length of ``codes``."""
         return replace(codes, coefficients=np.zeros((0, 0, 0, 0), np.int32))
@@ -306,8 +321,11 @@ class LappedModel:
         codes, left_out = self.read_codes(streams[:n_stages], shape)
         return self._expanded(self.companded(codes, left_out), offset, scale)
 
-    def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
+    def restore_codes(
+        self, codes: LappedCodes | ShelvedCodes, offset: float, scale: float, n_stages: int | None = None
+    ) -> F64:
         """Return the pixels that ``decode_tile`` gives for the streams of the first stages, float64 [h, w]."""
+        codes = unshelve(codes)
         left_out = codes.n_planes - sum(planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
         signed = codes.coefficients
         if left_out:
