@@ -21,6 +21,8 @@ MAX_TILE_SAMPLES = MAX_TILE * MAX_TILE
 # Decoding in order holds all tiles of some planes, mostly in a temporary file. Over this, tiles are decoded again for
 # the next planes.
 MAX_SLAB_BYTES = 1 << 31
+# A restored FITS file that is read as one (virtual) keeps all tiles of some planes up to this.
+MAX_CACHED_BYTES = 1 << 27
 # What grows with an image is in memory up to this. More of it goes to temporary files (docs/scale.md).
 MAX_SCRATCH_MEMORY = 1 << 26
 # Samples that are handled at once where an image is passed over from front to back; a multiple of 8.

@@ -89,7 +89,8 @@ def decompress(
         If ``src`` is no sound ``.rcz`` file or needs a model that is not there. Nothing is written then.
     """
     from radcodec.decoding.restore import decode_array, decode_fits_to
-    from radcodec.fits.arrays import array_to_fits_bytes
+    from radcodec.fits.arrays import array_to_fits_pieces
+    from radcodec.runtime.scratch import Scratch
 
     start = time.perf_counter()
     n_threads = usable_threads(threads)
@@ -105,7 +106,7 @@ def decompress(
             if reader.prelude.kind is Kind.FITS:
                 decode_fits_to(reader, out, n_threads, progress=progress)
             else:
-                for piece in array_to_fits_bytes(decode_array(reader, n_threads)):
+                for piece in array_to_fits_pieces(decode_array(reader, n_threads, Scratch())):
                     out.write(piece)
         path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
         return describe(reader, path=path, seconds=time.perf_counter() - start)

@@ -161,14 +161,15 @@ def _read_stream(stream: ByteStream, name: str, max_bytes: int) -> memoryview:
     while 0 < len(start) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(start))):
         start += more
     joined, packing = _Joined(start, stream), find_packing(start)
-    if packing is not None:
-        return unpack(joined, packing, name, max_bytes).finish()
-    plain = Spool()
-    while chunk := joined.read(READ_BYTES):
-        plain += chunk
-        if len(plain) > max_bytes:
-            raise too_big(name, max_bytes)
-    return plain.finish()
+    with Spool() as plain:
+        if packing is not None:
+            unpack(joined, packing, name, max_bytes, plain)
+            return plain.finish()
+        while chunk := joined.read(READ_BYTES):
+            plain += chunk
+            if len(plain) > max_bytes:
+                raise too_big(name, max_bytes)
+        return plain.finish()
 
 
 @contextmanager

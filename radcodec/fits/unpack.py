@@ -149,8 +149,8 @@ def too_big(name: str, max_bytes: int) -> UnsupportedDataError:
     )
 
 
-def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> Spool:
-    """Unpack all members of a compressed stream.
+def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int, plain: Spool) -> None:
+    """Unpack all members of a compressed stream into ``plain``.
 
     Raises
     ------
@@ -159,8 +159,8 @@ def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> S
         also if the package that reads it is not installed.
     """
     if packing.start is None:
-        return _uncompress(stream, packing, name, max_bytes)
-    plain = Spool()
+        _uncompress(stream, packing, name, max_bytes, plain)
+        return
     member = packing.start()
     pending = b""
     errors = _library_errors()
@@ -170,7 +170,7 @@ def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> S
             while not pending:
                 read = stream.read(READ_BYTES)
                 if not read:
-                    return plain
+                    return
                 pending = read.lstrip(b"\0")
             member = packing.start()
         elif member.needs_input:
@@ -196,7 +196,7 @@ def _damaged(packing: Packing, name: str, n_bytes: int, err: object) -> Unsuppor
     )
 
 
-def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> Spool:
+def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int, plain: Spool) -> None:
     """Decompress a Unix compress file with the optional package uncompresspy; it has no end mark and no check.
 
     Raises
@@ -216,7 +216,6 @@ def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int)
         packed += chunk
         if len(packed) > max_bytes:
             raise too_big(name, max_bytes)
-    plain = Spool()
     if len(packed) < 3:
         raise _damaged(packing, name, 0, "the header is cut off")
     if packed[2] & _LZW_UNKNOWN_FLAGS:
@@ -232,4 +231,3 @@ def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int)
         raise
     except errors as err:
         raise _damaged(packing, name, len(plain), err) from err
-    return plain

@@ -96,14 +96,21 @@ class Scratch:
 class Spool:
     """Bytes that arrive piece by piece, in memory up to a limit and beyond it in a temporary file.
 
-    It has of a ``bytearray`` what a stream that is unpacked needs: ``+=`` and ``len``.
+    It has of a ``bytearray`` what a stream that is unpacked needs: ``+=`` and ``len``. It is a context manager; what
+    `finish` gives outlives the context.
     """
 
     def __init__(self, memory_bytes: int = MAX_SCRATCH_MEMORY) -> None:
-        # Closed by `finish`, or with the last reference.
+        # Closed at the end of the context.
         self._file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=memory_bytes))  # noqa: SIM115
         self._memory_bytes = memory_bytes
         self._size_bytes = 0
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def __len__(self) -> int:
         return self._size_bytes
@@ -115,14 +122,13 @@ class Spool:
 
     def finish(self) -> memoryview:
         """Give all of the bytes, in memory of our own that may be written to, or in a mapped file."""
-        with self._file as file:
-            if len(self) <= self._memory_bytes:
-                content = memoryview(bytearray(len(self)))
-                file.seek(0)
-                file.readinto(content)  # type: ignore[attr-defined]
-                return content
-            file.flush()
-            return memoryview(mmap.mmap(file.fileno(), len(self)))
+        if len(self) <= self._memory_bytes:
+            content = memoryview(bytearray(len(self)))
+            self._file.seek(0)
+            self._file.readinto(content)  # type: ignore[attr-defined]
+            return content
+        self._file.flush()
+        return memoryview(mmap.mmap(self._file.fileno(), len(self)))
 
 
 def mapped(size_bytes: int) -> memoryview:
