@@ -27,8 +27,8 @@ MAX_CACHED_BYTES = 1 << 27
 MAX_SCRATCH_MEMORY = 1 << 26
 # Samples that are handled at once where an image is passed over from front to back; a multiple of 8.
 MAX_PIECE_SAMPLES = 1 << 20
-# Planes of more samples are looked at in part, in measurements that need all of a plane in order.
-MAX_WHOLE_PLANE = 1 << 26
+# Images of more samples: bitmaps of theirs are packed in turn, to a few bits more or less than in one go.
+MAX_WHOLE_BITMAP = 1 << 26
 # Candidates, such as outliers, that are kept or looked at together.
 MAX_CANDIDATES = 1 << 16
 # From 1, fast, to 9, smallest: docs/effort.md says what each level costs.

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from radcodec.base import store as model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.pixels.noise import MAD_TO_SIGMA
+from radcodec.pixels.pieces import spread
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType, Stream
 
@@ -70,7 +71,7 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
     if special is None:
         return flat
     known = flat[~special.reshape(-1)[::step]]
-    return known if known.size or step == 1 else plane[~special]
+    return known if known.size or step == 1 else spread(plane, special, _ENOUGH_SAMPLES)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out

@@ -16,7 +16,7 @@ from radcodec.container.writer import TileStreams
 from radcodec.decoding.tile import ImageCoding, Pixels, pixel_crc
 from radcodec.encoding.image_plan import ImagePlan
 from radcodec.encoding.options import EncodeOptions, Lossy
-from radcodec.encoding.pieces import same_bits
+from radcodec.pixels.pieces import same_bits
 from radcodec.pixels.tiles import Box, slices
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import Mode, Stream

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from radcodec.encoding.pieces import pieces
-from radcodec.limits import MAX_WHOLE_PLANE
+from radcodec.limits import MAX_WHOLE_BITMAP
+from radcodec.pixels.pieces import pieces
 
 Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -217,7 +217,7 @@ def _pack(image: Pixels, value: Any) -> tuple[int, int]:
     flat, count, bitmap = image.reshape(-1), 0, bytearray()
     packer = zstandard.ZstdCompressor(level=3)
     # Pieces that are packed in turn take hardly other bits than all in one go, but not the same.
-    frame = packer.compressobj(size=-(-flat.size // 8)) if flat.size > MAX_WHOLE_PLANE else None
+    frame = packer.compressobj(size=-(-flat.size // 8)) if flat.size > MAX_WHOLE_BITMAP else None
     size = 0
     for piece in pieces(flat.size):
         marked = matches(flat[piece], value)

@@ -14,9 +14,9 @@ from radcodec.encoding.exact_probe import may_be_smaller
 from radcodec.encoding.image_plan import ImagePlan, exact_plan
 from radcodec.encoding.on_base import MAX_RADIUS, Base, find_base
 from radcodec.encoding.options import Bounded, EncodeOptions, Lossy
-from radcodec.encoding.pieces import same_bits
 from radcodec.pixels.bounds import pack_bounds
 from radcodec.pixels.masks import encode_mask
+from radcodec.pixels.pieces import same_bits
 from radcodec.pixels.tiles import slices
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import numpy as np
 from radcodec import detail
 from radcodec.decoding.tile import ImageCoding, Pixels
 from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless, Lossy
-from radcodec.encoding.pieces import copied
 from radcodec.encoding.special import Special, all_marks, find_special, with_outliers, with_value
 from radcodec.pixels.masks import Mask, encode_mask
+from radcodec.pixels.pieces import copied
 from radcodec.pixels.tiles import Box, slices
 from radcodec.runtime.scratch import Scratch
 

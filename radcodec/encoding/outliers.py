@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.encoding.pieces import copied
 from radcodec.limits import MAX_CANDIDATES, MAX_PIECE_SAMPLES
+from radcodec.pixels.pieces import copied
 from radcodec.runtime.scratch import Scratch
 
 Pixels = npt.NDArray[Any]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from radcodec.container.meta import ImageRecord
 from radcodec.encoding.fills import Fills, find_fills, matches
 from radcodec.encoding.outliers import find_outliers
-from radcodec.encoding.pieces import add_marks, copied, joined
 from radcodec.pixels.masks import Mask, always_special
+from radcodec.pixels.pieces import add_marks, copied, joined
 from radcodec.runtime.scratch import Scratch
 
 Pixels = npt.NDArray[Any]

@@ -61,16 +61,23 @@ class ShelvedCodes:
         return self.choices.code
 
 
+def without_content(codes: LappedCodes) -> LappedCodes:
+    """Give the choices of codes: block length, step and offsets."""
+    return replace(codes, coefficients=np.zeros((0, 0, 0, 0), np.int32))
+
+
 def shelve(codes: LappedCodes, keep: Callable[[bytes], Stream]) -> ShelvedCodes:
     """Pack codes; ``keep`` finds a place for the bytes."""
     content = codes.coefficients
     dtype_str = next(form for form in _FORMS if codes.n_planes < 8 * np.dtype(form).itemsize)
     packer = zstandard.ZstdCompressor(level=_SHELF_LEVEL, write_checksum=False)
+    # A copy: what the library gives has the memory of the longest possible frame.
+    packed = bytes(memoryview(packer.compress(content.astype(dtype_str).tobytes())))
     return ShelvedCodes(
-        choices=replace(codes, coefficients=content[:0]),
+        choices=without_content(codes),
         shape=content.shape,
         dtype_str=dtype_str,
-        packed=keep(packer.compress(content.astype(dtype_str).tobytes())),
+        packed=keep(packed),
     )
 
 

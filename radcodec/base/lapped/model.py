@@ -30,6 +30,7 @@ from radcodec.base.lapped.codes import (
     read_header,
     shelve,
     unshelve,
+    without_content,
 )
 from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
 from radcodec.base.lapped.walk import Walk
@@ -275,7 +276,7 @@ class LappedModel:
 
     def choices(self, codes: LappedCodes) -> LappedCodes:
         """Return codes without content that have the block length of ``codes``."""
-        return replace(codes, coefficients=np.zeros((0, 0, 0, 0), np.int32))
+        return without_content(codes)
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets and coefficients."""

@@ -61,3 +61,18 @@ def same_bits(first: Pixels, second: Pixels) -> bool:
         return True
     ones, others = as_bits(first).reshape(-1), as_bits(second).reshape(-1)
     return all(bool((ones[piece] == others[piece]).all()) for piece in pieces(first.size))
+
+
+def spread(samples: Pixels, special: Mask | None, most: int) -> Pixels:
+    """Take about ``most`` of the samples that are not special, or up to twice as many, evenly spread over all."""
+    flat = samples.reshape(-1)
+    if special is None:
+        return flat[:: max(1, flat.size // most)]
+    marks = special.reshape(-1)
+    step = max(1, (flat.size - int(np.count_nonzero(marks))) // most)
+    seen, found = 0, [flat[:0]]
+    for piece in pieces(flat.size):
+        known = flat[piece][~marks[piece]]
+        found.append(known[-seen % step :: step])
+        seen += known.size
+    return np.concatenate(found)
