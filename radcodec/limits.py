@@ -63,6 +63,8 @@ MAX_UNPACK_BYTES = 1 << 29
 MAX_ZSTD_RATIO = (1 << 17) // 3 + 1
 # Largest cut-out that reaches outside of its image: 2 GiB of float64. A typing error must not fill the memory.
 MAX_FILLED_PIXELS = 1 << 28
+# Planes of more pixels are averaged while they are decoded, where a picture is all that is asked for.
+MAX_WHOLE_LOOK = 1 << 22
 # Larger previews are averaged down to this many pixels a side, to fit a screen.
 MAX_PICTURE_SIDE = 2048
 # JPEG allows no more pixels a side.

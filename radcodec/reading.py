@@ -13,6 +13,7 @@ from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_rea
 from radcodec.encoding.keywords import Path, Progress
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
+from radcodec.limits import MAX_PICTURE_SIDE
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_fits_name, check_output, output_file, restored_name
@@ -259,7 +260,8 @@ def preview(
     full
         Decode the pixels, whatever the base layer is worth.
     size
-        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size.
+        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size, but that of a
+        plane over 4 million pixels is the picture's where one is written.
     base_only
         Write a base-only copy to ``dst``, a ``.rcz`` file, instead of a picture. It holds all images and planes, so
         ``plane``, ``hdu``, ``full`` and ``size`` are refused.
@@ -289,7 +291,8 @@ def preview(
     if dst is not None:
         check_output(dst, src, overwrite)
     with RczFile(src, threads=threads, storage_options=storage_options) as file:
-        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"])
+        side = None if dst is None else given["size"] or MAX_PICTURE_SIDE
+        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"], side=side)
     if given["on_note"] is not None and look.note:
         given["on_note"](look.note)
     if dst is not None and write is not None:
