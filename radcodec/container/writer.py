@@ -172,7 +172,7 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
             tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))
         images.append(tiles)
     meta, params, extra = (reader.read_section(name) for name in ("META", "PARAMS", "EXTRA"))
-    sections = {"META": [meta], "PARAMS": [params], "EXTRA": [extra]}
+    sections: dict[str, list[Stream]] = {"META": [meta], "PARAMS": [params], "EXTRA": [extra]}
     if reader.prelude.is_late:
         sections["INDEX"] = [b"".join(pack_leb(0) + index_entry(tile) for tiles in images for tile in tiles)]
         sections["TILES"] = [stream for tiles in images for tile in tiles for stream in (tile.mask, *tile.stages)]
