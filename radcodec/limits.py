@@ -25,6 +25,8 @@ MAX_SLAB_BYTES = 1 << 31
 MAX_CACHED_BYTES = 1 << 27
 # What grows with an image is in memory up to this. More of it goes to temporary files (docs/scale.md).
 MAX_SCRATCH_MEMORY = 1 << 26
+# Copies of pipes are in memory up to this, beyond it in temporary files.
+MAX_SPOOL_MEMORY = 1 << 24
 # Samples that are handled at once where an image is passed over from front to back; a multiple of 8.
 MAX_PIECE_SAMPLES = 1 << 20
 # Images of more samples: bitmaps of theirs are packed in turn, to a few bits more or less than in one go.
