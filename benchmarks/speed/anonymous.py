@@ -60,9 +60,7 @@ def _run_side(folder: Path, side: int, threads: int, out: Path, commit: str) -> 
         command = f"radcodec {line.format(side=side)}"
         if (file, command, str(threads)) in done:
             continue
-        words = line.format(side=side).split()
-        if not line.startswith(("cutout", "preview")):  # these have no such option
-            words += ["--threads", str(threads)]
+        words = [*line.format(side=side).split(), "--threads", str(threads)]
         peak, seconds, status = anonymous_peak([sys.executable, "-m", "radcodec", *words, *_overwrite(line)], folder)
         append_row(
             out,

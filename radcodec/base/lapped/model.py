@@ -32,7 +32,8 @@ from radcodec.base.lapped.codes import (
     unshelve,
     without_content,
 )
-from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
+from radcodec.base.lapped.spec import LappedArrays, LappedSpec
+from radcodec.base.lapped.tables import cumulative_counts, price_tables
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
@@ -68,8 +69,8 @@ class LappedModel:
             tuple(np.ascontiguousarray(part, np.int32) for part in parts),
             (layers[0].shift, layers[1].shift, layers[2].shift),
         )
-        self._cumulative = _cumulative(arrays)
-        self._price_tables = _price_tables(arrays)
+        self._cumulative = cumulative_counts(arrays)
+        self._price_tables = price_tables(arrays)
 
     takes_step = True
 
@@ -341,31 +342,6 @@ class LappedModel:
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Return the same pixels as ``decode_tile``, for display."""
         return self.decode_tile(streams, shape, offset, scale)
-
-
-def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
-    """Return cumulative counts of all tables, uint32 [rows, 10]; shorter tables stay at 2^24 at their end."""
-    out = np.full((planes.N_ROWS, planes.PAIR_SYMBOLS + 1), 1 << 24, np.uint32)
-    row = 0
-    for name in ("zz", "zn", "nn", "flags"):
-        table = arrays.tables[name]
-        counts = table.reshape(-1, table.shape[-1])
-        out[row : row + len(counts), 0] = 0
-        np.cumsum(counts, axis=1, out=out[row : row + len(counts), 1 : counts.shape[1] + 1], dtype=np.uint32)
-        row += len(counts)
-    return out
-
-
-def _price_tables(
-    arrays: LappedArrays,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return bits of staying zero and of leaving it [2, 48], and of the halves of a nonzero coefficient [2, 5, 2]."""
-    zz = arrays.tables["zz"].reshape(-1, 3, 3).sum(axis=2) / 2.0**24
-    zn = arrays.tables["zn"].reshape(-1, 10, 3, 2).sum(axis=3).mean(axis=1) / 2.0**24
-    stay = np.stack([zz[:, 0], zn[:, 0]])
-    halves = arrays.tables["nn"].reshape(2, LEVELS, LEVELS, 2, 2).sum(axis=4).mean(axis=2) / 2.0**24
-    zero, one = -np.log2(stay), 1.0 - np.log2(1.0 - stay)
-    return zero.astype(np.float32), one.astype(np.float32), (-np.log2(halves)).astype(np.float32)
 
 
 def known_answer(model: LappedModel) -> str:
