@@ -22,7 +22,8 @@ import numpy.typing as npt
 from radcodec.limits import MAX_SCRATCH_MEMORY
 from radcodec.types import Stream
 
-_CHUNK_BYTES = 1 << 25  # what a file holds at least: small things share one, as each takes a file descriptor
+# Small things share a file, as each takes a descriptor: what it holds at least, and as a power of 1/2 of all before it.
+_CHUNK_BYTES, _GROWTH = 1 << 25, 3
 _ALIGNMENT = 64
 
 
@@ -39,6 +40,7 @@ class Scratch:
     def __init__(self, memory_bytes: int = MAX_SCRATCH_MEMORY) -> None:
         self._lock = threading.Lock()
         self._memory_bytes = memory_bytes
+        self._mapped_bytes = 0  # of all chunks
         self._chunk = memoryview(b"")
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
@@ -87,7 +89,9 @@ class Scratch:
             if size_bytes >= _CHUNK_BYTES:
                 return mapped(size_bytes)
             if size_bytes > len(self._chunk):
-                self._chunk = mapped(_CHUNK_BYTES)
+                size = max(_CHUNK_BYTES, self._mapped_bytes >> _GROWTH)
+                self._chunk = mapped(size)
+                self._mapped_bytes += size
             taken = self._chunk[:size_bytes]
             self._chunk = self._chunk[-(-size_bytes // _ALIGNMENT) * _ALIGNMENT :]
             return taken
