@@ -178,8 +178,9 @@ def open_fits_source(
 ) -> Iterator[FitsSource]:
     """Open the plain FITS file behind a path or a stream, as a context manager.
 
-    A compressed source, recognised by its first bytes and not by its name, is decompressed, and a stream is read to its
-    end: into memory, or into a temporary file where that is much. `parse_fits` checks whether the bytes are FITS.
+    A compressed source, recognised by its first bytes and not by its name, is decompressed. A stream is read to its
+    end. Both go into memory, or into a temporary file where that is much. `parse_fits` checks whether the bytes are
+    FITS.
 
     Raises
     ------
