@@ -1,4 +1,4 @@
-"""The commands ``speed``, ``base-speed``, ``effort``, ``estimate``, ``kernels``, ``cold``, ``stream`` and ``memory``."""
+"""The commands for time and memory: those of ``COMMANDS``."""
 
 from __future__ import annotations
 
