@@ -14,6 +14,7 @@ from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_rea
 from radcodec.encoding.keywords import Path, Progress
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
+from radcodec.limits import MAX_PICTURE_SIDE
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_fits_name, check_output, output_file, restored_name
@@ -90,7 +91,8 @@ def decompress(
         If ``src`` is no sound ``.rcz`` file or needs a model that is not there. Nothing is written then.
     """
     from radcodec.decoding.restore import decode_array, decode_fits_to
-    from radcodec.fits.arrays import array_to_fits_bytes
+    from radcodec.fits.arrays import array_to_fits_pieces
+    from radcodec.runtime.scratch import Scratch
 
     start = time.perf_counter()
     n_threads = usable_threads(threads)
@@ -106,7 +108,7 @@ def decompress(
             if reader.prelude.kind is Kind.FITS:
                 decode_fits_to(reader, out, n_threads, progress=progress)
             else:
-                for piece in array_to_fits_bytes(decode_array(reader, n_threads)):
+                for piece in array_to_fits_pieces(decode_array(reader, n_threads, Scratch())):
                     out.write(piece)
         path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
         return describe(reader, path=path, seconds=time.perf_counter() - start)
@@ -259,7 +261,8 @@ def preview(
     full
         Decode the pixels, whatever the base layer is worth.
     size
-        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size.
+        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size, but that of a
+        plane over 4 million pixels is the picture's where one is written.
     base_only
         Write a base-only copy to ``dst``, a ``.rcz`` file, instead of a picture. It holds all images and planes, so
         ``plane``, ``hdu``, ``full`` and ``size`` are refused.
@@ -289,7 +292,8 @@ def preview(
     if dst is not None:
         check_output(dst, src, overwrite)
     with RczFile(src, threads=threads, storage_options=storage_options) as file:
-        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"])
+        side = None if dst is None else given["size"] or MAX_PICTURE_SIDE
+        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"], side=side)
     if given["on_note"] is not None and look.note:
         given["on_note"](look.note)
     if dst is not None and write is not None:

@@ -143,7 +143,7 @@ def compress(
     """
     from radcodec.decoding.verify import check_written
     from radcodec.encoding.fits_file import encode_fits
-    from radcodec.encoding.options import make_options
+    from radcodec.encoding.options import make_options, needed_bytes
     from radcodec.fits.tile_compressed import take_apart
 
     start = time.perf_counter()
@@ -155,7 +155,8 @@ def compress(
     check_output(dst, src, overwrite)
     times = file_times(src)
     with open_fits(src) as source:
-        data = source.to_memory()
+        checked.scratch.check_room(needed_bytes(len(source.data), checked.fidelity))
+        data = source.to_memory(checked.scratch)
         encoded = encode_fits(take_apart(data) if recompress else data, checked)
         with output_file(dst, overwrite=overwrite, like=times) as out:
             encoded.write_to(out)

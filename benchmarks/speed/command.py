@@ -1,4 +1,4 @@
-"""The commands ``speed``, ``base-speed``, ``effort``, ``estimate``, ``kernels``, ``cold`` and ``stream``."""
+"""The commands for time and memory: those of ``COMMANDS``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chos
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
 
-COMMANDS = ("speed", "base-speed", "effort", "estimate", "kernels", "cold", "stream")
+COMMANDS = ("speed", "base-speed", "effort", "estimate", "kernels", "cold", "stream", "memory")
 DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
 THREADS = (1, 2)
 ESTIMATE_SETS, ESTIMATE_SIDES = ("first/test", "telescopes"), (1024, 4096)
+MEMORY_SIDES = (4096, 8192)
 COLD_SETS, COLD_SIDE = ("first/test", "telescopes/atca-scorpio-extended.fits"), 2048
 
 
@@ -41,6 +42,15 @@ def add_commands(commands: Commands) -> None:
     colds.add_argument(
         "--side", type=int, action="append", help=f"of simulated images, pixels; may be repeated (default: {COLD_SIDE})"
     )
+    memories = commands.add_parser("memory", help="anonymous memory of whole commands on simulated images")
+    memories.add_argument(
+        "--side",
+        type=int,
+        action="append",
+        help=f"pixels; may be repeated (default: {', '.join(map(str, MEMORY_SIDES))})",
+    )
+    memories.add_argument("--threads", type=int, default=2, help="of each command (default: %(default)s)")
+    add_output(memories)
     efforts = commands.add_parser("effort", help="bits and seconds of each level of effort, with default options")
     add_data(efforts)
     efforts.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
@@ -76,6 +86,10 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         samples = [first_of(options.data, chosen) for chosen in options.sets or COLD_SETS]
         samples += [simulated(side) for side in options.side or [COLD_SIDE]]
         return run_cold(samples=samples, repeats=options.repeat, out=out, commit=commit)
+    if options.command == "memory":
+        from benchmarks.speed.anonymous import run_memory
+
+        return run_memory(sides=options.side or MEMORY_SIDES, threads=options.threads, out=out, commit=commit)
     if options.command == "effort":
         from benchmarks.speed.effort import run_effort
 

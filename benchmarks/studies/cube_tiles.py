@@ -44,7 +44,7 @@ def simulated_cube(side: int = SIDE, n_planes: int = PLANES) -> npt.NDArray[np.f
 
 def hanning(cube: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Smooth the channels as telescopes do, so that neighbours share noise; the first and the last are left out."""
-    return (0.25 * cube[:-2] + 0.5 * cube[1:-1] + 0.25 * cube[2:]).astype(np.float32)
+    return np.asarray(0.25 * cube[:-2] + 0.5 * cube[1:-1] + 0.25 * cube[2:], np.float32)
 
 
 def cubes(data: Path, sets: list[str]) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from radcodec.base import store as model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.pixels.noise import MAD_TO_SIGMA
+from radcodec.pixels.pieces import spread
 from radcodec.runtime.parallel import ordered_map
-from radcodec.types import SampleType
+from radcodec.types import SampleType, Stream
 
 if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model, SteppedModel
@@ -70,7 +71,7 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
     if special is None:
         return flat
     known = flat[~special.reshape(-1)[::step]]
-    return known if known.size or step == 1 else plane[~special]
+    return known if known.size or step == 1 else spread(plane, special, _ENOUGH_SAMPLES)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
@@ -188,6 +189,11 @@ def _stacked(
     if special is not None:
         values[special] = 0.0
     return values.reshape(-1, tile.shape[2])
+
+
+def shelve_codes(model: Model, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
+    """Pack the codes of a tile that wait until others are coded; ``keep`` finds room for the bytes."""
+    return model.shelve(codes, keep) if model_store.is_stepped(model) else codes
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
@@ -16,6 +16,7 @@ from radcodec.base.registry import ModelRecord as ModelRecord
 from radcodec.base.registry import list_models as list_models
 from radcodec.base.registry import models_folder as models_folder
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
+from radcodec.types import Stream
 
 Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them
 
@@ -80,6 +81,10 @@ class SteppedModel(Model, Protocol):
         like: Codes | None = None,
     ) -> Codes:
         """Code a tile [h, w] from averages of 2 by 2 pixels, quickly and without high frequencies."""
+        ...
+
+    def shelve(self, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
+        """Pack codes that wait for others; this model takes them in their place. ``keep`` finds room for the bytes."""
         ...
 
     def high_share(self, codes: Codes) -> float:

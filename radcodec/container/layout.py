@@ -24,7 +24,7 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
-from radcodec.types import Kind, Mode, SampleType
+from radcodec.types import Kind, Mode, SampleType, Stream
 from radcodec.version import VERSION
 
 Member = TypeVar("Member", bound=IntEnum)
@@ -157,7 +157,7 @@ def pack_open_prelude(kind: Kind, mode: Mode) -> bytes:
     return pack_prelude(Prelude(kind=kind, mode=mode, flags=flags, section_bytes=(0, 0, 0, 0, 0, 0), **crcs))
 
 
-def short_crc(prelude: Prelude, *sections: bytes) -> int:
+def short_crc(prelude: Prelude, *sections: Stream) -> int:
     """Compute the CRC that ends the prelude of a short file: of its bytes before and META, PARAMS and INDEX (2.6)."""
     crc = zlib.crc32(pack_prelude(prelude)[: -_CRC.size])
     for section in sections:

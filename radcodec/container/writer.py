@@ -25,17 +25,17 @@ from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params, p
 from radcodec.container.packing import Dictionary, pack_section
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError
-from radcodec.types import Kind, Mode
+from radcodec.types import Kind, Mode, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileStreams:
     """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage."""
 
-    mask: bytes = b""
-    detail: bytes = b""
+    mask: Stream = b""
+    detail: Stream = b""
     pixel_crc: int = 0
-    stages: tuple[bytes, ...] = ()
+    stages: tuple[Stream, ...] = ()
 
     @property
     def is_base_alone(self) -> bool:
@@ -84,17 +84,17 @@ def _pack_index(images: Sequence[Sequence[TileStreams]], *, short: bool = False)
     return b"".join(index_entry(tile, short=short) for tiles in images for tile in tiles)
 
 
-def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
+def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
     """Yield the streams of TILES in file order."""
     return (stream for tiles in images for tile in tiles for stream in (tile.mask, tile.detail))
 
 
-def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[bytes]:
+def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
     """Yield the streams of BASE in file order: images, stages, tiles."""
     return (tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles)
 
 
-def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[bytes]]) -> int:
+def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[Stream]]) -> int:
     """Write prelude, sections and trailer; return the number of bytes."""
     head = pack_prelude(prelude)
     sink = CrcWriter(out)
@@ -196,7 +196,7 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
             tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))
         images.append(tiles)
     meta, params, extra = (reader.read_section(name) for name in ("META", "PARAMS", "EXTRA"))
-    sections = {"META": [meta], "PARAMS": [params], "EXTRA": [extra]}
+    sections: dict[str, list[Stream]] = {"META": [meta], "PARAMS": [params], "EXTRA": [extra]}
     if reader.prelude.is_late:
         sections["INDEX"] = [b"".join(pack_leb(0) + index_entry(tile) for tiles in images for tile in tiles)]
         sections["TILES"] = [stream for tiles in images for tile in tiles for stream in (tile.mask, *tile.stages)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from radcodec.limits import MAX_SLAB_BYTES
 from radcodec.pixels.bounds import unpack_bounds
 from radcodec.pixels.tiles import plane_shape, slab_regions, slices, tile_grid
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
+from radcodec.runtime.scratch import Scratch
 from radcodec.types import ImageInfo, Mode
 
 if TYPE_CHECKING:
@@ -120,10 +122,12 @@ def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iter
 def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]:
     """Decode slab after slab, samples [p, h, W] that follow each other in the array, with the index of their first.
 
-    A slab is what `slab_regions` gives: each tile is decoded for every slab that it reaches, as a rule one.
+    A slab is what `slab_regions` gives: each tile is decoded for every slab that it reaches, as a rule one. It may be
+    overwritten by the next one. A large slab lies in a temporary file.
     """
     grid, sample_type = image.coding.grid, image.coding.record.sample_type
     room = MAX_SLAB_BYTES // sample_type.size_bytes
+    scratch, buffer = Scratch(), np.empty(0, sample_type.dtype_str)
     wanted = (tile for region in slab_regions(grid, room) for tile in grid.tiles_in_region(region))
     tiles = decode_tiles(image, wanted, threads)
     for region in slab_regions(grid, room):
@@ -132,7 +136,10 @@ def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]
         if len(numbers) == 1 and grid.box(numbers[0]) == region:
             slab = next(tiles)
         else:
-            slab = np.empty((p1 - p0, y1 - y0, grid.width), sample_type.dtype_str)
+            shape = (p1 - p0, y1 - y0, grid.width)
+            if buffer.size < math.prod(shape):
+                buffer = scratch.empty((math.prod(shape),), sample_type.dtype_str)
+            slab = buffer[: math.prod(shape)].reshape(shape)
             for number in numbers:
                 q0, _, _, _, x0, x1 = box = grid.box(number)
                 samples = next(tiles)[max(0, p0 - q0) : p1 - q0]
@@ -140,18 +147,21 @@ def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]
         yield (p0 * grid.height + y0) * grid.width, slab
 
 
-def _allocate(shape: tuple[int, ...], image: StoredImage) -> Pixels:
-    """Reserve memory for pixels; an image that does not fit raises LimitError."""
+def _allocate(shape: tuple[int, ...], image: StoredImage, scratch: Scratch | None = None) -> Pixels:
+    """Reserve memory for pixels, that of ``scratch`` if given; an image that does not fit raises LimitError."""
     try:
-        return np.empty(shape, image.coding.record.sample_type.dtype_str)
+        return (np if scratch is None else scratch).empty(shape, image.coding.record.sample_type.dtype_str)
     except (MemoryError, ValueError) as err:
         raise LimitError(f"an image of {shape} pixels does not fit into the memory of this machine") from err
 
 
-def decode_image(image: StoredImage, threads: int) -> Pixels:
-    """Decode all of an image to stored samples, native, in its own shape; errors as `decode_tile`."""
+def decode_image(image: StoredImage, threads: int, scratch: Scratch | None = None) -> Pixels:
+    """Decode all of an image to stored samples, native, in its own shape; errors as `decode_tile`.
+
+    They lie in memory of their own, or in that of ``scratch`` if given.
+    """
     record = image.coding.record
-    samples, grid = _allocate(record.shape, image), image.coding.grid
+    samples, grid = _allocate(record.shape, image, scratch), image.coding.grid
     planes = samples.reshape(plane_shape(record.shape))
     for tile, part in enumerate(decode_tiles(image, range(grid.n_tiles), threads)):
         planes[slices(grid.box(tile))] = part
@@ -159,7 +169,12 @@ def decode_image(image: StoredImage, threads: int) -> Pixels:
 
 
 def decode_region(
-    image: StoredImage, planes: Sequence[int], y: tuple[int, int], x: tuple[int, int], threads: int
+    image: StoredImage,
+    planes: Sequence[int],
+    y: tuple[int, int],
+    x: tuple[int, int],
+    threads: int,
+    scratch: Scratch | None = None,
 ) -> Pixels:
     """Decode a part of an image to stored samples [len(planes), y1 - y0, x1 - x0]; no tile without need.
 
@@ -169,10 +184,12 @@ def decode_region(
         Numbers of planes in any order, also repeated.
     y, x
         Half-open ranges within the image.
+    scratch
+        Holds the result; memory of its own for None.
     """
     grid = image.coding.grid
     (y0, y1), (x0, x1) = y, x
-    result = _allocate((len(planes), y1 - y0, x1 - x0), image)
+    result = _allocate((len(planes), y1 - y0, x1 - x0), image, scratch)
     wanted: dict[int, list[int]] = {}
     for place, plane in enumerate(planes):
         wanted.setdefault(grid.p_piece_of(plane), []).append(place)

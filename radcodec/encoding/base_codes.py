@@ -14,6 +14,7 @@ from radcodec.base.normalise import (
     pack_codes,
     pack_normalisation,
     plan_normalisation,
+    shelve_codes,
     shorten,
 )
 from radcodec.base.store import is_stepped
@@ -26,6 +27,7 @@ from radcodec.errors import FormatError, GuaranteeError
 from radcodec.pixels.masks import Mask
 from radcodec.pixels.tiles import slices
 from radcodec.runtime.parallel import ordered_map
+from radcodec.types import Stream
 
 if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model
@@ -56,7 +58,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     sigmas = [measure(plan.pixels, plan.special, plane) for plane in range(grid.n_planes)] if coded.is_lossy else []
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return _code_tile(coded, tile, step, like) if has_base(coded, tile, sigmas) else None
+        return _code_tile(coded, tile, options, step, like) if has_base(coded, tile, sigmas) else None
 
     codes: list[Codes | None] = []
     for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):
@@ -92,14 +94,17 @@ def has_base(coded: CodedImage, tile: int, sigmas: Sequence[float] = ()) -> bool
     return not bool((same if special is None else same | special).all())
 
 
-def _code_tile(coded: CodedImage, tile: int, step: float | None, like: Codes | None) -> Codes | None:
+def _code_tile(
+    coded: CodedImage, tile: int, options: EncodeOptions, step: float | None, like: Codes | None
+) -> Codes | None:
     """Code the base layer of a tile at a step, with the choices of other codes where these are given."""
     pairs, (p0, p1, *_) = coded.coding.normalisation, coded.coding.grid.box(tile)
     if pairs is None:
         return None
     samples, special = tile_samples(coded, tile)
     model = coded.coding.shared.model
-    return code_base(model, samples, special, pairs[p0:p1], step, like, keep_flux=coded.is_lossy)
+    codes = code_base(model, samples, special, pairs[p0:p1], step, like, keep_flux=coded.is_lossy)
+    return shelve_codes(model, codes, options.scratch.keep)
 
 
 def base_threads(model: Model, options: EncodeOptions) -> int:
@@ -115,7 +120,7 @@ def code_again(
 
     def one(tile: int) -> Codes | None:
         like = coded.codes[tile]
-        return None if tile not in chosen or like is None else _code_tile(coded, tile, step, like)
+        return None if tile not in chosen or like is None else _code_tile(coded, tile, options, step, like)
 
     threads = base_threads(coded.coding.shared.model, options) if coded.n_tiles else 1
     return replace(coded, codes=list(ordered_map(one, range(coded.n_tiles), threads)))
@@ -125,25 +130,23 @@ def choose_again(coded: CodedImage, options: EncodeOptions, step: float) -> Code
     """Code an image of `add_base` at another step, with new choices."""
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return None if coded.codes[tile] is None else _code_tile(coded, tile, step, like)
+        return None if coded.codes[tile] is None else _code_tile(coded, tile, options, step, like)
 
     threads = base_threads(coded.coding.shared.model, options) if coded.n_tiles else 1
     return replace(coded, codes=list(in_groups(one, coded.n_tiles, threads)))
 
 
-def add_stages(coded: CodedImage, model: Model, n_stages: int, threads: int) -> CodedImage:
+def add_stages(coded: CodedImage, model: Model, n_stages: int, options: EncodeOptions) -> CodedImage:
     """Make the streams of the first ``n_stages`` base stages; empty ones for tiles without a base layer."""
 
-    def one(codes: Codes | None) -> tuple[bytes, ...]:
+    def one(codes: Codes | None) -> tuple[Stream, ...]:
         if codes is None:
             return (b"",) * n_stages
         streams = pack_codes(model, codes, n_stages)
-        if not coded.is_lossy or not is_stepped(model):
-            return streams
-        used = min(n_stages, model.used_stages(codes))
-        return streams[:used] + (b"",) * (n_stages - used)
+        used = min(n_stages, model.used_stages(codes)) if coded.is_lossy and is_stepped(model) else n_stages
+        return (*map(options.scratch.keep, streams[:used]), *(b"",) * (n_stages - used))
 
-    return replace(coded, base=list(ordered_map(one, coded.codes, threads)))
+    return replace(coded, base=list(ordered_map(one, coded.codes, options.threads)))
 
 
 def check_base(coded: CodedImage, kept: Sequence[int], threads: int) -> None:
@@ -163,7 +166,7 @@ def check_base(coded: CodedImage, kept: Sequence[int], threads: int) -> None:
         if meant is None:
             return True
         try:
-            found = base_values(coded.coding, grid.box(tile), coded.base[tile][: kept[tile]])
+            found = base_values(coded.coding, grid.box(tile), list(map(bytes, coded.base[tile][: kept[tile]])))
         except FormatError as err:
             raise GuaranteeError(f"the base layer of tile {tile} does not decode: {err}; nothing was written") from err
         return bool(np.array_equal(found, meant))

@@ -123,7 +123,7 @@ def _code_as(coded: CodedImage, tile: int, special: Mask | None) -> _CodedTile:
         return _CodedTile(mask=mask, stream=b"", special=special, restored=samples)
     bound = tile_bound(record, coding.bounds, box, tile)
     if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
-        bound = replace(bound, base=base_values(coding, box, stages))
+        bound = replace(bound, base=base_values(coding, box, list(map(bytes, stages))))
     stream, restored = detail.code_tile(samples, special, coding.shared.predictors, bound)
     return _CodedTile(mask=mask, stream=stream, special=special, restored=restored)
 
@@ -171,11 +171,12 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
     grid, predictors = coded.coding.grid, coded.coding.shared.predictors
     masks, details = list(coded.masks), list(coded.details)
     is_exact = coded.record.bound is None
-    restored = coded.plan.pixels if is_exact else np.empty_like(coded.plan.pixels)
+    pixels, keep = coded.plan.pixels, options.scratch.keep
+    restored = pixels if is_exact else options.scratch.empty(pixels.shape, pixels.dtype)
     with one_blas_thread() if coded.record.on_base else nullcontext():
         found = ordered_map(lambda tile: _code_tile(coded, tile, verify=options.verify), tiles, options.threads)
         for tile, streams in zip(tiles, found, strict=True):
-            masks[tile], details[tile] = streams.mask, streams.stream
+            masks[tile], details[tile] = keep(streams.mask), keep(streams.stream)
             if not is_exact:
                 restored[slices(grid.box(tile))] = streams.restored
             report_progress(options, grid.box(tile))

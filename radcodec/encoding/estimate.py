@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.coding.samples import native, native_of
+from radcodec.coding.samples import native
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.decoding.image import decode_image, open_image
@@ -22,7 +22,7 @@ from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless
 from radcodec.encoding.plane_noise import measure
 from radcodec.encoding.special import all_marks, find_special
 from radcodec.errors import ModelError, UnsupportedDataError
-from radcodec.fits.arrays import stored_samples
+from radcodec.fits.arrays import stored_box, stored_samples
 from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.fits.source import FitsSource
 from radcodec.fits.tile_compressed import no_image
@@ -81,14 +81,7 @@ def _read_sample(data: FitsBuffer, hdu: Hdu, info: ImageInfo) -> Pixels:
     boxes = _sample_boxes((n_planes, height, width))
     if len(boxes) == 1:
         return stored_samples(data, hdu).reshape(n_planes, height, width)
-    dtype_str, itemsize = info.sample_type.dtype_str, info.sample_type.size_bytes
-    rows: list[npt.NDArray[Any]] = []
-    for p0, p1, y0, y1, x0, x1 in boxes:
-        for row in (plane * height + y for plane in range(p0, p1) for y in range(y0, y1)):
-            start = hdu.data_start + (row * width + x0) * itemsize
-            rows.append(native_of(data[start : start + (x1 - x0) * itemsize], dtype_str, ">"))
-    p0, p1, y0, y1, x0, x1 = boxes[0]
-    return np.array(rows, dtype_str).reshape(-1, y1 - y0, x1 - x0)
+    return np.concatenate([stored_box(data, hdu, box) for box in boxes])
 
 
 def _sample_tile(tile: TileOption) -> TileOption:

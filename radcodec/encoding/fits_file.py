@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from radcodec.coding.samples import sample_bytes
+from radcodec.coding.samples import iter_sample_bytes
 from radcodec.coding.zstd import pack_pieces
 from radcodec.container.meta import HduRecord, ImageRecord, Meta
 from radcodec.container.writer import FileContents
@@ -37,9 +37,6 @@ from radcodec.version import VERSION, WRITER
 
 if TYPE_CHECKING:
     from radcodec.base.store import Model
-
-# Samples of an image that are turned to big-endian at a time, so that no second copy of it is made.
-_SLAB_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +95,10 @@ def _image_record(hdu: Hdu, tile: TileOption) -> ImageRecord:
     )
 
 
-def _stored_bytes(pixels: Pixels) -> Iterator[memoryview]:
-    """Give the bytes of an image as FITS stores them, in pieces; the length of all but the last is a multiple of 4."""
-    flat = pixels.reshape(-1)
-    for start in range(0, flat.size, _SLAB_SAMPLES):
-        yield memoryview(sample_bytes(flat[start : start + _SLAB_SAMPLES], ">"))
-
-
 def _datasum(pixels: Pixels, tail: bytes) -> int:
     """Sum an image's data and the padding after them in ones complement."""
     total, last = 0, b""
-    for piece in _stored_bytes(pixels):
+    for piece in iter_sample_bytes(pixels, ">"):
         whole = len(piece) // 4 * 4
         total, last = ones_complement_sum(piece[:whole], total), bytes(piece[whole:])
     return ones_complement_sum(last + tail, total)
@@ -197,7 +187,7 @@ def _contents(parts: _FitsParts, options: EncodeOptions, encoded: EncodedImages)
             image = next(waiting)
             header, found = _restored_header(parts, unit, image, encoded, provenance=options.provenance)
             warnings += found
-            pieces = _stored_bytes(image.pixels)
+            pieces = iter_sample_bytes(image.pixels, ">")
         for piece in chain[bytes | memoryview]((header,), pieces, (unit.tail,)):
             digest.update(piece)
         texts += [header, unit.tail]

@@ -28,6 +28,7 @@ from radcodec.limits import (
 from radcodec.pixels.tiles import TileOption
 from radcodec.runtime.keywords import fill_in
 from radcodec.runtime.parallel import usable_threads
+from radcodec.runtime.scratch import Scratch
 from radcodec.types import DetailsOnBase, HduChoice, Mode
 
 DEFAULT_PREVIEW_PERCENT = 1.0
@@ -76,7 +77,7 @@ class EncodeOptions:
 
     ``hdus`` are the images of a FITS file that are not exact, where they are named; ``exact_hdus`` are some that are.
     ``fills`` are values, in physical units, that are special. ``progress`` gets the number of pixels done since its
-    last call, in the caller's thread.
+    last call, in the caller's thread. ``scratch`` holds what grows with an image.
     """
 
     fidelity: Fidelity = field(default_factory=Lossless)
@@ -91,6 +92,12 @@ class EncodeOptions:
     verify: bool = True
     provenance: bool = True
     progress: Callable[[int], None] | None = field(default=None, repr=False)
+    scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
+
+
+def needed_bytes(source_bytes: int, fidelity: Fidelity) -> int:
+    """Count about the bytes of temporary files that a source needs: itself, what it restores to, half of it streams."""
+    return source_bytes * (3 if isinstance(fidelity, Lossless) else 5) // 2
 
 
 def parse_hdus(choice: HduChoice | Sequence[HduChoice]) -> tuple[HduSelector, ...]:

@@ -306,7 +306,7 @@ class PlaneRestorer:
         except (MemoryError, ValueError) as err:
             raise LimitError(f"planes of {shape[1:]} pixels do not fit into the memory of this machine") from err
         for number, tile in enumerate(planes.tiles):
-            samples = restore_tile(coding, number, tile.mask, tile.detail, tile.stages)
+            samples = restore_tile(coding, number, bytes(tile.mask), bytes(tile.detail), list(map(bytes, tile.stages)))
             if pixel_crc(local.sample_type, first + number, samples) != tile.pixel_crc:
                 raise CorruptError(f"the pixels of tile {first + number} do not match their checksum")
             restored[slices(grid.box(number))] = samples

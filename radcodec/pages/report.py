@@ -132,7 +132,7 @@ def _picture(image: ImageHandle, side: int, *, full: bool) -> str:
     from radcodec.decoding.picture import average_down, png_bytes, sky_pixels, stretch_limits
 
     plane = middle_plane(image)
-    look = image.quick_look(plane, full=full)
+    look = image.quick_look(plane, full=full, side=side)
     grey = sky_pixels(look.pixels, side, look.noise)
     small = average_down(look.pixels, side)
     noise = None if look.noise is None else look.noise * small.shape[0] / look.pixels.shape[0]

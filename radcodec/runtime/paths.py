@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
 
 from radcodec.errors import InputError
+from radcodec.limits import MAX_SPOOL_MEMORY
 from radcodec.runtime.casa_folders import casa_table_type, is_casa_image
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
@@ -308,7 +309,7 @@ def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 
     Bytes written to a pipe cannot be recalled, so they are written only after all of them are checked.
     """
-    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=MAX_SPOOL_MEMORY) as spool:
         yield spool  # type: ignore[misc]  # a binary file in all that is used here
         spool.seek(0)
         shutil.copyfileobj(spool, out)

@@ -22,7 +22,15 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, planes, search, transform
-from radcodec.base.lapped.codes import HEADER, LappedCodes, empty_codes, planes_of_stages, read_header
+from radcodec.base.lapped.codes import (
+    HEADER,
+    LappedCodes,
+    ShelvedCodes,
+    empty_codes,
+    planes_of_stages,
+    read_header,
+    unshelve,
+)
 from radcodec.base.lapped.model import (
     ANSWER_SHAPE,
     COEFFICIENT_LIMIT,
@@ -83,13 +91,15 @@ class TrellisModel(LappedModel):
         scale: float,
         *,
         step: float | None = None,
-        like: LappedCodes | None = None,
+        like: LappedCodes | ShelvedCodes | None = None,
         keep_flux: bool = False,
     ) -> LappedCodes:
         """Encode a tile as coefficients, with a trellis unless that costs more; see ``LappedModel.encode_tile``.
 
         ``like`` decides between the two, too.
         """
+        if isinstance(like, ShelvedCodes):
+            like = like.choices
         if like is not None and not isinstance(like, TrellisCodes):
             return self.scalar.encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
         codes = super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
@@ -212,8 +222,9 @@ class TrellisModel(LappedModel):
         used = encode_symbols(coder.symbols[:n], coder.rows[:n], self.cumulative, words) if n else 0
         return words[:used].astype("<u4").tobytes().rstrip(b"\0")
 
-    def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
+    def stage_streams(self, codes: LappedCodes | ShelvedCodes, n_stages: int | None = None) -> list[bytes]:
         """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
+        codes = unshelve(codes)
         if not isinstance(codes, TrellisCodes):
             return self.scalar.stage_streams(codes, n_stages)
         head = HEADER.pack(codes.code | TRELLIS_BIT, codes.last, codes.gain, codes.n_planes, *codes.offsets)
@@ -257,13 +268,6 @@ class TrellisModel(LappedModel):
             values=values,
         )
         return found, count - done
-
-    def choices(self, codes: LappedCodes) -> LappedCodes:
-        """Return codes without content that have the block length and the quantiser of ``codes``."""
-        nothing = np.zeros((0, 0, 0, 0), np.int32)
-        if isinstance(codes, TrellisCodes):
-            return replace(codes, coefficients=nothing, values=nothing, bodies=())
-        return replace(codes, coefficients=nothing)
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets, indices and what they stand for."""
