@@ -18,6 +18,8 @@ DIVISORS = "--divisor 16 --divisor 8 --divisor 4 --divisor 2 --divisor 1"
 STEPS = (
     "cold",
     "effort",
+    "estimate",
+    "kernels",
     f"speed --no-memory {SMALL_SIDES}",
     "speed --side 4096",
     "speed --divisor 2 --rivals radcodec,jpeg2000,sz3,sperr",

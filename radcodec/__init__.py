@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 from radcodec.version import VERSION
 
 if TYPE_CHECKING:
-    from radcodec.api import compress, cutout, decode, decompress, encode, estimate, open, preview, verify
+    from radcodec.api import (
+        compress,
+        create,
+        cutout,
+        decode,
+        decompress,
+        encode,
+        estimate,
+        open,
+        preview,
+        recover,
+        verify,
+    )
     from radcodec.container.report import Report
     from radcodec.decoding.rcz_file import RczFile
     from radcodec.errors import (
@@ -56,6 +68,7 @@ __all__ = [
     "UnsupportedVersionError",
     "__version__",
     "compress",
+    "create",
     "cutout",
     "decode",
     "decompress",
@@ -63,6 +76,7 @@ __all__ = [
     "estimate",
     "open",
     "preview",
+    "recover",
     "verify",
 ]
 

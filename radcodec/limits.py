@@ -18,8 +18,21 @@ MAX_TILE = 2048
 DEFAULT_TILE = 512
 MIN_TILE_SAMPLES = MIN_TILE * MIN_TILE
 MAX_TILE_SAMPLES = MAX_TILE * MAX_TILE
-# Decoding in order holds all tiles of some planes. Over this, tiles are decoded again for the next planes.
-MAX_SLAB_BYTES = 1 << 27
+# Decoding in order holds all tiles of some planes, mostly in a temporary file. Over this, tiles are decoded again for
+# the next planes.
+MAX_SLAB_BYTES = 1 << 31
+# A restored FITS file that is read as one (virtual) keeps all tiles of some planes up to this.
+MAX_CACHED_BYTES = 1 << 27
+# What grows with an image is in memory up to this. More of it goes to temporary files (docs/scale.md).
+MAX_SCRATCH_MEMORY = 1 << 26
+# Copies of pipes are in memory up to this, beyond it in temporary files.
+MAX_SPOOL_MEMORY = 1 << 24
+# Samples that are handled at once where an image is passed over from front to back; a multiple of 8.
+MAX_PIECE_SAMPLES = 1 << 20
+# Images of more samples: bitmaps of theirs are packed in turn, to a few bits more or less than in one go.
+MAX_WHOLE_BITMAP = 1 << 26
+# Candidates, such as outliers, that are kept or looked at together.
+MAX_CANDIDATES = 1 << 16
 # From 1, fast, to 9, smallest: docs/effort.md says what each level costs.
 MIN_EFFORT = 1
 MAX_EFFORT = 9
@@ -52,6 +65,8 @@ MAX_UNPACK_BYTES = 1 << 29
 MAX_ZSTD_RATIO = (1 << 17) // 3 + 1
 # Largest cut-out that reaches outside of its image: 2 GiB of float64. A typing error must not fill the memory.
 MAX_FILLED_PIXELS = 1 << 28
+# Planes of more pixels are averaged while they are decoded, where a picture is all that is asked for.
+MAX_WHOLE_LOOK = 1 << 22
 # Larger previews are averaged down to this many pixels a side, to fit a screen.
 MAX_PICTURE_SIDE = 2048
 # JPEG allows no more pixels a side.
@@ -85,8 +100,16 @@ SERVED_CONNECTIONS = 512
 SERVED_NAMES = 5000
 # Of the predictor block (docs/format.md 8.2): work before the first sample stays bounded.
 MAX_PREDICTORS = 8
+# Of an image whose pixels came one after the other (2.4): a set every minute of six weeks.
+MAX_PREDICTOR_SETS = 1 << 16
+MAX_PREDICTOR_RUNS = 1 << 20
+# Of an open file (2.5): maps of bounds of planes, entries of their tiles, and headers.
+MAX_RECORD_BYTES = 1 << 30
 MAX_RADIUS = 24
 MAX_BORDER = 8
+MAX_LAGS = 8
+MAX_LAG_RADIUS = 4
+MAX_BLEND = 64
 MAX_SHIFT = 40
 # A stream in parts nests at most so deep, so that reading it needs little of the stack.
 MAX_DEPTH = 8

@@ -7,12 +7,14 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
-from radcodec.container.report import Report, describe
+from radcodec.container.report import Report
+from radcodec.decoding.description import describe
 from radcodec.decoding.keywords import CutoutKeywords, PreviewKeywords
 from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_reader
 from radcodec.encoding.keywords import Path, Progress
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
+from radcodec.limits import MAX_PICTURE_SIDE
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_fits_name, check_output, output_file, restored_name
@@ -26,7 +28,13 @@ if TYPE_CHECKING:
     from radcodec.types import HduChoice
 
 
-def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = None) -> npt.NDArray[Any]:
+def decode(
+    data: Source,
+    *,
+    hdu: HduChoice | None = None,
+    threads: int | None = None,
+    storage_options: StorageOptions | None = None,
+) -> npt.NDArray[Any]:
     """Decode a ``.rcz`` file to an array: writable, of the shape and dtype it had, in native byte order.
 
     A file of kind FITS gives its first image with pixels, or that of ``hdu``, physical values as astropy would give
@@ -36,6 +44,8 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     ----------
     hdu
         Number (0 is the primary HDU), name, or name and EXTVER (``"SCI,2"``) of the image.
+    storage_options
+        What fsspec needs where ``data`` is a URL, which is copied to a temporary file first.
 
     Raises
     ------
@@ -50,7 +60,7 @@ def decode(data: Source, *, hdu: HduChoice | None = None, threads: int | None = 
     from radcodec.decoding.restore import decode_array
     from radcodec.fits.arrays import to_physical
 
-    with RczFile(data, threads=threads, whole=True) as file:
+    with RczFile(data, threads=threads, storage_options=storage_options, whole=True) as file:
         file.reader.check_whole_file()
         image = file.choose(hdu).stored
         if file.reader.prelude.kind is Kind.ARRAY:
@@ -81,7 +91,8 @@ def decompress(
         If ``src`` is no sound ``.rcz`` file or needs a model that is not there. Nothing is written then.
     """
     from radcodec.decoding.restore import decode_array, decode_fits_to
-    from radcodec.fits.arrays import array_to_fits_bytes
+    from radcodec.fits.arrays import array_to_fits_pieces
+    from radcodec.runtime.scratch import Scratch
 
     start = time.perf_counter()
     n_threads = usable_threads(threads)
@@ -97,7 +108,7 @@ def decompress(
             if reader.prelude.kind is Kind.FITS:
                 decode_fits_to(reader, out, n_threads, progress=progress)
             else:
-                for piece in array_to_fits_bytes(decode_array(reader, n_threads)):
+                for piece in array_to_fits_pieces(decode_array(reader, n_threads, Scratch())):
                     out.write(piece)
         path = os.fspath(src) if isinstance(src, (str, os.PathLike)) else None
         return describe(reader, path=path, seconds=time.perf_counter() - start)
@@ -250,7 +261,8 @@ def preview(
     full
         Decode the pixels, whatever the base layer is worth.
     size
-        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size.
+        Pixels of the longer side of the picture, at most; 2048 for None. The array keeps its size, but that of a
+        plane over 4 million pixels is the picture's where one is written.
     base_only
         Write a base-only copy to ``dst``, a ``.rcz`` file, instead of a picture. It holds all images and planes, so
         ``plane``, ``hdu``, ``full`` and ``size`` are refused.
@@ -273,14 +285,15 @@ def preview(
 
         if given["plane"] or given["full"] or given["hdu"] is not None or given["size"] is not None:
             raise InputError("expected base_only (--base-only) without plane, hdu, full and size, found one of them")
-        return copy_base(src, dst, overwrite=overwrite, threads=threads)
+        return copy_base(src, dst, overwrite=overwrite, threads=threads, storage_options=storage_options)
     from radcodec.decoding.picture import picture_writer
 
     write = None if dst is None else picture_writer(dst, given["size"])
     if dst is not None:
         check_output(dst, src, overwrite)
     with RczFile(src, threads=threads, storage_options=storage_options) as file:
-        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"])
+        side = None if dst is None else given["size"] or MAX_PICTURE_SIDE
+        look = file.choose(given["hdu"]).quick_look(given["plane"], full=given["full"], side=side)
     if given["on_note"] is not None and look.note:
         given["on_note"](look.note)
     if dst is not None and write is not None:

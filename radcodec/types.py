@@ -9,6 +9,9 @@ from typing import SupportsIndex, TypeAlias
 # How users name an HDU: 1, "1", "SCI", "SCI,2" or ("SCI", 2).
 HduChoice: TypeAlias = str | SupportsIndex | tuple[str, int]
 
+# Bytes of a tile's stream, in memory or in a file that is mapped into it.
+Stream: TypeAlias = bytes | memoryview
+
 
 class Mode(IntEnum):
     """Fidelity of the pixels; the integer is what a file stores."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, cast
 
-from radcodec.container.report import Report, describe
+from radcodec.container.report import Report
+from radcodec.decoding.description import describe
 from radcodec.decoding.rcz_file import open_reader
 from radcodec.encoding.keywords import CompressKeywords, EncodeKeywords, Path
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
+from radcodec.limits import DEFAULT_TILE
 from radcodec.runtime.keywords import fill_in, spelled_out
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_output, compressed_name, file_times, output_file
@@ -32,7 +35,8 @@ def encode(array: npt.ArrayLike, **options: Unpack[EncodeKeywords]) -> bytes:
         floats become NaN: those of masked arrays of NumPy and astropy, and of what has a ``mask`` beside its values.
     max_error
         Bounded: the largest absolute error in the array's unit, or ``"0.125sigma"``, ``"0.125localsigma"``. A bound
-        with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one.
+        with a unit (``"20uJy/beam"``, a quantity of astropy) is for arrays that have one. ``"auto"``: the smallest
+        bound in sigma that keeps to ``lossy_bpp``; a bound that is given is refused where it does not.
     lossy, lossy_bpp, lossy_stages
         Base layer only: all stages, at most so many bits a pixel of the whole stream, or so many stages.
     preview
@@ -139,7 +143,7 @@ def compress(
     """
     from radcodec.decoding.verify import check_written
     from radcodec.encoding.fits_file import encode_fits
-    from radcodec.encoding.options import make_options
+    from radcodec.encoding.options import make_options, needed_bytes
     from radcodec.fits.tile_compressed import take_apart
 
     start = time.perf_counter()
@@ -151,7 +155,8 @@ def compress(
     check_output(dst, src, overwrite)
     times = file_times(src)
     with open_fits(src) as source:
-        data = source.to_memory()
+        checked.scratch.check_room(needed_bytes(len(source.data), checked.fidelity))
+        data = source.to_memory(checked.scratch)
         encoded = encode_fits(take_apart(data) if recompress else data, checked)
         with output_file(dst, overwrite=overwrite, like=times) as out:
             encoded.write_to(out)
@@ -164,18 +169,24 @@ def compress(
                 seconds = time.perf_counter() - start
                 source.check_unchanged()
                 report = describe(reader, path=path, seconds=seconds, warnings=encoded.warnings)
-                return replace(report, noise=encoded.noise)
+                return replace(report, noise=encoded.noise, largest_error=encoded.largest_error)
 
 
 def estimate(
-    src: Path | BinaryIO | npt.NDArray[Any], *, model: Path | None = None, threads: int | None = None
+    src: Path | BinaryIO | npt.NDArray[Any],
+    *,
+    tile: int | str | Sequence[int] | None = None,
+    model: Path | None = None,
+    threads: int | None = None,
 ) -> list[dict[str, Any]]:
     """Estimate the size, noise and time of each mode on a sample of the tiles: a dry run.
 
     Parameters
     ----------
     src
-        A FITS file, or an array or a number.
+        A FITS file, the folder of a CASA image, or an array or a number.
+    tile
+        As `compress` takes it; the default tile for None.
 
     Returns
     -------
@@ -187,7 +198,18 @@ def estimate(
     ------
     UnsupportedDataError
         If there is no image, or the array has no pixels or a type that is not supported.
+    InputError
+        If ``tile`` is no size of a tile.
     """
     from radcodec.encoding.estimate import estimate_ladder
+    from radcodec.encoding.tile_option import parse_tile
 
-    return estimate_ladder(src, model=None if model is None else os.fspath(model), threads=usable_threads(threads))
+    # Images of astropy.nddata are arrays that have a method ``read``.
+    is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
+    with open_fits(cast("Path", src)) if is_file else nullcontext(src) as opened:
+        return estimate_ladder(
+            opened,  # type: ignore[arg-type]
+            tile=parse_tile(DEFAULT_TILE if tile is None else tile),
+            model=None if model is None else os.fspath(model),
+            threads=usable_threads(threads),
+        )

@@ -14,7 +14,7 @@ import math
 import struct
 import sys
 import zlib
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -115,18 +115,39 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     _, version, draft = cur.take(8), cur.get("B"), cur.get("B")
     need((version, draft) == (0, 3), f"unsupported version {version} draft {draft}")
     kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
+    if flags & 8:
+        return read_short(data, cur, kind, mode, flags)
     sizes = [cur.leb() for _ in range(6)]
     crcs = {section: cur.get("I") for section in (0, 1, 2, 5) if sizes[section]}
+    late = flags & 2
+    if late:  # 2.4
+        need(cur.pos <= 72 and not any(cur.take(72 - cur.pos)), "bytes before the CRC of the prelude")
     need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the prelude")
-    need(kind <= 1 and mode <= 2 and flags <= 1, "kind, mode or flags")
+    need(kind <= 1 and mode <= 2 and flags <= 3, "kind, mode or flags")
+    need(not (late and sizes[3]), "BASE of a late file")
+    need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
+    need(max(sizes[3:]) <= 1 << 60, "size of a section")
+    start = cur.pos if late else 0
+    taken = {section: cur.take(sizes[section]) for section in ((3, 4, 5, 0, 1, 2) if late else range(6))}
+    sections = [taken[section] for section in range(6)]
+    for section, crc in crcs.items():
+        need(zlib.crc32(sections[section]) == crc, "CRC of a section")
+    need(zlib.crc32(data[start : cur.pos]) == cur.get("I"), "CRC of the file")
+    cur.end()
+    return kind, mode, flags, sections
+
+
+def read_short(data: bytes, cur: Cursor, kind: int, mode: int, flags: int) -> tuple[int, int, int, list[bytes]]:
+    """The sections of a short file (2.6)."""
+    sizes = [cur.leb() for _ in range(5)]
+    head, crc = data[: cur.pos], cur.get("I")
+    need(kind == 0 and mode == 2 and flags & ~9 == 0, "kind, mode or flags of a short file")
     need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
     need(max(sizes[3:]) <= 1 << 60, "size of a section")
     sections = [cur.take(size) for size in sizes]
-    for section, crc in crcs.items():
-        need(zlib.crc32(sections[section]) == crc, "CRC of a section")
-    need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the file")
+    need(zlib.crc32(head + b"".join(sections[:3])) == crc, "CRC of PRELUDE to INDEX")
     cur.end()
-    return kind, mode, flags, sections
+    return kind, mode, flags, [*sections, b""]
 
 
 def unpack_section(section: bytes, dictionary_allowed: bool) -> bytes:
@@ -167,9 +188,11 @@ class Image:
     seed: int = 0
     unit: str = ""
     record: bytes = b""
+    short: bool = False  # of a short file (2.6)
     normalisation: list[tuple[float, float]] = field(default_factory=list)
     errors: Samples | None = None  # E of every pixel, [P, H, W]
-    predictors: Predictors | None = None
+    predictors: Predictors | None = None  # of late files those of the tile that is restored
+    sets: Sets | None = None  # of late files (2.4)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -282,6 +305,18 @@ def read_meta(meta: bytes, kind: int) -> Meta:
     else:
         need(original_bytes == math.prod(images[0].shape) * images[0].dtype.itemsize, "original_bytes")
     return found
+
+
+def read_short_meta(meta: bytes) -> Meta:
+    """META of a short file (2.6)."""
+    cur = Cursor(meta)
+    restored, model = cur.take(8), cur.take(8)
+    image = read_image_record(cur, 0)
+    cur.end()
+    need(image.stages > 0, "a model without base stages")
+    image.short = True
+    size = math.prod(image.shape) * image.dtype.itemsize
+    return Meta(size, restored, None, ("", model), [image], [], [], b"")
 
 
 def check_mode(kind: int, mode: int, is_copy: bool, meta: Meta, entries: list[list[list[int]]]) -> None:
@@ -474,14 +509,16 @@ def tile_slices(image: Image) -> list[tuple[slice, slice, slice]]:
 # ---- 6. PARAMS ------------------------------------------------------------------------------------------------------
 
 
-def read_params(params: bytes, images: list[Image]) -> None:
+def read_params(params: bytes, images: list[Image], late: bool = False) -> None:
     """Put what PARAMS holds into the images (6.2)."""
     cur = Cursor(params)
     for image in images:
-        normalisation, bounds, block = (Cursor(cur.take(cur.leb())) for _ in range(3))
+        blocks = [Cursor(cur.take(cur.leb())) for _ in range(2 if image.short else 3)]
+        normalisation, bounds, block = blocks[0], Cursor(b"") if image.short else blocks[1], blocks[-1]
         P = image.planes[0]
         if image.stages:
-            image.normalisation = [(normalisation.get("d"), normalisation.get("d")) for _ in range(P)]
+            form = "f" if len(normalisation.data) == 8 * P else "d"
+            image.normalisation = [(normalisation.get(form), normalisation.get(form)) for _ in range(P)]
             need(
                 all(abs(a) <= 2.0**1000 and 2.0**-1000 <= b <= 2.0**1000 for a, b in image.normalisation),
                 "normalisation",
@@ -491,7 +528,9 @@ def read_params(params: bytes, images: list[Image]) -> None:
             image.errors = read_bounds(bounds, image)
         bounds.end()
         need(not block.data or math.prod(image.shape) > 0, "predictors without samples")
-        if block.data:
+        if block.data and late:
+            image.sets = read_sets(block, count_tiles(image))
+        elif block.data:
             image.predictors = read_predictors(block)
         block.end()
     cur.end()
@@ -522,10 +561,48 @@ def read_bounds(cur: Cursor, image: Image) -> Samples:
 
 @dataclass
 class Predictors:
-    """fill, and of each predictor (radius R, border radius b, reach B, coefficients in tap order)."""
+    """fill, and of each predictor (radius R, border radius b, reach B, coefficients in tap order, taps before)."""
 
     fill: float
-    predictors: list[tuple[int, int, int, list[float]]]
+    predictors: list[tuple[int, int, int, list[float], TapsBefore | None]]
+    order: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass
+class TapsBefore:
+    """Taps in earlier planes; sets[m - 1] has (j, dy, dx, coefficient) of the taps of a plane with m before it."""
+
+    stride: int
+    period: int
+    blend: int
+    sets: list[list[tuple[int, int, int, float]]]
+
+
+@dataclass
+class Sets:
+    """Predictor blocks of a late file, and of each tile the number of its own, from 1, or 0 for none (2.4)."""
+
+    blocks: list[bytes]
+    numbers: list[int]
+
+
+def read_sets(cur: Cursor, n_tiles: int) -> Sets:
+    """Block 3 of an image of a late file (2.4)."""
+    n_sets = cur.leb()
+    need(1 <= n_sets <= 1 << 16, "number of sets")
+    blocks = [cur.take(cur.leb()) for _ in range(n_sets)]
+    need(all(blocks), "set without bytes")
+    n_runs, numbers, number = cur.leb(), [], 0
+    need(1 <= n_runs <= 1 << 20, "number of runs")
+    for run in range(n_runs):
+        step = cur.leb()
+        need((step == 0) == (run == 0) and len(numbers) + step < n_tiles, "first tile of a run")
+        numbers += [number] * step
+        number = cur.leb()
+        need(number <= n_sets, "number of a set")
+    numbers += [number] * (n_tiles - len(numbers))
+    need({*numbers} - {0} == {*range(1, n_sets + 1)}, "set without a run")
+    return Sets(blocks, numbers)
 
 
 class Bits:
@@ -549,11 +626,11 @@ def tap_order(radius: int) -> list[tuple[int, int]]:
     return above + [(0, dx) for dx in range(-radius, 0)]
 
 
-def rice_decode(data: bytes, radius: int) -> list[int]:
-    """Coefficients in tap order."""
-    taps, bits, mean = tap_order(radius), Bits(data), 16
-    out = [0] * len(taps)
-    for i in sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i)):
+def rice_decode(data: bytes, *windows: list[tuple[int, int]]) -> list[int]:
+    """Coefficients of windows in the order of their taps (dy, dx), one window after another."""
+    bits, mean = Bits(data), 16
+    out = [0] * sum(map(len, windows))
+    for i in coding_order(windows):
         k, q = max(0, (mean >> 4).bit_length() - 1), 0
         while q < 24 and bits.take(1):
             q += 1
@@ -565,23 +642,53 @@ def rice_decode(data: bytes, radius: int) -> list[int]:
     return out
 
 
+def coding_order(windows: tuple[list[tuple[int, int]], ...]) -> list[int]:
+    """Numbers of all taps as they are coded."""
+    order: list[int] = []
+    for taps in windows:
+        nearest = sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
+        order += [len(order) + i for i in nearest]
+    return order
+
+
+def read_taps_before(cur: Cursor) -> TapsBefore:
+    """Taps in earlier planes (8.2)."""
+    stride, period, blend, lags = cur.leb(), cur.leb(), cur.get("B"), cur.get("B")
+    need(1 <= stride <= 1 << 22 and 2 <= period <= 1 << 22 and blend <= 64 and 1 <= lags <= 8, "earlier planes")
+    radii, shift = [cur.get("B") for _ in range(lags)], cur.get("B")
+    need(max(radii) <= 4 and shift <= 40, "radius or shift of earlier planes")
+    places = [(m, j) for m in range(1, lags + 1) for j in range(1, m + 1)]
+    windows = []
+    for _, j in places:
+        reach = range(-radii[j - 1], radii[j - 1] + 1)
+        windows.append([(dy, dx) for dy in reach for dx in reach])
+    body = cur.take(cur.leb())
+    need(len(body) <= 9 * sum(map(len, windows)), "bytes of coefficients in earlier planes")
+    values = iter(rice_decode(body, *windows))
+    sets: list[list[tuple[int, int, int, float]]] = [[] for _ in radii]
+    for (m, j), window in zip(places, windows, strict=True):
+        sets[m - 1] += [(j, dy, dx, next(values) * 2.0**-shift) for dy, dx in window]
+    return TapsBefore(stride, period, blend, sets)
+
+
 def read_predictors(cur: Cursor) -> Predictors:
     """The predictor block of an image."""
     need(cur.take(8) == hashlib.sha256((MODELS / "detail.tables").read_bytes()).digest()[:8], "missing table set")
     fill = cur.get("d")
     need(abs(fill) <= 2.0**900, "fill")
-    count = cur.leb()
-    need(1 <= count <= 8, "number of predictors")
+    order, count = divmod(cur.leb(), 16)
+    need(order <= 5 and 1 <= count <= 8, "order of axes or number of predictors")
     out = []
     for _ in range(count):
         radius, shift, border, reach = cur.get("B"), cur.get("B"), cur.get("B"), cur.get("B")
+        has_before, radius = radius >> 7, radius & 127
         need(1 <= radius <= 24 and shift <= 40, "radius or shift")
         need(border <= min(radius, 8) and border <= reach <= radius and (border > 0 or reach == 0), "border")
         body = cur.take(cur.leb())
         need(len(body) <= 9 * 2 * radius * (radius + 1), "bytes of coefficients")
-        coefficients = [c * 2.0**-shift for c in rice_decode(body, radius)]
-        out.append((radius, border, reach, coefficients))
-    return Predictors(fill, out)
+        coefficients = [c * 2.0**-shift for c in rice_decode(body, tap_order(radius))]
+        out.append((radius, border, reach, coefficients, read_taps_before(cur) if has_before else None))
+    return Predictors(fill, out, ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))[order])
 
 
 # ---- 8.1, 8.6, 8.7 --------------------------------------------------------------------------------------------------
@@ -707,7 +814,7 @@ def decode_detail(
     """
     n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
     method = cur.get("B")
-    need(method <= 4, "method")
+    need(method <= 5, "method")
     if method == 4:
         exact = errors is None or not errors.any() or image.bscale == 0.0
         need(exact and dtype.kind == "f" and depth < 8, "parts")
@@ -721,12 +828,14 @@ def decode_detail(
         return np.frombuffer(shuffled.T.tobytes(), dtype)
     if method == 3:
         return np.frombuffer(unzstd(cur.rest(), n * dtype.itemsize), dtype)
+    if method == 5:
+        return decode_counted(cur, shape, dtype)
     if image.predictors is None:
         raise RejectError("method 2 without predictors")
     number = cur.leb()
     need(number < len(image.predictors.predictors), "predictor number")
     coder = LearnedTile(shape, special, *image.predictors.predictors[number])
-    maps = ValueMap(cur, image, tile, n, errors)
+    maps = ValueMap(cur, image, tile, shape, errors)
     if base is not None and maps.kind in (3, 4):
         maps.set_base(base.tolist())
     coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
@@ -747,23 +856,49 @@ def decode_detail(
     coder.ans = Ans(list(struct.unpack(f"<{n_words}I", cur.take(4 * n_words))))
     coder.raw = Bits(cur.take(n_raw))
     cur.end()
-    samples = maps.restore(coder.decode())
+    samples = maps.restore(coder.decode(), special.tolist())
     for where, value in patches:
         samples[where] = value[0]
     return samples
 
 
+def decode_turned(
+    stream: bytes,
+    image: Image,
+    tile: int,
+    shape: tuple[int, int, int],
+    special: Samples,
+    errors: Samples | None,
+    base: Samples | None = None,
+) -> Samples:
+    """As ``decode_detail``, of a tile in the order of the image (8.4)."""
+    order = (0, 1, 2) if image.predictors is None else image.predictors.order
+    if order == (0, 1, 2):
+        return decode_detail(stream, image, tile, shape, special, errors, base)
+
+    def turn(values: Samples | None) -> Any:
+        return None if values is None else values.reshape(shape).transpose(order).ravel()
+
+    sides = shape[order[0]], shape[order[1]], shape[order[2]]
+    found = decode_detail(stream, image, tile, sides, turn(special), turn(errors), turn(base))
+    back = sorted(range(3), key=lambda axis: order[axis])
+    return found.reshape(sides).transpose(back).ravel()
+
+
 class ValueMap:
     """Between working values and samples (8.4): reads its fields."""
 
-    def __init__(self, cur: Cursor, image: Image, tile: int, n: int, errors: Samples | None) -> None:
+    def __init__(
+        self, cur: Cursor, image: Image, tile: int, shape: tuple[int, int, int], errors: Samples | None
+    ) -> None:
+        planes, n = shape[0], math.prod(shape)
         self.dtype, self.n, self.kind = image.dtype, n, cur.get("B")
         self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
         self.base, self.shrink = [0] * n, 0
         is_float = self.dtype.kind == "f"
-        need(self.kind <= 5, "map")
-        need(self.kind == 3 or (self.kind == 2) != is_float, "map of another sample type")
+        need(self.kind <= 6, "map")
+        need(self.kind in (3, 6) or (self.kind == 2) != is_float, "map of another sample type")
         if self.kind == 0:
             self.z, self.fraction_bits = cur.get("h"), cur.get("B")
             need(-1022 <= self.z <= 1000, "quantum")
@@ -773,6 +908,8 @@ class ValueMap:
             self.check_lattice(self.a, self.b)
         elif self.kind == 5:
             self.set_lattices(cur)
+        elif self.kind == 6:
+            self.set_near(cur, planes)
         elif self.kind == 2:
             self.a, self.b = cur.get("q"), cur.get("Q")
             need(self.b > 0, "lattice")
@@ -834,8 +971,50 @@ class ValueMap:
         need(math.isfinite(out) and abs(out) <= 2.0**52, "fill in working units")
         return out
 
-    def restore(self, values: list[Any]) -> Samples:
+    def set_near(self, cur: Cursor, planes: int) -> None:
+        """a, b, g and u of every sample of map 6, the least unit, and the code of the corrections."""
+        n = cur.leb()
+        need(n in (1, planes), "number of near-lattices")
+        pairs = [(cur.get("d"), cur.get("d")) for _ in range(n)]
+        self.a, self.b = pairs[0]
+        for a, b in pairs:
+            self.check_lattice(a, b)
+            need(2.0**-100 <= abs(b / self.b) <= 2.0**100 and abs((a - self.a) / b) <= 2.0**52, "range of a lattice")
+        each = self.n // n
+        self.pairs = [pairs[i // each] for i in range(self.n)]
+        self.numbers = [i // each for i in range(self.n)]
+        if n > 1:
+            self.gain = [b / self.b for _, b in self.pairs]
+            self.dither = [(a - self.a) / b for a, b in self.pairs]
+        self.unit = cur.get("h")
+        need(-400 <= self.unit <= 200 if self.dtype.kind == "f" else self.unit == 0, "unit")
+        self.code = cur.take(cur.leb())
+
+    def near_samples(self, values: list[int], special: list[bool]) -> Samples:
+        """Samples [n] of the integers of map 6."""
+        exponents, wholes, classes = [], [], []
+        bits = {"f4": 23, "f8": 52}.get(self.dtype.str[1:])
+        for (a, b), k in zip(self.pairs, values, strict=True):
+            t = a + b * float(k)
+            x = self.unit
+            if bits is not None and abs(t) >= 2.0**-1000:
+                x = max(x, exponent(abs(t)) - bits)
+            units = math.ldexp(t, -x)
+            whole = float(round(units))
+            exponents.append(x)
+            wholes.append(whole)
+            classes.append(8 * min(x - self.unit, 31) + min(7, math.floor(8 * (units - whole + 0.5))))
+        slots = [None if s else slot for s, slot in zip(special, zip(self.numbers, values, strict=True), strict=True)]
+        found = read_corrections(self.code, slots, classes)
+        sums = [whole + float(c) for whole, c in zip(wholes, found, strict=True)]
+        if bits is not None:
+            return round_samples([math.ldexp(v, x) for v, x in zip(sums, exponents, strict=True)], self.dtype)
+        return np.array([clamp_int(int(min(max(v, -(2.0**53)), 2.0**53)), self.dtype) for v in sums], self.dtype)
+
+    def restore(self, values: list[Any], special: list[bool]) -> Samples:
         """Samples [n] of working values (map 0) or integers k."""
+        if self.kind == 6:
+            return self.near_samples(values, special)
         if self.kind == 0:
             return round_samples(values, self.dtype)
         if self.kind == 1:
@@ -859,6 +1038,269 @@ class ValueMap:
         return np.array(out, self.dtype)
 
 
+# ---- 8.8, 8.9 Mixed decisions --------------------------------------------------------------------------------------
+
+SQUASH = (
+    1, 1, 1, 2, 3, 5, 8, 13, 22, 36, 60, 98, 162, 267, 439, 720, 1179,
+    1921, 3108, 4971, 7812, 11955, 17625, 24743, 32768, 40793, 47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816,
+    65097, 65269, 65374, 65438, 65476, 65500, 65514, 65523, 65528, 65531, 65533, 65534, 65535, 65535, 65535,
+)  # fmt: skip
+
+
+def squash(x: int) -> int:
+    """Q(x)."""
+    x = min(max(x, -3071), 3071)
+    i, f = (x + 3072) >> 7, (x + 3072) & 127
+    return (SQUASH[i] * (128 - f) + SQUASH[i + 1] * f + 64) >> 7
+
+
+@cache
+def stretches() -> list[int]:
+    """stretch(0..4095)."""
+    tops = [squash(x) >> 4 for x in range(-3071, 3072)]
+    return [min(bisect_left(tops, y) - 3071, 3071) for y in range(4096)]
+
+
+class Decisions:
+    """A stream of mixed decisions; counters and weights are named by any keys."""
+
+    def __init__(self, data: bytes, rate: int, limit: int) -> None:
+        self.data, self.rate, self.limit = data, rate, limit
+        self.low, self.high, self.code, self.pos = 0, 2**32 - 1, 0, 0
+        self.counters: dict[Any, list[int]] = {}
+        self.weights: dict[Any, list[int]] = {}
+        for _ in range(4):
+            self.code = self.code << 8 | self.next()
+
+    def next(self) -> int:
+        self.pos += 1
+        return self.data[self.pos - 1] if self.pos <= len(self.data) else 0
+
+    def bit(self, P: int) -> int:
+        """A bit whose probability to be 1 is P of 65536."""
+        middle = self.low + ((self.high - self.low) * P >> 16)
+        y = int(self.code <= middle)
+        self.low, self.high = (self.low, middle) if y else (middle + 1, self.high)
+        while self.low >> 24 == self.high >> 24:
+            self.low = self.low << 8 & 0xFFFFFFFF
+            self.high = self.high << 8 & 0xFFFFFFFF | 255
+            self.code = self.code << 8 & 0xFFFFFFFF | self.next()
+        return y
+
+    def decide(self, names: list[Any], where: Any, start: list[int] | None = None) -> int:
+        """A decision with the counters of these names and the weights of ``where``."""
+        counters = [self.counters.setdefault((i, name), [1 << 21, 0]) for i, name in enumerate(names)]
+        weights = self.weights.setdefault(where, list(start or [26214] * len(names)))
+        s = [stretches()[p >> 10] for p, _ in counters]
+        P = squash(sum(w * x for w, x in zip(weights, s, strict=True)) >> 16)
+        y = self.bit(P)
+        for i, (counter, x) in enumerate(zip(counters, s, strict=True)):
+            step = (x * (65536 * y - P) * self.rate + (1 << 17)) >> 18
+            weights[i] = min(max(weights[i] + step, -(1 << 20)), 1 << 20)
+            p, n = counter
+            p += (((y << 22) - p) * ((1 << 17) // (2 * n + 3))) >> 16
+            counter[:] = min(max(p, 0), (1 << 22) - 1), min(n + 1, self.limit)
+        return y
+
+    def end(self) -> None:
+        need(self.pos >= len(self.data) and self.data[-1:] != b"\0", "end of the decisions")
+
+
+def read_corrections(code: bytes, slots: list[Any], classes: list[int]) -> list[int]:
+    """Corrections [n]; slots are None where a sample is special (8.9)."""
+    stream, out, before = Decisions(code, 4, 255), [], 0
+    memory: dict[Any, tuple[int | None, int]] = {}
+    for slot, number in zip(slots, classes, strict=True):
+        if slot is None:
+            out.append(0)
+            continue
+        last, run = memory.get(slot, (None, 0))
+        known = None if last is None else min(max(last, -8), 8)
+        around = min(max(before, -2), 2), number & 7
+
+        def node(i: int, number: int = number, known: Any = known, run: int = run, around: Any = around) -> int:
+            return stream.decide([(i, number), (i, known, run), (i, *around)], (i, run))
+
+        if last is not None and node(0):
+            c = last
+            memory[slot] = last, min(run + 1, 7)
+        else:
+            m = 0
+            while m < 31 and node(1 + m):
+                m += 1
+            c = 0
+            if m:
+                sign = -1 if node(36 + min(m, 3)) else 1
+                c = 1
+                for depth in range(m - 1):
+                    if depth < 2 and m <= 17:
+                        bit = node(40 + 3 * (m - 2) + (0 if depth == 0 else 1 + (c & 1)))
+                    else:
+                        bit = stream.bit(1 << 15)
+                    c = c << 1 | bit
+                c *= sign
+            memory[slot] = c, 0
+        out.append(c)
+        before = c
+    stream.end()
+    return out
+
+
+# ---- 8.4, 8.10 Numbers of values -------------------------------------------------------------------------------------
+
+
+def decode_counted(cur: Cursor, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Samples:
+    """Samples [n] of method 5; this is the rest of the stream."""
+    bits, kind = 8 * dtype.itemsize, dtype.kind
+    half, whole = 1 << (bits - 1), 1 << bits
+
+    def ordinal(sample: bytes) -> int:
+        v = int.from_bytes(sample, "little")
+        if kind == "f":
+            return whole - 1 - v if v >= half else v + half
+        return v if kind == "u" else (v + half) % whole
+
+    def sample_of(x: int) -> bytes:
+        if kind == "f":
+            return (x - half if x >= half else whole - 1 - x).to_bytes(dtype.itemsize, "little")
+        return (x if kind == "u" else (x + half) % whole).to_bytes(dtype.itemsize, "little")
+
+    flags, m = cur.get("B"), cur.leb()
+    need(flags < 4 and m < 1 << 14, "flags or number of values")
+    usual, others = ordinal(cur.take(dtype.itemsize)), []
+    if m:
+        others.append(ordinal(cur.take(dtype.itemsize)))
+        step = 0 if flags & 2 else cur.leb()
+        for _ in range(m - 1):
+            step = cur.leb() if flags & 2 else step
+            others.append(others[-1] + step)
+            need(step > 0 and others[-1] < whole, "values")
+    need(usual not in others, "usual value")
+    values = sorted([usual, *others])
+    numbers = read_numbers(cur.rest(), shape, m + 1, values.index(usual), bool(flags & 1))
+    return np.frombuffer(b"".join(sample_of(values[v]) for v in numbers), dtype)
+
+
+def half_octaves(x: int) -> int:
+    """H(x)."""
+    n = x.bit_length()
+    return n if n < 2 else 2 * n - 2 + (x >> (n - 2) & 1)
+
+
+def sign(x: int) -> int:
+    return (x > 0) - (x < 0)
+
+
+def read_numbers(code: bytes, shape: tuple[int, int, int], M: int, u: int, same: bool) -> list[int]:
+    """Numbers of values of all samples (8.10)."""
+    stream, out, run, past, top = Decisions(code, 6, 255), [], 0, 0, 0
+    biases: dict[Any, list[int]] = {}
+    for _ in range(shape[0]):
+        numbers: dict[tuple[int, int], int] = {}
+        errors: dict[tuple[int, int], int] = {}
+        for y, x in itertools.product(range(shape[1]), range(shape[2])):
+
+            def at(dy: int, dx: int, y: int = y, x: int = x, numbers: dict[tuple[int, int], int] = numbers) -> int:
+                return numbers.get((y - dy, x + dx), u)
+
+            def I(dy: int, dx: int, at: Any = at) -> bool:  # noqa: E743, N802  (the name of the format page)
+                return bool(at(dy, dx) != u)
+
+            w, n, nw, ne = at(0, -1), at(1, 0), at(1, -1), at(1, 1)
+            around = sum(I(dy, dx) for dy in range(1, 7) for dx in range(-8, 9)) + sum(I(0, -d) for d in range(1, 9))
+            few = min(around.bit_length(), 7)
+            patterns = [
+                (0, -1),
+                (0, -2),
+                (1, 0),
+                (2, 0),
+                (1, -1),
+                (1, 1),
+                (1, -2),
+                (1, 2),
+                (2, -1),
+                (2, 1),
+                (0, -3),
+                (1, 3),
+            ]
+            lines = [(0, -1), *((d, 0) for d in range(1, 7)), (1, 1)]
+            names = [
+                tuple(I(*place) for place in patterns),
+                tuple(min(abs(q - u).bit_length(), 5) for q in (w, n, nw, ne)),
+                (few, I(0, -1), I(0, -2), I(1, 0), I(1, 1)),
+                (min(run.bit_length(), 15), I(1, 0), I(1, 1)),
+                tuple(I(*place) for place in lines),
+                (),
+            ]
+            if not stream.decide([("usual", name) for name in names], ("usual", few), [13107] * 6):
+                numbers[y, x] = u
+                run += 1
+                out.append(u)
+                continue
+            v = None
+            given = [w, n, ne, top + 1 if top + 1 < M else u] if same else []
+            for i, candidate in enumerate(given):
+                if candidate == u or candidate in given[:i]:
+                    continue
+                found = stream.decide(
+                    [
+                        ("same", i, w != u, n != u, ne != u, nw != u),
+                        ("same", i, w == nw, n == nw, n == ne, w == n),
+                        ("same", i, past % 16),
+                    ],
+                    ("same", i),
+                )
+                past = 2 * past + found
+                if found:
+                    v = candidate
+                    break
+            if v is None and M == 2:
+                v = 1 - u
+            if v is None:
+                p = (12 * w - 3 * at(0, -2) + 7 * n - 2 * at(2, 0) - 3 * nw + 8 * ne - 3 * at(2, 1) + 8) // 16
+                p = min(max(p, 0), M - 1)
+                level, known = min(half_octaves(abs(p - u)), 23), (w != u, n != u, ne != u, nw != u)
+                bias = biases.setdefault((level, all(known)), [0, 0])
+                if bias[1] > 2:
+                    p = min(max(p + (2 * bias[0] + bias[1]) // (2 * bias[1]), 0), M - 1)
+                ew, en, ene = (errors.get(place, 0) for place in ((y, x - 1), (y - 1, x), (y - 1, x + 1)))
+                t, other = (min(max(q, 0), M - 1) - p for q in (w + ne - n, w + n - nw))
+                contexts = [
+                    (level, known),
+                    (
+                        min(half_octaves(abs(w - nw) + abs(n - nw) + abs(ne - n)), 15),
+                        min(half_octaves(2 * abs(ew) + abs(en) + abs(ene)), 15),
+                    ),
+                    (min(half_octaves(abs(t)), 11), sign(t), sign(other)),
+                    (sign(ew), sign(en), few),
+                    (),
+                ]
+
+                def node(i: int, contexts: Any = contexts) -> int:
+                    return stream.decide([("value", i, context) for context in contexts], ("value", i), [13107] * 5)
+
+                k = 0
+                while k < 15 and node(k):
+                    k += 1
+                e = 0
+                if k:
+                    negative, e = node(16 + min(k, 3)), 1
+                    for depth in range(k - 1):
+                        e = e << 1 | (node((20, 36)[depth] + k) if depth < 2 else stream.bit(1 << 15))
+                    e = -e if negative else e
+                v = p + e
+                need(0 <= v < M, "number of a value")
+                bias[0], bias[1] = bias[0] + e, bias[1] + 1
+                if bias[1] == 64:
+                    bias[:] = bias[0] // 2, 32
+                errors[y, x] = e
+            numbers[y, x] = v
+            top, run = max(top, v), 0
+            out.append(v)
+    stream.end()
+    return out
+
+
 # ---- 8.3, 8.5 The learned method ------------------------------------------------------------------------------------
 
 ERROR_WEIGHTS = (
@@ -868,6 +1310,7 @@ ERROR_WEIGHTS = (
     (4, -1, (15, 16, 15)),
     (0, -4, (16, 21, 31, 63)),
 )
+WEIGHTS_BEFORE = ((0, 1, 1, 1, 0), (1, 2, 3, 2, 1), (1, 3, 4, 3, 1), (1, 2, 3, 2, 1), (0, 1, 1, 1, 0))
 
 
 class Process:
@@ -982,7 +1425,9 @@ class LearnedTile:
         border: int,
         reach: int,
         coefficients: list[float],
+        before: TapsBefore | None,
     ) -> None:
+        self.before = before
         self.size, self.special = shape, special.tolist()
         self.border, self.reach = border, reach
         self.process = process_of(radius, border, tuple(coefficients)) if border else None
@@ -1010,14 +1455,21 @@ class LearnedTile:
         self.first_error = 2.0 ** (l // 4) * (1 + l % 4 / 4)
         self.floor = 2.0**-1000 if self.kind == 0 else 2.0**-8
         out: list[Any] = []
+        self.full: list[list[list[float]]] = []  # full window values of all planes
+        self.all_errors: list[list[list[float]]] = []
         for p in range(P):
             self.window: list[list[float]] = []
             self.errors: list[list[float]] = []
+            self.full.append([])
+            self.all_errors.append(self.errors)
             for y in range(H):
                 self.window.append([])
                 self.errors.append([])
+                self.full[p].append([])
                 for x in range(W):
+                    self.q = self.predict_from_earlier(p, y, x)
                     out.append(self.decode_pixel(y, x, (p * H + y) * W + x))
+                    self.full[p][y].append(self.q + self.window[y][x])
         self.ans.end()
         self.raw.end()
         return out
@@ -1025,14 +1477,15 @@ class LearnedTile:
     def decode_pixel(self, y: int, x: int, i: int) -> Any:
         """One pixel; leaves its window value and its error in the rows."""
         p = self.predict(y, x)
-        t = self.expected_error(y, x)
+        t = self.expected_error(i // (self.size[1] * self.size[2]), y, x)
         if self.special[i]:
             self.window[y].append(p)
             self.errors[y].append(t)
             return 0
         number = min(max(quarter(t) - self.level + 40, 0), 79)
         s = self.means[number]
-        mu = self.fill + p
+        base = self.fill + self.q
+        mu = base + p
         if self.kind == 0:
             s = max(s, 2.0**-1000)
             v = value = self.decode_float(mu, s)
@@ -1045,7 +1498,7 @@ class LearnedTile:
             need(self.kind != 4 or abs(value) <= 1 << 54, "v of map 4")
             v = self.gain[i] * (float(value) + self.dither[i])
             error = max(abs(float(k) - (inner if self.kind != 4 else 0.0)), 2.0**-8)
-        self.window[y].append(v - self.fill)
+        self.window[y].append(v - base)
         self.errors[y].append(error)
         n = self.counts[number]
         self.means[number] = s + (error - s) * (1 / (n + 1.5))
@@ -1061,16 +1514,46 @@ class LearnedTile:
         limit = 2.0**self.clamp
         return -limit if math.isnan(p) else min(max(p, -limit), limit)
 
-    def expected_error(self, y: int, x: int) -> float:
+    def n_earlier(self, p: int) -> int:
+        """Number m of earlier planes of a plane (8.3)."""
+        return 0 if self.before is None else min(len(self.before.sets), p // self.before.stride % self.before.period)
+
+    def predict_from_earlier(self, p: int, y: int, x: int) -> float:
+        """Clamped q (8.3)."""
+        q, m = 0.0, self.n_earlier(p)
+        _, H, W = self.size
+        if self.before is not None and m:
+            for j, dy, dx, coefficient in self.before.sets[m - 1]:
+                if 0 <= y + dy < H and 0 <= x + dx < W:
+                    q += coefficient * self.full[p - j * self.before.stride][y + dy][x + dx]
+        limit = 2.0**self.clamp
+        return -limit if math.isnan(q) else min(max(q, -limit), limit)
+
+    def errors_before(self, p: int, y: int, x: int, t: float) -> tuple[float, int]:
+        """t with the errors of the plane before, and the sum of all weights (8.5)."""
+        if self.before is None or not self.before.blend or not self.n_earlier(p):
+            return t, 720
+        _, H, W = self.size
+        errors = self.all_errors[p - self.before.stride]
+        for i, weights in enumerate(WEIGHTS_BEFORE, -2):
+            for k, weight in enumerate(weights, -2):
+                if weight:
+                    near = errors[min(max(y + i, 0), H - 1)][min(max(x + k, 0), W - 1)]
+                    t += self.before.blend * weight * near
+        return t, 720 + 36 * self.before.blend
+
+    def expected_error(self, p: int, y: int, x: int) -> float:
         """Expected error t (8.5), raised to its floor."""
-        t, W = 0.0, self.size[2]
+        t, W, total = 0.0, self.size[2], 720
         for dy, first_dx, weights in ERROR_WEIGHTS:
+            if dy == 0:
+                t, total = self.errors_before(p, y, x, t)
             for dx, weight in enumerate(weights, first_dx):
                 row, column = y - dy, min(max(x + dx, 0), W - 1)
                 if dy == 0 and x + dx < 0:
                     row -= 1
                 t += weight * (self.errors[row][column] if row >= 0 else self.first_error)
-        return max(t * (1 / 720), self.floor)
+        return max(t * (1 / total), self.floor)
 
     def read_bin(self, centre: float, h: float, d: int, s: float) -> int | None:
         """The bin m, or None where the value follows as 64 raw bits."""
@@ -1169,14 +1652,15 @@ class Model:
 def load_model(name: str, sha256: bytes) -> Model:
     """The model that a file names."""
     known = {hashlib.sha256(path.read_bytes()).digest(): path for path in MODELS.glob("*/weights.safetensors")}
-    need(sha256 in known, "missing model")
-    content = known[sha256].read_bytes()
+    found = [path for digest, path in known.items() if digest[: len(sha256)] == sha256]
+    need(len(found) == 1, "missing model")
+    content = found[0].read_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     about = json.loads(header["__metadata__"]["radcodec"])
     spec = about["spec"]
-    need(spec["name"] == name, "name of the model")
+    need(name in ("", spec["name"]), "name of the model")
     tensors, kind = safetensors.numpy.load(content), spec.get("kind", "")
-    if kind == "lapped":
+    if kind in ("lapped", "vqvae"):
         return Model(kind, int(spec["stages"]), [], [], about["layers"], tensors)
     return Model(kind, len(spec["strides"]), spec["strides"], spec["prior_classes"], about["layers"], tensors)
 
@@ -1233,7 +1717,7 @@ def decode_base(named: tuple[str, bytes] | None, image: Image, where: Any, strea
     used = [stream for stream in streams if stream]
     need(streams[: len(used)] == used, "a base stream after an empty one")
     need(len(used) <= model.stages, "more stages than the model has")
-    if model.kind == "lapped":
+    if model.kind in ("lapped", "vqvae"):
         from reference_lapped import lapped_units
 
         q = lapped_units(model.tensors, model.layers, model.stages, used, planes * h, w)
@@ -1295,7 +1779,7 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
         errors = None if image.errors is None else image.errors[where].ravel()
         on_base = image.on_base and any(base) and detail[0] == 2
         values_below = decode_base(meta.model, image, where, base) if on_base else None
-        out[:] = decode_detail(detail, image, tile, shape, special, errors, values_below)
+        out[:] = decode_turned(detail, image, tile, shape, special, errors, values_below)
     elif not special.all():
         need(any(base) or is_copy, "no stream for samples that need one")
         if any(base):
@@ -1311,72 +1795,115 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
     return out
 
 
-def read_entry(cur: Cursor, stages: int) -> list[int]:
+def read_entry(cur: Cursor, stages: int, short: bool) -> list[int]:
     """Bytes of mask and detail stream, their CRC, pixel CRC, bytes and CRC of each stage (5); an absent CRC is 0."""
     mask, detail = cur.leb(), cur.leb()
     entry = [mask, detail, cur.get("I") if mask or detail else 0, cur.get("I")]
     for _ in range(stages):
         size = cur.leb()
         need(size == 0 or len(entry) == 4 or entry[-2] > 0, "base stream after an empty one")
-        entry += [size, cur.get("I") if size else 0]
+        entry += [size, cur.get("H" if short else "I") if size else 0]
     need(max(mask, detail, *entry[4::2]) < 1 << 32, "size of a stream")
     return entry
 
 
-def restore_image(image: Image, meta: Meta, cur: dict[str, Cursor], entries: list[list[int]], is_copy: bool) -> Samples:
-    """All samples of an image, in its shape (5); takes its parts of BASE and TILES."""
-    base: list[list[bytes]] = [[] for _ in entries]
-    for stage in range(image.stages):
+def restore_image(
+    image: Image, meta: Meta, cur: dict[str, Cursor], entries: list[list[int]], gaps: list[int] | None, is_copy: bool
+) -> Samples:
+    """All samples of an image, in its shape (5); takes its parts of BASE and TILES, gaps are those of late files."""
+    streams: list[list[bytes]] = [[] for _ in entries]
+    if gaps is None:
         for tile, entry in enumerate(entries):
-            base[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
-            need(zlib.crc32(base[tile][-1]) == entry[5 + 2 * stage], "CRC of a base stream")
+            streams[tile] = [cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])]
+        for stage in range(image.stages):
+            for tile, entry in enumerate(entries):
+                streams[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
+    else:
+        for tile, (entry, gap) in enumerate(zip(entries, gaps, strict=True)):
+            cur["TILES"].take(gap)
+            streams[tile] = [cur["TILES"].take(size) for size in (entry[0], entry[1], *entry[4::2])]
+    for own, entry in zip(streams, entries, strict=True):
+        for stream, crc in zip(own[2:], entry[5::2], strict=True):
+            need(zlib.crc32(stream) & (0xFFFF if image.short else 0xFFFFFFFF) == crc, "CRC of a base stream")
+    sets: dict[int, Predictors | None] = {0: None}
+    for number, block in enumerate(image.sets.blocks if image.sets else (), 1):
+        block_cur = Cursor(block)
+        sets[number] = found = read_predictors(block_cur)
+        block_cur.end()
+        own_bytes = sum(e[1] for e, n in zip(entries, image.sets.numbers, strict=True) if n == number)
+        need(is_copy or own_bytes >= 128 * sum(b > 0 for _, b, *_ in found.predictors), "details for border sets")
     if image.predictors is not None and entries and not is_copy:
-        borders = sum(border > 0 for _, border, _, _ in image.predictors.predictors)
+        borders = sum(border > 0 for _, border, *_ in image.predictors.predictors)
         need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):
-        mask, detail = cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])
-        need(zlib.crc32(mask + detail) == entry[2], "CRC of a tile")
-        samples = restore_tile(image, meta, tile, where, [mask, detail, *base[tile]], is_copy)
-        crc = zlib.crc32(image.record + struct.pack("<Q", tile) + samples.tobytes())
+        need(zlib.crc32(streams[tile][0] + streams[tile][1]) == entry[2], "CRC of a tile")
+        if image.sets is not None:
+            image.predictors = sets[image.sets.numbers[tile]]
+        samples = restore_tile(image, meta, tile, where, streams[tile], is_copy)
+        sides = [part.stop - part.start for part in where]
+        crc = zlib.crc32(struct.pack("<BQ3I", image.sample_type, tile, *sides) + samples.tobytes())
         need(is_copy or crc == entry[3], "pixel CRC of a tile")
         out[where] = samples.reshape(out[where].shape)
     return out
 
 
-def read_index(index: Cursor, meta: Meta, is_copy: bool) -> list[list[list[int]]]:
-    """The entries of each image (5)."""
-    least = sum(count_tiles(image) * (6 + image.stages) for image in meta.images)
+def read_index(index: Cursor, meta: Meta, is_copy: bool, late: bool) -> tuple[list[list[list[int]]], list[list[int]]]:
+    """The entries of each image (5), and of late files the bytes between streams (2.4)."""
+    least = sum(count_tiles(image) * (6 + late + image.stages) for image in meta.images)
     need(len(index.data) >= least, "length of INDEX")
-    images = [[read_entry(index, image.stages) for _ in range(count_tiles(image))] for image in meta.images]
+    images: list[list[list[int]]] = []
+    gaps: list[list[int]] = []
+    for image in meta.images:
+        images.append([])
+        gaps.append([])
+        for _ in range(count_tiles(image)):
+            if late:
+                gaps[-1].append(index.leb())
+                need(gaps[-1][-1] < 1 << 32, "bytes between streams")
+            images[-1].append(read_entry(index, image.stages, image.short))
     index.end()
     for entries in images:
         for entry in entries:
             need(is_copy or any((entry[0], entry[1], *entry[4::2])), "tile without any stream")
-    return images
+    return images, gaps
 
 
 def decode_file(data: bytes) -> bytes | Samples:
     """What a .rcz file restores to: the FITS file (kind FITS) or the array (kind array)."""
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
-    is_copy, params = bool(flags & 1), stored["PARAMS"]
-    meta = read_meta(unpack_section(stored["META"], True), kind)
-    entries = read_index(Cursor(stored["INDEX"]), meta, is_copy)
+    is_copy, late, short, params = bool(flags & 1), bool(flags & 2), bool(flags & 8), stored["PARAMS"]
+    meta = read_short_meta(stored["META"]) if short else read_meta(unpack_section(stored["META"], True), kind)
+    entries, gaps = read_index(Cursor(stored["INDEX"]), meta, is_copy, late)
     check_mode(kind, mode, is_copy, meta, entries)
-    read_params(unpack_section(params, False) if params else b"", meta.images)
+    read_params(unpack_section(params, False) if params and not short else params, meta.images, late)
     cur = {name: Cursor(stored[name]) for name in ("BASE", "TILES")}
     sizes = [(sum(e[0] + e[1] for e in image), sum(sum(e[4::2]) for e in image)) for image in entries]
+    if late:
+        sizes = [(own + sum(gap) + base, 0) for (own, base), gap in zip(sizes, gaps, strict=True)]
     need(sum(size for size, _ in sizes) == len(stored["TILES"]), "length of TILES")
     need(sum(size for _, size in sizes) == len(stored["BASE"]), "length of BASE")
     extra_bytes = sum(hdu_data for hdu_kind, _, hdu_data, _ in meta.hdus if hdu_kind != 0)
     need(bool(extra_bytes) == bool(stored["EXTRA"]), "EXTRA without data, or data without EXTRA")
     extra = unzstd(stored["EXTRA"], extra_bytes) if extra_bytes else b""
-    images = zip(meta.images, entries, strict=True)
-    arrays = [restore_image(image, meta, cur, own, is_copy) for image, own in images]
+    images = zip(meta.images, entries, gaps, strict=True)
+    arrays = [restore_image(image, meta, cur, own, gap if late else None, is_copy) for image, own, gap in images]
     restored = assemble_fits(meta, arrays, extra) if kind else arrays[0].tobytes() + meta.images[0].record
-    need(is_copy or hashlib.sha256(restored).digest() == meta.restored_sha256, "SHA-256 of what is restored")
+    hashed = data_of(meta, restored) + meta.text if kind and late else restored
+    digest = hashlib.sha256(hashed).digest()[: len(meta.restored_sha256)]
+    need(is_copy or digest == meta.restored_sha256, "SHA-256 of what is restored")
     return arrays[0].reshape(meta.images[0].shape) if kind == 0 else restored
+
+
+def data_of(meta: Meta, restored: bytes) -> bytes:
+    """The data of all HDUs of a restored file, in order (2.4)."""
+    cur, parts = Cursor(restored), []
+    for _, header_bytes, data_bytes, tail_bytes in meta.hdus:
+        cur.take(header_bytes)
+        parts.append(cur.take(data_bytes))
+        cur.take(tail_bytes)
+    return b"".join(parts)
 
 
 def assemble_fits(meta: Meta, arrays: list[Samples], extra: bytes) -> bytes:

@@ -90,7 +90,7 @@ class LappedTile:
         }  # fmt: skip
         q = dict.fromkeys(self.p, (0, 0))
         for phase in range(3):
-            known = {at: min(sum(q[at]), 16384) for at in self.p if self.phase(at) < phase}
+            known = {at: self.level(at, q[at]) for at in self.p if self.phase(at) < phase}
             found = {}
             for at in self.p:
                 if self.phase(at) == phase and self.cell(at[2], at[3]) in self.active:
@@ -98,6 +98,10 @@ class LappedTile:
                     found[at] = self.read_pair(at, self.bucket(inputs), int(s != self.S))
             q.update(found)
         self.p = q
+
+    def level(self, at: Pair, q: tuple[int, int]) -> int:
+        """Q of a pair (9.7)."""
+        return min(sum(q), 16384)
 
     def phase(self, at: Pair) -> int:
         a, b, k, j = at
@@ -167,6 +171,11 @@ class LappedTile:
             x = [total >> shift if k == 2 else min(max(total >> shift, 0), 1023) for total in sums]
         return min(max((((x[0] >> 1) + 160) * 48) // 208, 0), 47)
 
+    def magnitude(self, at: Pair, i: int, q: int, d: int) -> int:
+        """X of coefficient i of a pair, which is not 0 (9.8)."""
+        o = 28 if d else self.o1 if q == 1 else self.o2
+        return (64 * q + o) * (256 + self.g) << d
+
     def coefficients(self, done: int) -> Samples:
         """Integers [A, n, B, m] in 2^-10 (9.8)."""
         d = self.P - done
@@ -174,8 +183,7 @@ class LappedTile:
         for (a, b, k, j), pair in self.p.items():
             for i, q in enumerate(pair):
                 if q:
-                    o = 28 if d else self.o1 if q == 1 else self.o2
-                    X = (64 * q + o) * (256 + self.g) << d
+                    X = self.magnitude((a, b, k, j), i, q, d)
                     x = X << 4 - self.S if self.S <= 4 else (X + (1 << self.S - 5)) >> self.S - 4
                     out[a, k, b, 2 * j + i] = self.sign[(a, b, k, j), i] * min(x, 1 << 25)
         return out
@@ -273,6 +281,9 @@ def lapped_units(
     tensors: dict[str, Samples], layers: dict[str, Any], stages: int, streams: list[bytes], height: int, width: int
 ) -> Samples:
     """q [height, width] of a tile's streams."""
-    tile = LappedTile(tensors, layers, stages, streams[0])
+    from reference_trellis import TrellisTile
+
+    is_trellis = "points" in tensors and len(streams[0]) > 0 and streams[0][0] & 8
+    tile = (TrellisTile if is_trellis else LappedTile)(tensors, layers, stages, streams[0])
     tile.set_shape(height, width)
     return tile.units(tile.read(streams))

@@ -22,6 +22,8 @@ MIN_PIXELS = 64
 # Above this many levels a float image is not taken for scaled integers.
 MAX_LATTICE_LEVELS = 1 << 20
 SIMULATED, MIRABEST = "simulated", "mirabest"
+ROUGH, SPARSE = "rough", "sparse"
+MADE = (SIMULATED, MIRABEST, ROUGH, SPARSE)  # sets without files
 # Shape, and options of radcodec.simulate.simulate_image; the seed is the CRC-32 of the name.
 SIMULATIONS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
     "beam-300": ((300, 300), {"beam_fwhm_px": (3.1, 2.9), "n_sources": 15}),
@@ -74,19 +76,22 @@ def default_folder() -> Path:
 def images(folder: Path, chosen: str) -> Iterator[Image]:
     """Yield the images of one set.
 
-    A set is ``simulated``, ``mirabest`` (8-bit), a folder of FITS files such as ``first/test``, in order of name, or
+    A set is ``simulated``, ``rough`` or ``sparse`` (made in code), ``mirabest`` (8-bit), a folder of FITS files such as
+    ``first/test``, in order of name, or
     one file.
     """
     if chosen == SIMULATED:
         return simulated_images()
     if chosen == MIRABEST:
         return mirabest_images(folder)
+    if chosen in (ROUGH, SPARSE):
+        return made_images(chosen)
     return fits_images(folder, chosen)
 
 
 def has_files(chosen: str) -> bool:
     """Tell whether a set is made of FITS files."""
-    return chosen not in (SIMULATED, MIRABEST)
+    return chosen not in MADE
 
 
 def simulated_images() -> Iterator[Image]:
@@ -96,6 +101,15 @@ def simulated_images() -> Iterator[Image]:
     for name, (shape, options) in SIMULATIONS.items():
         samples = simulate_image(shape, seed=zlib.crc32(name.encode()), **options)
         yield _bare(f"{SIMULATED}/{name}", samples)
+
+
+def made_images(chosen: str) -> Iterator[Image]:
+    """Yield images whose exact values look rough, or that are mostly one value."""
+    from benchmarks.data.rough import rough_images
+    from benchmarks.data.sparse import sparse_images
+
+    for name, samples in rough_images() if chosen == ROUGH else sparse_images():
+        yield _bare(f"{chosen}/{name}", samples)
 
 
 def mirabest_images(folder: Path) -> Iterator[Image]:

@@ -13,7 +13,14 @@ from pathlib import Path
 from benchmarks.paths import HTML, RESULTS, ROOT
 from benchmarks.reporting.page import fingerprint, map_section, maps_of, page
 from benchmarks.reporting.pages.bounds import bounds_block
-from benchmarks.reporting.pages.codes import CODES, code_table, codes_summary, effort_report, previews_report
+from benchmarks.reporting.pages.codes import (
+    CODES,
+    code_table,
+    codes_summary,
+    effort_report,
+    kernels_report,
+    previews_report,
+)
 from benchmarks.reporting.pages.comparison import comparison, comparison_summary
 from benchmarks.reporting.pages.detail import detail_summary, detail_table
 from benchmarks.reporting.pages.overview import overview
@@ -69,6 +76,7 @@ DOCUMENTS: dict[str, Maker] = {
     "docs/comparison.md": lambda results: comparison_summary(results, default_model()),
     "docs/previews.md": previews_report,
     "docs/effort.md": effort_report,
+    "docs/native.md": kernels_report,
 }
 #: Files that are written whole: pages of tables, and pictures.
 WHOLE: dict[str, Maker] = {
@@ -83,6 +91,8 @@ ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
     **{name: partial(code_table, command=name) for name in CODES},
     "previews": lambda results: previews_report(results).splitlines(),
     "effort": lambda results: effort_report(results).splitlines(),
+    "estimate": lambda results: effort_report(results).splitlines(),
+    "kernels": lambda results: kernels_report(results).splitlines(),
     "lossless-neural": lambda results: comparison(results).splitlines(),
 }
 

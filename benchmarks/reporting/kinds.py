@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from benchmarks.run import bounds, defaults, distortion, tracks
 from benchmarks.science import run as science
+from benchmarks.speed import anonymous, cold, effort, estimates, kernels, simulated, stream
 from benchmarks.speed import base as base_speed
-from benchmarks.speed import cold, effort, simulated
 from benchmarks.studies import (
     ablation,
     base_under,
@@ -38,7 +38,11 @@ KINDS: dict[str, Kind] = {
     "speed": Kind(simulated.COLUMNS, simulated.KEY),
     "base-speed": Kind(base_speed.COLUMNS, base_speed.KEY),
     "effort": Kind(effort.COLUMNS, effort.KEY),
+    "estimate": Kind(estimates.COLUMNS, estimates.KEY),
+    "kernels": Kind(kernels.COLUMNS, kernels.KEY),
+    "stream": Kind(stream.COLUMNS, stream.KEY),
     "cold": Kind(cold.COLUMNS, cold.KEY),
+    "memory": Kind(anonymous.COLUMNS, anonymous.KEY),
     "rd": Kind(distortion.COLUMNS, ("set", *distortion.KEY)),
     "science": Kind(science.SCIENCE_COLUMNS, ("set", "codec", "comparison", "level", "metric", "bin")),
     "stack": Kind(science.STACK_COLUMNS, ("set", "codec", "comparison", "level", "amplitude", "n")),

@@ -1,4 +1,4 @@
-"""The commands ``speed``, ``base-speed``, ``effort`` and ``cold``."""
+"""The commands for time and memory: those of ``COMMANDS``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chos
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
 
-COMMANDS = ("speed", "base-speed", "effort", "cold")
+COMMANDS = ("speed", "base-speed", "effort", "estimate", "kernels", "cold", "stream", "memory")
 DEFAULT_CODECS = (
     "radcodec", "jpeg2000", "jpegxl-e7", "jpegls", "rice", "sz3", "sperr", "fpzip", "pcodec", "shuffle+zstd", "gzip",
 )  # fmt: skip
 THREADS = (1, 2)
+ESTIMATE_SETS, ESTIMATE_SIDES = ("first/test", "telescopes"), (1024, 4096)
+MEMORY_SIDES = (4096, 8192)
 COLD_SETS, COLD_SIDE = ("first/test", "telescopes/atca-scorpio-extended.fits"), 2048
 
 
@@ -40,6 +42,15 @@ def add_commands(commands: Commands) -> None:
     colds.add_argument(
         "--side", type=int, action="append", help=f"of simulated images, pixels; may be repeated (default: {COLD_SIDE})"
     )
+    memories = commands.add_parser("memory", help="anonymous memory of whole commands on simulated images")
+    memories.add_argument(
+        "--side",
+        type=int,
+        action="append",
+        help=f"pixels; may be repeated (default: {', '.join(map(str, MEMORY_SIDES))})",
+    )
+    memories.add_argument("--threads", type=int, default=2, help="of each command (default: %(default)s)")
+    add_output(memories)
     efforts = commands.add_parser("effort", help="bits and seconds of each level of effort, with default options")
     add_data(efforts)
     efforts.add_argument("--set", dest="chosen", default="first/test", help="default: %(default)s")
@@ -47,6 +58,21 @@ def add_commands(commands: Commands) -> None:
     efforts.add_argument("--side", type=int, action="append", help="of simulated images (default: 1024, 4096)")
     efforts.add_argument("--effort", type=int, action="append", help="may be repeated (default: 1 to 9)")
     add_output(efforts)
+    estimates = commands.add_parser("estimate", help="what estimate says beside what encoding gives, and its seconds")
+    add_sets(estimates, default=ESTIMATE_SETS)
+    estimates.add_argument("--count", type=int, default=6, help="images of each set (default: %(default)s)")
+    estimates.add_argument("--side", type=int, action="append", help="of simulated images (default: 1024, 4096)")
+    add_output(estimates)
+    kernels = commands.add_parser("kernels", help="cycles a pixel of the passes over a tile, beside the machine's peak")
+    kernels.add_argument("--radius", type=int, action="append", help="of predictors (default: 4, 8, 12, 16)")
+    add_repeat(kernels, 30)
+    add_output(kernels)
+    streams = commands.add_parser("stream", help="planes as they come: sustained rate, and the latency of each")
+    streams.add_argument("--side", type=int, default=2048, help="of the planes, pixels (default: %(default)s)")
+    streams.add_argument("--planes", type=int, default=40, help="of the stream (default: %(default)s)")
+    streams.add_argument("--effort", type=int, default=5, help="default: %(default)s")
+    streams.add_argument("--threads", type=int, action="append", help="may be repeated (default: 1, 2)")
+    add_output(streams)
     for command in (speeds, bases, colds):
         add_repeat(command, 5)
         add_output(command)
@@ -60,6 +86,10 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         samples = [first_of(options.data, chosen) for chosen in options.sets or COLD_SETS]
         samples += [simulated(side) for side in options.side or [COLD_SIDE]]
         return run_cold(samples=samples, repeats=options.repeat, out=out, commit=commit)
+    if options.command == "memory":
+        from benchmarks.speed.anonymous import run_memory
+
+        return run_memory(sides=options.side or MEMORY_SIDES, threads=options.threads, out=out, commit=commit)
     if options.command == "effort":
         from benchmarks.speed.effort import run_effort
 
@@ -68,7 +98,24 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
             sides=[1024, 4096] if options.side is None else options.side,
             levels=options.effort or range(1, 10), out=out, commit=commit,
         )  # fmt: skip
+    if options.command == "estimate":
+        from benchmarks.speed.estimates import run_estimates
+
+        return run_estimates(
+            data=options.data, sets=options.sets or ESTIMATE_SETS, count=options.count,
+            sides=ESTIMATE_SIDES if options.side is None else options.side, out=out, commit=commit,
+        )  # fmt: skip
+    if options.command == "kernels":
+        from benchmarks.speed.kernels import RADII, run_kernels
+
+        return run_kernels(radii=options.radius or RADII, repeats=options.repeat, out=out, commit=commit)
     threads = options.threads or list(THREADS)
+    if options.command == "stream":
+        from benchmarks.speed.stream import run_stream
+
+        return run_stream(
+            side=options.side, count=options.planes, threads=threads, effort=options.effort, out=out, commit=commit
+        )
     if options.command == "base-speed":
         from benchmarks.speed.base import run_base_speed
 

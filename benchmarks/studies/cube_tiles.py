@@ -1,8 +1,8 @@
 """Tiles of cubes: bits a pixel of several shapes, and the share of a file that one spectrum and one plane touch.
 
-Cubes are simulated ones, whose size telescopes have, and the images of the sets with more than one plane. Shapes are
-given as the sides along x, y and planes. The shares are those of the bytes of the tiles that hold the middle spectrum
-or the middle plane.
+Cubes are simulated ones, whose size telescopes have, without and with Hanning smoothing of the channels, and the
+images of the sets with more than one plane. Shapes are given as the sides along x, y and planes. The shares are those
+of the bytes of the tiles that hold the middle spectrum or the middle plane.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ COLUMNS = (
 KEY = ("cube", "bound", "tile")
 SIDE, PLANES = 512, 100
 # Pieces of x, pieces of y, and planes of a tile.
-SHAPES = ((1, 1, 1), (1, 1, 4), (4, 4, 15), (4, 5, 25), (4, 5, 50), (5, 5, 25), (5, 5, 50), (3, 7, 50), (8, 8, 50))
+SHAPES = ((1, 1, 1), (1, 1, 16), (4, 5, 25), (5, 5, 25), (5, 5, 50), (5, 5, 100), (3, 7, 50), (8, 8, 50))
 BOUNDS = (None, "0.125sigma")
 
 
@@ -42,9 +42,16 @@ def simulated_cube(side: int = SIDE, n_planes: int = PLANES) -> npt.NDArray[np.f
     return cube
 
 
+def hanning(cube: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Smooth the channels as telescopes do, so that neighbours share noise; the first and the last are left out."""
+    return np.asarray(0.25 * cube[:-2] + 0.5 * cube[1:-1] + 0.25 * cube[2:], np.float32)
+
+
 def cubes(data: Path, sets: list[str]) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
-    """Yield the simulated cube and the images of the sets that have planes, with their names."""
-    yield "simulated", simulated_cube()
+    """Yield simulated cubes and the images of the sets that have planes, with their names."""
+    cube = simulated_cube()
+    yield "simulated", cube
+    yield "simulated, Hanning", hanning(cube)
     for chosen in sets:
         for image in images(data, chosen):
             planes = image.samples.reshape(-1, *image.samples.shape[-2:])

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from radcodec.base import store as model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.pixels.noise import MAD_TO_SIGMA
+from radcodec.pixels.pieces import spread
 from radcodec.runtime.parallel import ordered_map
-from radcodec.types import SampleType
+from radcodec.types import SampleType, Stream
 
 if TYPE_CHECKING:
     from radcodec.base.lapped.codes import LappedCodes
@@ -60,7 +61,7 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
         found = model_store.find_model(model[0], model[1].hex())
     except ModuleNotFoundError as err:
         raise ModelError(_NEEDS_TORCH) from err
-    if found.name != model[0]:
+    if model[0] and found.name != model[0]:
         raise CorruptError(f"expected the name {found.name!r} of the model of that SHA-256, found {model[0]!r}")
     return found
 
@@ -72,7 +73,7 @@ def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> np
     if special is None:
         return flat
     known = flat[~special.reshape(-1)[::step]]
-    return known if known.size or step == 1 else plane[~special]
+    return known if known.size or step == 1 else spread(plane, special, _ENOUGH_SAMPLES)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
@@ -101,16 +102,28 @@ def plan_normalisation(
     return pairs
 
 
-def pack_normalisation(pairs: Normalisation) -> bytes:
-    """Pack the base normalisation block of PARAMS."""
+def shorten(pairs: Normalisation) -> Normalisation:
+    """Return offsets and scales that single precision holds, or the same ones where it cannot hold them."""
+    with np.errstate(over="ignore"):
+        short = pairs.astype(np.float32).astype(np.float64)
+    usable = np.isfinite(short).all() and (short[:, 1] >= float(np.finfo(np.float32).tiny)).all()
+    return short if usable else pairs
+
+
+def pack_normalisation(pairs: Normalisation, *, short: bool = False) -> bytes:
+    """Pack the base normalisation block of PARAMS; in single precision if ``short`` and that is exact."""
+    with np.errstate(over="ignore"):
+        if short and (pairs.astype(np.float32) == pairs).all():
+            return pairs.astype("<f4").tobytes()
     return pairs.astype("<f8").tobytes()
 
 
 def unpack_normalisation(block: bytes, n_planes: int) -> Normalisation:
     """Read offset and scale of each plane; raises CorruptError if the block is malformed."""
-    if len(block) != 16 * n_planes:
-        raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation, found {len(block)}")
-    pairs = np.frombuffer(block, "<f8").astype(np.float64).reshape(n_planes, 2)
+    if len(block) not in (8 * n_planes, 16 * n_planes):
+        raise CorruptError(f"expected {16 * n_planes} bytes of base normalisation or half of them, found {len(block)}")
+    numbers = np.frombuffer(block, "<f8" if len(block) == 16 * n_planes else "<f4")
+    pairs = numbers.astype(np.float64).reshape(n_planes, 2)
     # The test also rejects NaN.
     if not ((np.abs(pairs) <= MAX_SIZE).all() and (pairs[:, 1] >= 1.0 / MAX_SIZE).all()):
         raise CorruptError("expected offsets within +-2^1000 and scales of 2^-1000 to 2^1000 in the base normalisation")
@@ -149,11 +162,24 @@ def code_averages(
 
     Quick, and as good as `code_base` where the step leaves nothing of high frequencies.
     """
-    values = _stacked(tile, special, pairs)
-    odd = [(0, n % 2) for n in values.shape]
-    even = np.pad(values, odd, mode="edge") if any(map(sum, odd)) else values
-    averages = (even[::2, ::2] + even[::2, 1::2] + even[1::2, ::2] + even[1::2, 1::2]) * 0.25
-    return model.encode_averages(averages, (values.shape[0], values.shape[1]), step=step, like=like)
+    height, width = tile.shape[0] * tile.shape[1], tile.shape[2]
+    if special is not None or height % 2 or width % 2 or tile.shape[1] % 2:
+        values = _stacked(tile, special, pairs)
+        odd = [(0, n % 2) for n in values.shape]
+        averages = _averages(np.pad(values, odd, mode="edge") if any(map(sum, odd)) else values)
+    else:  # a quarter of the samples is normalised
+        with np.errstate(all="ignore"):
+            averages = _averages(tile.reshape(height, width).astype(np.float64))
+            averages = _stacked(averages.reshape(len(tile), -1, width // 2), None, pairs)
+    return model.encode_averages(averages, (height, width), step=step, like=like)
+
+
+def _averages(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Average squares of 2 by 2 of values [h, w], both even."""
+    rows = values[::2] + values[1::2]
+    averages = rows[:, ::2] + rows[:, 1::2]
+    averages *= 0.25
+    return averages
 
 
 def _stacked(
@@ -165,6 +191,11 @@ def _stacked(
     if special is not None:
         values[special] = 0.0
     return values.reshape(-1, tile.shape[2])
+
+
+def shelve_codes(model: Model, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
+    """Pack the codes of a tile that wait until others are coded; ``keep`` finds room for the bytes."""
+    return model.shelve(codes, keep) if model_store.is_stepped(model) else codes
 
 
 def in_groups(code: Callable[[int, Codes | None], Codes | None], n_tiles: int, threads: int) -> Iterator[Codes | None]:

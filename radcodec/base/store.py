@@ -1,24 +1,23 @@
-"""Find models: in the registry that ships with the package, and in files that the user names. Uses no torch.
-
-``registry.toml`` holds one ``[[model]]`` a model: ``name``, ``sha256`` (of ``<name>/weights.safetensors``),
-``default``, ``summary``.
-"""
+"""Find models: in the registry that ships with the package, and in files that the user names. Uses no torch."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.base.registry import ModelRecord as ModelRecord
+from radcodec.base.registry import list_models as list_models
+from radcodec.base.registry import models_folder as models_folder
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
-from radcodec.runtime import resources
+from radcodec.types import Stream
 
 Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them
 
@@ -85,12 +84,20 @@ class SteppedModel(Model, Protocol):
         """Code a tile [h, w] from averages of 2 by 2 pixels, quickly and without high frequencies."""
         ...
 
+    def shelve(self, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
+        """Pack codes that wait for others; this model takes them in their place. ``keep`` finds room for the bytes."""
+        ...
+
     def high_share(self, codes: Codes) -> float:
         """Return the share of what streams hold that `encode_averages` would leave out."""
         ...
 
     def choices(self, codes: Codes) -> Codes:
         """Return codes without content, for other codes to be like."""
+        ...
+
+    def used_stages(self, codes: Codes) -> int:
+        """Return the number of stages that the codes need: what later ones hold is nothing."""
         ...
 
     def digest(self, codes: Codes) -> bytes:
@@ -110,53 +117,6 @@ def is_stepped(model: Model) -> TypeGuard[SteppedModel]:
 WEIGHTS_FILE = "weights.safetensors"
 #: Variable with the places of models that do not ship, searched when a file names one.
 MODELS_VARIABLE = "RADCODEC_MODELS"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRecord:
-    """One line of the registry, with the text of the model's card ("" if it has none)."""
-
-    name: str
-    sha256: str
-    default: bool
-    summary: str
-    card: str
-
-
-def models_folder() -> Path:
-    """Return the folder that holds registry.toml.
-
-    Raises
-    ------
-    ModelNotFoundError
-        There is none.
-    """
-    folder = resources.find_models_folder()
-    if folder is None or not (folder / "registry.toml").is_file():
-        raise ModelNotFoundError("no models are installed: expected a folder with registry.toml; reinstall radcodec")
-    return folder
-
-
-def list_models() -> list[ModelRecord]:
-    """Return the models that ship with this installation, in the registry's order; [] if there are none."""
-    try:
-        folder = models_folder()
-    except ModelNotFoundError:
-        return []
-    registry = tomllib.loads((folder / "registry.toml").read_text(encoding="utf-8"))
-    records = []
-    for entry in registry.get("model", []):
-        card = folder / str(entry["name"]) / "card.md"
-        records.append(
-            ModelRecord(
-                name=str(entry["name"]),
-                sha256=str(entry["sha256"]),
-                default=bool(entry.get("default", False)),
-                summary=str(entry.get("summary", "")),
-                card=card.read_text(encoding="utf-8") if card.is_file() else "",
-            )
-        )
-    return records
 
 
 def find_sampler(name_or_path: str | None = None) -> tuple[Path, str]:
@@ -240,7 +200,7 @@ def load_model(name_or_path: str | None = None) -> Model:
 
 
 def find_model(name: str, sha256: str) -> Model:
-    """Find the model that a file names, by its SHA-256; a shipped model of that name may differ.
+    """Find the model that a file names, by its SHA-256 or the start of it; a shipped model of that name may differ.
 
     Models that do not ship are searched in RADCODEC_MODELS. It lists weights files, folders of them, or folders of
     model folders, separated by the system's path separator.
@@ -254,13 +214,13 @@ def find_model(name: str, sha256: str) -> Model:
     """
     records = list_models()
     for record in records:
-        if record.sha256 == sha256:
+        if record.sha256.startswith(sha256):
             return _load_record(record)
     for path in _own_weights():
         data = path.read_bytes()
-        if hashlib.sha256(data).hexdigest() == sha256:
+        if hashlib.sha256(data).hexdigest().startswith(sha256):
             return _load_bytes(data, str(path))
-    raise ModelNotFoundError(_not_found(f"{name!r} (sha256 {sha256})", records))
+    raise ModelNotFoundError(_not_found(f"{name!r} (sha256 {sha256})" if name else f"of sha256 {sha256}...", records))
 
 
 def _own_weights() -> list[Path]:
@@ -306,10 +266,12 @@ def _load_bytes(data: bytes, where: str) -> Model:
     ModelNotFoundError
         The model is a convolutional one and torch is not installed.
     """
-    from radcodec.base import lapped
+    from radcodec.base import lapped, trellis
 
     if lapped.is_lapped(data):
-        return lapped.load_bytes(data, where)
+        return _load_lapped(data, where)
+    if trellis.is_trellis(data):
+        return _load_trellis(data, where)
     from radcodec.base.convolutional.weights import unpack_model
 
     spec, arrays, answer = unpack_model(data, where)
@@ -325,3 +287,19 @@ def _load_bytes(data: bytes, where: str) -> Model:
     model = BaseModel(spec, arrays, hashlib.sha256(data).hexdigest())
     check_known_answer(model, answer)
     return model
+
+
+@lru_cache(maxsize=2)
+def _load_lapped(data: bytes, where: str) -> Model:
+    """Load a lapped model once a process: its check takes as long as a small image."""
+    from radcodec.base import lapped
+
+    return lapped.load_bytes(data, where)
+
+
+@lru_cache(maxsize=2)
+def _load_trellis(data: bytes, where: str) -> Model:
+    """Load a trellis model once a process: its check takes as long as a small image."""
+    from radcodec.base import trellis
+
+    return trellis.load_bytes(data, where)

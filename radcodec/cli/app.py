@@ -22,9 +22,11 @@ COMPLETE = "_RADCODEC_COMPLETE"
 _COMMANDS = {
     "compress": ("radcodec.cli.compress", "Compress FITS files, losslessly by default."),
     "batch": ("radcodec.cli.batch", "Compress thousands of files and keep a record."),
+    "watch": ("radcodec.cli.watch", "Compress files as an instrument drops them."),
     "decompress": ("radcodec.cli.restore", "Restore FITS files."),
     "info": ("radcodec.cli.inspect", "Describe a file without decoding a pixel."),
     "verify": ("radcodec.cli.restore", "Check files, and compare them with the originals."),
+    "recover": ("radcodec.cli.recover", "Restore the planes of a stream that was not closed."),
     "cutout": ("radcodec.cli.restore", "Write a part of an image as a FITS file."),
     "preview": ("radcodec.cli.restore", "Write a picture of an image, or a base-only copy."),
     "sample": ("radcodec.cli.sample", "Draw images that a lossy file may have come from."),

@@ -113,7 +113,7 @@ def _plan(inputs: Sequence[str], out_dir: str, options: Mapping[str, Any], share
     return jobs if share is None else jobs[share.number :: share.count]
 
 
-def _recorded(options: Mapping[str, Any]) -> dict[str, Any]:
+def recorded_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Select the options that an output depends on, as the manifest has them."""
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -142,7 +142,9 @@ def _manifests(out_dir: str) -> list[str]:
     return [os.path.join(out_dir, name) for name in names]
 
 
-def _record(job: Job, outcome: Outcome[Archived], tries: int | None, options: Mapping[str, Any]) -> dict[str, Any]:
+def manifest_record(
+    job: Job, outcome: Outcome[Archived], tries: int | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
     """Make one line of the manifest."""
     error, archived = outcome.error, outcome.result
     report = None if archived is None else archived.report
@@ -194,7 +196,7 @@ class _Run:
             tally.kept += 1
             tally.files[number] = {"input": job.source, "status": "kept"}
             return
-        record = _record(job, outcome, tries, _recorded(self.options))
+        record = manifest_record(job, outcome, tries, recorded_options(self.options))
         self.manifest.append(record)
         tally.files[number] = {"input": job.source, **{name: record[name] for name in record if name != "path"}}
         if archived is None or archived.report is None:
@@ -213,13 +215,13 @@ class _Run:
             tally.code = tally.code or lost
 
 
-def _own_options(command: click.Command) -> click.Command:
+def own_options(command: click.Command) -> click.Command:
     """Give a command the options of compress as well."""
     command.params += [param for param in compress.params if param.name not in _NOT_SHARED]
     return command
 
 
-_HEADINGS = {
+HEADINGS = {
     "Many files": ("out_dir", "files_from", "jobs", "task", "address", "retries", "skip_done", "manifest"),
     **{heading: names for heading, names in COMPRESS_HEADINGS.items() if heading != "Output"},
 }
@@ -229,8 +231,8 @@ _EXAMPLES = (
 )
 
 
-@_own_options
-@click.command(cls=GroupedCommand, headings=_HEADINGS, examples=_EXAMPLES)
+@own_options
+@click.command(cls=GroupedCommand, headings=HEADINGS, examples=_EXAMPLES)
 @click.argument("paths", nargs=-1, metavar="IN...")
 @click.option("--out-dir", metavar="DIR", required=True, help="Where the outputs go.")
 @click.option("--files-from", metavar="FILE|-", help="Names of more inputs, one a line.")
@@ -268,7 +270,7 @@ def batch(
     path = own["manifest"] or os.path.join(out_dir, name)
     with report_errors(path):
         manifest = Manifest(path)
-        known = _known([path, *_manifests(out_dir)], _recorded(options)) if own["skip_done"] else {}
+        known = _known([path, *_manifests(out_dir)], recorded_options(options)) if own["skip_done"] else {}
     run = _Run(jobs=jobs, manifest=manifest, options=options, quiet=quiet, as_json=as_json)
     tasks = _tasks(run, known, resume=own["skip_done"])
     tally = _Tally(n_files=len(jobs))

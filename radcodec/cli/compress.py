@@ -46,8 +46,16 @@ from radcodec.runtime.paths import FITS_SUFFIXES, compressed_name, find_fits
 from radcodec.types import DetailsOnBase
 
 
+def _unit_text(report: Report) -> str:
+    """Return the unit of the lossy images, if they have one in common."""
+    units = {hdu["unit"] for hdu in report.hdus if hdu.get("fidelity") == "lossy"}
+    return f" {units.pop()}" if len(units) == 1 and "" not in units else ""
+
+
 def _bound_text(report: Report) -> str:
-    """Return the largest error of a bounded file in its image's unit, and in units of its noise if known."""
+    """Return the bound, in sigma too if known, or of a lossy file its largest error, in the unit of the image."""
+    if report.largest_error is not None:
+        return f" (largest error {report.largest_error:.4g}{_unit_text(report)})"
     if report.max_error is None:
         return ""
     hdu = next((hdu for hdu in report.hdus if hdu.get("max_error") == report.max_error), {})
@@ -157,11 +165,13 @@ _EXAMPLES = (
 @click.command(cls=GroupedCommand, headings=HEADINGS, examples=_EXAMPLES)
 @click.argument("paths", nargs=-1, required=True, metavar="IN... [OUT]")
 @out_dir_option
-@click.option("--max-error", metavar="E", help="Bounded: 2e-5, 20uJy/beam, 0.125sigma or 0.125localsigma.")
+@click.option("--max-error", metavar="E",
+              help="Bounded: 2e-5, 20uJy/beam, 0.125sigma, 0.125localsigma, or auto: smallest for --bpp.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Allow a bound of over 10 sigma.")
 @click.option("--sigma", type=float, metavar="S", help="Use this noise instead of the measured one.")
 @click.option("--lossy", is_flag=True, help="Lossy: keep the base layer only.")
-@click.option("--bpp", "lossy_bpp", type=float, metavar="B", help="Lossy: at most B bits a pixel in the whole file.")
+@click.option("--bpp", "lossy_bpp", type=float, metavar="B",
+              help="At most B bits a pixel in the whole file: lossy, or bounded beside --max-error.")  # fmt: skip
 @click.option("--stages", "lossy_stages", type=int, metavar="N", help="Lossy: N stages of the base layer.")
 @click.option("--hdu", multiple=True, metavar="NAME|N",
               help="Apply the bound or lossy mode to this image HDU only; repeatable.")  # fmt: skip

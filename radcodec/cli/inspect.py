@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,9 +22,11 @@ from radcodec.cli.common import (
 from radcodec.cli.errors import DONE
 from radcodec.cli.streams import show
 from radcodec.container.report import Report
+from radcodec.errors import FormatError
 
 if TYPE_CHECKING:
     from radcodec.base.store import ModelRecord
+    from radcodec.decoding.rcz_file import RczFile
 
 
 def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
@@ -40,6 +43,8 @@ def _hdu_line(number: int, hdu: dict[str, Any]) -> str:
             name = " sigma" if hdu["sigma_cell"] is None else local
             in_sigma = f" = {hdu['max_error_sigma']:g}{name}" if hdu["max_error_sigma"] else ""
             words.append(f"max error {hdu['max_error']:.6g} {hdu['unit']}".rstrip() + in_sigma)
+    if hdu.get("fill_values"):
+        words.append(f"fill {', '.join(f'{value:.9g}' for value in hdu['fill_values'])}")
     if hdu["note"]:
         words.append(f"({hdu['note']})")
     return "  ".join(words)
@@ -50,7 +55,8 @@ def _info_lines(name: str, report: Report) -> list[str]:
     rate = "no pixels" if report.bits_per_pixel is None else f"{report.bits_per_pixel:.3f} bits/px"
     sizes = f"{size_text(report.original_bytes)} -> {size_text(report.size_bytes)} ({report.ratio:.2f}x, {rate})"
     lines = [f"{name}: {report.mode}, {report.kind}, {sizes}"]
-    lines.append(f"  format {report.format_version} draft {report.format_draft}, written by {report.writer}")
+    by = f", written by {report.writer}" if report.writer else ""  # lossy arrays do not say
+    lines.append(f"  format {report.format_version} draft {report.format_draft}{by}")
     if report.base_only:
         lines.append("  base-only copy of another file: it restores the base layer, not the pixels")
     if report.model is not None:
@@ -64,13 +70,29 @@ def _info_lines(name: str, report: Report) -> list[str]:
     return lines
 
 
+def _with_fills(file: RczFile) -> Report:
+    """Return the report of a file with the fill values of its images, None where they cannot be read."""
+    from radcodec.decoding.fill_values import fill_values
+
+    hdus, number = [], 0
+    for hdu in file.info.hdus:
+        if "shape" in hdu:
+            try:
+                hdu = {**hdu, "fill_values": fill_values(file.reader, number)}
+            except FormatError:  # info describes damaged files too
+                hdu = {**hdu, "fill_values": None}
+            number += 1
+        hdus.append(hdu)
+    return replace(file.info, hdus=hdus)
+
+
 @click.command()
 @click.argument("source", metavar="IN.rcz")
 @json_option
 def info(source: str, as_json: bool) -> int:
     """Describe a file, from its header and tile index alone."""
     with report_errors(source), seekable_source(source) as stream, api.open(stream) as file:
-        report = file.info
+        report = _with_fills(file)
     if as_json:
         print_json(report.to_dict())
     else:
@@ -80,14 +102,15 @@ def info(source: str, as_json: bool) -> int:
 
 @click.command()
 @click.argument("source", metavar="IN.fits")
+@click.option("--tile", metavar="N|AxBxC", help="Side of a tile, or its side along each axis, as for compress.")
 @click.option("--model", metavar="NAME|PATH", help="Model of the base layer.")
 @threads_option
 @json_option
-def estimate(source: str, model: str | None, threads: int | None, as_json: bool) -> int:
+def estimate(source: str, tile: str | None, model: str | None, threads: int | None, as_json: bool) -> int:
     """Estimate the size, noise and time of each mode, from a sample of the first image."""
     check_model_option(model)
     with report_errors(source):
-        rows = api.estimate(source_of(source), model=model, threads=threads)
+        rows = api.estimate(source_of(source), tile=tile, model=model, threads=threads)
     if as_json:
         print_json({"input": source, "modes": rows})
         return DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import re
 import tempfile
@@ -14,8 +15,11 @@ from typing import Any
 from radcodec import api
 from radcodec.cli.many import make_folder
 from radcodec.container.report import Report
-from radcodec.errors import RadcodecError
+from radcodec.errors import RadcodecError, UnsupportedDataError
+from radcodec.fits.cards import BLOCK_BYTES
+from radcodec.fits.parse import FITS_START, parse_fits
 from radcodec.runtime.paths import temporary_pattern
+from radcodec.types import HduKind
 
 _BLOCK_BYTES = 1 << 20
 # What another try does not change.
@@ -76,6 +80,37 @@ def archive_file(task: Task) -> Archived:
             raise
         report = _compress_again(task)
     return Archived(input_sha256=digest, output_sha256=file_sha256(task.target), report=report)
+
+
+def archive_complete(task: Task) -> Archived:
+    """Do the same with a file that an instrument may still write.
+
+    Raises
+    ------
+    UnsupportedDataError
+        If it is shorter than its headers say.
+    RadcodecError, OSError
+        As `archive_file`.
+    """
+    check_complete(task.source)
+    return archive_file(task)
+
+
+def check_complete(path: str) -> None:
+    """Raise UnsupportedDataError where a plain FITS file is shorter than its headers say; others are not looked at."""
+    if os.path.isdir(path):
+        return
+    with open(path, "rb") as file:
+        if file.read(len(FITS_START)) != FITS_START:
+            return
+        size = os.fstat(file.fileno()).st_size
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as data:
+            last = parse_fits(data)[-1]
+        note = last.note if last.kind is HduKind.OPAQUE and ("cut off" in last.note or "no END" in last.note) else ""
+    if note:
+        raise UnsupportedDataError(f"expected a complete file, found one of {size} bytes: {note}")
+    if size % BLOCK_BYTES and last.kind is not HduKind.OPAQUE:
+        raise UnsupportedDataError(f"expected a complete file of blocks of {BLOCK_BYTES} bytes, found {size} bytes")
 
 
 def _compress_again(task: Task) -> Report:

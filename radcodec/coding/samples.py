@@ -5,10 +5,13 @@ FITS files are big-endian, ``.rcz`` files little-endian. Nothing else in the pac
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from radcodec.limits import MAX_PIECE_SAMPLES
 
 ByteOrder = Literal["<", ">"]
 
@@ -36,3 +39,10 @@ def sample_bytes(samples: npt.NDArray[Any], byte_order: ByteOrder) -> npt.NDArra
     """Give the bytes of samples in C order, uint8 [n], in a byte order; a copy only where it must be."""
     ordered = np.ascontiguousarray(samples, samples.dtype.newbyteorder(byte_order))
     return ordered.reshape(-1).view(np.uint8)
+
+
+def iter_sample_bytes(samples: npt.NDArray[Any], byte_order: ByteOrder) -> Iterator[memoryview]:
+    """Give the bytes of contiguous samples in a byte order, in pieces; the length of all but the last divides by 4."""
+    flat = samples.reshape(-1)
+    for start in range(0, flat.size, MAX_PIECE_SAMPLES):
+        yield memoryview(sample_bytes(flat[start : start + MAX_PIECE_SAMPLES], byte_order))

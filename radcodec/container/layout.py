@@ -6,7 +6,6 @@ parts. No function here reads a file, decodes a pixel or allocates by a number r
 
 from __future__ import annotations
 
-import math
 import struct
 import zlib
 from collections.abc import Sequence
@@ -15,7 +14,9 @@ from enum import IntEnum
 from typing import TypeVar
 
 from radcodec import limits
-from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.coding.leb import pack_leb
+from radcodec.container.cursor import SHORT_CRC_BYTES
+from radcodec.container.cursor import Cursor as Cursor
 from radcodec.errors import (
     CorruptError,
     LimitError,
@@ -23,7 +24,7 @@ from radcodec.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
-from radcodec.types import Kind, Mode
+from radcodec.types import Kind, Mode, SampleType, Stream
 from radcodec.version import VERSION
 
 Member = TypeVar("Member", bound=IntEnum)
@@ -39,18 +40,27 @@ _READERS = {
 }
 _NEWER = "a newer radcodec"
 FLAG_BASE_ONLY = 1
+FLAG_LATE = 2
+FLAG_OPEN = 4
+FLAG_SHORT = 8
 SHA256_BYTES = 32
+SHORT_HASH_BYTES = 8  # of hashes in short files (2.6)
 
 _PRELUDE = struct.Struct("<8s5B")
 _CRC = struct.Struct("<I")
 _F8 = struct.Struct("<d")
 _I8 = struct.Struct("<q")
 _U8 = struct.Struct("<Q")
+_TILE = struct.Struct("<BQ3I")
+RECORD_MARK = b"\x89RCR"
 # The longest LEB128 of each section's size, four CRCs and the prelude's own CRC.
 MAX_PRELUDE_BYTES = _PRELUDE.size + 5 + 5 + 6 + 3 * 9 + 5 * _CRC.size
 TRAILER_BYTES = _CRC.size
 
+_SHORT_SECTIONS = 5  # a short file has no EXTRA
 SECTIONS = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
+# Where they lie in a late file (2.4), which has nothing in BASE.
+_LATE_ORDER = ("BASE", "TILES", "EXTRA", "META", "PARAMS", "INDEX")
 _CHECKED = tuple(
     SECTIONS.index(name) for name in ("META", "PARAMS", "INDEX", "EXTRA")
 )  # sections with a CRC in the prelude
@@ -68,7 +78,8 @@ _SECTION_CAPS = (
 class Prelude:
     """The start of a file (2.1): the sizes of the six ``SECTIONS`` in order, and CRCs of four of them.
 
-    The CRC of a section without bytes is 0.
+    The CRC of a section without bytes is 0. In a short file (2.6) ``meta_crc`` is that of PRELUDE, META, PARAMS
+    and INDEX together; the other CRCs are 0.
     """
 
     kind: Kind
@@ -81,6 +92,16 @@ class Prelude:
     extra_crc: int
 
     @property
+    def is_short(self) -> bool:
+        """Whether the file is short (2.6)."""
+        return bool(self.flags & FLAG_SHORT)
+
+    @property
+    def trailer_bytes(self) -> int:
+        """Length of the trailer; short files have none."""
+        return 0 if self.is_short else TRAILER_BYTES
+
+    @property
     def prelude_bytes(self) -> int:
         """Length of the prelude itself."""
         return len(pack_prelude(self))
@@ -88,11 +109,22 @@ class Prelude:
     @property
     def file_bytes(self) -> int:
         """Length of the whole file."""
-        return self.prelude_bytes + sum(self.section_bytes) + TRAILER_BYTES
+        return self.prelude_bytes + sum(self.section_bytes) + self.trailer_bytes
+
+    @property
+    def is_late(self) -> bool:
+        """Whether META, PARAMS and INDEX follow the tiles (2.4)."""
+        return bool(self.flags & FLAG_LATE)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The names of the sections in the order in which they lie in the file."""
+        return _LATE_ORDER if self.is_late else SECTIONS
 
     def section_start(self, name: str) -> int:
         """Return the offset of a section in the file."""
-        return self.prelude_bytes + sum(self.section_bytes[: SECTIONS.index(name)])
+        before = self.order[: self.order.index(name)]
+        return self.prelude_bytes + sum(self.section_bytes[SECTIONS.index(other)] for other in before)
 
 
 def member_of(members: type[Member], value: int, what: str) -> Member:
@@ -106,11 +138,31 @@ def member_of(members: type[Member], value: int, what: str) -> Member:
 def pack_prelude(prelude: Prelude) -> bytes:
     """Pack a prelude."""
     packed = _PRELUDE.pack(MAGIC, FORMAT_VERSION, FORMAT_DRAFT, prelude.kind, prelude.mode, prelude.flags)
+    if prelude.is_short:
+        packed += b"".join(map(pack_leb, prelude.section_bytes[:_SHORT_SECTIONS]))
+        return packed + pack_crc(prelude.meta_crc)
     packed += b"".join(map(pack_leb, prelude.section_bytes))
     crcs = (prelude.meta_crc, prelude.params_crc, prelude.index_crc, prelude.extra_crc)
     sizes = (prelude.section_bytes[place] for place in _CHECKED)
     packed += b"".join(pack_crc(crc) for crc, size in zip(crcs, sizes, strict=True) if size)
+    if prelude.is_late:
+        packed = packed.ljust(MAX_PRELUDE_BYTES - _CRC.size, b"\0")
     return packed + pack_crc(zlib.crc32(packed))
+
+
+def pack_open_prelude(kind: Kind, mode: Mode) -> bytes:
+    """Pack the prelude of an open file (2.5), which has no lengths yet."""
+    crcs = {"meta_crc": 0, "params_crc": 0, "index_crc": 0, "extra_crc": 0}
+    flags = FLAG_LATE | FLAG_OPEN
+    return pack_prelude(Prelude(kind=kind, mode=mode, flags=flags, section_bytes=(0, 0, 0, 0, 0, 0), **crcs))
+
+
+def short_crc(prelude: Prelude, *sections: Stream) -> int:
+    """Compute the CRC that ends the prelude of a short file: of its bytes before and META, PARAMS and INDEX (2.6)."""
+    crc = zlib.crc32(pack_prelude(prelude)[: -_CRC.size])
+    for section in sections:
+        crc = zlib.crc32(section, crc)
+    return crc
 
 
 def prelude_crc(prelude: Prelude) -> int:
@@ -118,10 +170,11 @@ def prelude_crc(prelude: Prelude) -> int:
     return unpack_crc(pack_prelude(prelude)[-_CRC.size :])
 
 
-def file_bytes(section_bytes: tuple[int, int, int, int, int, int]) -> int:
-    """Compute the length of a file from the sizes of its sections, in the order of ``SECTIONS``."""
+def file_bytes(section_bytes: tuple[int, int, int, int, int, int], *, short: bool = False) -> int:
+    """Compute the length of a file, or a short one, from the sizes of its sections, in the order of ``SECTIONS``."""
     crcs = {"meta_crc": 0, "params_crc": 0, "index_crc": 0, "extra_crc": 0}
-    return Prelude(kind=Kind.FITS, mode=Mode.LOSSLESS, flags=0, section_bytes=section_bytes, **crcs).file_bytes
+    flags = FLAG_SHORT if short else 0
+    return Prelude(kind=Kind.FITS, mode=Mode.LOSSLESS, flags=flags, section_bytes=section_bytes, **crcs).file_bytes
 
 
 def _check_version(version: int, draft: int) -> None:
@@ -149,21 +202,26 @@ def unpack_prelude(data: bytes) -> Prelude:
     # A byte of 1 ends every number, so a truncated file parses to its end and is reported below.
     cursor = Cursor(data + b"\1" * MAX_PRELUDE_BYTES, "the prelude")
     _, _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
-    sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb())
-    crcs = [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
+    short = bool(flags & FLAG_SHORT)
+    sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), 0 if short else cursor.leb())
+    crcs = [0] * len(_CHECKED) if short else [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
+    sound = True
+    if flags & FLAG_LATE:
+        room = MAX_PRELUDE_BYTES - _CRC.size - cursor.position
+        sound = room >= 0 and not any(cursor.take(max(0, room)))
     crc = zlib.crc32(cursor.since(0))
-    if cursor.crc() != crc and cursor.position <= len(data):
+    last = cursor.crc()
+    if short:  # which covers sections, too: the reader checks it
+        crcs[0], crc = last, last
+    if (last != crc or not sound) and cursor.position <= len(data):
         raise CorruptError("the checksum of the prelude is wrong: the file is damaged")
     if cursor.position > len(data):
         raise TruncatedError(f"expected {cursor.position} bytes of prelude, the file ends after {len(data)}")
     known_kind, known_mode = member_of(Kind, kind, "the kind"), member_of(Mode, mode, "the mode")
-    if flags & ~FLAG_BASE_ONLY:
-        raise CorruptError(f"expected known flags in the prelude, found {flags:#x}")
-    for name, size, cap in zip(SECTIONS, sizes, _SECTION_CAPS, strict=True):
-        if size > cap:
-            raise LimitError(f"expected at most {cap} bytes of {name}, the prelude declares {size}")
-    if sizes[0] < 1:
-        raise CorruptError("expected at least 1 byte of META, the prelude declares none")
+    _check_flags(flags)
+    if short and (known_kind, known_mode, flags & FLAG_LATE) != (Kind.ARRAY, Mode.LOSSY, 0):
+        raise CorruptError("expected a lossy array in a short file, the prelude says something else")
+    _check_sizes(sizes, flags)
     return Prelude(
         kind=known_kind,
         mode=known_mode,
@@ -176,6 +234,28 @@ def unpack_prelude(data: bytes) -> Prelude:
     )
 
 
+def _check_flags(flags: int) -> None:
+    """Raise an error where no file, or no finished one, has these flags."""
+    if flags & ~(FLAG_BASE_ONLY | FLAG_LATE | FLAG_OPEN | FLAG_SHORT) or flags & (FLAG_OPEN | FLAG_LATE) == FLAG_OPEN:
+        raise CorruptError(f"expected known flags in the prelude, found {flags:#x}")
+    if flags & FLAG_OPEN:
+        raise TruncatedError(
+            "expected a finished file, found one that is still being written or whose writer was ended: "
+            "radcodec recover restores its complete planes"
+        )
+
+
+def _check_sizes(sizes: tuple[int, ...], flags: int) -> None:
+    """Raise an error where a prelude may not declare sections of these sizes."""
+    for name, size, cap in zip(SECTIONS, sizes, _SECTION_CAPS, strict=True):
+        if size > cap:
+            raise LimitError(f"expected at most {cap} bytes of {name}, the prelude declares {size}")
+    if sizes[0] < 1:
+        raise CorruptError("expected at least 1 byte of META, the prelude declares none")
+    if flags & FLAG_LATE and sizes[SECTIONS.index("BASE")]:
+        raise CorruptError("expected no BASE in a file whose META follows the tiles, the prelude declares one")
+
+
 def pack_crc(crc: int) -> bytes:
     """Pack a CRC in four bytes."""
     return _CRC.pack(crc)
@@ -186,19 +266,21 @@ def unpack_crc(data: bytes) -> int:
     return int.from_bytes(data, "little")
 
 
-def pixel_crc_prefix(record: bytes, tile_number: int) -> int:
-    """Compute the CRC of the bytes before the samples in a pixel CRC (section 5)."""
-    return zlib.crc32(_U8.pack(tile_number), zlib.crc32(record))
+def pixel_crc_prefix(sample_type: SampleType, tile_number: int, shape: tuple[int, int, int]) -> int:
+    """Compute the CRC of the bytes before the samples in a pixel CRC (section 5); shape is that of the tile."""
+    return zlib.crc32(_TILE.pack(sample_type, tile_number, *shape))
 
 
-def least_entry_bytes(n_stages: int) -> int:
+def least_entry_bytes(n_stages: int, *, late: bool = False) -> int:
     """Return the least size of an INDEX entry (section 5) for an image with ``n_stages`` base stages."""
-    return 2 + _CRC.size + n_stages
+    return late + 2 + _CRC.size + n_stages
 
 
-def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = ()) -> int:
+def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = (), *, short: bool = False) -> int:
     """Return the size of an INDEX entry, given the sizes of mask, detail stream and base streams."""
-    stages = sum(stage_entry_bytes(size) if size else 1 for size in stage_bytes)
+    stages = sum(
+        stage_entry_bytes(size) - (_CRC.size - SHORT_CRC_BYTES if short else 0) if size else 1 for size in stage_bytes
+    )
     return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * (1 + any(tile_bytes)) + stages
 
 
@@ -212,13 +294,19 @@ def entry_words(n_stages: int) -> int:
     return 4 + 2 * n_stages
 
 
-def pack_entry(sizes: tuple[int, int], crc: int, pixel_crc: int, stages: Sequence[tuple[int, int]]) -> bytes:
-    """Pack an INDEX entry: sizes of mask and detail stream, their CRC, pixel CRC, size and CRC of each stage."""
+def pack_entry(
+    sizes: tuple[int, int], crc: int, pixel_crc: int, stages: Sequence[tuple[int, int]], *, short: bool = False
+) -> bytes:
+    """Pack an INDEX entry: sizes of mask and detail stream, their CRC, pixel CRC, size and CRC of each stage.
+
+    In a short file a stage has the low half of its CRC.
+    """
+    width = SHORT_CRC_BYTES if short else _CRC.size
     tile = b"".join(map(pack_leb, sizes)) + (pack_crc(crc) if any(sizes) else b"") + pack_crc(pixel_crc)
-    return tile + b"".join(pack_leb(size) + (pack_crc(crc) if size else b"") for size, crc in stages)
+    return tile + b"".join(pack_leb(size) + (pack_crc(crc)[:width] if size else b"") for size, crc in stages)
 
 
-def unpack_entry(cursor: Cursor, n_stages: int) -> list[int]:
+def unpack_entry(cursor: Cursor, n_stages: int, *, short: bool = False) -> list[int]:
     """Read the ``entry_words`` integers of an INDEX entry, in the order of ``pack_entry``; an absent CRC is 0."""
     cap = limits.MAX_STREAM_BYTES
     words = [cursor.leb_up_to(cap, "bytes of a mask"), cursor.leb_up_to(cap, "bytes of a detail stream")]
@@ -230,7 +318,7 @@ def unpack_entry(cursor: Cursor, n_stages: int) -> list[int]:
             raise CorruptError(
                 f"expected no base stream after an empty one in {cursor.what}, found one of {size} bytes"
             )
-        words += size, cursor.crc() if size else 0
+        words += size, (cursor.short_crc() if short else cursor.crc()) if size else 0
     return words
 
 
@@ -255,90 +343,3 @@ def pack_i8(value: int) -> bytes:
 def pack_u8(value: int) -> bytes:
     """Pack an unsigned integer in eight bytes."""
     return _U8.pack(value)
-
-
-class Cursor:
-    """Read the fields of a section in order; reading past its end raises CorruptError."""
-
-    __slots__ = ("_data", "position", "what")
-
-    def __init__(self, data: bytes, what: str) -> None:
-        self._data = data
-        self.position = 0
-        self.what = what
-
-    @property
-    def left(self) -> int:
-        """Bytes not read yet."""
-        return len(self._data) - self.position
-
-    def take(self, size: int) -> bytes:
-        """Read the next ``size`` bytes."""
-        if size > self.left:
-            raise CorruptError(f"expected {size} more bytes at {self.position} of {self.what}, found {self.left}")
-        self.position += size
-        return self._data[self.position - size : self.position]
-
-    def since(self, start: int) -> bytes:
-        """Return the bytes from ``start`` to the current position."""
-        return self._data[start : self.position]
-
-    def u1(self) -> int:
-        """Read one byte."""
-        return self.take(1)[0]
-
-    def crc(self) -> int:
-        """Read a CRC of four bytes."""
-        return int.from_bytes(self.take(_CRC.size), "little")
-
-    def flag(self) -> bool:
-        """Read one byte that must be 0 or 1."""
-        value = self.u1()
-        if value > 1:
-            raise CorruptError(f"expected 0 or 1 at {self.position - 1} of {self.what}, found {value}")
-        return value == 1
-
-    def leb(self) -> int:
-        """Read an unsigned LEB128 integer under 2^64 in its shortest form."""
-        value, self.position = unpack_leb(self._data, self.position, self.what)
-        return value
-
-    def leb_up_to(self, cap: int, name: str) -> int:
-        """Read an integer of at most ``cap``; raises LimitError for a larger one."""
-        value = self.leb()
-        if value > cap:
-            raise LimitError(f"expected at most {cap} for the {name} in {self.what}, found {value}")
-        return value
-
-    def text(self) -> str:
-        """Read a text: length and UTF-8."""
-        encoded = self.take(self.leb_up_to(limits.MAX_STR_BYTES, "length of a text"))
-        try:
-            return encoded.decode("utf-8")
-        except UnicodeDecodeError as err:
-            raise CorruptError(f"expected UTF-8 before {self.position} of {self.what}, found {encoded[:20]!r}") from err
-
-    def f8(self) -> float:
-        """Read a float64 of any value."""
-        value: float = _F8.unpack(self.take(_F8.size))[0]
-        return value
-
-    def finite(self, name: str, *, above: float | None = None) -> float:
-        """Read a finite float64, larger than ``above`` if that is given."""
-        value = self.f8()
-        if not math.isfinite(value) or (above is not None and value <= above):
-            raise CorruptError(f"expected a valid number for the {name} in {self.what}, found {value}")
-        return value
-
-    def i8(self) -> int:
-        """Read a signed 64-bit integer."""
-        return int.from_bytes(self.take(_I8.size), "little", signed=True)
-
-    def u8(self) -> int:
-        """Read an unsigned 64-bit integer."""
-        return int.from_bytes(self.take(_U8.size), "little")
-
-    def end(self) -> None:
-        """Raise CorruptError if bytes are left over."""
-        if self.left:
-            raise CorruptError(f"expected {self.what} to end at {self.position}, found {self.left} more bytes")

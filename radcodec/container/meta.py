@@ -10,6 +10,7 @@ from radcodec import limits
 from radcodec.coding.leb import pack_leb
 from radcodec.container.layout import (
     SHA256_BYTES,
+    SHORT_HASH_BYTES,
     Cursor,
     member_of,
     pack_f8,
@@ -71,7 +72,10 @@ class HduRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
-    """All of META (3). ``image_records`` are the images' bytes as stored, for the pixel CRCs."""
+    """All of META (3). ``image_records`` are the images' bytes as stored, for the pixel CRCs.
+
+    In a short file (2.6) ``restored_sha256`` and the model's hash are the first 8 bytes, and names are empty.
+    """
 
     writer: str
     original_bytes: int
@@ -222,6 +226,42 @@ def pack_meta(meta: Meta) -> bytes:
     return b"".join(parts)
 
 
+def pack_short_meta(meta: Meta) -> bytes:
+    """Pack META of a short file (2.6): of hashes the first bytes alone."""
+    model = b"" if meta.model is None else meta.model[1]
+    hashes = (meta.restored_sha256, model)
+    return b"".join([*(one[:SHORT_HASH_BYTES] for one in hashes), pack_image_record(meta.images[0])])
+
+
+def unpack_short_meta(data: bytes) -> Meta:
+    """Read and check META of a short file (2.6).
+
+    Raises
+    ------
+    CorruptError, LimitError
+        If a field is out of its range.
+    """
+    cursor = Cursor(data, "META")
+    restored, model = cursor.take(SHORT_HASH_BYTES), cursor.take(SHORT_HASH_BYTES)
+    start = cursor.position
+    image = unpack_image_record(cursor, Kind.ARRAY)
+    record = cursor.since(start)
+    cursor.end()
+    meta = Meta(
+        writer="",
+        original_bytes=image.n_pixels * image.sample_type.size_bytes,
+        restored_sha256=restored,
+        original_sha256=None,
+        model=("", model),
+        images=(image,),
+        hdus=(),
+        text=b"",
+        image_records=(record,),
+    )
+    _check_meta(meta, Kind.ARRAY)
+    return meta
+
+
 def _check_meta(meta: Meta, kind: Kind) -> None:
     """Raise CorruptError if the records do not fit together."""
     if kind is Kind.ARRAY and (len(meta.images) != 1 or meta.hdus or meta.text):
@@ -300,13 +340,21 @@ def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) 
     return meta
 
 
-def pack_params(blocks: Sequence[ParamBlocks]) -> bytes:
-    """Pack PARAMS, before compression."""
+def pack_params(blocks: Sequence[ParamBlocks], *, short: bool = False) -> bytes:
+    """Pack PARAMS, before compression; a short file (2.6) has no bounds."""
     parts: list[bytes] = []
     for image in blocks:
-        for block in (image.base, image.bounds, image.predictors):
+        for block in (image.base, image.predictors) if short else (image.base, image.bounds, image.predictors):
             parts += [pack_leb(len(block)), block]
     return b"".join(parts)
+
+
+def unpack_short_params(data: bytes) -> tuple[ParamBlocks, ...]:
+    """Read the blocks of the image of a short file (2.6); raises CorruptError if they do not fill PARAMS exactly."""
+    cursor = Cursor(data, "PARAMS")
+    base, predictors = (cursor.take(cursor.leb()) for _ in range(2))
+    cursor.end()
+    return (ParamBlocks(base=base, predictors=predictors),)
 
 
 def unpack_params(data: bytes, n_images: int) -> tuple[ParamBlocks, ...]:

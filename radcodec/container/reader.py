@@ -2,66 +2,58 @@
 
 from __future__ import annotations
 
+import operator
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from itertools import accumulate
 from typing import BinaryIO
 
 from radcodec.coding.zstd import unpack_frame
 from radcodec.container.checksum import crc_of
+from radcodec.container.image_index import (
+    CRC,
+    DETAIL,
+    MASK,
+    PIXEL_CRC,
+    STAGES,
+    ImageIndex,
+    stages_apart,
+    stages_inside,
+    starts_of,
+)
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
     MAX_PRELUDE_BYTES,
     SECTIONS,
-    TRAILER_BYTES,
     Cursor,
     Prelude,
     entry_words,
     least_entry_bytes,
+    short_crc,
     unpack_crc,
     unpack_entry,
     unpack_prelude,
 )
-from radcodec.container.meta import Meta, ParamBlocks, unpack_meta, unpack_params
+from radcodec.container.meta import (
+    Meta,
+    ParamBlocks,
+    unpack_meta,
+    unpack_params,
+    unpack_short_meta,
+    unpack_short_params,
+)
 from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
 from radcodec.container.tile_sides import Sides
 from radcodec.errors import CorruptError, TruncatedError
-from radcodec.limits import MAX_HDUS
+from radcodec.limits import MAX_HDUS, MAX_STREAM_BYTES
 from radcodec.types import HduKind, Kind, Mode
 
 _CHUNK_BYTES = 1 << 20
-_MASK, _DETAIL, _CRC, _PIXEL_CRC, _STAGES = 0, 1, 2, 3, 4
 
 # Number of tiles of an image, by its shape and the sides of its tiles.
 TileCounter = Callable[[tuple[int, ...], Sides], int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageIndex:
-    """File offsets of one image's streams; each list has one more item than there are tiles."""
-
-    words: array[int]
-    n_words: int
-    tile_starts: array[int]
-    stage_starts: tuple[array[int], ...]
-
-    @property
-    def n_tiles(self) -> int:
-        """Number of tiles."""
-        return len(self.tile_starts) - 1
-
-    def word(self, tile: int, field: int) -> int:
-        """Return one number of a tile's entry."""
-        return self.words[tile * self.n_words + field]
-
-
-def _starts(sizes: Iterator[int], start: int) -> array[int]:
-    """Return the offsets of consecutive streams, and the end of the last."""
-    return array("Q", accumulate(sizes, initial=start))
 
 
 class Reader:
@@ -95,11 +87,18 @@ class Reader:
         self.prelude: Prelude = self._read_prelude()
         self.size_bytes = self.prelude.file_bytes
         self._fetch_index()
+        if self.prelude.is_short:
+            self._check_head()
         stored = self._checked_section("META", self.prelude.meta_crc)
-        raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
+        raw = stored if self.prelude.is_short else unpack_section(stored, "META", dictionary=dictionary, may_share=True)
         # An array without samples has no tile; any other image has one or more.
-        most = self.section_bytes("INDEX") // least_entry_bytes(0) if self.prelude.kind is Kind.FITS else MAX_HDUS
-        self.meta: Meta = unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
+        least = least_entry_bytes(0, late=self.prelude.is_late)
+        most = self.section_bytes("INDEX") // least if self.prelude.kind is Kind.FITS else MAX_HDUS
+        self.meta: Meta = (
+            unpack_short_meta(raw)
+            if self.prelude.is_short
+            else unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
+        )
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
         self._check_mode()
@@ -141,17 +140,21 @@ class Reader:
 
     def tile_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask and the detail stream of a tile."""
-        starts = self.images[image].tile_starts
-        return starts[tile], starts[tile + 1]
+        return self.images[image].tile_range(tile)
+
+    def mask_bytes(self, image: int, tile: int) -> int:
+        """Return the size of the mask of a tile."""
+        return self.images[image].word(tile, MASK)
 
     def mask_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask of a tile."""
         start = self.images[image].tile_starts[tile]
-        return start, start + self.images[image].word(tile, _MASK)
+        return start, start + self.mask_bytes(image, tile)
 
     def stage_ranges(self, image: int, tile: int) -> list[ByteRange]:
         """Give the ranges of the base streams of a tile, stage by stage."""
-        return [(starts[tile], starts[tile + 1]) for starts in self.images[image].stage_starts]
+        index = self.images[image]
+        return [index.stage_range(stage, tile) for stage in range(len(index.stage_starts))]
 
     def extra_range(self) -> ByteRange:
         """Give the range of EXTRA."""
@@ -172,14 +175,23 @@ class Reader:
 
     def _checked_section(self, name: str, crc: int) -> bytes:
         stored = self.read_section(name)
-        if crc_of(stored) != crc:
+        if not self.prelude.is_short and crc_of(stored) != crc:
             raise CorruptError(f"the checksum of {name} is wrong: the file is damaged, fetch it again")
         return stored
+
+    def _check_head(self) -> None:
+        """Raise CorruptError if the checksum of all that a short file has before its streams does not hold (2.6)."""
+        sections = map(self.read_section, ("META", "PARAMS", "INDEX"))
+        if short_crc(self.prelude, *sections) != self.prelude.meta_crc:
+            raise CorruptError("the checksum of PRELUDE to INDEX is wrong: the file is damaged, fetch it again")
 
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
         counts = [count_tiles(image.shape, image.sides) for image in self.meta.images]
-        least = sum(n * least_entry_bytes(image.n_stages) for n, image in zip(counts, self.meta.images, strict=True))
+        late = self.prelude.is_late
+        least = sum(
+            n * least_entry_bytes(image.n_stages, late=late) for n, image in zip(counts, self.meta.images, strict=True)
+        )
         if least > self.section_bytes("INDEX"):
             raise CorruptError(
                 f"expected at least {least} bytes of INDEX for the tiles, found {self.section_bytes('INDEX')}"
@@ -188,38 +200,47 @@ class Reader:
         tile_start, base_start = self.prelude.section_start("TILES"), self.prelude.section_start("BASE")
         images: list[ImageIndex] = []
         for n_tiles, image in zip(counts, self.meta.images, strict=True):
-            n_words = entry_words(image.n_stages)
-            words = array("L")  # of at least 32 bits
-            for _ in range(n_tiles):
-                entry = unpack_entry(cursor, image.n_stages)
-                # Checked before memory is reserved for the pixels.
-                if not self.is_base_only and not any((entry[_MASK], entry[_DETAIL], *entry[_STAGES::2])):
-                    raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
-                words.extend(entry)
-            both = (mask + detail for mask, detail in zip(words[_MASK::n_words], words[_DETAIL::n_words], strict=True))
-            tile_starts = _starts(both, tile_start)
-            tile_start = tile_starts[-1]
-            stage_starts: list[array[int]] = []
-            for stage in range(image.n_stages):
-                stage_starts.append(_starts(iter(words[_STAGES + 2 * stage :: n_words]), base_start))
-                base_start = stage_starts[-1][-1]
-            images.append(
-                ImageIndex(words=words, n_words=n_words, tile_starts=tile_starts, stage_starts=tuple(stage_starts))
-            )
+            words, gaps = self._read_entries(cursor, n_tiles, image.n_stages)
+            if late:
+                index, tile_start = stages_inside(words, gaps, image.n_stages, tile_start)
+            else:
+                n_words = entry_words(image.n_stages)
+                both = map(operator.add, words[MASK::n_words], words[DETAIL::n_words])
+                index = stages_apart(words, starts_of(both, tile_start), image.n_stages, base_start)
+                tile_start = index.tile_starts[-1]
+                base_start = index.stage_starts[-1][-1] if index.stage_starts else base_start
+            images.append(index)
         cursor.end()
-        ends = self.prelude.section_start("EXTRA"), self.prelude.section_start("TILES")
+        ends = self._end_of("TILES"), self._end_of("BASE")
         if (tile_start, base_start) != ends:
             raise CorruptError("expected the streams in INDEX to fill BASE and TILES exactly, found other sizes")
         return tuple(images)
+
+    def _read_entries(self, cursor: Cursor, n_tiles: int, n_stages: int) -> tuple[array[int], array[int]]:
+        """Read the entries of an image: their numbers, and the bytes passed over before each tile of a late file."""
+        words, gaps = array("L"), array("L")  # of at least 32 bits
+        for _ in range(n_tiles):
+            if self.prelude.is_late:
+                gaps.append(cursor.leb_up_to(MAX_STREAM_BYTES, "bytes between streams"))
+            entry = unpack_entry(cursor, n_stages, short=self.prelude.is_short)
+            # Checked before memory is reserved for the pixels.
+            if not self.is_base_only and not any((entry[MASK], entry[DETAIL], *entry[STAGES::2])):
+                raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
+            words.extend(entry)
+        return words, gaps
+
+    def _end_of(self, name: str) -> int:
+        """Give the end of a section in the file."""
+        return self._section_range(name)[1]
 
     def _tile_kinds(self) -> tuple[bool, bool, bool]:
         """Return whether some tile has a detail stream, some has only base streams, and some has both."""
         detailed = alone = both = False
         for index, image in zip(self.images, self.meta.images, strict=True):
-            details = index.words[_DETAIL :: index.n_words]
+            details = index.words[DETAIL :: index.n_words]
             detailed = detailed or any(details)
             # Without a stream of the first stage, no other stage has one.
-            first = index.words[_STAGES :: index.n_words] if image.n_stages else ()
+            first = index.words[STAGES :: index.n_words] if image.n_stages else ()
             for size, base in zip(details, first, strict=False):
                 alone = alone or bool(base and not size)
                 both = both or bool(base and size)
@@ -232,7 +253,7 @@ class Reader:
         detailed, alone, both = self._tile_kinds()
         if self.is_base_only:
             sound = mode is Mode.LOSSY and not detailed and bool(images) and all(image.n_stages for image in images)
-            sound = sound and not any(any(index.words[_PIXEL_CRC :: index.n_words]) for index in self.images)
+            sound = sound and not any(any(index.words[PIXEL_CRC :: index.n_words]) for index in self.images)
         elif mode is Mode.LOSSY:
             sound = alone and not bounded and not both
         elif mode is Mode.BOUNDED:
@@ -259,6 +280,8 @@ class Reader:
     @cached_property
     def params(self) -> tuple[ParamBlocks, ...]:
         """The PARAMS blocks of each image; raises CorruptError where PARAMS is unsound."""
+        if self.prelude.is_short:
+            return unpack_short_params(self._params)
         raw = unpack_section(self._params, "PARAMS") if self._params else b""
         return unpack_params(raw, len(self.meta.images))
 
@@ -266,44 +289,52 @@ class Reader:
         """Return the number of tiles of an image."""
         return self.images[image].n_tiles
 
-    def detail_bytes(self, image: int) -> int:
-        """Return the total size of an image's detail streams."""
+    def detail_bytes(self, image: int, tiles: range | None = None) -> int:
+        """Return the total size of an image's detail streams, or of those of a run of its tiles."""
         index = self.images[image]
-        return sum(index.words[_DETAIL :: index.n_words])
+        words = index.words if tiles is None else index.words[tiles.start * index.n_words : tiles.stop * index.n_words]
+        return sum(words[DETAIL :: index.n_words])
+
+    def base_bytes(self, image: int) -> int:
+        """Return the total size of an image's base streams."""
+        index = self.images[image]
+        n_stages = len(index.stage_starts)
+        return sum(sum(index.words[STAGES + 2 * stage :: index.n_words]) for stage in range(n_stages))
 
     def pixel_crc(self, image: int, tile: int) -> int:
         """Return the CRC of a tile's restored pixels, which starts with `layout.pixel_crc_prefix`."""
-        return self.images[image].word(tile, _PIXEL_CRC)
+        return self.images[image].word(tile, PIXEL_CRC)
 
     def read_tile(self, image: int, tile: int) -> tuple[bytes, bytes]:
         """Read mask and detail stream of a tile; raises CorruptError if their checksum is wrong."""
         index = self.images[image]
-        start, stop = index.tile_starts[tile], index.tile_starts[tile + 1]
+        start, stop = index.tile_range(tile)
         what = f"tile {tile} of image {image}"
         stored = self._source.read(start, stop - start, what)
-        if crc_of(stored) != index.word(tile, _CRC):
+        if crc_of(stored) != index.word(tile, CRC):
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
-        mask_bytes = index.word(tile, _MASK)
+        mask_bytes = index.word(tile, MASK)
         return stored[:mask_bytes], stored[mask_bytes:]
 
     def read_mask(self, image: int, tile: int) -> bytes:
         """Read a tile's mask without its detail stream; their common checksum is not checked."""
         index = self.images[image]
         return self._source.read(
-            index.tile_starts[tile], index.word(tile, _MASK), f"the mask of tile {tile} of image {image}"
+            index.tile_starts[tile], index.word(tile, MASK), f"the mask of tile {tile} of image {image}"
         )
 
     def stage_size(self, image: int, stage: int, tile: int) -> int:
         """Return the size of one base stream of a tile."""
-        return self.images[image].word(tile, _STAGES + 2 * stage)
+        return self.images[image].word(tile, STAGES + 2 * stage)
 
     def read_stage(self, image: int, stage: int, tile: int) -> bytes:
         """Read one base stream of a tile; raises CorruptError if its checksum is wrong."""
         index = self.images[image]
-        starts = index.stage_starts[stage]
+        start, stop = index.stage_range(stage, tile)
         what = f"base stage {stage} of tile {tile} of image {image}"
-        stored = self._source.read(starts[tile], starts[tile + 1] - starts[tile], what)
-        if crc_of(stored) != index.word(tile, _STAGES + 2 * stage + 1):
+        stored = self._source.read(start, stop - start, what)
+        mask = 0xFFFF if self.prelude.is_short else 0xFFFFFFFF
+        if crc_of(stored) & mask != index.word(tile, STAGES + 2 * stage + 1):
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
         return stored
 
@@ -326,9 +357,12 @@ class Reader:
 
     def check_whole_file(self) -> None:
         """Raise CorruptError if the checksum of the whole file (2.2) does not hold."""
-        end = self.size_bytes - TRAILER_BYTES
+        trailer_bytes = self.prelude.trailer_bytes
+        if not trailer_bytes:  # every byte of a short file has a checksum of its own
+            return
+        end = self.size_bytes - trailer_bytes
         crc = 0
-        for start in range(0, end, _CHUNK_BYTES):
+        for start in range(self.prelude.prelude_bytes if self.prelude.is_late else 0, end, _CHUNK_BYTES):
             crc = zlib.crc32(self._source.read(start, min(_CHUNK_BYTES, end - start), "the file"), crc)
-        if crc != unpack_crc(self._source.read(end, TRAILER_BYTES, "the trailer")):
+        if crc != unpack_crc(self._source.read(end, trailer_bytes, "the trailer")):
             raise CorruptError("the checksum of the whole file is wrong: it is damaged, fetch it again")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from radcodec.container.layout import FORMAT_DRAFT, FORMAT_VERSION, TRAILER_BYTES, Cursor
+from radcodec.container.layout import FORMAT_DRAFT, FORMAT_VERSION, SHA256_BYTES, Cursor
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.limits import MAX_CELL
@@ -33,8 +33,9 @@ class Report:
 
     ``max_error`` is the largest absolute bound, in the image's unit. ``payload_bits_per_pixel`` counts base, masks,
     detail and their parameters. ``warnings`` were given while the file was written. ``noise`` was measured at the same
-    time, for an absolute bound. The file stores neither. A base-only copy has no ``restored_sha256``, and its
-    ``original_sha256`` is that of the original FITS file.
+    time, for an absolute bound, and ``largest_error`` (absolute, the image's unit) for a lossy file. The file stores
+    none of them. A base-only copy has no ``restored_sha256``, and its ``original_sha256`` is that of the original FITS
+    file. A FITS file that came plane by plane has neither.
     """
 
     mode: str
@@ -60,6 +61,7 @@ class Report:
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
     noise: float | None = None
+    largest_error: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as JSON types."""
@@ -144,13 +146,20 @@ def _hdus(reader: Reader) -> list[dict[str, Any]]:
 def _layers(reader: Reader) -> list[dict[str, Any]]:
     """List name and bytes of each part of the file; together they are the whole file."""
     masks = sum(sum(index.words[:: index.n_words]) for index in reader.images)
+    details = sum(map(reader.detail_bytes, range(len(reader.images))))
+    base = sum(map(reader.base_bytes, range(len(reader.images))))
+    # Late files have records between the streams (2.5).
+    between = reader.section_bytes("TILES") + reader.section_bytes("BASE") - masks - details - base
     sizes = {
-        "envelope": reader.prelude.prelude_bytes + reader.section_bytes("INDEX") + TRAILER_BYTES,
+        "envelope": reader.prelude.prelude_bytes
+        + reader.section_bytes("INDEX")
+        + reader.prelude.trailer_bytes
+        + between,
         "headers": reader.section_bytes("META"),
         "parameters": reader.section_bytes("PARAMS"),
-        "base": reader.section_bytes("BASE"),
+        "base": base,
         "masks": masks,
-        "detail": reader.section_bytes("TILES") - masks,
+        "detail": details,
         "other data": reader.section_bytes("EXTRA"),
     }
     return [{"name": name, "bytes": size} for name, size in sizes.items()]
@@ -168,7 +177,10 @@ def describe(
     widest = max(bounded, key=lambda image: image.bound or 0.0, default=None)
     lossless = not bounded and meta.original_sha256 is None and reader.prelude.mode.name == "LOSSLESS"
     is_fits = reader.prelude.kind is Kind.FITS
-    original = meta.original_sha256 or (meta.restored_sha256 if lossless or is_fits else None)
+    # The SHA-256 of a late FITS file takes its headers last (2.4): it is not that of a file.
+    is_late = is_fits and reader.prelude.is_late
+    original = meta.original_sha256 or (meta.restored_sha256 if (lossless or is_fits) and not is_late else None)
+    is_whole = len(meta.restored_sha256) == SHA256_BYTES  # short files have less (2.6)
     if reader.is_base_only:
         warnings = (*warnings, _COPY)
     return Report(
@@ -190,7 +202,7 @@ def describe(
         hdus=_hdus(reader),
         layers=_layers(reader),
         original_sha256=original.hex() if original else None,
-        restored_sha256=None if reader.is_base_only else meta.restored_sha256.hex(),
+        restored_sha256=None if reader.is_base_only or is_late or not is_whole else meta.restored_sha256.hex(),
         path=path,
         seconds=seconds,
         warnings=warnings,

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from radcodec.coding.leb import pack_leb
 from radcodec.container.checksum import CrcWriter, crc_of
 from radcodec.container.layout import (
     FLAG_BASE_ONLY,
+    FLAG_SHORT,
+    SECTIONS,
     Prelude,
     entry_bytes,
     file_bytes,
     pack_crc,
     pack_entry,
     pack_prelude,
+    short_crc,
 )
-from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params
+from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params, pack_short_meta
 from radcodec.container.packing import Dictionary, pack_section
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError
-from radcodec.types import Kind, Mode
+from radcodec.types import Kind, Mode, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TileStreams:
     """The packed streams of one tile; ``stages`` has one stream, possibly empty, for each base stage."""
 
-    mask: bytes = b""
-    detail: bytes = b""
+    mask: Stream = b""
+    detail: Stream = b""
     pixel_crc: int = 0
-    stages: tuple[bytes, ...] = ()
+    stages: tuple[Stream, ...] = ()
 
     @property
     def is_base_alone(self) -> bool:
@@ -50,33 +54,56 @@ class FileContents:
     tiles: Sequence[Sequence[TileStreams]]
     extra: bytes = b""
 
+    @property
+    def is_short(self) -> bool:
+        """Whether this is written as a short file (2.6)."""
+        return self.kind is Kind.ARRAY and self.mode is Mode.LOSSY and self.meta.model is not None
 
-def _pack_index(images: Sequence[Sequence[TileStreams]]) -> bytes:
-    return b"".join(
-        pack_entry(
-            (len(tile.mask), len(tile.detail)),
-            crc_of(tile.mask, tile.detail),
-            tile.pixel_crc,
-            [(len(stream), crc_of(stream)) for stream in tile.stages],
-        )
-        for tiles in images
-        for tile in tiles
+    def packed_meta(self, dictionary: Dictionary | None) -> bytes:
+        """Return the stored form of META."""
+        return pack_short_meta(self.meta) if self.is_short else pack_section(pack_meta(self.meta), dictionary)
+
+    def packed_params(self) -> bytes:
+        """Return the stored form of PARAMS."""
+        raw = pack_params(self.params, short=self.is_short)
+        return raw if self.is_short else pack_section(raw)
+
+
+def index_entry(tile: TileStreams, *, short: bool = False) -> bytes:
+    """Pack the INDEX entry of a tile (section 5), or that of a short file (2.6)."""
+    return pack_entry(
+        (len(tile.mask), len(tile.detail)),
+        crc_of(tile.mask, tile.detail),
+        tile.pixel_crc,
+        [(len(stream), crc_of(stream)) for stream in tile.stages],
+        short=short,
     )
 
 
-def _base_streams(images: Sequence[Sequence[TileStreams]]) -> list[bytes]:
-    """Return the streams of BASE in file order: images, stages, tiles."""
-    return [tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles]
+def _pack_index(images: Sequence[Sequence[TileStreams]], *, short: bool = False) -> bytes:
+    return b"".join(index_entry(tile, short=short) for tiles in images for tile in tiles)
 
 
-def _write_sections(out: BinaryIO, prelude: Prelude, sections: Sequence[Sequence[bytes]]) -> int:
+def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
+    """Yield the streams of TILES in file order."""
+    return (stream for tiles in images for tile in tiles for stream in (tile.mask, tile.detail))
+
+
+def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
+    """Yield the streams of BASE in file order: images, stages, tiles."""
+    return (tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles)
+
+
+def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[Stream]]) -> int:
     """Write prelude, sections and trailer; return the number of bytes."""
+    head = pack_prelude(prelude)
     sink = CrcWriter(out)
-    sink.write(pack_prelude(prelude))
-    for streams in sections:
-        for stream in streams:
+    (out if prelude.is_late else sink).write(head)
+    for name in prelude.order:
+        for stream in sections[name]:
             sink.write(stream)
-    out.write(pack_crc(sink.crc))
+    if prelude.trailer_bytes:
+        out.write(pack_crc(sink.crc))
     return prelude.file_bytes
 
 
@@ -89,16 +116,20 @@ def size_bytes(contents: FileContents, *, dictionary: Dictionary | None = None) 
         As `write_file` takes it.
     """
     tiles = [tile for image in contents.tiles for tile in image]
-    index = sum(entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages))) for tile in tiles)
+    short = contents.is_short
+    index = sum(
+        entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages)), short=short) for tile in tiles
+    )
     return file_bytes(
         (
-            len(pack_section(pack_meta(contents.meta), dictionary)),
-            len(pack_section(pack_params(contents.params))),
+            len(contents.packed_meta(dictionary)),
+            len(contents.packed_params()),
             index,
             sum(len(stream) for tile in tiles for stream in tile.stages),
             sum(len(tile.mask) + len(tile.detail) for tile in tiles),
             len(contents.extra),
-        )
+        ),
+        short=short,
     )
 
 
@@ -110,21 +141,19 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     dictionary
         Zstandard dictionary for META, used if it makes META smaller.
     """
-    meta = pack_section(pack_meta(contents.meta), dictionary)
-    params = pack_section(pack_params(contents.params))
-    index = _pack_index(contents.tiles)
-    base = _base_streams(contents.tiles)
-    streams = [stream for tiles in contents.tiles for tile in tiles for stream in (tile.mask, tile.detail)]
+    meta = contents.packed_meta(dictionary)
+    params = contents.packed_params()
+    index = _pack_index(contents.tiles, short=contents.is_short)
     prelude = Prelude(
         kind=contents.kind,
         mode=contents.mode,
-        flags=0,
+        flags=FLAG_SHORT if contents.is_short else 0,
         section_bytes=(
             len(meta),
             len(params),
             len(index),
-            sum(map(len, base)),
-            sum(map(len, streams)),
+            sum(map(len, _base_streams(contents.tiles))),
+            sum(map(len, _tile_streams(contents.tiles))),
             len(contents.extra),
         ),
         meta_crc=crc_of(meta),
@@ -132,13 +161,17 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
         index_crc=crc_of(index),
         extra_crc=crc_of(contents.extra),
     )
-    return _write_sections(out, prelude, ([meta], [params], [index], base, streams, [contents.extra]))
+    if prelude.is_short:
+        prelude = replace(prelude, meta_crc=short_crc(prelude, meta, params, index))
+    sections = {"META": [meta], "PARAMS": [params], "INDEX": [index], "EXTRA": [contents.extra]}
+    base, tiles = _base_streams(contents.tiles), _tile_streams(contents.tiles)
+    return _write_sections(out, prelude, sections | {"BASE": base, "TILES": tiles})
 
 
 def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     """Make a base-only copy (5.1) of a file with at most ``n_stages`` base stages, without decoding a pixel.
 
-    The data of units that are not images are copied.
+    The data of units that are not images are copied. The copy of a late file is late (2.4).
 
     Raises
     ------
@@ -156,18 +189,32 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     for number, record in enumerate(records):
         tiles: list[TileStreams] = []
         for tile in range(reader.n_tiles(number)):
-            mask, _ = reader.read_tile(number, tile)
+            # A mask shares its checksum with the details of its tile; a tile without one takes nothing of them.
+            mask = reader.read_tile(number, tile)[0] if reader.mask_bytes(number, tile) else b""
             kept = [reader.read_stage(number, stage, tile) for stage in range(min(n_stages, record.n_stages))]
             kept += [b""] * (record.n_stages - len(kept))
             tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))
         images.append(tiles)
     meta, params, extra = (reader.read_section(name) for name in ("META", "PARAMS", "EXTRA"))
-    index, base = _pack_index(images), _base_streams(images)
-    masks = [tile.mask for tiles in images for tile in tiles]
-    sizes = (len(meta), len(params), len(index), sum(map(len, base)), sum(map(len, masks)), len(extra))
+    sections: dict[str, list[Stream]] = {"META": [meta], "PARAMS": [params], "EXTRA": [extra]}
+    if reader.prelude.is_late:
+        sections["INDEX"] = [b"".join(pack_leb(0) + index_entry(tile) for tiles in images for tile in tiles)]
+        sections["TILES"] = [stream for tiles in images for tile in tiles for stream in (tile.mask, *tile.stages)]
+        sections["BASE"] = []
+    else:
+        sections["INDEX"] = [_pack_index(images, short=reader.prelude.is_short)]
+        sections["TILES"], sections["BASE"] = list(_tile_streams(images)), list(_base_streams(images))
+    sizes = {name: sum(map(len, streams)) for name, streams in sections.items()}
+    meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes = (sizes[name] for name in SECTIONS)
     prelude = replace(
-        reader.prelude, mode=Mode.LOSSY, flags=FLAG_BASE_ONLY, section_bytes=sizes, index_crc=crc_of(index)
+        reader.prelude,
+        mode=Mode.LOSSY,
+        flags=reader.prelude.flags | FLAG_BASE_ONLY,
+        section_bytes=(meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes),
+        index_crc=crc_of(*sections["INDEX"]),
     )
+    if prelude.is_short:
+        prelude = replace(prelude, meta_crc=short_crc(prelude, meta, params, *sections["INDEX"]))
     out = io.BytesIO()
-    _write_sections(out, prelude, ([meta], [params], [index], base, masks, [extra]))
+    _write_sections(out, prelude, sections)
     return out.getvalue()

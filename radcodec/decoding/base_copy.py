@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from radcodec.container.reader import Reader
 from radcodec.container.units import iter_units
 from radcodec.container.writer import cut_base_copy
-from radcodec.decoding.rcz_file import RczFile, Source, open_reader
+from radcodec.decoding.needed_ranges import base_copy_ranges
+from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_reader
 from radcodec.errors import InputError, UnsupportedDataError
 from radcodec.runtime.paths import check_output, is_rcz_name, output_file
 from radcodec.types import Kind
@@ -18,14 +19,27 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+# Of a file behind a URL: more than that goes through a temporary file.
+_IN_MEMORY_BYTES = 128 << 20
+
 
 def copy_base(
-    src: Source, dst: str | os.PathLike[str] | BinaryIO | None, *, overwrite: bool, threads: int | None
+    src: Source,
+    dst: str | os.PathLike[str] | BinaryIO | None,
+    *,
+    overwrite: bool,
+    threads: int | None,
+    storage_options: StorageOptions | None = None,
 ) -> npt.NDArray[np.float64]:
     """Write a base-only copy of a file, and return the picture of its first image, float64 [H, W].
 
     The copy holds headers, masks, data of other units and all base stages, but no details. Its picture is decoded
-    before it is written.
+    before it is written. Of a file behind a URL only that is fetched, and the details of tiles that have a mask.
+
+    Parameters
+    ----------
+    storage_options
+        What fsspec needs where ``src`` is a URL.
 
     Raises
     ------
@@ -44,8 +58,14 @@ def copy_base(
         raise InputError(f"expected a name that ends in .rcz for a base-only copy, found {os.fspath(dst)}")
     check_output(dst, src, overwrite)
     with ExitStack() as stack:
-        reader = open_reader(src, stack)
+        reader = open_reader(src, stack, storage_options=storage_options)
         _check_base(reader)
+        if not reader.is_near:
+            ranges = list(base_copy_ranges(reader))
+            if sum(stop - start for start, stop in ranges) > _IN_MEMORY_BYTES:
+                reader = open_reader(src, stack, storage_options=storage_options, whole=True)
+            else:
+                reader.fetch(ranges)
         copy = cut_base_copy(reader, max(image.n_stages for image in reader.meta.images))
     with RczFile(copy, threads=threads) as file:
         pixels = file.preview()

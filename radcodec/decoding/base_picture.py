@@ -5,19 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.decoding.canvas import Canvas
 from radcodec.decoding.image import StoredImage, read_stages
 from radcodec.decoding.tile import base_values
 from radcodec.pixels.masks import decode_mask
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
 
-def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np.float64]:
-    """Decode the base layer of one plane, float64 [H, W] in stored units; NaN at masked pixels.
+def draw_base(image: StoredImage, plane: int, threads: int, canvas: Canvas) -> None:
+    """Decode the base layer of one plane and add it to a canvas, in stored units; NaN at masked pixels.
 
     Tiles without base streams (constant, or wholly masked) hold the plane's offset.
     """
     grid, coding = image.coding.grid, image.coding
-    result = np.full((grid.height, grid.width), np.nan)
     tiles = list(grid.tiles_in_region((plane, plane + 1, 0, grid.height, 0, grid.width)))
 
     def one(tile: int) -> npt.NDArray[np.float64]:
@@ -41,6 +41,5 @@ def base_picture(image: StoredImage, plane: int, threads: int) -> npt.NDArray[np
 
     with one_blas_thread():
         for tile, values in zip(tiles, ordered_map(one, tiles, threads), strict=True):
-            _, _, y0, y1, x0, x1 = grid.box(tile)
-            result[y0:y1, x0:x1] = values
-    return result
+            _, _, y0, _, x0, _ = grid.box(tile)
+            canvas.add(values, y0, x0)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from radcodec.coding.samples import sample_bytes
+from radcodec.coding.samples import iter_sample_bytes, sample_bytes
 from radcodec.container.reader import Reader
 from radcodec.container.units import StoredUnit, iter_units
 from radcodec.decoding.image import StoredImage, decode_image, decode_region, open_image
@@ -18,7 +19,7 @@ from radcodec.decoding.needed_ranges import first_batch, region_tiles
 from radcodec.decoding.regions import Range, Region, parse_region
 from radcodec.decoding.tile import Pixels
 from radcodec.errors import InputError
-from radcodec.fits.arrays import array_to_fits_bytes, minimal_header
+from radcodec.fits.arrays import minimal_header, stored_pieces
 from radcodec.fits.beams import BEAM_TABLES, CutBeams, beam_axes, cut_beams, with_beam
 from radcodec.fits.cards import BLOCK_BYTES
 from radcodec.fits.companions import needed_tables, shift_table
@@ -28,6 +29,7 @@ from radcodec.fits.inherit import inherit_cards
 from radcodec.fits.select import hdu_name
 from radcodec.fits.sky import make_wcs, sky_ranges
 from radcodec.limits import MAX_FILLED_PIXELS
+from radcodec.runtime.scratch import Scratch
 from radcodec.types import Kind
 
 
@@ -175,13 +177,15 @@ def _planes_and_box(inside: tuple[Range, ...], shape: tuple[int, ...]) -> tuple[
     return planes, inside[-2] if len(shape) > 1 else (0, 1), inside[-1]
 
 
-def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixels:
+def read_part(image: StoredImage, ranges: Sequence[Range], threads: int, scratch: Scratch) -> Pixels:
     """Read stored samples of a part of an image, slowest axis first; NaN or BLANK outside of the image.
 
     Parameters
     ----------
     ranges
         First pixel and last + 1 for every axis, the fastest axis first.
+    scratch
+        Holds the samples.
 
     Raises
     ------
@@ -192,13 +196,14 @@ def read_part(image: StoredImage, ranges: Sequence[Range], threads: int) -> Pixe
     wanted = tuple(reversed(ranges))
     inside = _inside(ranges, shape)
     planes, rows, columns = _planes_and_box(inside, shape)
-    found = decode_region(image, planes, rows, columns, threads).reshape([b - a for a, b in inside])
+    found = decode_region(image, planes, rows, columns, threads, scratch).reshape([b - a for a, b in inside])
     if inside == wanted:
         return found
     new_shape = tuple(b - a for a, b in wanted)
     if math.prod(new_shape) > max(MAX_FILLED_PIXELS, 4 * found.size):
         raise InputError(f"expected at most {MAX_FILLED_PIXELS} pixels with what is outside, found {new_shape}")
-    whole = np.full(new_shape, _fill_value(image), found.dtype)
+    whole = scratch.empty(new_shape, found.dtype)
+    whole[...] = _fill_value(image)
     whole[tuple(slice(a - first, b - first) for (a, b), (first, _) in zip(inside, wanted, strict=True))] = found
     return whole
 
@@ -216,8 +221,8 @@ def _fill_value(image: StoredImage) -> float | int:
     return record.blank
 
 
-def cutout_pieces(reader: Reader, image: StoredImage, part: Part, threads: int) -> list[bytes | memoryview]:
-    """Make the FITS file of a part of an image, as pieces to write in order.
+def cutout_pieces(reader: Reader, image: StoredImage, part: Part, threads: int) -> Iterable[bytes | memoryview]:
+    """Make the FITS file of a part of an image, as pieces to write in order; the file is not read for them any more.
 
     Raises
     ------
@@ -241,7 +246,8 @@ def cutout_pieces(reader: Reader, image: StoredImage, part: Part, threads: int) 
     beam = None if beams is None else beams.beam
     if beam is not None or (card_value(header, "CASAMBM") is True and not has_beams):
         header = with_beam(header, beam, has_table=has_beams)
-    stored = read_part(image, ranges, threads)
+    stored = read_part(image, ranges, threads, Scratch())
     is_fits = reader.prelude.kind is Kind.FITS
-    data = memoryview(sample_bytes(stored, ">")) if is_fits else array_to_fits_bytes(stored)[1]
-    return [with_extensions(header) if tables else header, data, bytes(-len(data) % BLOCK_BYTES), *tables]
+    data = iter_sample_bytes(stored, ">") if is_fits else stored_pieces(stored)
+    start = with_extensions(header) if tables else header
+    return chain[bytes | memoryview]((start,), data, (bytes(-stored.nbytes % BLOCK_BYTES),), tables)

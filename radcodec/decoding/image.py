@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radcodec.base.normalise import unpack_normalisation
 from radcodec.container.meta import ImageRecord
+from radcodec.container.predictor_sets import unpack_sets
 from radcodec.container.reader import Reader
+from radcodec.decoding.late_parts import LateParts
 from radcodec.decoding.needed_ranges import fetched_ahead
 from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts, leading_stages, pixel_crc, restore_tile
 from radcodec.errors import CorruptError, LimitError
@@ -19,6 +23,7 @@ from radcodec.limits import MAX_SLAB_BYTES
 from radcodec.pixels.bounds import unpack_bounds
 from radcodec.pixels.tiles import plane_shape, slab_regions, slices, tile_grid
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
+from radcodec.runtime.scratch import Scratch
 from radcodec.types import ImageInfo, Mode
 
 if TYPE_CHECKING:
@@ -55,13 +60,20 @@ def open_image(reader: Reader, number: int, model: Model | None = None) -> Store
         record=record,
         grid=grid,
         bounds=unpack_bounds(blocks.bounds, record),
-        shared=SharedParts(
-            blocks.predictors, model or reader.meta.model, None if reader.is_base_only else reader.detail_bytes(number)
-        ),
+        shared=_shared_parts(reader, number, model or reader.meta.model),
         normalisation=unpack_normalisation(blocks.base, n_planes) if record.n_stages else None,
         is_copy=reader.is_base_only,
     )
     return StoredImage(reader=reader, number=number, coding=coding)
+
+
+def _shared_parts(reader: Reader, number: int, model: Model | tuple[str, bytes] | None) -> SharedParts:
+    """Give the predictors and the model of an image, which are loaded when they are needed."""
+    block = reader.params[number].predictors
+    if reader.prelude.is_late:
+        counted = None if reader.is_base_only else partial(reader.detail_bytes, number)
+        return LateParts(unpack_sets(block, reader.n_tiles(number)), model, counted)
+    return SharedParts(block, model, None if reader.is_base_only else reader.detail_bytes(number))
 
 
 def read_stages(image: StoredImage, tile: int, n_stages: int | None = None) -> tuple[bytes, ...]:
@@ -87,8 +99,8 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
     stages = () if stream and not image.coding.record.on_base else read_stages(image, tile)
     samples = restore_tile(image.coding, tile, mask, stream, stages)
     if not image.reader.is_base_only:
-        record_bytes = image.reader.meta.image_records[image.number]
-        if pixel_crc(record_bytes, tile, samples) != image.reader.pixel_crc(image.number, tile):
+        sample_type = image.coding.record.sample_type
+        if pixel_crc(sample_type, tile, samples) != image.reader.pixel_crc(image.number, tile):
             raise CorruptError(
                 f"the pixels of tile {tile} of image {image.number} do not match their checksum: the file is damaged, "
                 "or this machine computes otherwise than the one that wrote it (then report it)"
@@ -110,10 +122,12 @@ def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iter
 def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]:
     """Decode slab after slab, samples [p, h, W] that follow each other in the array, with the index of their first.
 
-    A slab is what `slab_regions` gives: each tile is decoded for every slab that it reaches, as a rule one.
+    A slab is what `slab_regions` gives: each tile is decoded for every slab that it reaches, as a rule one. It may be
+    overwritten by the next one. A large slab lies in a temporary file.
     """
     grid, sample_type = image.coding.grid, image.coding.record.sample_type
     room = MAX_SLAB_BYTES // sample_type.size_bytes
+    scratch, buffer = Scratch(), np.empty(0, sample_type.dtype_str)
     wanted = (tile for region in slab_regions(grid, room) for tile in grid.tiles_in_region(region))
     tiles = decode_tiles(image, wanted, threads)
     for region in slab_regions(grid, room):
@@ -122,7 +136,10 @@ def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]
         if len(numbers) == 1 and grid.box(numbers[0]) == region:
             slab = next(tiles)
         else:
-            slab = np.empty((p1 - p0, y1 - y0, grid.width), sample_type.dtype_str)
+            shape = (p1 - p0, y1 - y0, grid.width)
+            if buffer.size < math.prod(shape):
+                buffer = scratch.empty((math.prod(shape),), sample_type.dtype_str)
+            slab = buffer[: math.prod(shape)].reshape(shape)
             for number in numbers:
                 q0, _, _, _, x0, x1 = box = grid.box(number)
                 samples = next(tiles)[max(0, p0 - q0) : p1 - q0]
@@ -130,18 +147,21 @@ def iter_slabs(image: StoredImage, threads: int) -> Iterator[tuple[int, Pixels]]
         yield (p0 * grid.height + y0) * grid.width, slab
 
 
-def _allocate(shape: tuple[int, ...], image: StoredImage) -> Pixels:
-    """Reserve memory for pixels; an image that does not fit raises LimitError."""
+def _allocate(shape: tuple[int, ...], image: StoredImage, scratch: Scratch | None = None) -> Pixels:
+    """Reserve memory for pixels, that of ``scratch`` if given; an image that does not fit raises LimitError."""
     try:
-        return np.empty(shape, image.coding.record.sample_type.dtype_str)
+        return (np if scratch is None else scratch).empty(shape, image.coding.record.sample_type.dtype_str)
     except (MemoryError, ValueError) as err:
         raise LimitError(f"an image of {shape} pixels does not fit into the memory of this machine") from err
 
 
-def decode_image(image: StoredImage, threads: int) -> Pixels:
-    """Decode all of an image to stored samples, native, in its own shape; errors as `decode_tile`."""
+def decode_image(image: StoredImage, threads: int, scratch: Scratch | None = None) -> Pixels:
+    """Decode all of an image to stored samples, native, in its own shape; errors as `decode_tile`.
+
+    They lie in memory of their own, or in that of ``scratch`` if given.
+    """
     record = image.coding.record
-    samples, grid = _allocate(record.shape, image), image.coding.grid
+    samples, grid = _allocate(record.shape, image, scratch), image.coding.grid
     planes = samples.reshape(plane_shape(record.shape))
     for tile, part in enumerate(decode_tiles(image, range(grid.n_tiles), threads)):
         planes[slices(grid.box(tile))] = part
@@ -149,7 +169,12 @@ def decode_image(image: StoredImage, threads: int) -> Pixels:
 
 
 def decode_region(
-    image: StoredImage, planes: Sequence[int], y: tuple[int, int], x: tuple[int, int], threads: int
+    image: StoredImage,
+    planes: Sequence[int],
+    y: tuple[int, int],
+    x: tuple[int, int],
+    threads: int,
+    scratch: Scratch | None = None,
 ) -> Pixels:
     """Decode a part of an image to stored samples [len(planes), y1 - y0, x1 - x0]; no tile without need.
 
@@ -159,10 +184,12 @@ def decode_region(
         Numbers of planes in any order, also repeated.
     y, x
         Half-open ranges within the image.
+    scratch
+        Holds the result; memory of its own for None.
     """
     grid = image.coding.grid
     (y0, y1), (x0, x1) = y, x
-    result = _allocate((len(planes), y1 - y0, x1 - x0), image)
+    result = _allocate((len(planes), y1 - y0, x1 - x0), image, scratch)
     wanted: dict[int, list[int]] = {}
     for place, plane in enumerate(planes):
         wanted.setdefault(grid.p_piece_of(plane), []).append(place)

@@ -188,7 +188,7 @@ class ImageHandle:
         """
         return self._sky().wcs()
 
-    def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
+    def quick_look(self, plane: int = 0, *, full: bool = False, side: int | None = None) -> QuickLook:
         """Return a picture of one plane: from its base layer if that is good enough, else decoded; with the reason.
 
         Parameters
@@ -197,6 +197,8 @@ class ImageHandle:
             Number of the plane, counted over all axes but the last two.
         full
             Decode the pixels, even if the base layer is good enough.
+        side
+            A picture of so many pixels a side will do: a large plane is averaged tile by tile, in little memory.
 
         Raises
         ------
@@ -207,7 +209,7 @@ class ImageHandle:
         """
         from radcodec.decoding.quick_look import look_at
 
-        return look_at(self.stored, plane, full=full, threads=self.file.threads)
+        return look_at(self.stored, plane, full=full, threads=self.file.threads, side=side)
 
     def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
         """Return the physical values of a `quick_look`, float64 [H, W]; NaN where undefined."""

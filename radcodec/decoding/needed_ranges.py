@@ -12,6 +12,7 @@ from radcodec.container.ranges import ByteRange
 from radcodec.types import Mode
 
 if TYPE_CHECKING:
+    from radcodec.container.reader import Reader
     from radcodec.decoding.image import StoredImage
 
 # Streams of tiles that are fetched before the first is decoded: those of any cut-out, not those of a whole survey.
@@ -33,6 +34,19 @@ def picture_ranges(image: StoredImage, tiles: Iterable[int]) -> Iterator[ByteRan
     for tile in tiles:
         yield image.reader.mask_range(image.number, tile)
         yield from image.reader.stage_ranges(image.number, tile)
+
+
+def base_copy_ranges(reader: Reader) -> Iterator[ByteRange]:
+    """Yield the ranges that a base-only copy takes: base streams, data of other units, and tiles that have a mask.
+
+    Details of a tile are needed for the checksum that they share with its mask.
+    """
+    for image in range(len(reader.meta.images)):
+        for tile in range(reader.n_tiles(image)):
+            yield from reader.stage_ranges(image, tile)
+            if reader.mask_bytes(image, tile):
+                yield reader.tile_range(image, tile)
+    yield reader.extra_range()
 
 
 def region_tiles(image: StoredImage, planes: Sequence[int], y: tuple[int, int], x: tuple[int, int]) -> list[int]:

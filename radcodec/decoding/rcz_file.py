@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from radcodec.container.layout import prelude_crc
 from radcodec.container.reader import Reader
-from radcodec.container.report import Report, describe
+from radcodec.container.report import Report
 from radcodec.decoding.consistency import check_consistency
+from radcodec.decoding.description import describe
 from radcodec.decoding.image_handle import ImageHandle
 from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles
@@ -364,9 +365,9 @@ class RczFile:
         """Return the physical values of a part of the first image."""
         return self._first[key]
 
-    def quick_look(self, plane: int = 0, *, full: bool = False) -> QuickLook:
+    def quick_look(self, plane: int = 0, *, full: bool = False, side: int | None = None) -> QuickLook:
         """Look at one plane of the first image; see `ImageHandle.quick_look`."""
-        return self._first.quick_look(plane, full=full)
+        return self._first.quick_look(plane, full=full, side=side)
 
     def preview(self, plane: int = 0, *, full: bool = False) -> npt.NDArray[np.float64]:
         """Return the physical values of a `quick_look`, float64 [H, W]: the base layer if it shows the image.

@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from radcodec.coding.samples import sample_bytes
+from radcodec.coding.samples import iter_sample_bytes
 from radcodec.container.reader import Reader
 from radcodec.container.units import iter_units
 from radcodec.decoding.image import StoredImage, decode_image, iter_slabs, open_image
 from radcodec.decoding.tile import Pixels
 from radcodec.errors import CorruptError, InputError
+from radcodec.runtime.scratch import Scratch
 from radcodec.types import Kind, Mode
 
 if TYPE_CHECKING:
@@ -22,15 +23,20 @@ _PIECE_BYTES = 1 << 24  # of what is handed on at once: a writer may keep a copy
 
 def array_sha256(samples: Pixels, record_bytes: bytes) -> bytes:
     """Compute the SHA-256 of an array as kind array has it (3.3)."""
-    digest = hashlib.sha256(sample_bytes(samples, "<"))
+    digest = hashlib.sha256()
+    for piece in iter_sample_bytes(samples, "<"):
+        digest.update(piece)
     digest.update(record_bytes)
     return digest.digest()
 
 
-def decode_array(reader: Reader, threads: int) -> Pixels:
-    """Decode the one image of a file of kind array to stored samples and check its SHA-256 (3.3)."""
+def decode_array(reader: Reader, threads: int, scratch: Scratch | None = None) -> Pixels:
+    """Decode the one image of a file of kind array to stored samples and check its SHA-256 (3.3).
+
+    They lie in memory of their own, or in that of ``scratch`` if given.
+    """
     image = open_image(reader, 0)
-    samples = decode_image(image, threads)
+    samples = decode_image(image, threads, scratch)
     _check_unused_base(image)
     _check_digest(reader, array_sha256(samples, reader.meta.image_records[0]))
     return samples
@@ -47,7 +53,8 @@ def check_array(reader: Reader, threads: int, model: Model | None = None) -> Non
     digest = hashlib.sha256()
     image = open_image(reader, 0, model)
     for _, slab in iter_slabs(image, threads):
-        digest.update(sample_bytes(slab, "<"))
+        for piece in iter_sample_bytes(slab, "<"):
+            digest.update(piece)
     _check_unused_base(image)
     digest.update(reader.meta.image_records[0])
     _check_digest(reader, digest.digest())
@@ -61,7 +68,7 @@ def _check_unused_base(image: StoredImage) -> None:
 
 def _check_digest(reader: Reader, found: bytes) -> None:
     """Raise CorruptError if what was restored is not what META says."""
-    if not reader.is_base_only and found != reader.meta.restored_sha256:
+    if not reader.is_base_only and found[: len(reader.meta.restored_sha256)] != reader.meta.restored_sha256:
         raise CorruptError(
             f"expected the SHA-256 {reader.meta.restored_sha256.hex()} of what is restored, found {found.hex()}: "
             "the file is damaged"
@@ -70,26 +77,30 @@ def _check_digest(reader: Reader, found: bytes) -> None:
 
 def iter_fits_bytes(reader: Reader, threads: int, model: Model | None = None) -> Iterator[bytes | memoryview]:
     """Restore a FITS file in pieces, in order; raises CorruptError at the end where its SHA-256 differs."""
-    digest = hashlib.sha256()
-    for piece in _fits_pieces(reader, threads, model):
-        digest.update(piece)
+    digest, is_late = hashlib.sha256(), reader.prelude.is_late
+    for piece, is_text in _fits_pieces(reader, threads, model):
+        if not (is_late and is_text):
+            digest.update(piece)
         yield piece
+    if is_late:  # its headers are known last (2.4)
+        digest.update(reader.meta.text)
     _check_digest(reader, digest.digest())
 
 
-def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[bytes | memoryview]:
+def _fits_pieces(reader: Reader, threads: int, model: Model | None) -> Iterator[tuple[bytes | memoryview, bool]]:
+    """Restore a FITS file in pieces, in order, and say of each whether it is of a header or a tail."""
     extra = memoryview(reader.read_extra())
     for unit in iter_units(reader):
-        yield unit.header
+        yield unit.header, True
         if unit.image is not None:
             image = open_image(reader, unit.image, model)
             for _, slab in iter_slabs(image, threads):
-                yield memoryview(sample_bytes(slab, ">"))
+                yield from ((piece, False) for piece in iter_sample_bytes(slab, ">"))
             _check_unused_base(image)
         else:
             data = extra[unit.extra]
-            yield from (data[at : at + _PIECE_BYTES] for at in range(0, len(data), _PIECE_BYTES))
-        yield unit.tail
+            yield from ((data[at : at + _PIECE_BYTES], False) for at in range(0, len(data), _PIECE_BYTES))
+        yield unit.tail, True
 
 
 def decode_fits_to(

@@ -23,11 +23,34 @@ from radcodec.errors import CorruptError
 from radcodec.pixels.bounds import ImageBounds, tile_bound
 from radcodec.pixels.masks import decode_mask
 from radcodec.pixels.tiles import Box, TileGrid
+from radcodec.types import SampleType
 
 if TYPE_CHECKING:
     from radcodec.base.store import Model
 
 Pixels = npt.NDArray[Any]
+
+
+def checked_predictors(block: bytes, detail_bytes: int | None) -> detail.Predictors | None:
+    """Load the predictors of a block, None of an empty one.
+
+    Parameters
+    ----------
+    detail_bytes
+        Of the detail streams that they are for, which say how much work they may make; None for any.
+
+    Raises
+    ------
+    CorruptError
+        If the block is unsound, or its border sets take more work than the details are worth.
+    """
+    found = detail.load_predictors(block)
+    least = detail.least_detail_bytes(found)
+    if detail_bytes is not None and detail_bytes < least:
+        raise CorruptError(
+            f"predictor block: expected {least} bytes of details or more for its border sets, found {detail_bytes}"
+        )
+    return found
 
 
 class SharedParts:
@@ -55,16 +78,13 @@ class SharedParts:
         """The image's predictors, None where it has none; raises CorruptError where their block is unsound."""
         with self._lock:
             if not self._loaded:
-                found = detail.load_predictors(self._block)
-                least = detail.least_detail_bytes(found)
-                if self._detail_bytes is not None and self._detail_bytes < least:
-                    raise CorruptError(
-                        f"predictor block: expected {least} bytes of details or more for its border sets, found "
-                        f"{self._detail_bytes}"
-                    )
-                self._predictors = found
+                self._predictors = checked_predictors(self._block, self._detail_bytes)
                 self._loaded = True
             return self._predictors
+
+    def predictors_of(self, tile: int) -> detail.Predictors | None:
+        """Return the predictors of a tile: those of the image, in a late file those of its run; errors as there."""
+        return self.predictors
 
     @property
     def model(self) -> Model:
@@ -137,7 +157,7 @@ def restore_tile(
     ModelError
         If it was made from base streams and the model is missing.
     """
-    box, record = coding.grid.box(tile), coding.record
+    box, record, predictors = coding.grid.box(tile), coding.record, coding.shared.predictors_of(tile)
     shape = _box_shape(box)
     n_samples = shape[0] * shape[1] * shape[2]
     special, listed = decode_mask(mask, n_samples, record.sample_type) if mask else (None, None)
@@ -152,7 +172,7 @@ def restore_tile(
             if base is None and (full := leading_stages(stages)):
                 base = base_values(coding, box, full)
             bound = replace(bound, base=base)
-        samples = detail.decode_tile(detail_stream, shape, record.sample_type, marks, coding.shared.predictors, bound)
+        samples = detail.decode_tile(detail_stream, shape, record.sample_type, marks, predictors, bound)
     elif full := leading_stages(stages):
         values = base_values(coding, box, full) if base is None else base
         samples = round_to_type(values, record.sample_type)
@@ -166,6 +186,7 @@ def restore_tile(
     return samples
 
 
-def pixel_crc(record_bytes: bytes, tile: int, samples: Pixels) -> int:
-    """Compute the pixel CRC of a tile (section 5)."""
-    return zlib.crc32(sample_bytes(samples, "<"), pixel_crc_prefix(record_bytes, tile))
+def pixel_crc(sample_type: SampleType, tile: int, samples: Pixels) -> int:
+    """Compute the pixel CRC of a tile (section 5) from its samples [p, h, w]."""
+    planes, rows, columns = samples.shape
+    return zlib.crc32(sample_bytes(samples, "<"), pixel_crc_prefix(sample_type, tile, (planes, rows, columns)))

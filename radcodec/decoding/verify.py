@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +20,20 @@ from radcodec.decoding.regions import axis_name
 from radcodec.decoding.restore import check_array, iter_fits_bytes
 from radcodec.decoding.tile import Pixels, base_values
 from radcodec.errors import FormatError, GuaranteeError, ModelError, UnsupportedDataError
-from radcodec.fits.arrays import stored_samples, to_physical
+from radcodec.fits.arrays import stored_box, to_physical
 from radcodec.fits.cards import CARD_BYTES
 from radcodec.fits.header import PROVENANCE_KEYWORDS, header_cards
 from radcodec.fits.parse import FitsBuffer, iter_plain_units, parse_fits, unit_data
 from radcodec.pixels.masks import Mask, always_special, decode_mask
-from radcodec.pixels.tiles import plane_shape
+from radcodec.pixels.tiles import Box
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 from radcodec.types import Hdu, Kind, Mode
 
 if TYPE_CHECKING:
     from radcodec.base.store import Model
+
+# Reads the native samples [p, h, w] in a box of an image.
+ReadBox: TypeAlias = Callable[[Box], Pixels]
 
 # Cards that may differ from the original in a bounded or lossy image.
 _MAY_DIFFER = frozenset(name.encode("ascii") for name in (*PROVENANCE_KEYWORDS, "CHECKSUM", "DATASUM"))
@@ -174,24 +180,24 @@ def _unchanged_cards(header: bytes) -> list[bytes]:
     return cards
 
 
-def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> Pixels:
-    """Return native samples [P, H, W] of an HDU of the original; raises GuaranteeError for a different image."""
+def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> ReadBox:
+    """Say how to read native samples of an HDU of the original; raises GuaranteeError for a different image."""
     record = image.coding.record
     info = hdu.image
     if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
         found = None if info is None else (info.sample_type.dtype_str, info.shape)
         raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {found}")
-    return stored_samples(original, hdu).reshape(plane_shape(record.shape))
+    return partial(stored_box, original, hdu)
 
 
-def _check_pixels(image: StoredImage, original: Pixels, mode: Mode, threads: int) -> None:
+def _check_pixels(image: StoredImage, original: ReadBox, mode: Mode, threads: int) -> None:
     """Raise GuaranteeError if a restored tile breaks its guarantee about the original."""
     grid = image.coding.grid
     tiles = range(grid.n_tiles)
     for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
         box = grid.box(tile)
-        p0, p1, y0, y1, x0, x1 = box
-        samples = np.ascontiguousarray(original[p0:p1, y0:y1, x0:x1])
+        _, _, y0, y1, x0, x1 = box
+        samples = original(box)
         mask, stream = image.reader.read_tile(image.number, tile)
         special = _special(samples, mask, image)
         if mode is Mode.LOSSY and not stream:
@@ -244,11 +250,12 @@ def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
     hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
     if hdu is None or hdu.image is None:
         raise UnsupportedDataError("expected an original with an image, found none")
-    values = to_physical(stored_samples(original, hdu), hdu.image)
+    info = hdu.image
     image = open_image(reader, 0)
     record = image.coding.record
-    if values.dtype != np.dtype(record.sample_type.dtype_str) or values.size != record.n_pixels:
-        raise GuaranteeError(
-            f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {values.shape}"
-        )
-    _check_pixels(image, values.reshape(plane_shape(record.shape)), reader.prelude.mode, threads)
+    dtype = to_physical(np.empty(0, info.sample_type.dtype_str), info).dtype
+    if dtype != np.dtype(record.sample_type.dtype_str) or math.prod(info.shape) != record.n_pixels:
+        raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {info.shape}")
+    # Axes of one pixel may be missing in either.
+    alike = replace(hdu, image=replace(info, shape=record.shape))
+    _check_pixels(image, lambda box: to_physical(stored_box(original, alike, box), info), reader.prelude.mode, threads)

@@ -24,7 +24,7 @@ from radcodec.decoding.image import StoredImage, decode_tiles, open_image
 from radcodec.errors import InputError
 from radcodec.fits.arrays import big_endian_samples, minimal_header
 from radcodec.fits.cards import BLOCK_BYTES
-from radcodec.limits import MAX_SLAB_BYTES
+from radcodec.limits import MAX_CACHED_BYTES
 from radcodec.pixels.tiles import TileGrid
 from radcodec.types import Kind
 
@@ -104,7 +104,7 @@ def _slab_bytes(grid: TileGrid, itemsize: int) -> int:
     Tiles of one plane need a row of tiles alone: 0.
     """
     size = grid.p_side * grid.height * grid.width * itemsize
-    return size if grid.n_tiles and grid.p_side > 1 and size <= MAX_SLAB_BYTES else 0
+    return size if grid.n_tiles and grid.p_side > 1 and size <= MAX_CACHED_BYTES else 0
 
 
 def _blocks(grid: TileGrid, first: int, stop: int) -> Iterator[_Block]:

@@ -9,26 +9,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from radcodec.detail.counted import encode_counted
+    from radcodec.detail.earlier import PlaneAxis, TilePlanes
     from radcodec.detail.maps import TileBound
+    from radcodec.detail.orders import AS_IT_IS, order_by_roughness
+    from radcodec.detail.plain import is_learned, uses_predictors
     from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
-    from radcodec.detail.stream import code_tile, decode_tile, encode_tile, fit_image, is_learned, load_predictors
+    from radcodec.detail.stream import (
+        code_tile,
+        decode_tile,
+        encode_tile,
+        fit_cube,
+        fit_image,
+        load_predictors,
+    )
 
 __all__ = [
+    "AS_IT_IS",
+    "PlaneAxis",
     "Predictors",
     "TileBound",
+    "TilePlanes",
     "code_tile",
     "decode_tile",
+    "encode_counted",
     "encode_tile",
+    "fit_cube",
     "fit_image",
     "is_learned",
     "least_detail_bytes",
     "load_predictors",
+    "order_by_roughness",
     "pack_predictors",
+    "uses_predictors",
     "without_borders",
 ]
 
 _OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
-_HOMES = {"TileBound": "maps", **dict.fromkeys(_OF_PREDICTORS, "predictors")}
+_HOMES = {
+    "AS_IT_IS": "orders",
+    "PlaneAxis": "earlier",
+    "TileBound": "maps",
+    "TilePlanes": "earlier",
+    "encode_counted": "counted",
+    "is_learned": "plain",
+    "order_by_roughness": "orders",
+    "uses_predictors": "plain",
+    **dict.fromkeys(_OF_PREDICTORS, "predictors"),
+}
 
 
 def __getattr__(name: str) -> Any:

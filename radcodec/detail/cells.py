@@ -116,11 +116,11 @@ def _filled(values: F64, marks: Mask) -> F64:
     """Replace special values of [h, w] by the mean of known ones near them, as the coder predicts them."""
     known = (~marks).astype(np.float64)
     values = np.where(marks, 0.0, values)
-    count = _box_sums(known)
-    return np.where(marks, _box_sums(values) / np.maximum(count, 1.0), values)
+    count = box_sums(known)
+    return np.where(marks, box_sums(values) / np.maximum(count, 1.0), values)
 
 
-def _box_sums(values: F64) -> F64:
+def box_sums(values: F64) -> F64:
     """Return sums over 9 x 9 pixels around each."""
     for axis in (0, 1):
         n = values.shape[axis]
@@ -209,7 +209,7 @@ def squared_errors(area: Area, radius: int, coefs: F64) -> F64:
     )
     check(status, f"radius {radius}")
     known = area.known
-    out /= _counts(height, width) if known is None else np.maximum(_box_sums(known.astype(np.float64)), 1.0)
+    out /= _counts(height, width) if known is None else np.maximum(box_sums(known.astype(np.float64)), 1.0)
     out *= out
     if known is None:
         return _cell_means(out)
@@ -228,4 +228,4 @@ def largest_values(area: Area) -> F64:
 @lru_cache(maxsize=8)
 def _counts(height: int, width: int) -> F64:
     """Return pixels in the 9 x 9 around each."""
-    return _box_sums(np.ones((height, width)))
+    return box_sums(np.ones((height, width)))

@@ -29,6 +29,7 @@ from radcodec.detail.blocks import (
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
 from radcodec.detail.task import FitInput
+from radcodec.detail.unbiased import Loop, beam_spectrum, keep_flux
 from radcodec.runtime.native import core, pointer
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
@@ -92,7 +93,10 @@ def fit_predictors(task: FitInput, *, thrift: float = 0.0, threads: int = 1) -> 
         near_radii = [r for r in radii if r <= NEAR_RADIUS]
         jobs = [(equations.noisy(NOISES[0] * noise), radii)]
         jobs += [(near.noisy(n * noise), near_radii) for n in NOISES[1:]]
-        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, task.exact, thrift * n_pixels), jobs, threads)
+        beam = beam_spectrum((b.target, float(b.weight.mean())) for b in smooth)
+        loop = None if beam is None else Loop(beam=beam, step=noise, power=equations.power)
+        spare = thrift * n_pixels
+        parts = ordered_map(lambda job: _fit(smooth, *job, n_pixels, task.exact, spare, loop), jobs, threads)
         return [predictor for found in parts for predictor in found]
 
 
@@ -209,10 +213,17 @@ def solve_ridge(gram: F64, right: F64, ridge: float) -> F64:
 
 
 def _fit(
-    blocks: list[Block], equations: _Normal, radii: list[int], n_pixels: int, exact: bool, spare: float
+    blocks: list[Block],
+    equations: _Normal,
+    radii: list[int],
+    n_pixels: int,
+    exact: bool,
+    spare: float,
+    loop: Loop | None = None,
 ) -> list[Predictor]:
     """Quantised predictors: of the radius at which fewer error bits still pay for more coefficients, and of near ones.
 
+    Those of a loop keep the flux of sources.
     The error that the equations promise flatters many coefficients, most of all in a loop. Of radii within ``spare``
     bits of the best the smallest is taken.
     """
@@ -234,6 +245,8 @@ def _fit(
             forms = [(coefs, some.gram)] if exact else []
             if np.isfinite(some.gram).all():
                 forms.append(_shrink(some, coefs, r, error, n_pixels))
+            if loop is not None:
+                forms = [(keep_flux(c, r, partial(np.linalg.solve, gram), loop, error), gram) for c, gram in forms]
             out += [quantise_predictor(c, r, gram, error, n_pixels)[0] for c, gram in forms or [(coefs, some.gram)]]
     return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.detail.maps import GAIN_LIMIT, I64, MapKind, ValueMap
+from radcodec.detail.near import Near
 from radcodec.types import SampleType
 
 MAX_LATTICE_VALUES = 1 << 17
@@ -85,6 +87,21 @@ def lattices_map(lattices: F64, classes: npt.NDArray[np.uint8], sample_type: Sam
         gain=gain[classes],
         dither=offset[classes],
     )
+
+
+def near_map(near: Near, shape: tuple[int, ...], sample_type: SampleType) -> ValueMap | None:
+    """Map samples [p, h, w] to integers near lattices, one or one a plane; None where these are out of range."""
+    (a0, b0), a, b = near.pairs[0], near.pairs[:, 0], near.pairs[:, 1]
+    if not all(sound_lattice(*pair) for pair in near.pairs.tolist()):
+        return None
+    how = ValueMap(kind=MapKind.NEAR, sample_type=sample_type, a=float(a0), b=float(b0), near=near)
+    if len(near.pairs) == 1:
+        return how
+    gain, offset = b / b0, (a - a0) / b
+    if not ((np.abs(gain) >= 1.0 / GAIN_LIMIT) & (np.abs(gain) <= GAIN_LIMIT) & (np.abs(offset) <= 2.0**52)).all():
+        return None
+    gains, offsets = (np.array(np.broadcast_to(one[:, None, None], shape)) for one in (gain, offset))
+    return replace(how, gain=gains, dither=offsets)
 
 
 def on_lattice(tile: npt.NDArray[Any], step: tuple[float, float]) -> npt.NDArray[np.bool_]:

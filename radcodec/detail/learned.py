@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ from radcodec.coding.ans import count_symbols, encode_symbols
 from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.coding.zstd import unpack_frame
 from radcodec.detail import kernels
-from radcodec.detail.lattice_maps import lattices_map, sound_lattice
+from radcodec.detail.lattice_maps import lattices_map, near_map, sound_lattice
 from radcodec.detail.lattices import MOST
 from radcodec.detail.level import error_level
 from radcodec.detail.maps import (
@@ -25,6 +26,7 @@ from radcodec.detail.maps import (
     restore,
     step_map,
 )
+from radcodec.detail.near import UNIT_RANGE, Near, decode_corrections, encode_corrections
 from radcodec.detail.passes import (
     Setting,
     SymbolBuffers,
@@ -48,6 +50,7 @@ TAIL = struct.Struct("<Bhh")  # shape, level, clamp exponent
 FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
 FLOAT_LATTICE_MAP = struct.Struct("<dd")  # a, b
 INT_LATTICE_MAP = struct.Struct("<qQ")  # a, b
+UNIT = struct.Struct("<h")
 FRACTION_BITS = {4: 23, 8: 52}
 
 
@@ -89,7 +92,7 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled 
         tables=np.empty(values.size, np.uint16), symbols=np.empty(values.size, np.uint8), raw=np.zeros(size, np.uint8)
     )
     setting = Setting(level=level, clamp=clamp, z=how.z, mantissa=how.mantissa, fill=fill)
-    tile = TilePass(values.shape, special, taps, setting)
+    tile = TilePass(values.shape, special, taps, setting, predictor.earlier)
     if how.kind == MapKind.FLOAT:
         status, n, bits = encode_float(tile, values, out)
     else:
@@ -101,7 +104,7 @@ def model(special: Mask | None, predictors: Predictors, work: Work) -> Modelled 
     return Modelled(tables=out.tables[:n], symbols=out.symbols[:n], raw=raw, level=level, clamp=clamp)
 
 
-def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelled) -> bytes:
+def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, work: Work, done: Modelled) -> bytes:
     """Method 2 of what the model made of a tile."""
     how = work.how
     shape, words = _encode_words(done.symbols, done.tables, predictors.tables)
@@ -117,6 +120,8 @@ def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelle
     elif how.kind == MapKind.LATTICES:
         classes = zstandard.ZstdCompressor(level=BEST_LEVEL).compress(how.classes.tobytes())
         out += pack_leb(len(how.lattices)) + how.lattices.astype("<f8").tobytes() + pack_leb(len(classes)) + classes
+    elif how.near is not None:
+        out += _pack_near(how.near, work, special, tile.dtype)
     elif how.kind == MapKind.STEPS:
         out.append(how.shrink)
     out += TAIL.pack(shape, done.level, done.clamp)
@@ -128,6 +133,37 @@ def encode_learned(tile: Tile, predictors: Predictors, work: Work, done: Modelle
         out += little(tile.reshape(-1)[i : i + 1]).tobytes()
         before = i
     return bytes(out) + words.astype("<u4").tobytes() + done.raw.tobytes()
+
+
+def _pack_near(near: Near, work: Work, special: Mask | None, dtype: np.dtype[Any]) -> bytes:
+    """Pack the parameters of map 6."""
+    code = encode_corrections(work.values, special, near, dtype)
+    return (
+        pack_leb(len(near.pairs))
+        + near.pairs.astype("<f8").tobytes()
+        + UNIT.pack(near.unit)
+        + pack_leb(len(code))
+        + code
+    )
+
+
+def _parse_near(
+    body: memoryview, pos: int, shape: tuple[int, int, int], sample_type: SampleType
+) -> tuple[ValueMap, bytes, int]:
+    """Read the map of a near-lattice, the code of its corrections, and the position behind them."""
+    n, pos = unpack_leb(body, pos, "the detail stream")
+    if n not in (1, shape[0]) or 16 * n + UNIT.size > len(body) - pos:
+        raise CorruptError(f"detail stream: expected 1 or {shape[0]} near-lattices, found {n}")
+    pairs = np.frombuffer(body, "<f8", 2 * n, pos).astype(np.float64).reshape(n, 2)
+    (unit,) = UNIT.unpack_from(body, pos + 16 * n)
+    n_bytes, pos = unpack_leb(body, pos + 16 * n + UNIT.size, "the detail stream")
+    how = near_map(Near(pairs=pairs, unit=unit), shape, sample_type)
+    low, high = UNIT_RANGE if sample_type.is_float else (0, 0)
+    if how is None or not low <= unit <= high:
+        raise CorruptError(f"detail stream: near-lattices out of range, or a unit of 2^{unit}")
+    if n_bytes > len(body) - pos:
+        raise CorruptError(f"detail stream: expected {n_bytes} bytes of corrections, found {len(body) - pos}")
+    return how, bytes(body[pos : pos + n_bytes]), pos + n_bytes
 
 
 def modelled_bits(done: Modelled, table_set: TableSet) -> float:
@@ -168,6 +204,7 @@ class _Fields:
     words: npt.NDArray[np.uint32]
     raw: npt.NDArray[np.uint8]
     n_raw: int
+    corrections: bytes
 
 
 def decode_learned(
@@ -187,7 +224,7 @@ def decode_learned(
     if taps is None:
         raise CorruptError("predictor block: a tile uses a predictor that gives no border sets and declares some")
     setting = Setting(level=f.level, clamp=f.clamp, z=f.how.z, mantissa=f.how.mantissa, fill=fill)
-    tile = TilePass(shape, special, taps, setting)
+    tile = TilePass(shape, special, taps, setting, f.predictor.earlier)
     tables = predictors.tables
     streams = TileStreams(
         cumulative=tables.cumulative[f.shape],
@@ -205,7 +242,12 @@ def decode_learned(
         status = decode_int(tile, streams, f.how.gain, f.how.dither, f.how.kind == MapKind.LOOP, values)
     if status != kernels.OK:
         raise CorruptError("detail stream: its symbols or raw bits do not end where they should")
-    out = restore(values, f.how)
+    how = f.how
+    if how.near is not None:
+        how = replace(
+            how, near=decode_corrections(f.corrections, values, special, how.near, np.dtype(sample_type.dtype_str))
+        )
+    out = restore(values, how)
     if f.patch_at.size:
         out.reshape(-1)[f.patch_at] = f.patch_values
     return out
@@ -222,7 +264,11 @@ def _parse_learned(
     number, pos = unpack_leb(body, 0, "the detail stream")
     if number >= len(predictors.predictors):
         raise CorruptError(f"detail stream: expected a predictor under {len(predictors.predictors)}, found {number}")
-    how, pos = _parse_map(body, pos, shape, sample_type, bound)
+    corrections = b""
+    if pos < len(body) and body[pos] == MapKind.NEAR:
+        how, corrections, pos = _parse_near(body, pos + 1, shape, sample_type)
+    else:
+        how, pos = _parse_map(body, pos, shape, sample_type, bound)
     if pos + TAIL.size > len(body):
         raise CorruptError("detail stream: ends within its fields")
     which, level, clamp = TAIL.unpack_from(body, pos)
@@ -261,6 +307,7 @@ def _parse_learned(
         words=np.frombuffer(body, "<u4", n_words, pos).astype(np.uint32),
         raw=raw,
         n_raw=n_raw,
+        corrections=corrections,
     )
 
 
@@ -295,7 +342,7 @@ def _parse_map(
         return _parse_lattices(body, pos, shape, sample_type)
     sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1, MapKind.LOOP: 0}
     if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
-        raise CorruptError(f"detail stream: expected a map 0 to 5 and its parameters, found {kind}")
+        raise CorruptError(f"detail stream: expected a map 0 to 6 and its parameters, found {kind}")
     end = pos + sizes[MapKind(kind)]
     if kind in (MapKind.STEPS, MapKind.LOOP):
         shrink = body[pos] if kind == MapKind.STEPS else 0

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.detail.kernels import INT_LIMIT
+from radcodec.detail.near import Near, restore_near
 from radcodec.types import SampleType
 
 I64 = npt.NDArray[np.int64]
@@ -52,6 +53,7 @@ class MapKind(IntEnum):
     STEPS = 3
     LOOP = 4
     LATTICES = 5
+    NEAR = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,14 @@ class TileBound:
     bzero: float = 0.0
     dither_seed: int | None = None
     tile_number: int = 0
+
+    def turned(self, order: tuple[int, ...]) -> TileBound:
+        """Return the bound of the tile in another order of its axes."""
+        return replace(
+            self,
+            map=None if self.map is None else np.ascontiguousarray(self.map.transpose(order)),
+            base=None if self.base is None else np.ascontiguousarray(self.base.transpose(order)),
+        )
 
     def part(self, where: tuple[slice, ...]) -> TileBound:
         """Return the bound of a part of the tile."""
@@ -104,6 +114,7 @@ class ValueMap:
     base: I64 = field(default_factory=_no_base)
     lattices: F64 = field(default_factory=_nothing)
     classes: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((0, 0, 0), np.uint8))
+    near: Near | None = None
 
     @property
     def moved(self) -> F64 | None:
@@ -136,6 +147,8 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
             a, b = how.lattices[how.classes, 0], how.lattices[how.classes, 1]
             several: npt.NDArray[Any] = (a + b * values.astype(np.float64)).astype(dtype)
             return several
+        if how.near is not None:
+            return restore_near(values, how.near, dtype)
         if how.kind == MapKind.INT_LATTICE:
             wide = values.view(np.uint64) * np.uint64(how.b) + np.uint64(int(how.a) % 2**64)
             return wide.astype(dtype)

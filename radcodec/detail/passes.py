@@ -11,8 +11,11 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.detail.borders import Taps
+from radcodec.detail.earlier import EarlierTaps, count_integers
 from radcodec.runtime import native
 from radcodec.runtime.native import core, pointer
+
+NEAR = 2  # rows and columns around a sample whose errors in the plane before count (docs/format.md, 8.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,12 @@ class TilePass:
     """The memory and the numbers of a pass over a tile [p, h, w]; it keeps what C only points to."""
 
     def __init__(
-        self, shape: tuple[int, ...], special: npt.NDArray[np.bool_] | None, taps: Taps, setting: Setting
+        self,
+        shape: tuple[int, ...],
+        special: npt.NDArray[np.bool_] | None,
+        taps: Taps,
+        setting: Setting,
+        earlier: EarlierTaps | None = None,
     ) -> None:
         planes, height, width = shape
         size = core().pass_bytes(taps.radius, width)
@@ -38,7 +46,8 @@ class TilePass:
             raise ValueError(f"native core: radius {taps.radius} or width {width} is out of range")
         scratch = np.empty(size, np.uint8)
         marks = None if special is None else np.ascontiguousarray(special)
-        self._kept = (scratch, marks, taps)
+        before, kept = _earlier(earlier, planes, height, width)
+        self._kept = (scratch, marks, taps, *kept)
         self.size = planes * height * width
         self.struct = native.Pass(
             planes,
@@ -46,6 +55,7 @@ class TilePass:
             width,
             pointer(marks, np.bool_, self.size),
             _taps(taps),
+            before,
             setting.level,
             setting.clamp,
             setting.z,
@@ -73,6 +83,29 @@ def _taps(taps: Taps) -> native.Taps:
         pointer(taps.left, np.float64, n_side),
         pointer(taps.right, np.float64, n_side),
     )
+
+
+def _earlier(taps: EarlierTaps | None, planes: int, height: int, width: int) -> tuple[native.Earlier, tuple[Any, ...]]:
+    """Return the taps that planes of a tile have in earlier ones, and the memory that they point to."""
+    if taps is None or planes <= taps.stride:
+        return native.Earlier(), ()
+    lags = len(taps.radii)
+    radii, coefs = np.array(taps.radii, np.int64), taps.coefficients
+    values = np.empty(min(planes, lags * taps.stride + 1) * height * width)
+    errors = np.empty(min(planes, taps.stride + 1) * height * (width + 2 * NEAR) if taps.blend else 0)
+    struct = native.Earlier(
+        lags,
+        taps.stride,
+        taps.period,
+        pointer(radii, np.int64, lags),
+        pointer(coefs, np.float64, count_integers(taps.radii)),
+        pointer(values, np.float64),
+        values.size,
+        taps.blend,
+        pointer(errors, np.float64),
+        errors.size,
+    )
+    return struct, (radii, coefs, values, errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

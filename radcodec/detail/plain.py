@@ -12,7 +12,7 @@ import zstandard
 from radcodec.coding.zstd import unpack_frame
 from radcodec.errors import CorruptError
 
-RAW, SHUFFLED, LEARNED, PACKED, PARTS = 0, 1, 2, 3, 4
+RAW, SHUFFLED, LEARNED, PACKED, PARTS, COUNTED = 0, 1, 2, 3, 4, 5
 QUICK_LEVEL, BEST_LEVEL = 1, 19
 PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 LARGE_TILE = 1 << 16  # samples from which a quarter is looked at
@@ -22,6 +22,16 @@ FEW, MOST = 0.3, 0.9  # shares of them that differ
 
 Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+
+
+def is_learned(stream: bytes | memoryview) -> bool:
+    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
+    return stream[0] == LEARNED
+
+
+def uses_predictors(stream: bytes | memoryview) -> bool:
+    """Tell whether a detail stream, or a part of it, may be of the learned method."""
+    return len(stream) > 0 and stream[0] in (LEARNED, PARTS)
 
 
 def little(tile: Tile) -> Tile:

@@ -8,42 +8,40 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radcodec.coding.leb import pack_leb, unpack_leb
-from radcodec.detail.bits import BitWriter
+from radcodec.detail.earlier import pack_earlier, unpack_earlier
 from radcodec.detail.kernels import FILL_LIMIT
-from radcodec.detail.rounding import (
-    FIRST_MEAN,
-    RICE_ESCAPE_BITS,
-    RICE_LIMIT,
-    Predictor,
-    coding_order,
-    rice_read,
-)
+from radcodec.detail.orders import AS_IT_IS, ORDER_UNIT, ORDERS, Order
+from radcodec.detail.rice import MAX_INTEGER_BYTES, rice_read, rice_write
+from radcodec.detail.rounding import Predictor, coding_order
 from radcodec.detail.tables import TableSet, find_tables
 from radcodec.errors import CorruptError
 from radcodec.limits import MAX_BORDER, MAX_PREDICTORS, MAX_RADIUS, MAX_SHIFT, MIN_BORDER_BYTES
 
 HEAD = struct.Struct("<8sd")
-MAX_INTEGER_BYTES = (RICE_LIMIT + RICE_ESCAPE_BITS) // 8  # of a coefficient
+EARLIER = 0x80  # bit of the radius: taps in earlier planes follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predictors:
-    """What the tiles of an image share: table set, fill and predictors."""
+    """What the tiles of an image share: table set, fill, predictors, and the order of axes in which they are coded."""
 
     tables: TableSet
     fill: float
     predictors: tuple[Predictor, ...]
+    order: Order = AS_IT_IS
 
 
 def pack_predictors(predictors: Predictors) -> bytes:
     """Predictor block of an image."""
     out = bytearray(HEAD.pack(predictors.tables.sha256[:8], predictors.fill))
-    out += pack_leb(len(predictors.predictors))
+    out += pack_leb(len(predictors.predictors) + ORDER_UNIT * ORDERS.index(predictors.order))
     for p in predictors.predictors:
-        body = _pack_integers(p)
-        out += bytes((p.radius, p.shift, p.border, p.reach))
+        body = rice_write(p.integers[coding_order(p.radius)])
+        out += bytes((p.radius | (EARLIER if p.earlier is not None else 0), p.shift, p.border, p.reach))
         out += pack_leb(len(body))
         out += body
+        if p.earlier is not None:
+            out += pack_earlier(p.earlier)
     return bytes(out)
 
 
@@ -64,6 +62,9 @@ def unpack_predictors(block: bytes) -> Predictors:
         raise CorruptError(f"predictor block: expected a fill within +-2^900, found {fill}")
     tables = find_tables(name)
     n, pos = unpack_leb(block, HEAD.size, "the predictor block")
+    number, n = divmod(n, ORDER_UNIT)
+    if number >= len(ORDERS):
+        raise CorruptError(f"predictor block: expected an order of axes under {len(ORDERS)}, found {number}")
     if not 1 <= n <= MAX_PREDICTORS:
         raise CorruptError(f"predictor block: expected 1 to {MAX_PREDICTORS} predictors, found {n}")
     predictors = []
@@ -71,6 +72,7 @@ def unpack_predictors(block: bytes) -> Predictors:
         if pos + 4 > len(block):
             raise CorruptError("predictor block: ends within a predictor")
         radius, shift, border, reach = block[pos : pos + 4]
+        has_earlier, radius = radius & EARLIER, radius & ~EARLIER
         size, pos = unpack_leb(block, pos + 4, "the predictor block")
         if not 1 <= radius <= MAX_RADIUS or shift > MAX_SHIFT or pos + size > len(block):
             raise CorruptError(f"predictor block: radius {radius}, shift {shift}, {size} bytes are out of range")
@@ -79,11 +81,11 @@ def unpack_predictors(block: bytes) -> Predictors:
         if size > MAX_INTEGER_BYTES * 2 * radius * (radius + 1):
             raise CorruptError(f"predictor block: {size} bytes are more than the coefficients of radius {radius} take")
         predictor = _unpack_integers(block[pos : pos + size], radius, shift)
-        predictors.append(replace(predictor, border=border, reach=reach))
-        pos += size
+        earlier, pos = unpack_earlier(block, pos + size) if has_earlier else (None, pos + size)
+        predictors.append(replace(predictor, border=border, reach=reach, earlier=earlier))
     if pos != len(block):
         raise CorruptError(f"predictor block: {len(block) - pos} bytes left over")
-    return Predictors(tables=tables, fill=fill, predictors=tuple(predictors))
+    return Predictors(tables=tables, fill=fill, predictors=tuple(predictors), order=ORDERS[number])
 
 
 def least_detail_bytes(predictors: Predictors | None) -> int:
@@ -94,24 +96,6 @@ def least_detail_bytes(predictors: Predictors | None) -> int:
 def without_borders(predictors: Predictors) -> Predictors:
     """Return the predictors without border sets."""
     return replace(predictors, predictors=tuple(replace(p, border=0, reach=0) for p in predictors.predictors))
-
-
-def _pack_integers(predictor: Predictor) -> bytes:
-    """Rice code of a predictor's integers."""
-    bits = BitWriter()
-    mean = FIRST_MEAN
-    for i in coding_order(predictor.radius):
-        c = int(predictor.integers[i])
-        z = 2 * c if c >= 0 else -2 * c - 1
-        k = max(0, (mean >> 4).bit_length() - 1)
-        if z >> k < RICE_LIMIT:
-            bits.put((1 << (z >> k)) - 1, (z >> k) + 1)
-            bits.put(z & ((1 << k) - 1), k)
-        else:
-            bits.put((1 << RICE_LIMIT) - 1, RICE_LIMIT)
-            bits.put(z, RICE_ESCAPE_BITS)
-        mean += (16 * z - mean) >> 2
-    return bits.finish()
 
 
 def _unpack_integers(body: bytes, radius: int, shift: int) -> Predictor:

@@ -17,14 +17,15 @@ from radcodec.arrays import F64
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.cells import Area, cut_areas, largest_values, ring_order, squared_errors, sum_products
 from radcodec.detail.effort import Effort
+from radcodec.detail.rice import rice_bits
 from radcodec.detail.rounding import (
     MAX_COEFFICIENT,
     Predictor,
     coding_order,
-    rice_bits,
     round_to_plane,
 )
 from radcodec.detail.task import FitInput
+from radcodec.detail.unbiased import Loop, beam_spectrum, keep_flux
 from radcodec.limits import MAX_SHIFT
 from radcodec.runtime.native import check, core, pointer
 from radcodec.runtime.parallel import one_blas_thread
@@ -40,7 +41,7 @@ MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which single precision doe
 ROUGH_RIDGE, FINE_RIDGE, MOST_RIDGE = 1e-9, 1e-15, 1e-3  # of the mean diagonal
 LEAST_VARIANCE = 1e-12
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
-NOISES = (1 / 14, 1 / 40)  # squared steps that pixels of a loop are taken to have
+NOISES = (1 / 14, 1 / 24, 1 / 40)  # squared steps that pixels of a loop are taken to have
 LOOP_RADIUS = 12
 HARD_CAPS = (12, 8)  # of radii that are tried too where the error that the equations promise is not what comes
 PREDICTABLE = 1e-8  # share of the power that is left, under which that is so
@@ -53,12 +54,16 @@ PIXELS_A_TAP = 30  # below which a radius is not tried
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sums:
-    """Weighted normal equations in ring order: gram [n, n], right [n], power; pixels is how many they stand for."""
+    """Weighted normal equations in ring order: gram [n, n], right [n], power; pixels is how many they stand for.
+
+    loop is what predictors of a loop need to keep the flux of sources; None for other predictors.
+    """
 
     gram: F64
     right: F64
     power: float
     pixels: int
+    loop: Loop | None = None
 
 
 def fit_quickly(task: FitInput, effort: Effort, *, threads: int = 1) -> list[Predictor]:
@@ -82,14 +87,21 @@ def fit_quickly(task: FitInput, effort: Effort, *, threads: int = 1) -> list[Pre
             area.weight = weighted.weight
         sums = _sums(smooth, radius, rough, threads, n_pixels)
         noise = float(sum(a.weight.sum() for a in smooth)) * 64.0 / largest**2
+        beam = beam_spectrum((_targets(a), float(a.weight.mean())) for a in smooth)
+        loop = None if beam is None else Loop(beam=beam, step=noise, power=sums.power)
         found = []
         for number, power in enumerate(NOISES):
             near = sums if number == 0 else _within(sums, min(radius, LOOP_RADIUS))
             reach = radius if number == 0 else min(radius, LOOP_RADIUS)
             noisy = _with_diagonal(near.gram, power * noise)
-            some = _Sums(gram=noisy, right=near.right, power=near.power, pixels=n_pixels)
+            some = _Sums(gram=noisy, right=near.right, power=near.power, pixels=n_pixels, loop=loop)
             found += _predictors(some, reach, (*effort.caps, *HARD_CAPS), effort, task.exact)
         return found
+
+
+def _targets(area: Area) -> F64:
+    """Return the values of an area without those around it."""
+    return area.values[area.radius :, area.radius : area.values.shape[1] - area.radius]
 
 
 def _largest_radius(image: Image, n_pixels: int, most: int) -> int:
@@ -235,6 +247,17 @@ def _shrunk(sums: _Sums, lower: F64, z: F64, radius: int) -> Predictor:
         factor, shrunk = np.ascontiguousarray(lower[:n, :n]), coefs
     else:
         shrunk = _backward(factor, _forward(factor, sums.right[:n]))
+    if sums.loop is not None:
+        order = np.array(place)
+
+        def solve(right: F64) -> F64:
+            turned = np.empty(n)
+            turned[order] = right
+            return np.asarray(_backward(factor, _forward(factor, turned))[order])
+
+        kept = keep_flux(shrunk[order], radius, solve, sums.loop, error)
+        shrunk = np.empty(n)
+        shrunk[order] = kept
     return _rounded(shrunk, factor, radius, error, sums.pixels)
 
 
@@ -245,7 +268,7 @@ def _rounded(coefs: F64, lower: F64, radius: int, error: float, n_pixels: int) -
     order = place[coding_order(radius)]
     # At the best precision one bit more of each coefficient saves as much as it costs.
     spread = float(np.square(np.diag(lower)).sum()) / 12.0
-    start = round(0.5 * np.log2(max(spread * n_pixels / (error * n), 1.0)))
+    start = round(0.5 * np.log2(min(max(spread * n_pixels / (error * n), 1.0), 4.0**MAX_SHIFT)))  # may be infinite
     tried: dict[int, tuple[float, npt.NDArray[np.int64]]] = {}
 
     def bits(shift: int) -> float:

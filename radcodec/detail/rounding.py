@@ -10,26 +10,29 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.detail.borders import Taps, derive_taps, tap_offsets
+from radcodec.detail.earlier import EarlierTaps
+from radcodec.detail.rice import rice_bits
 from radcodec.limits import MAX_SHIFT
-from radcodec.runtime.native import OK, core, pointer
+from radcodec.runtime.native import core, pointer
 
 MAX_COEFFICIENT = 1 << 46
-RICE_LIMIT = 24
-RICE_ESCAPE_BITS = 48
 RIDGES = tuple(10.0**e for e in range(-16, 1))  # of the mean diagonal
 PATIENCE = 12  # precisions without gain after which the search ends
-FIRST_MEAN = 16  # of the running mean that Rice parameters follow, in sixteenths
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
-    """A quantised predictor: coefficient = integer * 2**-shift, in tap order; border and reach are those of 8.3."""
+    """A quantised predictor: coefficient = integer * 2**-shift, in tap order; border and reach are those of 8.3.
+
+    earlier are taps in earlier planes: the window values are then what these leave of a plane.
+    """
 
     radius: int
     shift: int
     integers: npt.NDArray[np.int64]
     border: int = 0
     reach: int = 0
+    earlier: EarlierTaps | None = None
 
     @property
     def coefficients(self) -> F64:
@@ -47,18 +50,6 @@ def coding_order(radius: int) -> list[int]:
     """Tap numbers from the nearest tap to the farthest, ties in tap order."""
     taps = tap_offsets(radius)
     return sorted(range(len(taps)), key=lambda i: (taps[i][0] ** 2 + taps[i][1] ** 2, i))
-
-
-def rice_read(code: bytes, n: int) -> npt.NDArray[np.int64] | None:
-    """Decode integers [n] in coding order from a Rice code; None where it is not one that ends with them."""
-    data, integers = np.frombuffer(code, np.uint8), np.empty(n, np.int64)
-    status = core().rice_read(pointer(data, np.uint8), data.size, pointer(integers, np.int64), n)
-    return integers if status == OK else None
-
-
-def rice_bits(integers: npt.NDArray[np.int64]) -> int:
-    """Count the bits of the Rice code of integers [n] in coding order."""
-    return int(core().rice_bits(pointer(integers, np.int64), integers.size))
 
 
 def quantise_predictor(coefs: F64, radius: int, gram: F64, error: float, n_pixels: int) -> tuple[Predictor, float]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.detail.counted import decode_counted, encode_counted
+from radcodec.detail.earlier import PlaneAxis, TilePlanes, middle_planes
 from radcodec.detail.effort import EFFORTS, Effort
+from radcodec.detail.fit_input import RADIUS_BY_SIZE, fit_input
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
-from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
+from radcodec.detail.maps import TileBound
+from radcodec.detail.middle import median_fill
+from radcodec.detail.near_work import least_step, prepare_near
+from radcodec.detail.orders import AS_IT_IS, turned, turned_back
 from radcodec.detail.plain import (
+    COUNTED,
     LEARNED,
     PACKED,
     PARTS,
@@ -32,18 +40,15 @@ from radcodec.detail.seams import Cut, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.detail.task import FitInput
 from radcodec.errors import CorruptError
-from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS
+from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS, MAX_TILE_SAMPLES, MIN_EFFORT
 from radcodec.runtime.parallel import ordered_map
 from radcodec.types import SampleType
 
-RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
-LARGE_IMAGE_RADIUS = 12
 THRIFT = 0.002  # bits a pixel that a smaller radius may cost a large image
-EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 NEAR_REACH = 12
 TRIAL_SIDE = 320
-PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
+LEAST_TRIAL_SIDE = 96  # of planes that follow each other
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
@@ -66,63 +71,73 @@ def fit_image(
     """
     if image.size < MIN_LEARNED:
         return b""
-    fill = _fill(image, special)
-    task = _fit_input(image, special, bound, fill, sample_type, max_radius)
-    level = EFFORTS.get(effort)
+    fill = median_fill(image, special)
+    task = fit_input(image, special, bound, fill, sample_type, max_radius)
+    return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), (), threads)
+
+
+def fit_cube(
+    image: Tile,
+    special: Mask | None,
+    bound: float | None,
+    sample_type: SampleType,
+    *,
+    ways: tuple[TilePlanes, ...],
+    threads: int = 1,
+    effort: int = DEFAULT_EFFORT,
+) -> bytes:
+    """Fit a predictor block as `fit_image` does, where planes may be predicted from earlier ones of their tile.
+
+    Of several orders of the axes of its tiles the one is chosen that takes the fewest bits in a trial.
+    """
+    if image.size < MIN_LEARNED:
+        return b""
+    fill, found = median_fill(image, special), []
+    for way in ways:
+        planes, marks = image.transpose(way.order), None if special is None else special.transpose(way.order)
+        trial = _Trial(planes, marks, bound, fill)
+        task = fit_input(planes, marks, bound, fill, sample_type, None)
+        block = _fit_block(task, trial, EFFORTS.get(effort), way.axes, threads)
+        if block and len(ways) == 1:
+            return block
+        if block:
+            one = replace(unpack_predictors(block), order=way.order)
+            found.append((trial.along(way.axes[0]).bits_a_sample(one.predictors[0]), one))
+    return pack_predictors(min(found, key=lambda bits_and_block: bits_and_block[0])[1]) if found else b""
+
+
+def _fit_block(task: FitInput, trial: _Trial, level: Effort | None, axes: tuple[PlaneAxis, ...], threads: int) -> bytes:
+    """Fit a predictor block; empty where there is no predictor."""
     candidates = _candidates(task, level, threads)
     if not candidates:
         return b""
-    trial = _Trial(image, special, bound, fill)
+    best = _choose(candidates, level, trial, threads)
+    if axes:
+        from radcodec.detail.earlier_fit import Search, with_earlier
+
+        search = Search(
+            candidates=lambda task: _candidates(task, level, threads),
+            rough=lambda task: _candidates(task, EFFORTS[MIN_EFFORT], threads),
+            choose=lambda found, axis: _choose(found, level, trial.along(axis), threads),
+            cheapest=lambda found, axis: _cheapest(found, trial.along(axis), threads),
+            thorough=level is None or level.borders,
+        )
+        best = with_earlier(best, task, axes, search)
+    return pack_predictors(Predictors(tables=default_tables(), fill=trial.fill, predictors=(best,)))
+
+
+def _choose(candidates: list[Predictor], level: Effort | None, trial: _Trial, threads: int) -> Predictor:
+    """Choose among candidates, and border sets for the best one."""
     bordered = list(map(_with_borders, candidates))
     best = bordered[0] if len(bordered) == 1 else _cheapest(bordered, trial, threads)
     if level is not None and not level.borders:
-        return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
+        return best
     reaches = {(0, 0)} | {
         (min(best.radius, MAX_BORDER), min(best.radius, r)) for r in (MAX_BORDER, NEAR_REACH, MAX_RADIUS)
     }
     reaches -= {(best.border, best.reach)}
     others = [replace(best, border=border, reach=reach) for border, reach in sorted(reaches)]
-    best = _cheapest([best, *others], trial, threads)
-    return pack_predictors(Predictors(tables=default_tables(), fill=fill, predictors=(best,)))
-
-
-def _fit_input(
-    image: Tile,
-    special: Mask | None,
-    bound: float | None,
-    fill: float,
-    sample_type: SampleType,
-    max_radius: int | None,
-) -> FitInput:
-    """Choose the window values of a fit and how exact it should be."""
-    unit = 1.0
-    if bound is not None and bound > 0:
-        is_float = sample_type.is_float
-        unit = bound * STEP_FACTOR if is_float else 2.0 * np.floor(min(bound, MAX_INT_BOUND)) + 1.0
-    lossless_float = sample_type.is_float and not (bound is not None and bound > 0)
-    shift = fill / unit
-
-    def to_smooth(values: Tile) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return values.astype(np.float64) / unit - shift
-
-    def to_steps(values: Tile) -> npt.NDArray[np.float64]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            return np.rint(values.astype(np.float64) / unit) - shift
-
-    exact = bound is None or not bound > 0 or _typical(image, special, fill) > PRECISE * unit
-    if max_radius is None:
-        max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
-        max_radius = min(max_radius, EXACT_RADIUS if exact else max_radius)
-    return FitInput(
-        image=image,
-        special=special,
-        to_window=to_smooth if lossless_float else to_steps,
-        to_smooth=None if exact or not sample_type.is_float else to_smooth,
-        floor=0.0 if lossless_float else 0.3,
-        exact=exact,
-        max_radius=max_radius,
-    )
+    return _cheapest([best, *others], trial, threads)
 
 
 def _candidates(task: FitInput, level: Effort | None, threads: int) -> list[Predictor]:
@@ -155,21 +170,38 @@ def _cheapest(predictors: list[Predictor], trial: _Trial, threads: int) -> Predi
 class _Trial:
     """The middle of an image, coded as a tile of its own to compare predictors."""
 
-    def __init__(self, image: Tile, special: Mask | None, bound: float | None, fill: float) -> None:
+    def __init__(
+        self, image: Tile, special: Mask | None, bound: float | None, fill: float, axis: PlaneAxis | None = None
+    ) -> None:
+        self._of = (image, special, bound, fill)
         side = SMALL_TRIAL_SIDE if image.size <= RADIUS_BY_SIZE[0][0] else TRIAL_SIDE
+        planes = slice(image.shape[0] // 2, image.shape[0] // 2 + 1)
+        if axis is not None:
+            planes = middle_planes(image.shape[0], axis)
+            side = max(LEAST_TRIAL_SIDE, math.isqrt(side * side // len(range(planes.start, planes.stop, planes.step))))
         y, x = (max(0, n - side) // 2 for n in image.shape[1:])
-        part = (slice(image.shape[0] // 2, image.shape[0] // 2 + 1), slice(y, y + side), slice(x, x + side))
+        part = (planes, slice(y, y + side), slice(x, x + side))
         self._tile = np.ascontiguousarray(image[part])
         self._special = None if special is None else np.ascontiguousarray(special[part])
         self._bound = None if bound is None else TileBound(error=bound)
-        self._fill = fill
+        self.fill = fill
         self._share = self._tile.size / image.size
+
+    def along(self, axis: PlaneAxis) -> _Trial:
+        """Return a trial of planes that follow each other along an axis."""
+        return _Trial(*self._of, axis)
+
+    def bits_a_sample(self, predictor: Predictor) -> float:
+        """Count the bits of a sample, with its share of the predictor."""
+        return self.bits(predictor) / self._tile.size
 
     def bits(self, predictor: Predictor) -> float:
         """Count the bits of the tile and its share of the predictor; infinite where the method cannot carry it."""
         if predictor.taps is None:
             return float("inf")
-        predictors = Predictors(tables=default_tables(), fill=self._fill, predictors=(predictor,))
+        if predictor.earlier is not None:  # the planes of a trial follow each other
+            predictor = replace(predictor, earlier=replace(predictor.earlier, stride=1, period=MAX_TILE_SAMPLES))
+        predictors = Predictors(tables=default_tables(), fill=self.fill, predictors=(predictor,))
         _, done = _modelled(self._tile, self._special, predictors, self._bound)
         if done is None:
             return float("inf")
@@ -187,11 +219,6 @@ def load_predictors(block: bytes) -> Predictors | None:
     return unpack_predictors(block) if block else None
 
 
-def is_learned(stream: bytes | memoryview) -> bool:
-    """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
-    return stream[0] == LEARNED
-
-
 def encode_tile(tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None) -> bytes:
     """Detail stream of a tile [p, h, w]: the smallest of learned, shuffled, packed and raw, or of parts.
 
@@ -204,7 +231,18 @@ def code_tile(
     tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
 ) -> tuple[bytes, Tile]:
     """Detail stream of a tile, and the samples that it restores to (special ones hold anything)."""
-    tile = np.ascontiguousarray(tile)
+    order = AS_IT_IS if predictors is None else predictors.order
+    if order == AS_IT_IS:
+        return _code_turned(np.ascontiguousarray(tile), special, predictors, bound)
+    marks, limits = None if special is None else turned(special, order), None if bound is None else bound.turned(order)
+    stream, restored = _code_turned(turned(tile, order), marks, predictors, limits)
+    return stream, turned_back(restored, order)
+
+
+def _code_turned(
+    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
+) -> tuple[bytes, Tile]:
+    """As ``code_tile``, for a tile in the order of its predictors."""
     whole, restored, lattices = _code_whole(tile, special, predictors, bound)
     cut = find_cut(tile, special, lattices) if bound is None else None
     return (whole if cut is None else min(whole, _code_cut(tile, special, predictors, cut), key=len)), restored
@@ -226,13 +264,29 @@ def _code_whole(
     work, done = _modelled(tile, special, predictors if tile.size >= MIN_LEARNED else None, bound)
     learned = None
     if predictors is not None and work is not None and done is not None:
-        learned = encode_learned(tile, predictors, work, done)
+        learned = encode_learned(tile, special, predictors, work, done)
+    near = _code_near(tile, special, predictors, work) if bound is None and tile.size >= MIN_LEARNED else None
+    if near is not None and (learned is None or len(near) < len(learned)):
+        learned = near
     plain = tile
     if bound is not None and work is not None:
         plain = restored_tile(work, tile)
+    counted = encode_counted(plain, special)
+    if counted is not None and (learned is None or len(counted) < len(learned)):
+        learned = counted
     other = encode_plain(plain, None if learned is None else len(learned))
     smaller = other if learned is None or len(other) < len(learned) else learned
     return smaller, plain, None if work is None else work.lattices
+
+
+def _code_near(tile: Tile, special: Mask | None, predictors: Predictors | None, work: Work | None) -> bytes | None:
+    """Detail stream of a tile that lies near lattices; None for others."""
+    least = least_step(tile, work)
+    if predictors is None or least is None:
+        return None
+    near = prepare_near(tile, special, least)
+    done = None if near is None else model(special, predictors, near)
+    return None if near is None or done is None else encode_learned(tile, special, predictors, near, done)
 
 
 def _modelled(
@@ -270,6 +324,11 @@ def decode_tile(
     """
     if len(stream) < 1:
         raise CorruptError("detail stream: expected a method, found nothing")
+    if predictors is not None and predictors.order != AS_IT_IS:
+        order, as_it_is = predictors.order, replace(predictors, order=AS_IT_IS)
+        sides = (shape[order[0]], shape[order[1]], shape[order[2]])
+        marks, bound = None if special is None else turned(special, order), bound and bound.turned(order)
+        return turned_back(decode_tile(stream, sides, sample_type, marks, as_it_is, bound), order)
     dtype = np.dtype(sample_type.dtype_str)
     size = int(np.prod(shape)) * dtype.itemsize
     body = memoryview(stream)[1:]
@@ -283,8 +342,10 @@ def decode_tile(
         if bound is not None or dtype.kind != "f" or depth == MAX_DEPTH:
             raise CorruptError(f"detail stream: parts in a tile with a bound, of integers, or over {MAX_DEPTH} deep")
         return _decode_parts(body, shape, sample_type, special, predictors, depth + 1)
+    if stream[0] == COUNTED:
+        return decode_counted(body, shape, dtype)
     if stream[0] != LEARNED:
-        raise CorruptError(f"detail stream: expected method 0 to 4, found {stream[0]}")
+        raise CorruptError(f"detail stream: expected method 0 to 5, found {stream[0]}")
     if predictors is None:
         raise CorruptError("detail stream: uses a predictor, but the image has none")
     return decode_learned(body, shape, sample_type, special, predictors, bound)
@@ -322,26 +383,3 @@ def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: 
     if done is None:
         return np.empty(0, np.uint8), np.empty(0, np.uint16)
     return done.symbols, done.tables
-
-
-def _some(image: Tile, special: Mask | None) -> Tile:
-    """About 65536 samples [n] that are not special."""
-    stride = max(1, image.size // 65536)
-    values = image.reshape(-1)[::stride]
-    return values if special is None else values[~special.reshape(-1)[::stride]]
-
-
-def _typical(image: Tile, special: Mask | None, fill: float) -> float:
-    """Median distance of samples that are not special from the fill; 0 if there are none."""
-    values = _some(image, special)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.median(np.abs(values.astype(np.float64) - fill))) if values.size else 0.0
-
-
-def _fill(image: Tile, special: Mask | None) -> float:
-    """Compute the median of about 65536 samples that are not special; 0 if there are none or it is out of range."""
-    values = _some(image, special)
-    if values.size == 0:
-        return 0.0
-    middle = float(np.partition(values, values.size // 2)[values.size // 2])
-    return middle if np.isfinite(middle) and abs(middle) < 2.0**900 else 0.0

@@ -19,7 +19,7 @@ class FitInput:
     Attributes
     ----------
     image
-        Samples [P, H, W].
+        Samples [P, H, W], or what gives parts of planes to the functions below in the same way.
     special
         Bool [P, H, W], True where a pixel is special (its window value is 0 and it is not predicted); None if none is.
     to_window
@@ -35,10 +35,10 @@ class FitInput:
         Largest radius to consider, 1 to 24.
     """
 
-    image: npt.NDArray[Any]
+    image: Any
     special: npt.NDArray[np.bool_] | None
-    to_window: Callable[[npt.NDArray[Any]], F64]
-    to_smooth: Callable[[npt.NDArray[Any]], F64] | None
+    to_window: Callable[[Any], F64]
+    to_smooth: Callable[[Any], F64] | None
     floor: float
     exact: bool
     max_radius: int

@@ -14,13 +14,14 @@ from radcodec.coding.samples import native, sample_bytes
 from radcodec.container.meta import ImageRecord, Meta, pack_image_record
 from radcodec.container.writer import FileContents
 from radcodec.decoding.restore import array_sha256
+from radcodec.encoding.cube_sides import choose_sides
 from radcodec.encoding.encoded_file import EncodedFile, count_bytes, stored_model
 from radcodec.encoding.image_plan import SourceImage
 from radcodec.encoding.image_set import EncodedImages, encode_images, smaller_images
 from radcodec.encoding.options import Bounded, EncodeOptions
 from radcodec.errors import InputError, LimitError, UnsupportedDataError
 from radcodec.limits import MAX_AXES, MAX_PIXELS
-from radcodec.pixels.tiles import plane_shape, tile_sides
+from radcodec.pixels.tiles import plane_shape
 from radcodec.types import Kind, SampleType
 from radcodec.version import WRITER
 
@@ -78,7 +79,7 @@ def encode_array(array: npt.NDArray[Any], options: EncodeOptions, unit: str = ""
     if array.ndim > MAX_AXES or math.prod(n for n in array.shape if n) > MAX_PIXELS:
         raise LimitError(f"expected at most {MAX_PIXELS} pixels, found {array.shape}")
     samples = native(array)
-    sides = tile_sides(array.shape, options.tile)
+    sides = choose_sides(samples, options.tile)
     record = ImageRecord(sample_type=sample_type, shape=array.shape, sides=sides, unit=unit)
     dithers = isinstance(options.fidelity, Bounded) and options.fidelity.dither
     seed = seed_of(hashlib.sha256(sample_bytes(samples, "<")).digest()) if dithers else 0

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from radcodec.base.normalise import code_base, in_groups, pack_codes, pack_normalisation, plan_normalisation
+from radcodec.base.normalise import (
+    code_base,
+    in_groups,
+    pack_codes,
+    pack_normalisation,
+    plan_normalisation,
+    shelve_codes,
+    shorten,
+)
+from radcodec.base.store import is_stepped
 from radcodec.decoding.tile import Pixels, SharedParts, base_values
 from radcodec.encoding.coded_image import CodedImage, base_values_of, report_progress
 from radcodec.encoding.details import add_details, fit_predictors, with_predictors
@@ -18,6 +27,7 @@ from radcodec.errors import FormatError, GuaranteeError
 from radcodec.pixels.masks import Mask
 from radcodec.pixels.tiles import slices
 from radcodec.runtime.parallel import ordered_map
+from radcodec.types import Stream
 
 if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model
@@ -27,8 +37,12 @@ def normalise(coded: CodedImage, model: Model) -> CodedImage:
     """Plan offset and scale of each plane for the base layer of a model."""
     plan = coded.plan
     pairs = plan_normalisation(plan.pixels, plan.special, lambda plane: measure(plan.pixels, plan.special, plane))
+    if coded.is_lossy:
+        pairs = shorten(pairs)
     coding = replace(coded.coding, normalisation=pairs, shared=SharedParts(coded.params.predictors, model))
-    return replace(coded, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs)))
+    return replace(
+        coded, coding=coding, params=replace(coded.params, base=pack_normalisation(pairs, short=coded.is_lossy))
+    )
 
 
 def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
@@ -44,7 +58,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: floa
     sigmas = [measure(plan.pixels, plan.special, plane) for plane in range(grid.n_planes)] if coded.is_lossy else []
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return _code_tile(coded, tile, step, like) if has_base(coded, tile, sigmas) else None
+        return _code_tile(coded, tile, options, step, like) if has_base(coded, tile, sigmas) else None
 
     codes: list[Codes | None] = []
     for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):
@@ -80,14 +94,17 @@ def has_base(coded: CodedImage, tile: int, sigmas: Sequence[float] = ()) -> bool
     return not bool((same if special is None else same | special).all())
 
 
-def _code_tile(coded: CodedImage, tile: int, step: float | None, like: Codes | None) -> Codes | None:
+def _code_tile(
+    coded: CodedImage, tile: int, options: EncodeOptions, step: float | None, like: Codes | None
+) -> Codes | None:
     """Code the base layer of a tile at a step, with the choices of other codes where these are given."""
     pairs, (p0, p1, *_) = coded.coding.normalisation, coded.coding.grid.box(tile)
     if pairs is None:
         return None
     samples, special = tile_samples(coded, tile)
     model = coded.coding.shared.model
-    return code_base(model, samples, special, pairs[p0:p1], step, like, keep_flux=coded.is_lossy)
+    codes = code_base(model, samples, special, pairs[p0:p1], step, like, keep_flux=coded.is_lossy)
+    return shelve_codes(model, codes, options.scratch.keep)
 
 
 def base_threads(model: Model, options: EncodeOptions) -> int:
@@ -103,7 +120,7 @@ def code_again(
 
     def one(tile: int) -> Codes | None:
         like = coded.codes[tile]
-        return None if tile not in chosen or like is None else _code_tile(coded, tile, step, like)
+        return None if tile not in chosen or like is None else _code_tile(coded, tile, options, step, like)
 
     threads = base_threads(coded.coding.shared.model, options) if coded.n_tiles else 1
     return replace(coded, codes=list(ordered_map(one, range(coded.n_tiles), threads)))
@@ -113,19 +130,23 @@ def choose_again(coded: CodedImage, options: EncodeOptions, step: float) -> Code
     """Code an image of `add_base` at another step, with new choices."""
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return None if coded.codes[tile] is None else _code_tile(coded, tile, step, like)
+        return None if coded.codes[tile] is None else _code_tile(coded, tile, options, step, like)
 
     threads = base_threads(coded.coding.shared.model, options) if coded.n_tiles else 1
     return replace(coded, codes=list(in_groups(one, coded.n_tiles, threads)))
 
 
-def add_stages(coded: CodedImage, model: Model, n_stages: int, threads: int) -> CodedImage:
+def add_stages(coded: CodedImage, model: Model, n_stages: int, options: EncodeOptions) -> CodedImage:
     """Make the streams of the first ``n_stages`` base stages; empty ones for tiles without a base layer."""
 
-    def one(codes: Codes | None) -> tuple[bytes, ...]:
-        return (b"",) * n_stages if codes is None else pack_codes(model, codes, n_stages)
+    def one(codes: Codes | None) -> tuple[Stream, ...]:
+        if codes is None:
+            return (b"",) * n_stages
+        streams = pack_codes(model, codes, n_stages)
+        used = min(n_stages, model.used_stages(codes)) if coded.is_lossy and is_stepped(model) else n_stages
+        return (*map(options.scratch.keep, streams[:used]), *(b"",) * (n_stages - used))
 
-    return replace(coded, base=list(ordered_map(one, coded.codes, threads)))
+    return replace(coded, base=list(ordered_map(one, coded.codes, options.threads)))
 
 
 def check_base(coded: CodedImage, kept: Sequence[int], threads: int) -> None:
@@ -145,7 +166,7 @@ def check_base(coded: CodedImage, kept: Sequence[int], threads: int) -> None:
         if meant is None:
             return True
         try:
-            found = base_values(coded.coding, grid.box(tile), coded.base[tile][: kept[tile]])
+            found = base_values(coded.coding, grid.box(tile), list(map(bytes, coded.base[tile][: kept[tile]])))
         except FormatError as err:
             raise GuaranteeError(f"the base layer of tile {tile} does not decode: {err}; nothing was written") from err
         return bool(np.array_equal(found, meant))

@@ -272,7 +272,7 @@ def _before(earlier: EarlierBound) -> str:
 def _plan_local(image: BoundedImage, factor: float) -> BoundPlan:
     """Plan E from a map of the noise."""
     middle = len(image.pixels) // 2
-    cell = noise.local_cell(*image.plane(middle))
+    cell = image.cell or noise.local_cell(*image.plane(middle))
     maps = [noise.sigma_map(*image.plane(plane), cell) for plane in range(len(image.pixels))]
     sigmas = np.stack(maps).astype(np.float64) * abs(image.bscale)
     sigmas = np.where(np.isfinite(sigmas) & (sigmas > 0), sigmas, 0.0)

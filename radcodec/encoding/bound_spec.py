@@ -15,6 +15,7 @@ from typing import Any
 from radcodec.errors import BoundError
 
 EXAMPLES = "2e-5, 20uJy/beam, 0.125sigma or 0.125localsigma"
+AUTO = "auto"  # instead of a bound: the smallest one whose file keeps to a bit-rate
 MOST_SIGMA = 10.0  # a bound over so many times the noise leaves nothing but the brightest sources
 _MAX_TEXT = 200  # characters of a bound
 
@@ -49,6 +50,11 @@ class BoundSpec:
     unit: str = ""
     text: str = ""
     force: bool = False
+
+
+def is_auto_bound(max_error: Any) -> bool:
+    """Say whether the bound is to be found by the program, for a bit-rate."""
+    return isinstance(max_error, str) and max_error.strip().lower() == AUTO
 
 
 def parse_bound(max_error: Any) -> BoundSpec:

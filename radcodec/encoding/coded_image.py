@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 from radcodec.base.normalise import restore_codes, round_to_type
 from radcodec.container.layout import entry_bytes, stage_entry_bytes
-from radcodec.container.meta import ImageRecord, ParamBlocks, pack_image_record
+from radcodec.container.meta import ImageRecord, ParamBlocks
 from radcodec.container.writer import TileStreams
 from radcodec.decoding.tile import ImageCoding, Pixels, pixel_crc
 from radcodec.encoding.image_plan import ImagePlan
 from radcodec.encoding.options import EncodeOptions, Lossy
-from radcodec.pixels.masks import as_bits
+from radcodec.pixels.pieces import same_bits
 from radcodec.pixels.tiles import Box, slices
 from radcodec.runtime.parallel import ordered_map
-from radcodec.types import Mode
+from radcodec.types import Mode, Stream
 
 if TYPE_CHECKING:
     from radcodec.base.store import Codes
@@ -37,11 +37,11 @@ class CodedImage:
     plan: ImagePlan
     coding: ImageCoding
     params: ParamBlocks = field(repr=False)
-    masks: Sequence[bytes] = field(repr=False)
-    details: Sequence[bytes] = field(repr=False)
+    masks: Sequence[Stream] = field(repr=False)
+    details: Sequence[Stream] = field(repr=False)
     restored: Pixels = field(repr=False)
     codes: Sequence[Codes | None] = field(default=(), repr=False)
-    base: Sequence[tuple[bytes, ...]] = field(default=(), repr=False)
+    base: Sequence[tuple[Stream, ...]] = field(default=(), repr=False)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -106,8 +106,7 @@ class FinishedImage:
     @property
     def is_unchanged(self) -> bool:
         """Whether the restored samples are the original ones, bit for bit."""
-        same = self.pixels is self.original or (as_bits(self.pixels) == as_bits(self.original)).all()
-        return bool(same)
+        return same_bits(self.pixels, self.original)
 
 
 def report_progress(options: EncodeOptions, box: Box) -> None:
@@ -135,7 +134,7 @@ def _lossy_samples(coded: CodedImage, tile: int, n_stages: int) -> Pixels:
     return restored if special is None else np.where(special, samples, restored)
 
 
-def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, threads: int) -> FinishedImage:
+def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options: EncodeOptions) -> FinishedImage:
     """Choose the base stages of an image and compute its pixel CRCs.
 
     Parameters
@@ -146,19 +145,21 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, threads:
         How many stages the image has.
     """
     record = replace(coded.record, n_stages=n_stages)
-    record_bytes, grid = pack_image_record(record), coded.coding.grid
+    grid = coded.coding.grid
 
     def finish(tile: int) -> tuple[TileStreams, Pixels]:
         stages = coded.base[tile][: kept[tile]] + (b"",) * (n_stages - kept[tile]) if n_stages else ()
         made = coded.is_lossy and not coded.details[tile]
         samples = _lossy_samples(coded, tile, kept[tile]) if made else coded.restored[slices(grid.box(tile))]
-        crc = pixel_crc(record_bytes, tile, samples)
+        crc = pixel_crc(record.sample_type, tile, samples)
         streams = TileStreams(mask=coded.masks[tile], detail=coded.details[tile], pixel_crc=crc, stages=stages)
         return streams, samples
 
-    pixels = np.empty_like(coded.restored) if coded.is_lossy else coded.restored
+    pixels = coded.restored
+    if coded.is_lossy:
+        pixels = options.scratch.empty(pixels.shape, pixels.dtype)
     tiles: list[TileStreams] = []
-    for streams, samples in ordered_map(finish, range(grid.n_tiles), threads):
+    for streams, samples in ordered_map(finish, range(grid.n_tiles), options.threads):
         if coded.is_lossy:
             pixels[slices(grid.box(len(tiles)))] = samples
         tiles.append(streams)

@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radcodec import detail
+from radcodec.container.meta import ImageRecord
 from radcodec.decoding.guarantee import tile_breach
-from radcodec.decoding.tile import Pixels, base_values
+from radcodec.decoding.tile import ImageCoding, Pixels, base_values
 from radcodec.encoding.coded_image import CodedImage, report_progress
 from radcodec.encoding.image_plan import ImagePlan
 from radcodec.encoding.marking import part_of
 from radcodec.encoding.options import EncodeOptions
 from radcodec.errors import GuaranteeError
 from radcodec.pixels.bounds import tile_bound
-from radcodec.pixels.masks import Mask, encode_mask
+from radcodec.pixels.masks import Mask, always_special, encode_mask
 from radcodec.pixels.tiles import slices
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
 
@@ -59,6 +60,11 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
     if plan.special is not None and plan.special.all():
         return b""
     step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
+    ways = tile_planes(plan.coding, pixels, plan.special)
+    if ways and max_radius is None:
+        return detail.fit_cube(
+            pixels, plan.special, step, sample_type, ways=ways, threads=options.threads, effort=options.effort
+        )
     return detail.fit_image(
         pixels,
         plan.special,
@@ -68,6 +74,35 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
         threads=options.threads,
         effort=options.effort,
     )
+
+
+def plane_axes(record: ImageRecord) -> tuple[detail.PlaneAxis, ...]:
+    """Return the axes along which planes of a tile follow each other, the innermost first."""
+    axes, stride = [], 1
+    for length, side in zip(reversed(record.shape[:-2]), reversed(record.sides[:-2]), strict=True):
+        if side > 1:
+            axes.append(detail.PlaneAxis(stride=stride, period=length, depth=side))
+        stride *= side
+        if side < length:
+            break
+    return tuple(axes)
+
+
+def tile_planes(coding: ImageCoding, pixels: Pixels, special: Mask | None) -> tuple[detail.TilePlanes, ...]:
+    """Return the orders of the axes in which tiles may be coded; none where each holds a single plane.
+
+    Planes are along another axis than the slowest only in cubes of one leading axis that are rough along it.
+    """
+    axes = plane_axes(coding.record)
+    if not axes:
+        return ()
+    ways = [detail.TilePlanes(order=detail.AS_IT_IS, axes=axes)]
+    order = detail.order_by_roughness(pixels, special) if len(axes) == 1 else detail.AS_IT_IS
+    depth = coding.grid.tile_shape(0)[order[0]]
+    if order != detail.AS_IT_IS and depth > 1:
+        axis = detail.PlaneAxis(stride=1, period=pixels.shape[order[0]], depth=depth)
+        ways.append(detail.TilePlanes(order=order, axes=(axis,)))
+    return tuple(ways)
 
 
 def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:
@@ -88,7 +123,7 @@ def _code_as(coded: CodedImage, tile: int, special: Mask | None) -> _CodedTile:
         return _CodedTile(mask=mask, stream=b"", special=special, restored=samples)
     bound = tile_bound(record, coding.bounds, box, tile)
     if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
-        bound = replace(bound, base=base_values(coding, box, stages))
+        bound = replace(bound, base=base_values(coding, box, list(map(bytes, stages))))
     stream, restored = detail.code_tile(samples, special, coding.shared.predictors, bound)
     return _CodedTile(mask=mask, stream=stream, special=special, restored=restored)
 
@@ -109,6 +144,11 @@ def _code_tile(coded: CodedImage, tile: int, *, verify: bool) -> _CodedTile:
     if special is not None and doubtful is not None:
         sure = special & ~doubtful
         best = min(best, _code_as(coded, tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
+    if coded.record.bound is None and special is not None and always_special(samples, coded.record.blank) is None:
+        # A fill value is often the usual one of its tile.
+        counted = detail.encode_counted(samples)
+        if counted is not None and len(counted) < best.size_bytes():
+            best = _CodedTile(mask=b"", stream=counted, special=None, restored=samples)
     if best.special is not None:
         best = replace(best, restored=np.where(best.special, samples, best.restored))
     if verify:
@@ -131,14 +171,17 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
     grid, predictors = coded.coding.grid, coded.coding.shared.predictors
     masks, details = list(coded.masks), list(coded.details)
     is_exact = coded.record.bound is None
-    restored = coded.plan.pixels if is_exact else np.empty_like(coded.plan.pixels)
+    pixels, keep = coded.plan.pixels, options.scratch.keep
+    restored = pixels if is_exact else options.scratch.empty(pixels.shape, pixels.dtype)
     with one_blas_thread() if coded.record.on_base else nullcontext():
         found = ordered_map(lambda tile: _code_tile(coded, tile, verify=options.verify), tiles, options.threads)
         for tile, streams in zip(tiles, found, strict=True):
-            masks[tile], details[tile] = streams.mask, streams.stream
+            masks[tile], details[tile] = keep(streams.mask), keep(streams.stream)
             if not is_exact:
                 restored[slices(grid.box(tile))] = streams.restored
             report_progress(options, grid.box(tile))
+    if predictors is not None and not any(map(detail.uses_predictors, details)):
+        return replace(with_predictors(coded, b""), masks=masks, details=details, restored=restored)
     if predictors is None or sum(map(len, details)) >= detail.least_detail_bytes(predictors):
         return replace(coded, masks=masks, details=details, restored=restored)
     # So small an image has no use for border sets, and the format refuses them there (8.2).

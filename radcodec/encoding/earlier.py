@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.pixels.pieces import spread
+
 LOOK, ALL = 256, 8192  # values that are looked at first, and then
 LEAST = 24  # values that can tell
 MOST_STRAY = 0.03  # share of values that may be patches
@@ -20,8 +22,7 @@ def kept_steps(
     """Find the first of some bounds on whose steps the samples of a plane [H, W] lie; None for none of them."""
     if not bounds:
         return None
-    known = plane.reshape(-1) if special is None else plane[~special]
-    some = known[:: max(1, known.size // ALL)]
+    some = spread(plane, special, ALL)
     few = some[:: max(1, some.size // LOOK)]
     for place, bound in bounds.items():
         if _on_steps(few, bound / abs(bscale)) and _on_steps(some, bound / abs(bscale)):

@@ -19,13 +19,14 @@ class EncodedFile:
     """A file ready to be written.
 
     ``model`` is that of its base layer, None where it has none. ``noise``, physical units, was measured beside an
-    absolute bound, in the image with the largest one.
+    absolute bound, in the image with the largest one. ``largest_error``, physical units, is that of a lossy file.
     """
 
     contents: FileContents = field(repr=False)
     model: Model | None = field(default=None, repr=False)
     warnings: tuple[str, ...] = ()
     noise: float | None = None
+    largest_error: float | None = None
 
     def write_to(self, out: BinaryIO) -> int:
         """Write the file; gives its number of bytes."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.coding.samples import native, native_of
+from radcodec.coding.samples import native
 from radcodec.container.meta import ImageRecord
 from radcodec.container.reader import Reader
 from radcodec.decoding.image import decode_image, open_image
@@ -23,12 +22,11 @@ from radcodec.encoding.options import Bounded, EncodeOptions, Fidelity, Lossless
 from radcodec.encoding.plane_noise import measure
 from radcodec.encoding.special import all_marks, find_special
 from radcodec.errors import ModelError, UnsupportedDataError
-from radcodec.fits.arrays import stored_samples
+from radcodec.fits.arrays import stored_box, stored_samples
 from radcodec.fits.parse import FitsBuffer, parse_fits
-from radcodec.fits.source import open_fits_source
+from radcodec.fits.source import FitsSource
 from radcodec.fits.tile_compressed import no_image
-from radcodec.limits import DEFAULT_TILE
-from radcodec.pixels.tiles import Box, count_tiles, plane_shape, tile_grid, tile_sides
+from radcodec.pixels.tiles import Box, TileOption, count_tiles, plane_shape, tile_grid, tile_sides
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 _BOUNDS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # largest errors that are tried, in sigma
@@ -83,30 +81,30 @@ def _read_sample(data: FitsBuffer, hdu: Hdu, info: ImageInfo) -> Pixels:
     boxes = _sample_boxes((n_planes, height, width))
     if len(boxes) == 1:
         return stored_samples(data, hdu).reshape(n_planes, height, width)
-    dtype_str, itemsize = info.sample_type.dtype_str, info.sample_type.size_bytes
-    rows: list[npt.NDArray[Any]] = []
-    for p0, p1, y0, y1, x0, x1 in boxes:
-        for row in (plane * height + y for plane in range(p0, p1) for y in range(y0, y1)):
-            start = hdu.data_start + (row * width + x0) * itemsize
-            rows.append(native_of(data[start : start + (x1 - x0) * itemsize], dtype_str, ">"))
-    p0, p1, y0, y1, x0, x1 = boxes[0]
-    return np.array(rows, dtype_str).reshape(-1, y1 - y0, x1 - x0)
+    return np.concatenate([stored_box(data, hdu, box) for box in boxes])
 
 
-def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageRecord, int]:
+def _sample_tile(tile: TileOption) -> TileOption:
+    """Turn sides along each axis of an image into those along the three axes of a sample."""
+    if isinstance(tile, int):
+        return tile
+    x, y, *others = (*tile, 1)[: max(2, len(tile))]
+    return x, y, math.prod(others)
+
+
+def _first_image(source: FitsSource, tile: TileOption) -> tuple[Pixels, ImageRecord, int]:
     """Read a sample of the first image of a FITS file: stored samples [P, H, W], its record, its number of pixels."""
-    with open_fits_source(src) as source:
-        hdus = parse_fits(source.data)
-        hdu = next((hdu for hdu in hdus if hdu.image is not None), None)
-        if hdu is None or hdu.image is None:
-            raise no_image(hdus, "there is nothing to estimate")
-        info = hdu.image
-        sample = _read_sample(source.data, hdu, info)
-        source.check_unchanged()
+    hdus = parse_fits(source.data)
+    hdu = next((hdu for hdu in hdus if hdu.image is not None), None)
+    if hdu is None or hdu.image is None:
+        raise no_image(hdus, "there is nothing to estimate")
+    info = hdu.image
+    sample = _read_sample(source.data, hdu, info)
+    source.check_unchanged()
     record = ImageRecord(
         sample_type=info.sample_type,
         shape=sample.shape,
-        sides=tile_sides(sample.shape, DEFAULT_TILE),
+        sides=tile_sides(sample.shape, tile),
         bscale=info.bscale,
         bzero=info.bzero,
         blank=info.blank,
@@ -115,7 +113,7 @@ def _first_image(src: str | os.PathLike[str] | BinaryIO) -> tuple[Pixels, ImageR
     return sample, record, math.prod(info.shape)
 
 
-def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
+def _array_image(array: npt.NDArray[Any], tile: TileOption) -> tuple[Pixels, ImageRecord, int]:
     """Do as `_first_image` for an array; raises UnsupportedDataError for one without pixels or of an unknown type."""
     if not array.size:
         raise UnsupportedDataError(f"expected an array with pixels, found the axes {array.shape}: nothing to estimate")
@@ -126,7 +124,7 @@ def _array_image(array: npt.NDArray[Any]) -> tuple[Pixels, ImageRecord, int]:
     sample = _sample(array.reshape(plane_shape(array.shape)))
     samples = native(sample)
     sample_type = SampleType[samples.dtype.str[1:].upper()]
-    sides = tile_sides(samples.shape, DEFAULT_TILE)
+    sides = tile_sides(samples.shape, tile)
     return samples, ImageRecord(sample_type=sample_type, shape=samples.shape, sides=sides), array.size
 
 
@@ -138,19 +136,21 @@ def _ladder(sigma: float) -> list[tuple[str, float, Fidelity]]:
 
 
 def estimate_ladder(
-    src: str | os.PathLike[str] | BinaryIO | npt.NDArray[Any], *, model: str | None, threads: int
+    src: FitsSource | npt.NDArray[Any], *, tile: TileOption, model: str | None, threads: int
 ) -> list[dict[str, Any]]:
     """Measure each mode on a sample, one dict a mode, as `radcodec.estimate` describes; errors as there."""
-    # Images of astropy.nddata are arrays that have a method ``read``.
-    is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
-    sample, record, n_pixels = _first_image(src) if is_file else _array_image(plain_array(src))  # type: ignore[arg-type]
+    tile = _sample_tile(tile)
+    if isinstance(src, FitsSource):
+        sample, record, n_pixels = _first_image(src, tile)
+    else:
+        sample, record, n_pixels = _array_image(plain_array(src), tile)
     special = all_marks(find_special(sample, record, exact=False))
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
     part = _part(sample)
     found: dict[tuple[str, float], _Rung] = {}
     for mode, step, fidelity in _ladder(sigma):
-        options = EncodeOptions(fidelity=fidelity, tile=DEFAULT_TILE, threads=threads, model=model)
+        options = EncodeOptions(fidelity=fidelity, tile=tile, threads=threads, model=model)
         effort = _COARSE_EFFORT if step >= _COARSE else _MAIN_EFFORT
         try:
             if part is sample or step in (0.0, _MAIN_BOUND) or step >= _COARSE:
@@ -211,7 +211,7 @@ def _measure(sample: Pixels, options: EncodeOptions, sigma: float) -> _Rung:
     restored = decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads)
     seconds = time.perf_counter() - start
     kind = SampleType[sample.dtype.str[1:].upper()]
-    sides = tile_sides(sample.shape, DEFAULT_TILE)
+    sides = tile_sides(sample.shape, options.tile)
     record = ImageRecord(sample_type=kind, shape=sample.shape, sides=sides)
     special = all_marks(find_special(sample, record, exact=False))
     streams = sum(len(s) for tiles in encoded.contents.tiles for t in tiles for s in (t.mask, t.detail, *t.stages))

@@ -15,6 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from radcodec.limits import MAX_WHOLE_BITMAP
+from radcodec.pixels.pieces import pieces
+
 Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
@@ -29,6 +32,7 @@ CONTINUOUS = 0.5  # share of the other samples that occur once
 FAR = 3.0  # distance from the median, in that of the farthest other value on its side
 STEPS_FAR = 8.0  # from the nearest other value, in the median distance between these
 LONE_SHARE = 0.01  # of samples beyond the sampled range, up to which they are looked at one by one
+MOST_LONE = 1 << 22  # of them in a large image
 AREA = 0.5  # bits of a packed bitmap, in those of as many marks scattered at random, from which marks lie in areas
 WORTH_TRYING = 0.9  # the same ratio, up to which a lossless image may be smaller with them marked
 MOST_ZEROS = (0.5, 0.75)  # share of zeros from which they are worth trying and marking wherever they lie
@@ -98,15 +102,15 @@ def matches(image: Pixels, value: Any) -> Mask:
     return same
 
 
-def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool) -> Fills:
+def find_fills(image: Pixels, special: Mask | None, *, exact: bool, in_steps: bool) -> Fills:
     """Find the fill values of an image.
 
     Parameters
     ----------
     image
         Stored samples, native [P, H, W].
-    known
-        Bool [P, H, W]: which count, as they are neither NaN nor special in another way; None for all.
+    special
+        Bool [P, H, W]: which do not count, as they are NaN or special in another way; None for none.
     exact
         Whether the image is coded losslessly, so that nothing but its size matters.
     in_steps
@@ -114,7 +118,7 @@ def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool
     """
     if image.size == 0:
         return Fills()
-    sample = _take_sample(image, known)
+    sample = _take_sample(image, special)
     if sample.values.size < 2:
         return _lone_zero(image, sample)
     spikes = sample.spikes
@@ -129,16 +133,15 @@ def find_fills(image: Pixels, known: Mask | None, *, exact: bool, in_steps: bool
     sure: list[Any] = []
     inside: list[Any] = []
     doubtful: list[Any] = []
-    for value in dict.fromkeys([*sample.values[spikes], *_beyond(image, known, sample, rest, middle)]):
+    for value in dict.fromkeys([*sample.values[spikes], *_beyond(image, special, sample, rest, middle)]):
         if usual.is_far(float(value)):
             sure.append(value)
             continue
-        marked = matches(image, value)
         if continuous:
-            if not exact or _saves_bits(marked):
+            if not exact or _saves_bits(_pack(image, value)):
                 inside.append(value)
         elif value == 0 and not in_steps:
-            share, area = np.count_nonzero(marked) / marked.size, _share_of_scattered(marked)
+            share, area = _shares(_pack(image, value), image.size)
             if exact and (area < WORTH_TRYING or share > MOST_ZEROS[0]):
                 doubtful.append(value)
             elif not exact and (area < AREA or share > MOST_ZEROS[1]):
@@ -156,20 +159,20 @@ def _lone_zero(image: Pixels, sample: _Sample) -> Fills:
     return Fills()
 
 
-def _take_sample(image: Pixels, known: Mask | None) -> _Sample:
+def _take_sample(image: Pixels, special: Mask | None) -> _Sample:
     """Take a sample of the known pixels, whose stride has no factor in common with the rows: all columns are met."""
     wanted = min(max(LEAST_SAMPLES, int(image.size * SAMPLED_SHARE)), MOST_SAMPLES)
     stride = max(1, image.size // wanted)
     while math.gcd(stride, image.shape[2]) > 1:
         stride += 1
     flat = image.reshape(-1)[::stride]
-    if known is not None:
-        flat = flat[known.reshape(-1)[::stride]]
+    if special is not None:
+        flat = flat[~special.reshape(-1)[::stride]]
     values, counts = np.unique(flat, return_counts=True)
     return _Sample(values=values, counts=counts)
 
 
-def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, middle: float) -> list[Any]:
+def _beyond(image: Pixels, special: Mask | None, sample: _Sample, rest: Mask, middle: float) -> list[Any]:
     """Find values of a few pixels far outside that the sample misses; each occurs more than once, beyond others."""
     low, high = float(sample.values[rest][0]), float(sample.values[rest][-1])
     low, high = middle - FAR * (middle - low), middle + FAR * (high - middle)
@@ -177,13 +180,10 @@ def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, midd
     dtype = image.dtype.type
     with np.errstate(all="ignore"):
         limits = np.array([low, high]).astype(image.dtype) if image.dtype.kind == "f" else _whole(low, high, image)
-    outside = (image < limits[0]) | (image > limits[1])
-    if known is not None:
-        outside &= known
-    n_outside = int(np.count_nonzero(outside))
-    if not n_outside or n_outside > LONE_SHARE * image.size + LEAST_COUNT:
+    lone = _outside(image, special, limits, min(int(LONE_SHARE * image.size), MOST_LONE) + LEAST_COUNT)
+    if not lone.size:
         return found
-    values, counts = np.unique(image[outside], return_counts=True)
+    values, counts = np.unique(lone, return_counts=True)
     repeated = counts >= LEAST_COUNT
     others = values[~repeated].astype(np.float64)
     for value in values[repeated][np.argsort(-counts[repeated], kind="stable")][:MOST_VALUES]:
@@ -193,24 +193,57 @@ def _beyond(image: Pixels, known: Mask | None, sample: _Sample, rest: Mask, midd
     return found
 
 
+def _outside(image: Pixels, special: Mask | None, limits: Any, most: int) -> Pixels:
+    """Collect the known samples [n] outside of limits; none where there are more than ``most``."""
+    flat, found, count = image.reshape(-1), [image.reshape(-1)[:0]], 0
+    for piece in pieces(flat.size):
+        outside = (flat[piece] < limits[0]) | (flat[piece] > limits[1])
+        if special is not None:
+            outside &= ~special.reshape(-1)[piece]
+        found.append(flat[piece][outside])
+        count += found[-1].size
+        if count > most:
+            return found[0]
+    return np.concatenate(found)
+
+
 def _whole(low: float, high: float, image: Pixels) -> list[int]:
     limits = np.iinfo(image.dtype)
     return [max(limits.min, math.floor(max(low, -(2.0**62)))), min(limits.max, math.ceil(min(high, 2.0**62)))]
 
 
-def _packed_bits(marked: Mask) -> int:
-    return 8 * len(zstandard.ZstdCompressor(level=3).compress(np.packbits(marked.reshape(-1)).tobytes()))
+def _pack(image: Pixels, value: Any) -> tuple[int, int]:
+    """Count the samples that are a value, and the bits of a packed bitmap of them."""
+    flat, count, bitmap = image.reshape(-1), 0, bytearray()
+    packer = zstandard.ZstdCompressor(level=3)
+    # Pieces that are packed in turn take hardly other bits than all in one go, but not the same.
+    frame = packer.compressobj(size=-(-flat.size // 8)) if flat.size > MAX_WHOLE_BITMAP else None
+    size = 0
+    for piece in pieces(flat.size):
+        marked = matches(flat[piece], value)
+        count += int(np.count_nonzero(marked))
+        bits = np.packbits(marked).tobytes()
+        if frame is None:
+            bitmap += bits
+        else:
+            size += len(frame.compress(bits))
+    return count, 8 * (len(packer.compress(bitmap)) if frame is None else size + len(frame.flush()))
 
 
-def _share_of_scattered(marked: Mask) -> float:
-    """Divide the bits of a packed bitmap by those of as many scattered marks: small for marks in areas or lines."""
-    share = np.count_nonzero(marked) / marked.size
+def _shares(packed: tuple[int, int], n_samples: int) -> tuple[float, float]:
+    """Give the share of samples that are marked, and the bits of their bitmap in those of as many scattered marks.
+
+    The latter is small for marks in areas or lines.
+    """
+    count, bits = packed
+    share = count / n_samples
     if not 0 < share < 1:
-        return 0.0
+        return share, 0.0
     entropy = -share * math.log2(share) - (1 - share) * math.log2(1 - share)
-    return _packed_bits(marked) / (marked.size * entropy)
+    return share, bits / (n_samples * entropy)
 
 
-def _saves_bits(marked: Mask) -> bool:
+def _saves_bits(packed: tuple[int, int]) -> bool:
     """Say whether marks take fewer bits than the samples would in a lossless image of continuous values."""
-    return bool(_packed_bits(marked) + STREAM_BITS < IN_BAND_BITS * np.count_nonzero(marked))
+    count, bits = packed
+    return bits + STREAM_BITS < IN_BAND_BITS * count

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from radcodec.coding.samples import sample_bytes
+from radcodec.coding.samples import iter_sample_bytes
 from radcodec.coding.zstd import pack_pieces
 from radcodec.container.meta import HduRecord, ImageRecord, Meta
 from radcodec.container.writer import FileContents
 from radcodec.decoding.tile import Pixels
 from radcodec.encoding.array_file import seed_of
 from radcodec.encoding.coded_image import FinishedImage
+from radcodec.encoding.cube_sides import choose_sides
 from radcodec.encoding.encoded_file import EncodedFile, count_bytes, stored_model
 from radcodec.encoding.fidelity import plan_fidelity
 from radcodec.encoding.image_plan import SourceImage
 from radcodec.encoding.image_set import EncodedImages, encode_images, smaller_images
+from radcodec.encoding.largest_error import largest_error
 from radcodec.encoding.options import EncodeOptions, Fidelity, Lossless
 from radcodec.errors import GuaranteeError, UnsupportedDataError
 from radcodec.fits.arrays import stored_samples
@@ -35,9 +37,6 @@ from radcodec.version import VERSION, WRITER
 
 if TYPE_CHECKING:
     from radcodec.base.store import Model
-
-# Samples of an image that are turned to big-endian at a time, so that no second copy of it is made.
-_SLAB_SAMPLES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,17 +95,10 @@ def _image_record(hdu: Hdu, tile: TileOption) -> ImageRecord:
     )
 
 
-def _stored_bytes(pixels: Pixels) -> Iterator[memoryview]:
-    """Give the bytes of an image as FITS stores them, in pieces; the length of all but the last is a multiple of 4."""
-    flat = pixels.reshape(-1)
-    for start in range(0, flat.size, _SLAB_SAMPLES):
-        yield memoryview(sample_bytes(flat[start : start + _SLAB_SAMPLES], ">"))
-
-
 def _datasum(pixels: Pixels, tail: bytes) -> int:
     """Sum an image's data and the padding after them in ones complement."""
     total, last = 0, b""
-    for piece in _stored_bytes(pixels):
+    for piece in iter_sample_bytes(pixels, ">"):
         whole = len(piece) // 4 * 4
         total, last = ones_complement_sum(piece[:whole], total), bytes(piece[whole:])
     return ones_complement_sum(last + tail, total)
@@ -195,7 +187,7 @@ def _contents(parts: _FitsParts, options: EncodeOptions, encoded: EncodedImages)
             image = next(waiting)
             header, found = _restored_header(parts, unit, image, encoded, provenance=options.provenance)
             warnings += found
-            pieces = _stored_bytes(image.pixels)
+            pieces = iter_sample_bytes(image.pixels, ">")
         for piece in chain[bytes | memoryview]((header,), pieces, (unit.tail,)):
             digest.update(piece)
         texts += [header, unit.tail]
@@ -278,14 +270,17 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
         model=encoded.model,
         warnings=(*carried, *plan.warnings, *encoded.warnings, *last),
         noise=encoded.noise,
+        largest_error=largest_error(encoded.images),
     )
 
 
 def _source_image(parts: _FitsParts, unit: PlainUnit, fidelity: Fidelity, tile: TileOption) -> SourceImage:
     """Read the samples of an image HDU, which are swapped in place, and what its header says of them."""
     record = _image_record(unit.hdu, tile)
+    pixels = stored_samples(parts.data, unit.hdu).reshape(plane_shape(record.shape))
+    record = replace(record, sides=choose_sides(pixels.reshape(record.shape), tile))
     return SourceImage(
-        pixels=stored_samples(parts.data, unit.hdu).reshape(plane_shape(record.shape)),
+        pixels=pixels,
         record=record,
         fidelity=fidelity,
         name=parts.labels[unit.number],

@@ -15,7 +15,8 @@ from radcodec.encoding.image_plan import ImagePlan, exact_plan
 from radcodec.encoding.on_base import MAX_RADIUS, Base, find_base
 from radcodec.encoding.options import Bounded, EncodeOptions, Lossy
 from radcodec.pixels.bounds import pack_bounds
-from radcodec.pixels.masks import as_bits, encode_mask
+from radcodec.pixels.masks import encode_mask
+from radcodec.pixels.pieces import same_bits
 from radcodec.pixels.tiles import slices
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def code_image(
     GuaranteeError
         If a restored sample does not keep the bound.
     """
-    coded = _masked(plan)
+    coded = _masked(plan, options)
     if isinstance(plan.fidelity, Lossy) or not coded.n_tiles:
         return coded
     base, block = find_base(plan, scaling, model, options)
@@ -57,11 +58,11 @@ def code_image(
     return _smaller(coded, exact, options.preview_percent)
 
 
-def _masked(plan: ImagePlan) -> CodedImage:
+def _masked(plan: ImagePlan, options: EncodeOptions) -> CodedImage:
     """Make the mask streams of an image."""
-    grid, special = plan.coding.grid, plan.special
+    grid, special, keep = plan.coding.grid, plan.special, options.scratch.keep
     boxes = map(slices, map(grid.box, range(grid.n_tiles)))
-    masks = [encode_mask(plan.pixels[box], None if special is None else special[box]) for box in boxes]
+    masks = [keep(encode_mask(plan.pixels[box], None if special is None else special[box])) for box in boxes]
     return CodedImage(
         plan=plan,
         coding=plan.coding,
@@ -92,7 +93,7 @@ def _smaller(coded: CodedImage, exact: CodedImage, preview_percent: float) -> Co
     Pixels that still lie on the steps of an earlier compression keep them.
     """
     keeps_steps = isinstance(coded.plan.fidelity, Bounded) and coded.plan.source.earlier is not None
-    same = bool((as_bits(coded.restored) == as_bits(coded.plan.pixels)).all())
+    same = same_bits(coded.restored, coded.plan.pixels)
     asked = f"the bound of {coded.record.bound:.6g}"
     # Exact pixels are worth a few bytes where a bound would not change them.
     worth = WORTH if same and not keeps_steps else 1.0

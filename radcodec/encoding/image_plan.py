@@ -79,7 +79,11 @@ def plan_image(source: SourceImage, options: EncodeOptions, *, seed: int) -> Ima
         return ImagePlan(source=source, fidelity=source.fidelity, coding=coding)
     found = mark_special(source.pixels, coding, source.fidelity, options)
     plan = ImagePlan(
-        source=source, fidelity=source.fidelity, coding=coding, special=all_marks(found), doubtful=found.doubtful
+        source=source,
+        fidelity=source.fidelity,
+        coding=coding,
+        special=all_marks(found, options.scratch),
+        doubtful=found.doubtful,
     )
     return _with_bound(plan, source.fidelity, options, seed) if isinstance(source.fidelity, Bounded) else plan
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from radcodec.base.normalise import load_named_model
+from radcodec.encoding.bound_rate import BoundRate, CodedSet, next_set, start_rate
 from radcodec.encoding.coded_image import CodedImage, FinishedImage
 from radcodec.encoding.image import code_image
 from radcodec.encoding.image_plan import ImagePlan, SourceImage, plan_image
@@ -29,7 +30,8 @@ class EncodedImages:
     """The images of a file, ready to be written.
 
     ``model`` is that of their base layer, None where they have none. ``noise``, physical units, was measured beside an
-    absolute bound, in the image with the largest one. ``lossy`` is for `smaller_images`.
+    absolute bound, in the image with the largest one. ``lossy``, ``bounded`` and
+    ``extra_bytes``, those of what else is in the file, are for `smaller_images`.
     """
 
     images: Sequence[FinishedImage] = field(repr=False)
@@ -37,6 +39,8 @@ class EncodedImages:
     warnings: tuple[str, ...] = ()
     noise: float | None = None
     lossy: LossyImages | None = field(default=None, repr=False)
+    bounded: BoundRate | None = field(default=None, repr=False)
+    extra_bytes: int = 0
 
     @property
     def mode(self) -> Mode:
@@ -46,7 +50,7 @@ class EncodedImages:
     @property
     def may_be_too_large(self) -> bool:
         """Whether the size of the file is still to be held against a bit-rate, by `smaller_images`."""
-        return self.lossy is not None and self.lossy.search is not None
+        return self.bounded is not None or (self.lossy is not None and self.lossy.search is not None)
 
 
 def encode_images(
@@ -68,6 +72,23 @@ def encode_images(
     BoundError, ModelError, GuaranteeError
         If the bound, the model or the result is not what it should be.
     """
+    fidelity = options.fidelity
+    if isinstance(fidelity, Bounded) and fidelity.bpp is not None:
+        rate = start_rate(sources, options, seed, fidelity, _code_all)
+        return replace(_finish_all(rate.best, options, extra_bytes), bounded=rate)
+    coded = _code_all(sources, options, seed)
+    if isinstance(fidelity, Lossy):
+        lossy = finish_lossy(coded.images, coded.model, options, fidelity)
+        encoded = EncodedImages(images=lossy.images, model=lossy.model, lossy=lossy)
+        if _is_without_effect(coded.images, encoded):
+            without = "the lossy mode has no effect: no part of an image has noise in all of its planes"
+            return replace(encoded, warnings=(*coded.warnings, without))
+        return replace(encoded, warnings=coded.warnings)
+    return _finish_all(coded, options, extra_bytes)
+
+
+def _code_all(sources: Sequence[SourceImage], options: EncodeOptions, seed: int) -> CodedSet:
+    """Code the images of a file; errors as `encode_images`."""
     plans = _plan_all(sources, options, seed)
     scalings = [find_scaling(plan) for plan in plans]
     wants_base = any(scaling is not None for scaling in scalings)
@@ -76,19 +97,19 @@ def encode_images(
     for image in coded:
         name = image.plan.source.name if len(coded) > 1 else ""
         warnings += [f"{name}: {warning}" if name else warning for warning in image.warnings]
-    if isinstance(options.fidelity, Lossy):
-        lossy = finish_lossy(coded, model, options, options.fidelity)
-        encoded = EncodedImages(images=lossy.images, model=lossy.model, lossy=lossy)
-        if _is_without_effect(coded, encoded):
-            warnings.append("the lossy mode has no effect: no part of an image has noise in all of its planes")
-        return replace(encoded, warnings=tuple(warnings))
-    images = finish_with_previews(coded, model, options, extra_bytes)
-    widest = max(coded, key=lambda image: image.record.bound or 0.0, default=None)
+    return CodedSet(images=coded, model=model, warnings=tuple(warnings))
+
+
+def _finish_all(coded: CodedSet, options: EncodeOptions, extra_bytes: int) -> EncodedImages:
+    """Finish exact and bounded images, with their previews."""
+    images = finish_with_previews(coded.images, coded.model, options, extra_bytes)
+    widest = max(coded.images, key=lambda image: image.record.bound or 0.0, default=None)
     return EncodedImages(
         images=images,
-        model=model if any(image.record.n_stages for image in images) else None,
-        warnings=tuple(warnings),
+        model=coded.model if any(image.record.n_stages for image in images) else None,
+        warnings=coded.warnings,
         noise=None if widest is None else widest.plan.noise,
+        extra_bytes=extra_bytes,
     )
 
 
@@ -98,8 +119,13 @@ def smaller_images(encoded: EncodedImages, size_bytes: int) -> EncodedImages | N
     Raises
     ------
     BoundError
-        If even the smallest file does not keep to the bit-rate.
+        If even the smallest file, or that of a given bound, does not keep to the bit-rate.
     """
+    if encoded.bounded is not None:
+        rate = next_set(encoded.bounded, size_bytes)
+        if rate is None:
+            return None
+        return replace(_finish_all(rate.best, rate.options, encoded.extra_bytes), bounded=rate)
     lossy = None if encoded.lossy is None else next_try(encoded.lossy, size_bytes)
     return None if lossy is None else replace(encoded, images=lossy.images, lossy=lossy)
 

@@ -40,6 +40,22 @@ class ImageKeywords(TypedDict, total=False):
     force: Annotated[bool, False]
 
 
+class StreamKeywords(TypedDict, total=False):
+    """Options of `radcodec.create`."""
+
+    max_error: Annotated[Bound | None, None]
+    sigma: Annotated[float | None, None]
+    dither: Annotated[bool, False]
+    effort: Annotated[int, DEFAULT_EFFORT]
+    tile: Annotated[int | str | Sequence[int], DEFAULT_TILE]
+    fill: Annotated[Fill | Sequence[Fill], ()]
+    force: Annotated[bool, False]
+    threads: Annotated[int | None, None]
+    verify: Annotated[bool, True]
+    no_provenance: Annotated[bool, False]
+    sync: Annotated[bool, False]
+
+
 class EncodeKeywords(ImageKeywords, total=False):
     """Options of `radcodec.encode`."""
 

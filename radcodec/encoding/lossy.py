@@ -74,7 +74,7 @@ def finish_lossy(coded: Sequence[CodedImage], model: Model | None, options: Enco
         If the model has fewer stages than asked for.
     """
     if model is None:
-        return LossyImages(images=finish_all(coded, _no_stages(coded), 0, options.threads), options=options)
+        return LossyImages(images=finish_all(coded, _no_stages(coded), 0, options), options=options)
     n_stages = model.n_stages if asked.n_stages is None else asked.n_stages
     if not 1 <= n_stages <= model.n_stages:
         raise BoundError(f"expected 1 to {model.n_stages} stages, as the model {model.name} has, found {n_stages}")
@@ -88,12 +88,12 @@ def finish_lossy(coded: Sequence[CodedImage], model: Model | None, options: Enco
         if asked.bpp is None:
             kept = [min(n_stages, n_leading(tile)) for tile in _all_sizes(coded)] if has_base else _no_stages(coded)
             return LossyImages(
-                images=finish_all(coded, kept, n_stages, options.threads),
+                images=finish_all(coded, kept, n_stages, options),
                 model=model if has_base else None,
                 options=options,
             )
         search = _start_search(coded, model, options, asked.bpp, has_base=has_base)
-        images = finish_all(search.smallest, search.smallest_kept, search.smallest_stages, options.threads)
+        images = finish_all(search.smallest, search.smallest_kept, search.smallest_stages, options)
         return LossyImages(images=images, model=model if has_base else None, options=options, search=search)
 
 
@@ -118,6 +118,10 @@ def next_try(tried: LossyImages, size_bytes: int) -> LossyImages | None:
         return None
     else:
         search = replace(search, excess=search.excess + size_bytes - search.target)
+        if model is not None and model.takes_step:  # more stages have longer entries than the smallest file's
+            search = replace(
+                search, excess=max(search.excess, size_bytes - _base_bytes(tried) - (search.overhead or 0))
+            )
     if model is None or not search.start:
         return None
     found = None
@@ -129,8 +133,13 @@ def next_try(tried: LossyImages, size_bytes: int) -> LossyImages | None:
     if is_first:
         return None
     with one_blas_thread():
-        images = finish_all(search.smallest, search.smallest_kept, search.smallest_stages, options.threads)
+        images = finish_all(search.smallest, search.smallest_kept, search.smallest_stages, options)
     return replace(tried, images=images, search=None)
+
+
+def _base_bytes(tried: LossyImages) -> int:
+    """Count the bytes of all base streams of a file that was tried."""
+    return sum(len(stream) for image in tried.images for tile in image.tiles for stream in tile.stages)
 
 
 def _asked_bpp(options: EncodeOptions) -> float | None:
@@ -147,7 +156,7 @@ def _all_sizes(coded: Sequence[CodedImage]) -> list[list[int]]:
 
 
 def _with_stages(image: CodedImage, model: Model, n_stages: int, options: EncodeOptions) -> CodedImage:
-    return add_stages(image, model, n_stages, options.threads) if image.is_lossy else image
+    return add_stages(image, model, n_stages, options) if image.is_lossy else image
 
 
 def _start_search(
@@ -203,7 +212,7 @@ def _finest_step(search: RateSearch, model: Model, options: EncodeOptions) -> li
     waiting = iter(lossy)
     found = [next(waiting) if image.is_lossy else image for image in search.start]
     kept = [n_leading(sizes) for sizes in _all_sizes(found)]
-    return finish_all(found, kept, model.n_stages, options.threads)
+    return finish_all(found, kept, model.n_stages, options)
 
 
 def _most_stages(search: RateSearch, model: Model, options: EncodeOptions) -> list[FinishedImage] | None:
@@ -226,7 +235,7 @@ def _most_stages(search: RateSearch, model: Model, options: EncodeOptions) -> li
                     best, best_bytes = (kept, stages), n_bytes
                 break
             budget -= over
-    return None if best is None else finish_all(search.start, *best, options.threads)
+    return None if best is None else finish_all(search.start, *best, options)
 
 
 def _entries(sizes: Sequence[Sequence[int]], kept: Sequence[int], n_stages: int) -> int:

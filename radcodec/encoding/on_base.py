@@ -23,6 +23,7 @@ from radcodec.base.normalise import (
     pack_codes,
     plan_normalisation,
     restore_codes,
+    shelve_codes,
 )
 from radcodec.container.layout import SHA256_BYTES, stage_entry_bytes
 from radcodec.decoding.tile import ImageCoding, Pixels
@@ -33,7 +34,7 @@ from radcodec.pixels.bounds import tile_bound
 from radcodec.pixels.masks import Mask
 from radcodec.pixels.tiles import Box, slices
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
-from radcodec.types import DetailsOnBase
+from radcodec.types import DetailsOnBase, Stream
 
 if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model
@@ -59,7 +60,7 @@ class Base:
 
     model: Model
     scaling: Normalisation
-    streams: tuple[tuple[bytes, ...], ...] = field(repr=False)
+    streams: tuple[tuple[Stream, ...], ...] = field(repr=False)
     left: Pixels = field(repr=False)
 
 
@@ -230,15 +231,23 @@ def _whole_base(job: _Job, ratio: float) -> Base:
     """Make the base layer of an image at a ratio of its step to the bound of each tile."""
     grid, model = job.coding.grid, job.model
 
-    def finish(tile: int, codes: Codes | None) -> tuple[tuple[bytes, ...], Pixels | None]:
+    keep = job.options.scratch.keep
+
+    def code(tile: int, like: Codes | None) -> Codes | None:
+        codes = job.code(grid.box(tile), ratio, like)
+        return None if codes is None else shelve_codes(model, codes, keep)
+
+    def finish(tile: int, codes: Codes | None) -> tuple[tuple[Stream, ...], Pixels | None]:
         if codes is None:
             return (b"",) * model.n_stages, None
         box = grid.box(tile)
-        return pack_codes(model, codes, model.n_stages), job.left(box, job.values(box, codes))
+        streams = pack_codes(model, codes, model.n_stages)
+        return tuple(map(keep, streams)), job.left(box, job.values(box, codes))
 
-    codes = in_groups(lambda tile, like: job.code(grid.box(tile), ratio, like), grid.n_tiles, job.options.threads)
+    codes = in_groups(code, grid.n_tiles, job.options.threads)
     finished = ordered_map(lambda pair: finish(*pair), enumerate(codes), job.options.threads)
-    left, streams = np.zeros_like(job.plan.pixels), []
+    left: Pixels = job.options.scratch.zeros(job.plan.pixels.shape, job.plan.pixels.dtype)
+    streams: list[tuple[Stream, ...]] = []
     for tile, (stages, part) in enumerate(finished):
         streams.append(stages)
         if part is not None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, SupportsIndex, TypeAlias, cast
 
-from radcodec.encoding.bound_spec import BoundSpec, parse_bound
+from radcodec.encoding.bound_spec import BoundSpec, is_auto_bound, parse_bound
 from radcodec.encoding.keywords import CompressKeywords, Fill
 from radcodec.encoding.tile_option import parse_tile
 from radcodec.errors import BoundError, InputError
@@ -28,6 +28,7 @@ from radcodec.limits import (
 from radcodec.pixels.tiles import TileOption
 from radcodec.runtime.keywords import fill_in
 from radcodec.runtime.parallel import usable_threads
+from radcodec.runtime.scratch import Scratch
 from radcodec.types import DetailsOnBase, HduChoice, Mode
 
 DEFAULT_PREVIEW_PERCENT = 1.0
@@ -43,10 +44,16 @@ class Lossless:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounded:
-    """Every sample comes back within a bound. ``sigma`` replaces the measured noise, physical units."""
+    """Every sample comes back within a bound. ``sigma`` replaces the measured noise, physical units.
+
+    The whole file is at most ``bpp`` bits a pixel. ``is_auto``: the smallest bound in sigma that keeps to that is
+    looked for, and takes the place of ``bound``.
+    """
 
     mode: ClassVar[Mode] = Mode.BOUNDED
     bound: BoundSpec
+    bpp: float | None = None
+    is_auto: bool = False
     sigma: float | None = None
     dither: bool = False
     details_on_base: DetailsOnBase = DetailsOnBase.AUTO
@@ -70,7 +77,7 @@ class EncodeOptions:
 
     ``hdus`` are the images of a FITS file that are not exact, where they are named; ``exact_hdus`` are some that are.
     ``fills`` are values, in physical units, that are special. ``progress`` gets the number of pixels done since its
-    last call, in the caller's thread.
+    last call, in the caller's thread. ``scratch`` holds what grows with an image.
     """
 
     fidelity: Fidelity = field(default_factory=Lossless)
@@ -85,6 +92,12 @@ class EncodeOptions:
     verify: bool = True
     provenance: bool = True
     progress: Callable[[int], None] | None = field(default=None, repr=False)
+    scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
+
+
+def needed_bytes(source_bytes: int, fidelity: Fidelity) -> int:
+    """Count about the bytes of temporary files that a source needs: itself, what it restores to, half of it streams."""
+    return source_bytes * (3 if isinstance(fidelity, Lossless) else 5) // 2
 
 
 def parse_hdus(choice: HduChoice | Sequence[HduChoice]) -> tuple[HduSelector, ...]:
@@ -177,7 +190,7 @@ def _fidelity(given: Mapping[str, Any]) -> Fidelity:
     max_error, bpp, n_stages = given["max_error"], given["lossy_bpp"], given["lossy_stages"]
     sigma = None if given["sigma"] is None else _checked_noise(given["sigma"])
     is_lossy = given["lossy"] or bpp is not None or n_stages is not None
-    if is_lossy and max_error is not None:
+    if max_error is not None and (given["lossy"] or n_stages is not None):
         raise BoundError("expected either a largest error or lossy mode, found both: choose one")
     if bpp is not None and n_stages is not None:
         raise BoundError("expected either a bit-rate or a number of stages, found both: choose one")
@@ -197,8 +210,13 @@ def _fidelity(given: Mapping[str, Any]) -> Fidelity:
     if max_error is None and name is not None:
         raise BoundError(f"expected a largest error (--max-error) beside --{name}, found none")
     if max_error is not None:
-        bound = replace(parse_bound(max_error), force=given["force"])
-        return Bounded(bound=bound, sigma=sigma, dither=given["dither"], details_on_base=on_base)
+        is_auto = is_auto_bound(max_error)
+        if is_auto and bpp is None:
+            raise BoundError("expected a bit-rate (--bpp) beside a largest error that is auto, found none")
+        bound = replace(parse_bound("0.125sigma" if is_auto else max_error), force=given["force"])
+        return Bounded(
+            bound=bound, bpp=bpp, is_auto=is_auto, sigma=sigma, dither=given["dither"], details_on_base=on_base
+        )
     return Lossy(bpp=bpp, n_stages=n_stages) if is_lossy else Lossless()
 
 

@@ -8,10 +8,15 @@ at half maximum. Of a few outliers side by side each is also far from most of th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from radcodec.limits import MAX_CANDIDATES, MAX_PIECE_SAMPLES
+from radcodec.pixels.pieces import copied
+from radcodec.runtime.scratch import Scratch
 
 Pixels = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
@@ -27,6 +32,7 @@ RANK, MIDDLE = 0.65, 0.5  # of those: what a few others of the kind among them d
 FEWEST = 4  # known pixels around: in a corner there are five
 DISTANT = 20.0  # from the median around, in that of four fifths of the pixels around
 MOST_SHARE = 1 / 64  # of a plane: more are no exceptions
+MOST_KEPT = 1 << 21  # candidates of a plane that are kept; of more, they are looked for again
 LEAST_SIDE = 5
 
 _SQUARE = [(dy, dx) for dy in range(-2, 3) for dx in range(-2, 3)]
@@ -36,28 +42,34 @@ _ROW_RING = [(0, dx) for dx in (-5, -4, -3, -2, 2, 3, 4, 5)]
 _ROW_BESIDE = [(0, -1), (0, 1)]
 
 
-def find_outliers(image: Pixels, special: Mask | None) -> Mask | None:
+def find_outliers(image: Pixels, special: Mask | None, scratch: Scratch | None = None) -> Mask | None:
     """Find the lone outliers of an image [P, H, W]; None where there are none.
 
     Beside special pixels, what lies opposite stands for these. Planes with so many outliers that they are no exceptions
-    are left alone.
+    are left alone. ``scratch`` holds the marks.
     """
     _, height, width = image.shape
     if width < LEAST_SIDE or 1 < height < LEAST_SIDE:
         return None
+    scratch = scratch or Scratch()
     found: Mask | None = None
     for number, plane in enumerate(image):
         with np.errstate(all="ignore"):  # values near the ends of the range, signalling NaN among the special ones
-            places = _plane_outliers(plane, None if special is None else special[number])
-        if places is not None:
+            marks = None if special is None else special[number]
+            lone = _plane_outliers(plane, marks)
+            if lone is None:
+                continue
             if found is None:
-                found = np.zeros(image.shape, np.bool_)
-            found[number][places] = True
+                found = scratch.zeros(image.shape, np.bool_)
+            found[number].reshape(-1)[lone] = True
+            if height > 1:
+                for y, x in _neighbours(plane, marks, lone, scratch):
+                    found[number][y, x] = True
     return found
 
 
-def _plane_outliers(plane: Pixels, special: Mask | None) -> tuple[Places, Places] | None:
-    """Find the rows and columns of the outliers of a plane [H, W]."""
+def _plane_outliers(plane: Pixels, special: Mask | None) -> Places | None:
+    """Find the places [n] of the outliers of a plane [H, W], counted row by row; None where there are none."""
     height, width = plane.shape
     looked = np.unique(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
     usual = _differences(plane, special, looked // width, looked % width)
@@ -65,30 +77,56 @@ def _plane_outliers(plane: Pixels, special: Mask | None) -> tuple[Places, Places
     if not usual.size:
         return None
     least = PROMINENT * float(np.median(usual))
-    y, x = _prominent(plane, special, least / (4.0 if height > 1 else 2.0))
-    if not 0 < y.size <= 9 * MOST_SHARE * plane.size + 9:
-        return None
-    large = _differences(plane, special, y, x) > least
-    y, x = y[large], x[large]
-    lone = _are_lone(plane, special, y, x) if y.size else large[:0]
-    if not lone.any() or np.count_nonzero(lone) > MOST_SHARE * plane.size + 1:
-        return None
-    return _with_neighbours(plane, special, y[lone], x[lone])
+    found: list[Places] = []
+    count = 0
+    for places in _candidates(plane, special, least / (4.0 if height > 1 else 2.0)):
+        y, x = places // width, places % width
+        large = _differences(plane, special, y, x) > least
+        y, x = y[large], x[large]
+        lone = _are_lone(plane, special, y, x) if y.size else large[:0]
+        found.append(y[lone] * width + x[lone])
+        count += found[-1].size
+        if count > MOST_SHARE * plane.size + 1:
+            return None
+    return np.concatenate(found) if count else None
 
 
-def _with_neighbours(plane: Pixels, special: Mask | None, y: Places, x: Places) -> tuple[Places, Places]:
-    """Add the places beside these [n] that are far from what is around as well."""
-    if plane.shape[0] == 1:
-        return y, x
+def _candidates(plane: Pixels, special: Mask | None, least: float) -> Iterator[Places]:
+    """Give the places of `_prominent`, so many at a time; none where these are too many for exceptions."""
+    total = 0
+    kept: list[Places] | None = []
+    for places in _prominent(plane, special, least):
+        total += places.size
+        if total > 9 * MOST_SHARE * plane.size + 9:
+            return
+        if kept is not None:
+            kept.append(places)
+        if total > MOST_KEPT:
+            kept = None
+    waiting: list[Places] = []
+    for places in _prominent(plane, special, least) if kept is None else kept:
+        waiting.append(places)
+        if sum(some.size for some in waiting) >= MAX_CANDIDATES:
+            joined = np.concatenate(waiting)
+            yield from (joined[start : start + MAX_CANDIDATES] for start in range(0, joined.size, MAX_CANDIDATES))
+            waiting = []
+    if any(some.size for some in waiting):
+        yield np.concatenate(waiting)
+
+
+def _neighbours(plane: Pixels, special: Mask | None, lone: Places, scratch: Scratch) -> Iterator[tuple[Places, Places]]:
+    """Find rows and columns of the places beside these [n] that are far from what is around as well."""
     height, width = plane.shape
-    marks = np.zeros(plane.shape, np.bool_) if special is None else special.copy()
-    marks[y, x] = True
-    near = np.unique(np.concatenate([np.stack([y + dy, x + dx]) for dy, dx in _BESIDE], axis=1), axis=1)
-    near = near[:, (near >= 0).all(axis=0) & (near[0] < height) & (near[1] < width)]
-    near = near[:, ~marks[near[0], near[1]]]
-    middle, spread = _surroundings(plane, marks, near[0], near[1])
-    near = near[:, np.abs(_values(plane, None, near[0], near[1]) - middle) > DISTANT * spread]
-    return np.concatenate([y, near[0]]), np.concatenate([x, near[1]])
+    marks = scratch.zeros(plane.shape, np.bool_) if special is None else copied(special, scratch)
+    marks.reshape(-1)[lone] = True
+    for start in range(0, lone.size, MAX_CANDIDATES):
+        y, x = lone[start : start + MAX_CANDIDATES] // width, lone[start : start + MAX_CANDIDATES] % width
+        near = np.unique(np.concatenate([np.stack([y + dy, x + dx]) for dy, dx in _BESIDE], axis=1), axis=1)
+        near = near[:, (near >= 0).all(axis=0) & (near[0] < height) & (near[1] < width)]
+        near = near[:, ~marks[near[0], near[1]]]
+        middle, spread = _surroundings(plane, marks, near[0], near[1])
+        far = np.abs(_values(plane, None, near[0], near[1]) - middle) > DISTANT * spread
+        yield near[0, far], near[1, far]
 
 
 def _surroundings(plane: Pixels, special: Mask | None, y: Places, x: Places) -> tuple[Floats, Floats]:
@@ -98,15 +136,13 @@ def _surroundings(plane: Pixels, special: Mask | None, y: Places, x: Places) -> 
     return middle, _quantile(np.abs(values - middle), 0.8)
 
 
-def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Places, Places]:
-    """Find the pixels that differ from the mean of those to their left and right by more than least: rows and columns.
+def _prominent(plane: Pixels, special: Mask | None, least: float) -> Iterator[Places]:
+    """Find the pixels that differ from the mean of those to their left and right by more than least: places, in parts.
 
     Where one of these is special the other stands for both; pixels between two special ones are all taken.
     """
     height, width = plane.shape
     dtype = np.float32 if plane.dtype.itemsize <= 2 or plane.dtype == np.float32 else np.float64
-    ys: list[Places] = []
-    xs: list[Places] = []
     step = max(1, SLAB_SAMPLES // width)
     part, difference = np.empty((step, width + 2), dtype), np.empty((step, width), dtype)
     for start in range(0, height, step):
@@ -121,29 +157,33 @@ def _prominent(plane: Pixels, special: Mask | None, least: float) -> tuple[Place
         size -= values[:, 1:-1]
         np.abs(size, out=size)
         if np.fmax.reduce(size, axis=None) > least:
-            y, x = np.nonzero(size > least)
-            ys.append(y + start)
-            xs.append(x)
+            yield np.flatnonzero(size > least) + start * width
     if special is not None:
-        y, x = _beside_special(plane, special, least)
-        ys.append(y)
-        xs.append(x)
-    nothing = np.empty(0, np.int64)
-    return np.concatenate([*ys, nothing]), np.concatenate([*xs, nothing])
+        yield _beside_special(plane, special, least)
 
 
-def _beside_special(plane: Pixels, special: Mask, least: float) -> tuple[Places, Places]:
+def _beside_special(plane: Pixels, special: Mask, least: float) -> Places:
     """Find those of `_prominent` that have a special pixel to their left or right; none where these are very many."""
-    beside = np.zeros(plane.shape, np.bool_)
-    beside[:, 1:] |= special[:, :-1]
-    beside[:, :-1] |= special[:, 1:]
-    beside &= ~special
-    y, x = np.nonzero(beside)
-    left, right = (_mirrored_values(plane, special, y, x + dx) for dx in (-1, 1))
-    other = np.where(np.isnan(left), right, left)
-    far = ~(np.abs(plane[y, x].astype(np.float64) - other) <= least)
-    y, x = y[far], x[far]
-    return (y, x) if y.size <= MOST_SHARE / 4 * plane.size + 9 else (y[:0], x[:0])
+    height, width = plane.shape
+    found: list[Places] = [np.empty(0, np.int64)]
+    count = 0
+    step = max(1, MAX_PIECE_SAMPLES // width)
+    for start in range(0, height, step):
+        marks = special[start : start + step]
+        beside = np.zeros(marks.shape, np.bool_)
+        beside[:, 1:] |= marks[:, :-1]
+        beside[:, :-1] |= marks[:, 1:]
+        beside &= ~marks
+        y, x = np.nonzero(beside)
+        y += start
+        left, right = (_mirrored_values(plane, special, y, x + dx) for dx in (-1, 1))
+        other = np.where(np.isnan(left), right, left)
+        far = ~(np.abs(plane[y, x].astype(np.float64) - other) <= least)
+        found.append(y[far] * width + x[far])
+        count += found[-1].size
+        if count > MOST_SHARE / 4 * plane.size + 9:
+            return found[0]
+    return np.concatenate(found)
 
 
 def _are_lone(plane: Pixels, special: Mask | None, y: Places, x: Places) -> Mask:

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.encoding.bound_spec import MOST_SIGMA
+from radcodec.limits import MAX_PIECE_SAMPLES
 from radcodec.pixels import noise
+from radcodec.pixels.pieces import pieces
 from radcodec.types import EarlierBound
 
 LEAST_PIXELS = 256  # of a plane, under which its noise is no reason to refuse a bound
@@ -31,6 +33,7 @@ class BoundedImage:
     ``pixels`` are stored samples, native [P, H, W]; ``special``, bool [P, H, W], marks those that do not count.
     ``sigma`` is the noise to use instead of the measured one, physical units. ``earlier`` is what the header says of an
     earlier compression. ``shared_tiles``: whether tiles hold several planes.
+    ``cell`` is the side of cells of a local bound; chosen by the pixels for None.
     """
 
     pixels: Image
@@ -40,6 +43,7 @@ class BoundedImage:
     sigma: float | None = None
     earlier: EarlierBound | None = None
     shared_tiles: bool = False
+    cell: int | None = None
 
     def plane(self, number: int) -> tuple[Image, Mask | None]:
         """Give the samples [H, W] of a plane, and which are special."""
@@ -49,7 +53,8 @@ class BoundedImage:
         """Say whether a plane has pixels that are neither blank nor special; one that is all fill value is no blank."""
         if self.special is None or not bool(self.special[number].all()):
             return True
-        return self.pixels.dtype.kind == "f" and bool(np.isfinite(self.pixels[number]).any())
+        flat = self.pixels[number].reshape(-1)
+        return flat.dtype.kind == "f" and any(bool(np.isfinite(flat[piece]).any()) for piece in pieces(flat.size))
 
 
 def compare_noise(image: BoundedImage, value: float) -> tuple[float, float]:
@@ -97,9 +102,23 @@ def _second_differences(plane: Image, special: Mask | None) -> npt.NDArray[np.fl
 
 
 def _is_smooth(plane: Image, special: Mask | None, sigma: float) -> bool:
-    """Say whether neighbouring samples [H, W] follow one another so closely that there is no noise."""
-    known = _second_differences(plane, special)
-    return known.size > 0 and float(np.median(known)) < SMOOTH * sigma
+    """Say whether neighbouring samples [H, W] follow one another so closely that there is no noise.
+
+    The median of the second differences is compared with a limit by how many are below it, as planes may be large.
+    """
+    least, count, below = SMOOTH * sigma, 0, 0
+    under, over = 0.0, np.inf  # the values that are nearest to the limit
+    rows = max(1, MAX_PIECE_SAMPLES // plane.shape[1])
+    for start in range(0, plane.shape[0], rows):
+        part = slice(start, start + rows)
+        known = _second_differences(plane[part], None if special is None else special[part])
+        is_below = known < least
+        count, below = count + known.size, below + int(np.count_nonzero(is_below))
+        under = float(known.max(initial=under, where=is_below))
+        over = float(known.min(initial=over, where=~is_below))
+    if 2 * below == count > 0:
+        return 0.5 * (under + over) < least
+    return 2 * below > count
 
 
 def _has_no_noise(plane: Image, special: Mask | None, sigma: float) -> bool:

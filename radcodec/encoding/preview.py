@@ -56,7 +56,7 @@ def finish_with_previews(
         own = image if image.record.on_base else next(waiting)
         most = n_stages if model is None or not own.record.on_base else model.n_stages
         kept = [min(most, n_leading(tile)) for tile in stage_sizes([own])] if most else [0] * len(own.masks)
-        finished += finish_all([own], kept, most, options.threads)
+        finished += finish_all([own], kept, most, options)
     return finished
 
 
@@ -78,7 +78,7 @@ def _fit_stages(
     best, best_images = 0, coded
     fixed_bytes = 16 * sum(image.n_planes for image in coded) + len(model.name) + 1 + SHA256_BYTES
     for n_stages in range(1, model.n_stages + 1):
-        tried = [add_stages(image, model, n_stages, options.threads) for image in coded]
+        tried = [add_stages(image, model, n_stages, options) for image in coded]
         fits = fits_preview(
             stage_sizes(tried),
             other_bytes=_without_base(coded) + extra_bytes,

@@ -88,7 +88,7 @@ def fill_budget(
         for image in coded:
             tiles = range(every // 2, image.n_tiles, every) if some else None
             again = image if step == made_at and not some else code_again(image, options, step, tiles)
-            images.append(add_stages(again, model, model.n_stages, options.threads))
+            images.append(add_stages(again, model, model.n_stages, options))
         return images, base_bytes(images)
 
     found = None
@@ -115,7 +115,9 @@ def stage_sizes(coded: Sequence[CodedImage]) -> list[list[int]]:
     return [[len(stream) for stream in streams] for image in coded for streams in image.base]
 
 
-def finish_all(coded: Sequence[CodedImage], kept: Sequence[int], n_stages: int, threads: int) -> list[FinishedImage]:
+def finish_all(
+    coded: Sequence[CodedImage], kept: Sequence[int], n_stages: int, options: EncodeOptions
+) -> list[FinishedImage]:
     """Finish all images with ``n_stages`` stages; tile i, counted over all images, keeps the first ``kept[i]``."""
     finished: list[FinishedImage] = []
     position = 0
@@ -123,6 +125,8 @@ def finish_all(coded: Sequence[CodedImage], kept: Sequence[int], n_stages: int, 
         # Without a base stream there is nothing to normalise and no model to name.
         stages = n_stages if image.record.on_base or any(map(any, image.base)) else 0
         own = kept[position : position + image.n_tiles]
-        finished.append(finish_image(image, own, stages, threads))
+        if image.is_lossy and stages:
+            stages = max(1, *own)
+        finished.append(finish_image(image, own, stages, options))
         position += image.n_tiles
     return finished

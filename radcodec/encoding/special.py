@@ -1,9 +1,10 @@
-"""The special samples of an image, found for all of it at once: they come back exactly, and nothing uses them."""
+"""The special samples of an image, found for all of it: they come back exactly, and nothing uses them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from radcodec.container.meta import ImageRecord
 from radcodec.encoding.fills import Fills, find_fills, matches
 from radcodec.encoding.outliers import find_outliers
 from radcodec.pixels.masks import Mask, always_special
+from radcodec.pixels.pieces import add_marks, copied, joined
+from radcodec.runtime.scratch import Scratch
 
 Pixels = npt.NDArray[Any]
 
@@ -36,7 +39,13 @@ class Special:
 
 
 def find_special(
-    image: Pixels, record: ImageRecord, *, exact: bool, in_steps: bool = False, fills: Sequence[float] = ()
+    image: Pixels,
+    record: ImageRecord,
+    *,
+    exact: bool,
+    in_steps: bool = False,
+    fills: Sequence[float] = (),
+    scratch: Scratch | None = None,
 ) -> Special:
     """Find the special samples of an image, but for its outliers.
 
@@ -54,48 +63,57 @@ def find_special(
         Whether they are rounded to multiples of a step where they are integers, so that 0 stays 0.
     fills
         Fill values in physical units, which are always special.
+    scratch
+        Holds the marks.
     """
-    sure: Mask | None = always_special(image, record.blank)
+    scratch, flat = scratch or Scratch(), image.reshape(-1)
+    sure = add_marks(None, image, lambda piece: always_special(flat[piece], record.blank), scratch)
     doubtful: Mask | None = None
     if exact and image.dtype.kind != "f" and sure is not None:
         sure, doubtful = (sure, None) if np.count_nonzero(sure) > _FREQUENT_SHARE * image.size else (None, sure)
     for value in fills:
-        sure = _joined(sure, matches_physical(image, value, record))
-    marks = all_marks(Special(sure=sure, doubtful=doubtful))
-    known = None if marks is None else ~marks
-    if known is not None and not known.any():
+        sure = add_marks(sure, image, partial(_matches_physical_in, flat, value, record), scratch)
+    marks = all_marks(Special(sure=sure, doubtful=doubtful), scratch)
+    if marks is not None and marks.all():
         return Special(sure=sure, doubtful=doubtful)
     with np.errstate(all="ignore"):
-        found: Fills = find_fills(image, known, exact=exact, in_steps=in_steps and image.dtype.kind != "f")
+        found: Fills = find_fills(image, marks, exact=exact, in_steps=in_steps and image.dtype.kind != "f")
     for value in found.sure:
-        marked = matches(image, value)
-        sure = _joined(sure, marked if known is None else marked & known)
+        sure = add_marks(sure, image, partial(_matches_beside, flat, value, marks), scratch)
     return Special(sure=sure, doubtful=doubtful, values=found.doubtful)
 
 
-def with_value(special: Special, image: Pixels, value: Any) -> Special:
+def _matches_physical_in(flat: Pixels, value: float, record: ImageRecord, piece: slice) -> Mask:
+    return matches_physical(flat[piece], value, record)
+
+
+def _matches_beside(flat: Pixels, value: Any, marks: Mask | None, piece: slice) -> Mask:
+    """Say which samples of a piece are a value and not marked yet."""
+    same = matches(flat[piece], value)
+    return same if marks is None else same & ~marks.reshape(-1)[piece]
+
+
+def with_value(special: Special, image: Pixels, value: Any, scratch: Scratch) -> Special:
     """Add a value that is special everywhere."""
-    marked = matches(image, value)
-    if special.doubtful is not None:
-        marked &= ~special.doubtful
-    return Special(sure=_joined(special.sure, marked), doubtful=special.doubtful)
+    sure = None if special.sure is None else copied(special.sure, scratch)
+    sure = add_marks(sure, image, partial(_matches_beside, image.reshape(-1), value, special.doubtful), scratch)
+    return Special(sure=sure, doubtful=special.doubtful)
 
 
-def with_outliers(special: Special, image: Pixels) -> Special:
+def with_outliers(special: Special, image: Pixels, scratch: Scratch) -> Special:
     """Add the lone outliers of the image to the doubtful ones."""
-    outliers = find_outliers(image, special.sure)
+    outliers = find_outliers(image, special.sure, scratch)
     if outliers is None:
         return special
     if special.sure is not None:
-        outliers &= ~special.sure
-    return Special(sure=special.sure, doubtful=_joined(special.doubtful, outliers), values=special.values)
+        np.greater(outliers, special.sure, out=outliers)
+    doubtful = joined(special.doubtful, outliers if outliers.any() else None, scratch)
+    return Special(sure=special.sure, doubtful=doubtful, values=special.values)
 
 
-def all_marks(special: Special) -> Mask | None:
+def all_marks(special: Special, scratch: Scratch | None = None) -> Mask | None:
     """Join sure and doubtful ones; None where there are none."""
-    if special.sure is None or special.doubtful is None:
-        return special.doubtful if special.sure is None else special.sure
-    return special.sure | special.doubtful
+    return joined(special.sure, special.doubtful, scratch or Scratch())
 
 
 def matches_physical(image: Pixels, value: float, record: ImageRecord) -> Mask:
@@ -120,9 +138,3 @@ def matches_physical(image: Pixels, value: float, record: ImageRecord) -> Mask:
             return nothing
     limits = np.iinfo(image.dtype)
     return matches(image, image.dtype.type(stored)) if limits.min <= stored <= limits.max else nothing
-
-
-def _joined(first: Mask | None, second: Mask) -> Mask | None:
-    if not second.any():
-        return first
-    return second if first is None else first | second

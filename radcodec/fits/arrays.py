@@ -7,6 +7,7 @@ FITS Standard 4.0, section 4.4.2.5 (BSCALE, BZERO, BLANK) and table 11 (BZERO fo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from radcodec.coding.samples import native_in, native_of, sample_bytes
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CardValue, format_card, pad_header
 from radcodec.fits.parse import FitsBuffer, unit_data
+from radcodec.limits import MAX_PIECE_SAMPLES
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 # BITPIX, and the BZERO with which FITS stores a type that it does not have.
@@ -34,6 +36,29 @@ _STORAGE: dict[SampleType, tuple[int, int]] = {
 _NAMES = {member.dtype_str: member for member in SampleType}
 
 
+def storage_of(sample_type: SampleType) -> tuple[int, int]:
+    """Return BITPIX, and the BZERO with which FITS stores a type that it does not have, 0 for others."""
+    return _STORAGE[sample_type]
+
+
+def possible_blank(info: ImageInfo) -> int | None:
+    """Return the BLANK of an image; None for one that no pixel of its type can have."""
+    if info.blank is None:
+        return None
+    limits = np.iinfo(info.sample_type.dtype_str)
+    return info.blank if limits.min <= info.blank <= limits.max else None
+
+
+def sample_type_of(dtype: np.dtype[Any]) -> SampleType:
+    """Return the type of the samples of an array; raises UnsupportedDataError for one that FITS cannot hold."""
+    found = _NAMES.get(dtype.str[1:])
+    if found is None:
+        raise UnsupportedDataError(
+            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {dtype}: convert it first"
+        )
+    return found
+
+
 def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
     """Return the stored samples of an image HDU in native byte order, in the image's shape.
 
@@ -47,6 +72,31 @@ def stored_samples(data: FitsBuffer, hdu: Hdu) -> npt.NDArray[Any]:
     if isinstance(content, memoryview) and not content.readonly:
         return native_in(content, dtype_str, ">").reshape(info.shape)
     return native_of(content, dtype_str, ">").reshape(info.shape)
+
+
+def stored_box(data: FitsBuffer, hdu: Hdu, box: tuple[int, int, int, int, int, int]) -> npt.NDArray[Any]:
+    """Read the samples [p, h, w] in a box of an image HDU [P, H, W], native; nothing else of it is read.
+
+    ``box`` has the first and last + 1 of planes, rows and columns. A buffer in memory must still hold the samples as
+    they are in the file.
+    """
+    info = hdu.image
+    if info is None:
+        raise UnsupportedDataError(f"expected an image in HDU {hdu.name!r}, found none")
+    p0, p1, y0, y1, x0, x1 = box
+    height, width = ((1, 1) + info.shape)[-2:]
+    dtype_str, itemsize = info.sample_type.dtype_str, info.sample_type.size_bytes
+    found = np.empty((p1 - p0, y1 - y0, x1 - x0), dtype_str)
+    if (x0, x1) == (0, width):
+        whole = found.reshape(p1 - p0, -1)
+        starts = [(p * height + y0) * width for p in range(p0, p1)]
+    else:
+        whole = found.reshape(-1, x1 - x0)
+        starts = [(p * height + y) * width + x0 for p in range(p0, p1) for y in range(y0, y1)]
+    for row, start in zip(whole, starts, strict=True):
+        first = hdu.data_start + start * itemsize
+        row[:] = np.frombuffer(data[first : first + row.size * itemsize], ">" + dtype_str)
+    return found
 
 
 def minimal_header(sample_type: SampleType, shape: tuple[int, ...]) -> bytes:
@@ -81,16 +131,26 @@ def array_to_fits_bytes(array: npt.NDArray[Any]) -> tuple[bytes, memoryview, byt
     UnsupportedDataError
         If the dtype is not supported.
     """
-    sample_type = _NAMES.get(array.dtype.str[1:])
-    if sample_type is None:
-        raise UnsupportedDataError(
-            f"expected an array of integers of 8 to 64 bits, float32 or float64, found {array.dtype}: convert it first"
-        )
+    sample_type = sample_type_of(array.dtype)
     header = minimal_header(sample_type, array.shape)
     if array.size == 0:
         return header, memoryview(b""), b""
     data = sample_bytes(_storable(array), ">").data
     return header, data, b"\0" * (-len(data) % BLOCK_BYTES)
+
+
+def array_to_fits_pieces(array: npt.NDArray[Any]) -> Iterator[bytes | memoryview]:
+    """Give the FITS file of an array, as `array_to_fits_bytes` makes it, in pieces: no copy of the array is made."""
+    yield minimal_header(_NAMES[array.dtype.str[1:]], array.shape)
+    yield from stored_pieces(array)
+    yield b"\0" * (-array.nbytes % BLOCK_BYTES)
+
+
+def stored_pieces(array: npt.NDArray[Any]) -> Iterator[memoryview]:
+    """Give the bytes of a contiguous array as FITS stores them, in pieces."""
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, MAX_PIECE_SAMPLES):
+        yield memoryview(sample_bytes(_storable(flat[start : start + MAX_PIECE_SAMPLES]), ">"))
 
 
 def _storable(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

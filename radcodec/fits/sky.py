@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,6 +171,7 @@ def make_wcs(header: bytes, tables: bytes = b"") -> Any:
         If astropy cannot read it.
     """
     from astropy.io import fits
+    from astropy.utils.exceptions import AstropyWarning
     from astropy.wcs import WCS
 
     plain = bytes(byte if 32 <= byte < 127 else ord("?") for byte in range(256))
@@ -178,7 +180,11 @@ def make_wcs(header: bytes, tables: bytes = b"") -> Any:
     cards = [b"RADESYS " + card[8:] if card.startswith(b"RADECSYS") else card for card in cards]
     text = pad_header(b"".join(cards) + b"END".ljust(CARD_BYTES)).decode("ascii")
     try:
-        with fits.open(io.BytesIO(minimal_header(SampleType.U1, (0,)) + tables)) as hdus:
+        # astropy warns about each old card that it reads all the same; where warnings are errors it would stop there.
+        with (
+            warnings.catch_warnings(category=AstropyWarning, action="ignore"),
+            fits.open(io.BytesIO(minimal_header(SampleType.U1, (0,)) + tables)) as hdus,
+        ):
             # WCS.fix warns about every old date; the wcslib call below repairs the same without a warning.
             wcs = WCS(fits.Header.fromstring(text), hdus if tables else None, fix=False, _do_set=False)
         wcs.wcs.fix()

@@ -1,8 +1,8 @@
 """Read the plain FITS file behind a path or a stream, without its general-purpose compression.
 
-No file is mapped into memory. If another program cut a mapped file, the process would end (SIGBUS); if it wrote to it,
-the encoder's input would change. Bytes are read once, into our own memory. Then the file's size and time are compared
-with those at the start.
+No source is mapped into memory. If another program cut a mapped file, the process would end (SIGBUS); if it wrote to
+it, the encoder's input would change. Bytes are read once, into our own memory; many go to a temporary file of our own,
+which is mapped. Then the source's size and time are compared with those at the start.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from radcodec.fits.parse import FitsBuffer
 from radcodec.fits.unpack import MAGIC_BYTES, READ_BYTES, ByteStream, find_packing, too_big, unpack
 from radcodec.limits import MAX_FITS_BYTES
 from radcodec.runtime.casa_folders import casa_table_type
+from radcodec.runtime.scratch import Scratch, Spool
 
 DEFAULT_MAX_BYTES = MAX_FITS_BYTES
 
@@ -121,10 +122,10 @@ class FitsSource:
         self.data = data
         self._file = file
 
-    def to_memory(self) -> memoryview:
-        """Return all of the bytes, read once, in writable memory of our own."""
+    def to_memory(self, scratch: Scratch | None = None) -> memoryview:
+        """Return all of the bytes, read once, in writable memory of our own; many are mapped from a temporary file."""
         if not isinstance(self.data, memoryview):
-            content = memoryview(np.empty(len(self.data), np.uint8))
+            content = memoryview((scratch or Scratch()).empty((len(self.data),), np.uint8))
             if isinstance(self.data, FileRanges):
                 self.data.read_into(content, 0)
             else:
@@ -160,14 +161,15 @@ def _read_stream(stream: ByteStream, name: str, max_bytes: int) -> memoryview:
     while 0 < len(start) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(start))):
         start += more
     joined, packing = _Joined(start, stream), find_packing(start)
-    if packing is not None:
-        return memoryview(unpack(joined, packing, name, max_bytes))
-    plain = bytearray()
-    while chunk := joined.read(READ_BYTES):
-        plain += chunk
-        if len(plain) > max_bytes:
-            raise too_big(name, max_bytes)
-    return memoryview(plain)
+    with Spool() as plain:
+        if packing is not None:
+            unpack(joined, packing, name, max_bytes, plain)
+            return plain.finish()
+        while chunk := joined.read(READ_BYTES):
+            plain += chunk
+            if len(plain) > max_bytes:
+                raise too_big(name, max_bytes)
+        return plain.finish()
 
 
 @contextmanager
@@ -176,8 +178,9 @@ def open_fits_source(
 ) -> Iterator[FitsSource]:
     """Open the plain FITS file behind a path or a stream, as a context manager.
 
-    A compressed source, recognised by its first bytes and not by its name, is decompressed into memory. `parse_fits`
-    checks whether the bytes are FITS.
+    A compressed source, recognised by its first bytes and not by its name, is decompressed. A stream is read to its
+    end. Both go into memory, or into a temporary file where that is much. `parse_fits` checks whether the bytes are
+    FITS.
 
     Raises
     ------

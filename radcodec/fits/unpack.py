@@ -1,7 +1,7 @@
 """Decompress streams in general-purpose formats: gzip, bzip2, xz, zstandard and Unix compress.
 
 A format is recognised by the first bytes of a file, not by its name. Consecutive members are joined, and zero padding
-after the last one is skipped. Memory grows with the unpacked bytes in steps of a few megabytes, and never past the cap.
+after the last one is skipped. What is unpacked goes to a temporary file where it is much, and never past the cap.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from radcodec.errors import UnsupportedDataError
 from radcodec.limits import MAX_UNPACK_BYTES
+from radcodec.runtime.scratch import Spool
 
 READ_BYTES = 1 << 20
 # A zstandard block of 4 bytes may expand to 128 KiB, and its decoder has no limit. This input grows to 32 MiB at most.
@@ -148,8 +149,8 @@ def too_big(name: str, max_bytes: int) -> UnsupportedDataError:
     )
 
 
-def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> bytearray:
-    """Unpack all members of a compressed stream.
+def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int, plain: Spool) -> None:
+    """Unpack all members of a compressed stream into ``plain``.
 
     Raises
     ------
@@ -158,8 +159,8 @@ def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> b
         also if the package that reads it is not installed.
     """
     if packing.start is None:
-        return _uncompress(stream, packing, name, max_bytes)
-    plain = bytearray()
+        _uncompress(stream, packing, name, max_bytes, plain)
+        return
     member = packing.start()
     pending = b""
     errors = _library_errors()
@@ -169,7 +170,7 @@ def unpack(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> b
             while not pending:
                 read = stream.read(READ_BYTES)
                 if not read:
-                    return plain
+                    return
                 pending = read.lstrip(b"\0")
             member = packing.start()
         elif member.needs_input:
@@ -195,7 +196,7 @@ def _damaged(packing: Packing, name: str, n_bytes: int, err: object) -> Unsuppor
     )
 
 
-def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int) -> bytearray:
+def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int, plain: Spool) -> None:
     """Decompress a Unix compress file with the optional package uncompresspy; it has no end mark and no check.
 
     Raises
@@ -215,7 +216,6 @@ def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int)
         packed += chunk
         if len(packed) > max_bytes:
             raise too_big(name, max_bytes)
-    plain = bytearray()
     if len(packed) < 3:
         raise _damaged(packing, name, 0, "the header is cut off")
     if packed[2] & _LZW_UNKNOWN_FLAGS:
@@ -231,4 +231,3 @@ def _uncompress(stream: ByteStream, packing: Packing, name: str, max_bytes: int)
         raise
     except errors as err:
         raise _damaged(packing, name, len(plain), err) from err
-    return plain

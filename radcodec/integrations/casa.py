@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -364,7 +365,10 @@ def _add_other(header: Header, name: str, value: Any) -> None:
 
 
 def _history(path: str) -> list[str]:
-    """Return the messages of the image's log, cut to the length of cards; none where the log cannot be read."""
+    """Return the messages of the image's log, cut to the length of cards.
+
+    Where the log cannot be read there are none, and a warning.
+    """
     from casa_formats_io.casa_low_level_io.table import CASATable
 
     log = os.path.join(path, "logtable")
@@ -372,6 +376,12 @@ def _history(path: str) -> list[str]:
         return []
     try:
         messages = [str(message) for message in CASATable.read(log).as_astropy_table()["MESSAGE"]]
-    except Exception:  # the log is no part of what is promised; the package raises a dozen kinds
+    except Exception as err:  # the log is no part of what is promised; the package raises a dozen kinds
+        warnings.warn(
+            f"the log of the CASA image {path} is left out: casa-formats-io cannot read it "
+            f"({type(err).__name__}: {err})",
+            UserWarning,
+            stacklevel=2,
+        )
         return []
     return ["".join(char if " " <= char <= "~" else " " for char in message) for message in messages]

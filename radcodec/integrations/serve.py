@@ -238,7 +238,7 @@ class _Handlers:
 
 
 def _tag_and_size(entry: OpenFile) -> tuple[str, int]:
-    return f'"{entry.file.info.restored_sha256}"', entry.fits.size_bytes
+    return f'"{entry.file.reader.meta.restored_sha256.hex()}"', entry.fits.size_bytes
 
 
 def _nothing() -> Response:

@@ -18,7 +18,17 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_core.so")
-SOURCES = ("ans.c", "decode_pass.c", "encode_pass.c", "fit.c", "planes.c", "predictor.c")
+SOURCES = (
+    "ans.c",
+    "corrections.c",
+    "counted.c",
+    "decode_pass.c",
+    "encode_pass.c",
+    "fit.c",
+    "planes.c",
+    "predictor.c",
+    "trellis.c",
+)
 FLAGS = (
     "-std=c99",
     "-O3",

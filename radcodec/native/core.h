@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#define RCZ_ABI 3
+#define RCZ_ABI 4
 
 #if defined(_WIN32)
 #define RCZ_API __declspec(dllexport)
@@ -45,11 +45,26 @@ typedef struct {
     const double *right; /* [b(2b + 1)][B] */
 } rcz_taps;
 
+/* Taps in earlier planes (8.3): plane p has planes p - stride, p - 2 stride, ... before it, min(lags, p / stride % period) of
+ * them. Coefficients are those for 1 earlier plane, then for 2, ..., lags; each plane's are [2r + 1][2r + 1]. */
+typedef struct {
+    int64_t lags; /* 0: there are none, and the rest is not read */
+    int64_t stride, period;
+    const int64_t *radii; /* [lags] */
+    const double *coefs;
+    double *values; /* room for min(planes, lags * stride + 1) planes [height][width] */
+    int64_t n_values;
+    int64_t blend;  /* 8.5: how much the errors of the plane before count, 0 to 64 */
+    double *errors; /* with blend > 0: room for min(planes, stride + 1) planes [height][width + 4] */
+    int64_t n_errors;
+} rcz_earlier;
+
 /* What both passes over a tile share: its samples [planes][height][width] and how they are predicted. */
 typedef struct {
     int64_t planes, height, width;
     const uint8_t *special; /* 1 where a sample is not coded; NULL if none is */
     rcz_taps taps;
+    rcz_earlier earlier;
     int64_t level, clamp, quantum, mantissa; /* 8.4: l, c, z, t */
     double fill;
     void *scratch; /* at least rcz_pass_bytes(radius, width) */
@@ -132,6 +147,26 @@ RCZ_API int32_t RCZ(forward)(const double *lower, int64_t n, int64_t stride, dou
 RCZ_API int32_t RCZ(backward)(const double *lower, int64_t n, int64_t stride, double *z);
 RCZ_API int32_t RCZ(float_quantum)(const double *values, int64_t n, int64_t *z, int64_t *mantissa);
 
+/* 8.9: corrections of samples near a lattice. slots [n]: number of the sample's integer, under n_slots, negative where
+ * there is none; classes [n]. Gives the number of bytes, negative: a status. */
+RCZ_API int64_t RCZ(corrections_bytes)(int64_t n_slots);
+RCZ_API int64_t RCZ(encode_corrections)(const int32_t *slots, const uint8_t *classes, int32_t *values, int64_t n,
+                                        int64_t n_slots, uint8_t *out, int64_t capacity, void *scratch,
+                                        int64_t scratch_bytes);
+RCZ_API int32_t RCZ(decode_corrections)(const int32_t *slots, const uint8_t *classes, int64_t n, int64_t n_slots,
+                                        const uint8_t *code, int64_t n_bytes, int32_t *values, void *scratch,
+                                        int64_t scratch_bytes);
+
+/* 8.10: images [planes][height][width] of numbers of values that are mostly one number. Gives the number of bytes,
+ * negative: a status. */
+RCZ_API int64_t RCZ(counted_bytes)(int64_t height, int64_t width);
+RCZ_API int64_t RCZ(encode_counted)(uint16_t *samples, int64_t planes, int64_t height, int64_t width, int64_t n_values,
+                                    int64_t usual, int32_t same, uint8_t *out, int64_t capacity, void *scratch,
+                                    int64_t scratch_bytes);
+RCZ_API int32_t RCZ(decode_counted)(const uint8_t *code, int64_t n_bytes, int64_t planes, int64_t height, int64_t width,
+                                    int64_t n_values, int64_t usual, int32_t same, uint16_t *samples, void *scratch,
+                                    int64_t scratch_bytes);
+
 /* 9.6 and 9.7: one plane of a tile of a lapped model. */
 typedef struct {
     const int32_t *log_table; /* [4096] */
@@ -172,9 +207,36 @@ typedef struct {
 
 enum { RCZ_CODE = 0, RCZ_DECODE = 1, RCZ_COST = 2 };
 
+/* 9.11: the wide network of a trellis model, one for each phase, and its codebooks. */
+typedef struct {
+    const int32_t *log_table;                          /* [4096] */
+    const int16_t *weight0, *weight1, *weight2;        /* [3][32][44], [3][32][32], [3][2][32] */
+    const int32_t *bias0, *bias1, *bias2;              /* [3][32], [3][32], [3][2] */
+    const int32_t *shifts;                             /* [3][3] */
+    const int32_t *points;                             /* [2][6][3] */
+} rcz_wide;
+
+/* The search of the encoder. */
+typedef struct {
+    const float *zero, *one;  /* [3][2][48]: bits in codebook 0, in codebook 1, and above the last plane */
+    const float *refine;      /* [3][16][3][2] */
+    const float *target;      /* [blocks][n][m][2]: magnitudes in steps */
+    float *bits;              /* [blocks][n][m][2][4]: of the four candidates, above the last plane; are added to */
+    float weight;             /* squared steps a bit */
+    double spent;             /* is set: squared error in steps and weighted bits of the path taken */
+    uint8_t *choice;          /* [2 blocks n m][8] */
+    int64_t *order;           /* [2 blocks n m] */
+} rcz_search;
+
 RCZ_API int64_t RCZ(plane_bytes)(int64_t blocks, int64_t n, int64_t m);
 RCZ_API int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *plane, const rcz_network *network, rcz_coder *coder,
                                 const rcz_prices *prices);
+
+/* 9.11: one plane of a tile of a trellis model. state: of the trellis after the plane. values: in the last plane, magnitudes
+ * that coefficients stand for, in 64ths of a step; may be NULL. inputs: of the network, [pairs][44], or NULL. */
+RCZ_API int64_t RCZ(trellis_bytes)(int64_t blocks, int64_t n, int64_t m);
+RCZ_API int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *plane, const rcz_wide *network, rcz_coder *coder,
+                                   rcz_search *search, int32_t *values, int16_t *inputs);
 
 /* 0 where products and sums are rounded one by one, as they must be; else this build must not be used. */
 RCZ_API int32_t RCZ(self_check)(double a, double b, double c);

@@ -83,18 +83,19 @@ static int32_t decode_float_row(const rcz_pass *pass, state *st, int64_t y, cons
     const rcz_taps *taps = &pass->taps;
     int64_t radius = taps->radius;
     double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
-    double before = row[radius - 1], error = errors[REACH - 1], fill = pass->fill;
+    double before = row[radius - 1], error = errors[REACH - 1];
+    const double *base = st->base;
     reader r = *from;
     for (int64_t x = 0; x < pass->width; x++) {
         double pred = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], TINY, error);
+        double t = expected_error(errors, x, st->context[x], TINY, error, st->inverse);
         if (special != NULL && special[x]) {
             row[x + radius] = before = pred;
             errors[x + REACH] = error = t;
             out[x] = 0.0;
             continue;
         }
-        double mu = fill + pred;
+        double mu = base[x] + pred;
         error_class *class = &st->classes[class_of(t, pass->level)];
         bin b;
         if (bin_of_float(pass, mu, class, &b) != RCZ_OK) return RCZ_BAD_STREAM;
@@ -105,14 +106,13 @@ static int32_t decode_float_row(const rcz_pass *pass, state *st, int64_t y, cons
             v = from_bits((int64_t)get(&r, 64));
         } else {
             if (length > 54) return RCZ_BAD_STREAM;
-            int64_t m = (int64_t)b.base + k;
-            double a = take_float(&r, m >= 0 ? m : -m - 1, b.d, pass->quantum, pass->mantissa);
-            v = m >= 0 ? a : -a;
+            int64_t m = (int64_t)b.base + k, sign = -(int64_t)(m < 0); /* no branch: nobody foresees the signs of noise */
+            v = from_bits(bits_of(take_float(&r, m ^ sign, b.d, pass->quantum, pass->mantissa)) ^ (sign & INT64_MIN));
         }
         if (r.pos > r.n_bits || !(fabs(v) <= MOST_FLOAT)) return RCZ_BAD_STREAM;
         errors[x + REACH] = error = max_d(fabs(v - mu), pow2(b.u - 2));
         learn(st, class, error, 0);
-        row[x + radius] = before = v - fill;
+        row[x + radius] = before = v - base[x];
         out[x] = v;
     }
     *from = r;
@@ -126,7 +126,7 @@ int32_t RCZ(decode_float)(const rcz_pass *pass, const rcz_streams *streams, doub
     if (status == RCZ_OK) status = begin_reader(streams, &r);
     if (status != RCZ_OK) return status;
     for (int64_t p = 0; p < pass->planes; p++) {
-        begin_plane(pass, &st);
+        begin_plane(pass, &st, p);
         for (int64_t y = 0; y < pass->height; y++) {
             int64_t at = (p * pass->height + y) * pass->width;
             predict_rows(pass, &st, y);
@@ -153,11 +153,12 @@ static inline int32_t decode_int_row(const rcz_pass *pass, state *st, int64_t y,
     const rcz_taps *taps = &pass->taps;
     int64_t radius = taps->radius;
     double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
-    double before = row[radius - 1], error = errors[REACH - 1], fill = pass->fill;
+    double before = row[radius - 1], error = errors[REACH - 1];
+    const double *base = st->base;
     reader r = *from;
     for (int64_t x = 0; x < pass->width; x++) {
         double pred = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error);
+        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error, st->inverse);
         if (!plain && to->special != NULL && to->special[x]) {
             row[x + radius] = before = pred;
             errors[x + REACH] = error = t;
@@ -165,7 +166,7 @@ static inline int32_t decode_int_row(const rcz_pass *pass, state *st, int64_t y,
             continue;
         }
         double g = !plain && to->gain ? to->gain[x] : 1.0, u = !plain && to->dither ? to->dither[x] : 0.0;
-        double mu = unit_mean(fill + pred, g, u), centre = 0.0;
+        double mu = unit_mean(base[x] + pred, g, u), centre = 0.0;
         if (loop) {
             centre = floor(mu + 0.5);
             mu = 0.0;
@@ -186,7 +187,7 @@ static inline int32_t decode_int_row(const rcz_pass *pass, state *st, int64_t y,
             if (v > INT_BOUND || v < -INT_BOUND) return RCZ_BAD_STREAM;
         }
         learn(st, class, error, 1);
-        row[x + radius] = before = (plain ? (double)v : ((double)v + u) * g) - fill;
+        row[x + radius] = before = (plain ? (double)v : ((double)v + u) * g) - base[x];
         to->out[x] = v;
     }
     *from = r;
@@ -207,7 +208,7 @@ int32_t RCZ(decode_int)(const rcz_pass *pass, const rcz_streams *streams, const 
     if (status == RCZ_OK) status = begin_reader(streams, &r);
     if (status != RCZ_OK) return status;
     for (int64_t p = 0; p < pass->planes; p++) {
-        begin_plane(pass, &st);
+        begin_plane(pass, &st, p);
         for (int64_t y = 0; y < pass->height; y++) {
             int64_t at = (p * pass->height + y) * pass->width;
             int_row to = {.out = out + at};

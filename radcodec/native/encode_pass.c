@@ -52,10 +52,10 @@ static int64_t put_escape(uint8_t *raw, int64_t pos, int64_t k) {
 static void predict_known_float(const rcz_pass *pass, state *st, int64_t y, const double *values) {
     int64_t n = pass->width, radius = pass->taps.radius;
     double *target = window_row(pass, st, y) + radius, *errors = error_row(pass, st, y) + REACH;
-    for (int64_t x = 0; x < n; x++) target[x] = values[x] - pass->fill;
+    for (int64_t x = 0; x < n; x++) target[x] = values[x] - st->base[x];
     complete_row(pass, st, y);
     for (int64_t x = 0; x < n; x++) {
-        double mu = pass->fill + st->mus[x];
+        double mu = st->base[x] + st->mus[x];
         st->mus[x] = mu;
         errors[x] = max_d(fabs(values[x] - mu), pow2(unit_exponent(mu, pass->quantum, pass->mantissa) - 2));
     }
@@ -96,7 +96,7 @@ static inline int32_t code_float(const rcz_pass *pass, state *st, double v, doub
         w->pos = put(w->raw, w->pos, 63, 6);
         w->pos = put(w->raw, w->pos, (uint64_t)bits_of(v), 64);
     } else {
-        int64_t m = (int64_t)floor(scaled), k = (v >= 0.0 ? m : -m - 1) - (int64_t)b.base;
+        int64_t m = (int64_t)floor(scaled), k = (m ^ -(int64_t)(v < 0.0)) - (int64_t)b.base; /* without a branch */
         if (-63 <= k && k <= 63)
             symbol = (uint8_t)(k + 64);
         else if (too_far(k))
@@ -132,14 +132,14 @@ static int32_t code_waiting_float(const rcz_pass *pass, state *st, int64_t y, co
     int32_t status = RCZ_OK;
     for (int64_t x = 0; x < pass->width && status == RCZ_OK; x++) {
         double p = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], TINY, error);
+        double t = expected_error(errors, x, st->context[x], TINY, error, st->inverse);
         if (special[x]) {
             before = p;
             error = t;
         } else {
-            double mu = pass->fill + p;
+            double mu = st->base[x] + p;
             error = max_d(fabs(values[x] - mu), pow2(unit_exponent(mu, pass->quantum, pass->mantissa) - 2));
-            before = values[x] - pass->fill;
+            before = values[x] - st->base[x];
             status = code_float(pass, st, values[x], mu, t, error, &w);
         }
         row[x + radius] = before;
@@ -167,7 +167,7 @@ int32_t RCZ(encode_float)(const rcz_pass *pass, const double *values, rcz_symbol
     int32_t status = begin_pass(pass, &st, 0);
     if (status == RCZ_OK) status = begin_symbols(out);
     for (int64_t p = 0; p < pass->planes && status == RCZ_OK; p++) {
-        begin_plane(pass, &st);
+        begin_plane(pass, &st, p);
         for (int64_t y = 0; y < pass->height && status == RCZ_OK; y++) {
             const double *value = values + (p * pass->height + y) * pass->width;
             const uint8_t *special = marks_of_row(pass, p, y);
@@ -193,10 +193,10 @@ static void predict_known_int(const rcz_pass *pass, state *st, int64_t y, const 
     int64_t n = pass->width, radius = pass->taps.radius;
     double *target = window_row(pass, st, y) + radius, *errors = error_row(pass, st, y) + REACH, *mus = st->mus;
     for (int64_t x = 0; x < n; x++)
-        target[x] = ((double)values[x] + (dither ? dither[x] : 0.0)) * (gain ? gain[x] : 1.0) - pass->fill;
+        target[x] = ((double)values[x] + (dither ? dither[x] : 0.0)) * (gain ? gain[x] : 1.0) - st->base[x];
     complete_row(pass, st, y);
     for (int64_t x = 0; x < n; x++)
-        mus[x] = unit_mean(pass->fill + mus[x], gain ? gain[x] : 1.0, dither ? dither[x] : 0.0);
+        mus[x] = unit_mean(st->base[x] + mus[x], gain ? gain[x] : 1.0, dither ? dither[x] : 0.0);
     for (int64_t x = 0; x < n; x++) errors[x] = max_d(fabs((double)values[x] - mus[x]), ERROR_FLOOR);
 }
 
@@ -246,18 +246,19 @@ static inline int32_t code_waiting_int(const rcz_pass *pass, state *st, int64_t 
     const rcz_taps *taps = &pass->taps;
     int64_t radius = taps->radius;
     double *row = window_row(pass, st, y), *errors = error_row(pass, st, y), limit = pow2(pass->clamp);
-    double before = row[radius - 1], error = errors[REACH - 1], fill = pass->fill;
+    double before = row[radius - 1], error = errors[REACH - 1];
+    const double *base = st->base;
     writer w = begin_writer(out);
     int32_t status = RCZ_OK;
     for (int64_t x = 0; x < pass->width && status == RCZ_OK; x++) {
         double p = predict_own(row, x, radius, taps->own + st->sets[x] * radius, st->mus[x], limit, before);
-        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error);
+        double t = expected_error(errors, x, st->context[x], ERROR_FLOOR, error, st->inverse);
         if (!plain && r->special != NULL && r->special[x]) {
             row[x + radius] = before = p;
             errors[x + REACH] = error = t;
             continue;
         }
-        double g = !plain && r->gain ? r->gain[x] : 1.0, u = !plain && r->dither ? r->dither[x] : 0.0, mu = fill + p, v;
+        double g = !plain && r->gain ? r->gain[x] : 1.0, u = !plain && r->dither ? r->dither[x] : 0.0, mu = base[x] + p, v;
         int moved = !plain && (r->gain || r->dither);
         int64_t k;
         if (moved) mu = unit_mean(mu, g, u);
@@ -281,7 +282,7 @@ static inline int32_t code_waiting_int(const rcz_pass *pass, state *st, int64_t 
                 break;
             }
         }
-        row[x + radius] = before = (moved ? (v + u) * g : v) - fill;
+        row[x + radius] = before = (moved ? (v + u) * g : v) - base[x];
         errors[x + REACH] = error = max_d(error, ERROR_FLOOR);
         status = code_int(pass, st, k, mu, t, error, loop, &w);
     }
@@ -300,7 +301,7 @@ int32_t RCZ(encode_int)(const rcz_pass *pass, int64_t *values, const double *tar
     int32_t status = begin_pass(pass, &st, 1);
     if (status == RCZ_OK) status = begin_symbols(out);
     for (int64_t p = 0; p < pass->planes && status == RCZ_OK; p++) {
-        begin_plane(pass, &st);
+        begin_plane(pass, &st, p);
         for (int64_t y = 0; y < pass->height && status == RCZ_OK; y++) {
             int64_t at = (p * pass->height + y) * pass->width;
             int_row r = {.values = values + at, .special = marks_of_row(pass, p, y)};

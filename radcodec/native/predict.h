@@ -7,7 +7,7 @@
 #ifndef RCZ_PREDICT_H
 #define RCZ_PREDICT_H
 
-#include "common.h"
+#include "earlier.h"
 
 #define N_CLASSES 80
 #define N_TABLES 88
@@ -24,7 +24,6 @@
 #define INT_BOUND ((int64_t)1 << 54)
 #define MAX_INT_STEP 52 /* exponent of a bin of integers */
 #define ERROR_FLOOR 0x1p-8
-#define INV_WEIGHT (1.0 / 720.0)
 #define MAX_RADIUS 24
 #define MAX_BORDER 8
 #define NO_BIN (-4096) /* under the exponents of all bins */
@@ -44,16 +43,22 @@ typedef struct {
     double *window; /* [R + 1][width + 2R] */
     double *errors; /* [ROWS][width + 2 REACH] */
     double *mus;    /* [width] */
+    double *ahead;  /* [width] sums of the row after, without the taps of the row between */
+    int64_t summed; /* that row; -1 if there are none */
     double *context;
     int64_t *sets;
+    double *before; /* [width] what earlier planes give to the row */
+    double *base;   /* [width] the same and the fill: window values are counted from it */
+    earlier_planes earlier;
+    double inverse; /* of the sum of the weights of errors */
     error_class classes[N_CLASSES];
     double rates[MAX_COUNT + 1];
 } state;
 
 static inline int64_t pass_bytes(int64_t radius, int64_t width) {
     if (radius < 1 || radius > MAX_RADIUS || width < 1 || width > MAX_WIDTH) return -1;
-    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 3 * width;
-    return 8 * doubles + 5 * 64 + 64;
+    int64_t doubles = (radius + 1) * (width + 2 * radius) + ROWS * (width + 2 * REACH) + 6 * width;
+    return 8 * doubles + 8 * 64 + 64;
 }
 
 static inline double *window_row(const rcz_pass *pass, const state *st, int64_t y) {
@@ -90,8 +95,16 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st, int whole) {
     st->window = carve(&at, 8 * (taps->radius + 1) * (width + 2 * taps->radius));
     st->errors = carve(&at, 8 * ROWS * (width + 2 * REACH));
     st->mus = carve(&at, 8 * width);
+    st->ahead = carve(&at, 8 * width);
     st->context = carve(&at, 8 * width);
     st->sets = carve(&at, 8 * width);
+    st->before = carve(&at, 8 * width);
+    st->base = carve(&at, 8 * width);
+    for (int64_t x = 0; x < width; x++) {
+        st->before[x] = 0.0;
+        st->base[x] = pass->fill;
+    }
+    if (begin_earlier(pass, &st->earlier) != RCZ_OK) return RCZ_BAD_ARGUMENT;
     for (int64_t i = 0; i < N_CLASSES; i++) {
         int64_t j = i - N_CLASSES / 2 + pass->level;
         double mean = pow2(j >> 2) * (1.0 + (double)(j & 3) * 0.25);
@@ -103,9 +116,11 @@ static inline int32_t begin_pass(const rcz_pass *pass, state *st, int whole) {
     return RCZ_OK;
 }
 
-static inline void begin_plane(const rcz_pass *pass, state *st) {
+static inline void begin_plane(const rcz_pass *pass, state *st, int64_t p) {
+    choose_earlier(pass, &st->earlier, p);
     int64_t cells = (pass->taps.radius + 1) * (pass->width + 2 * pass->taps.radius);
     for (int64_t i = 0; i < cells; i++) st->window[i] = 0.0;
+    st->summed = -1;
     double first = pow2(pass->level >> 2) * (1.0 + (double)(pass->level & 3) * 0.25);
     for (int64_t i = 0; i < ROWS * (pass->width + 2 * REACH); i++) st->errors[i] = first;
 }
@@ -120,12 +135,16 @@ static inline void begin_plane(const rcz_pass *pass, state *st) {
 #endif
 #define PIXEL_SUMS 6
 #define PIXEL_BLOCK (PIXELS * PIXEL_SUMS)
+#define PAIR_SUMS 4 /* of each of two rows */
+#define PAIR_BLOCK (PIXELS * PAIR_SUMS)
 
 typedef double pixels __attribute__((vector_size(8 * PIXELS)));
 typedef double loose_pixels __attribute__((vector_size(8 * PIXELS), aligned(8), may_alias));
 
 /* A macro: clang refuses functions that return a vector of AVX-512 where the target prefers shorter ones. */
 #define LOAD_PIXELS(at) (*(const loose_pixels *)(at))
+/* One load for several uses: compilers load again for each product that takes its factor from memory. */
+#define LOAD_ONCE(at) (*(const volatile loose_pixels *)(at))
 
 /* Fill acc [n] with what the rows above give; rows[dy] is the row dy above, its first tap's column first. Sums of a block
  * of pixels stay in registers while all taps are added, as loads are what this waits for. */
@@ -161,6 +180,70 @@ static inline void predict_above(const double *const *rows, int64_t radius, cons
             const double *restrict r = rows[dy] + j;
             for (int64_t i = x; i < n; i++) acc[i] += k * r[i];
         }
+    }
+}
+
+/* As predict_above for acc, and for ahead, the sums of the row after, all but those of its last row of taps: a load serves
+ * both rows. n >= PAIR_BLOCK. */
+static inline void predict_two(const double *const *rows, int64_t radius, const double *coefs, int64_t n,
+                               double *restrict acc, double *restrict ahead) {
+    int64_t width = 2 * radius + 1, x = 0;
+    while (x < n) {
+        x = min_i(x, n - PAIR_BLOCK);
+        pixels s0 = {0.0}, s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+        const double *c = coefs;
+        const double *above = rows[radius] + x;
+        for (int64_t j = 0; j < width; j++, above++, c++) { /* the farthest row, which the row after does not reach */
+            double k = *c;
+            s0 += k * LOAD_PIXELS(above);
+            s1 += k * LOAD_PIXELS(above + PIXELS);
+            s2 += k * LOAD_PIXELS(above + 2 * PIXELS);
+            s3 += k * LOAD_PIXELS(above + 3 * PIXELS);
+        }
+        for (int64_t dy = radius - 1; dy > 0; dy--) {
+            const double *r = rows[dy] + x;
+            for (int64_t j = 0; j < width; j++, r++, c++) {
+                double k = *c, after = *(c - width);
+                pixels p0 = LOAD_ONCE(r), p1 = LOAD_ONCE(r + PIXELS);
+                pixels p2 = LOAD_ONCE(r + 2 * PIXELS), p3 = LOAD_ONCE(r + 3 * PIXELS);
+                s0 += k * p0;
+                t0 += after * p0;
+                s1 += k * p1;
+                t1 += after * p1;
+                s2 += k * p2;
+                t2 += after * p2;
+                s3 += k * p3;
+                t3 += after * p3;
+            }
+        }
+        pixels sums[PAIR_SUMS] = {s0, s1, s2, s3}, next[PAIR_SUMS] = {t0, t1, t2, t3};
+        memcpy(acc + x, sums, sizeof sums);
+        memcpy(ahead + x, next, sizeof next);
+        x += PAIR_BLOCK;
+    }
+}
+
+/* Fill acc [n] with the sums of ahead and what the row above, at its first tap's column, gives: the last row of taps. */
+static inline void predict_last(const double *row, int64_t radius, const double *coefs, int64_t n,
+                                const double *restrict ahead, double *restrict acc) {
+    const double *c = coefs + (radius - 1) * (2 * radius + 1);
+    int64_t width = 2 * radius + 1, x = 0;
+    while (x < n) {
+        x = min_i(x, n - PAIR_BLOCK);
+        pixels s[PAIR_SUMS];
+        memcpy(s, ahead + x, sizeof s);
+        pixels s0 = s[0], s1 = s[1], s2 = s[2], s3 = s[3];
+        const double *r = row + x;
+        for (int64_t j = 0; j < width; j++, r++) {
+            double k = c[j];
+            s0 += k * LOAD_PIXELS(r);
+            s1 += k * LOAD_PIXELS(r + PIXELS);
+            s2 += k * LOAD_PIXELS(r + 2 * PIXELS);
+            s3 += k * LOAD_PIXELS(r + 3 * PIXELS);
+        }
+        pixels sums[PAIR_SUMS] = {s0, s1, s2, s3};
+        memcpy(acc + x, sums, sizeof sums);
+        x += PAIR_BLOCK;
     }
 }
 
@@ -210,9 +293,20 @@ static inline void predict_rows(const rcz_pass *pass, state *st, int64_t y) {
     const rcz_taps *taps = &pass->taps;
     const double *rows[MAX_RADIUS + 1];
     int64_t n = pass->width, radius = taps->radius, n_above = radius * (2 * radius + 1);
+    if (pass->earlier.lags > 0) {
+        predict_earlier(pass, &st->earlier, y, pow2(pass->clamp), st->before);
+        for (int64_t x = 0; x < n; x++) st->base[x] = pass->fill + st->before[x];
+    }
     for (int64_t dy = 0; dy <= radius; dy++) rows[dy] = window_row(pass, st, y - dy);
     if (y >= taps->reach) {
-        predict_above(rows, radius, taps->above, n, st->mus);
+        if (st->summed == y) {
+            predict_last(rows[1], radius, taps->above, n, st->ahead, st->mus);
+        } else if (n >= PAIR_BLOCK && y + 1 < pass->height) {
+            predict_two(rows, radius, taps->above, n, st->mus, st->ahead);
+            st->summed = y + 1;
+        } else {
+            predict_above(rows, radius, taps->above, n, st->mus);
+        }
         if (taps->border > 0 && n >= 2 * taps->reach) predict_edges(rows, taps, n, st->mus);
         if (y == taps->reach) choose_sets(taps, n, st->sets);
     } else {
@@ -259,7 +353,7 @@ static inline void complete_row(const rcz_pass *pass, state *st, int64_t y) {
     }
 }
 
-/* Fill context with what the rows above add to the expected error, times 720. */
+/* Fill context with what the rows above, and the plane before, add to the sum of weighted errors. */
 static inline void error_above(const rcz_pass *pass, state *st, int64_t y) {
     int64_t n = pass->width;
     const double *restrict a = error_row(pass, st, y - 1), *restrict b = error_row(pass, st, y - 2);
@@ -292,23 +386,25 @@ static inline void error_above(const rcz_pass *pass, state *st, int64_t y) {
         t += 15.0 * d[x + 5];
         acc[x] = t;
     }
+    st->inverse = errors_before(pass, &st->earlier, y, acc);
 }
 
 /* Expected error of a sample: what the rows above add, completed by its own row, which has REACH columns in front. The
  * error before it is given, as in predict_own. */
-static inline double expected_error(const double *row, int64_t x, double t, double least, double before) {
+static inline double expected_error(const double *row, int64_t x, double t, double least, double before,
+                                    double inverse) {
     t += 16.0 * row[x];
     t += 21.0 * row[x + 1];
     t += 31.0 * row[x + 2];
     t += 63.0 * before;
-    t *= INV_WEIGHT;
+    t *= inverse;
     return max_d(t, least);
 }
 
 /* Complete context as expected_error does, for a row whose errors are all known. */
 static inline void complete_errors(const rcz_pass *pass, state *st, const double *restrict row, double least) {
     double *restrict acc = st->context;
-    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least, row[x + 3]);
+    for (int64_t x = 0; x < pass->width; x++) acc[x] = expected_error(row, x, acc[x], least, row[x + 3], st->inverse);
 }
 
 static inline int64_t class_of(double t, int64_t level) {
@@ -346,8 +442,9 @@ static inline int32_t bin_of_float(const rcz_pass *pass, double mu, const error_
     out->u = unit_exponent(mu, pass->quantum, pass->mantissa);
     out->d = max_i(out->u, of->bin);
     if (out->d > 1000 || out->u < -1020) return RCZ_UNFIT;
-    double half = pow2(out->u - 1);
-    return find_bin((mu + (mu > 0.0 ? half : mu < 0.0 ? -half : 0.0)) * pow2(-out->d), table_of(of, out->d), 0, out);
+    /* Half a spacing with the sign of mu, without a branch: the signs of noise cannot be foreseen. */
+    double half = from_bits(bits_of(pow2(out->u - 1)) | (bits_of(mu) & INT64_MIN));
+    return find_bin((mu == 0.0 ? mu : mu + half) * pow2(-out->d), table_of(of, out->d), 0, out);
 }
 
 /* The bin of an integer; in a loop, the bin of a step is centred where it is one wide. */
@@ -373,13 +470,24 @@ static inline void begin_row(const rcz_pass *pass, state *st, int64_t y) {
     for (int64_t k = 0; k < REACH; k++) row[k] = above[REACH];
 }
 
-/* Fill both margins of row y's errors from its own ends. */
+/* Keep the window values and the errors of row y for later planes. */
+static inline void keep_row(const rcz_pass *pass, state *st, int64_t y) {
+    const double *restrict window = window_row(pass, st, y) + pass->taps.radius;
+    double *restrict kept = st->earlier.kept + y * pass->width;
+    for (int64_t x = 0; x < pass->width; x++) kept[x] = st->before[x] + window[x];
+    int64_t wide = pass->width + 2 * NEAR;
+    if (pass->earlier.blend > 0)
+        memcpy(st->earlier.errors_kept + y * wide, error_row(pass, st, y) + REACH - NEAR, (size_t)wide * sizeof(double));
+}
+
+/* Fill both margins of row y's errors from its own ends, and keep what later planes need. */
 static inline void end_row(const rcz_pass *pass, state *st, int64_t y) {
     double *row = error_row(pass, st, y);
     for (int64_t k = 0; k < REACH; k++) {
         row[k] = row[REACH];
         row[REACH + pass->width + k] = row[REACH + pass->width - 1];
     }
+    if (pass->earlier.lags > 0) keep_row(pass, st, y);
 }
 
 /* Move a class's mean error towards an error. */

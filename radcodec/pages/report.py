@@ -56,7 +56,7 @@ def report_page(file: RczFile, *, against: str | os.PathLike[str] | BinaryIO | N
         parts += ["<h2>Errors</h2>", _errors(file, image, against)]
     parts += _headers(file)
     parts.append(f'<p class="note">Written by radcodec report. Format {file.info.format_version} draft '
-                 f"{file.info.format_draft}, written by {text(file.info.writer)}.</p>")  # fmt: skip
+                 f"{file.info.format_draft}{_writer(file.info)}.</p>")  # fmt: skip
     return page(f"{name}: {file.info.mode}", "\n".join(parts))
 
 
@@ -95,6 +95,11 @@ def _bound(info: Report) -> str:
     return f"{info.max_error:.6g} {unit}".rstrip() + in_sigma
 
 
+def _writer(info: Report) -> str:
+    """Say what wrote a file; lossy arrays do not."""
+    return f", written by {text(info.writer)}" if info.writer else ""
+
+
 def _facts(info: Report) -> list[tuple[str, object]]:
     facts: list[tuple[str, object]] = [("mode", info.mode), ("kind", info.kind)]
     if info.max_error is not None:
@@ -106,7 +111,8 @@ def _facts(info: Report) -> list[tuple[str, object]]:
         facts.append(("bits a pixel", f"{info.bits_per_pixel:.4f}"))
     if info.model is not None:
         facts.append(("model of the base layer", f"{info.model['name']} (SHA-256 {info.model['sha256']})"))
-    facts.append(("restores to SHA-256", info.restored_sha256))
+    if info.restored_sha256 is not None:
+        facts.append(("restores to SHA-256", info.restored_sha256))
     if info.original_sha256 not in (None, info.restored_sha256):
         facts.append(("original SHA-256", info.original_sha256))
     return facts
@@ -126,7 +132,7 @@ def _picture(image: ImageHandle, side: int, *, full: bool) -> str:
     from radcodec.decoding.picture import average_down, png_bytes, sky_pixels, stretch_limits
 
     plane = middle_plane(image)
-    look = image.quick_look(plane, full=full)
+    look = image.quick_look(plane, full=full, side=side)
     grey = sky_pixels(look.pixels, side, look.noise)
     small = average_down(look.pixels, side)
     noise = None if look.noise is None else look.noise * small.shape[0] / look.pixels.shape[0]

@@ -241,7 +241,8 @@ def _grid(plane: Plane, special: Mask | None, cell: int) -> tuple[npt.NDArray[np
         ys, xs = slice(i * cell, (i + 1) * cell), slice(j * cell, (j + 1) * cell)
         part = plane[ys, xs]
         values = part.reshape(-1) if special is None else part[~special[ys, xs]]
-        values = values[:: max(1, values.size // SAMPLES)]
+        # A copy, so that not all of a cell is kept where some of it is special.
+        values = values[:: max(1, values.size // SAMPLES)].copy()
         if values.size < min(MIN_SAMPLES, plane.size):
             continue
         # Cells of one size are measured together.

@@ -11,11 +11,19 @@ from dataclasses import dataclass
 
 from radcodec.container.tile_sides import Sides, sides_fault
 from radcodec.errors import InputError
+from radcodec.limits import MAX_SLAB_BYTES
 
 # First and last + 1 of planes, rows and columns.
 Box = tuple[int, int, int, int, int, int]
 # The largest side of tiles of about square planes, or the largest side along each axis, x first.
 TileOption = int | tuple[int, ...]
+# Depth of a box in units of a tile's side, and its samples in those of a tile: 103x103x50 where that is 512.
+BOX_DEPTHS = 10
+BOX_TILES = 2
+# Fewer planes than this predict each other too little to be cut for.
+LEAST_DEPTH = 8
+# Samples of all planes of a row of boxes: restoring in order holds them, up to MAX_SLAB_BYTES of float32.
+MAX_BOX_SAMPLES = MAX_SLAB_BYTES // 4
 
 
 def _n_pieces(length: int, side: int) -> int:
@@ -185,7 +193,8 @@ def tile_sides(shape: tuple[int, ...], tile: TileOption) -> Sides:
         Lengths of the axes, slowest first.
     tile
         Largest side of tiles of about square planes: as many planes as there is room for ``tile`` by ``tile`` samples
-        share a tile. Or the largest side along each axis, in FITS order (x first). Axes without one have a side of 1,
+        share a tile. Where few planes have room and there are many, tiles are boxes of about as many samples. Or the
+        largest side along each axis, in FITS order (x first). Axes without one have a side of 1,
         sides without an axis do not count.
 
     Raises
@@ -201,6 +210,16 @@ def tile_sides(shape: tuple[int, ...], tile: TileOption) -> Sides:
     return sides
 
 
+def turned_sides(shape: tuple[int, ...], tile: int, order: tuple[int, ...]) -> Sides:
+    """Choose sides as `tile_sides` does, for a cube [..., P, H, W] whose planes are along another axis.
+
+    order has, for each axis of the turned cube, its axis in the cube.
+    """
+    cube = shape[-3:]
+    sides = tile_sides(tuple(cube[axis] for axis in order), tile)
+    return (1,) * (len(shape) - 3) + tuple(sides[order.index(axis)] for axis in range(3))
+
+
 def _even(length: int, limit: int) -> int:
     """Return the side of the fewest pieces within a limit, as equal as pieces of one side can be."""
     return -(-length // _n_pieces(length, limit))
@@ -209,6 +228,9 @@ def _even(length: int, limit: int) -> int:
 def _square_limits(shape: tuple[int, ...], tile: int) -> list[int]:
     _, height, width = plane_shape(shape)
     area = tile * tile
+    box = _box_limits(shape, height, width, tile)
+    if box is not None:
+        return box
     x_limit = area if height == 1 else tile
     fits = 0 not in shape and height <= tile and width <= x_limit
     room = max(1, area // (height * width)) if fits else 1
@@ -217,6 +239,27 @@ def _square_limits(shape: tuple[int, ...], tile: int) -> list[int]:
         limits.append(room)
         # The next axis shares a tile only where this one is whole.
         room = max(1, room // length) if length and room >= length else 1
+    return limits[::-1]
+
+
+def _box_limits(shape: tuple[int, ...], height: int, width: int, tile: int) -> list[int] | None:
+    """Return the limits of the boxes of a cube, which weigh bits against reading spectra and planes (docs/design/0018).
+
+    None for images whose tiles hold whole planes, or parts of one.
+    """
+    leading = [length for length in shape[:-2] if length > 1]
+    if 0 in shape or min(height, width) == 1 or not leading:
+        return None
+    depth = min(tile // BOX_DEPTHS, MAX_BOX_SAMPLES // (height * width), leading[-1])
+    if depth < LEAST_DEPTH:
+        return None
+    if tile * tile // (height * width) >= depth:
+        return None  # so many whole planes have room
+    side = math.isqrt(BOX_TILES * tile * tile // depth)
+    limits = [-(-n // max(1, (2 * n + side) // (2 * side))) for n in (width, height)]
+    for length in reversed(shape[:-2]):
+        limits.append(depth)
+        depth = depth if length == 1 else 1
     return limits[::-1]
 
 

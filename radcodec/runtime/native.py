@@ -15,6 +15,7 @@ from ctypes import (
     c_double,
     c_float,
     c_int8,
+    c_int16,
     c_int32,
     c_int64,
     c_uint8,
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-ABI = 3
+ABI = 4
 LIBRARY = {"win32": "_core.dll", "darwin": "_core.dylib"}.get(sys.platform, "_core.so")
 VARIANTS = ("base", "avx2", "avx512")
 
@@ -51,6 +52,23 @@ class Taps(Structure):
     ]
 
 
+class Earlier(Structure):
+    """``rcz_earlier``: taps in earlier planes, and room for these."""
+
+    _fields_ = [
+        ("lags", c_int64),
+        ("stride", c_int64),
+        ("period", c_int64),
+        ("radii", POINTER(c_int64)),
+        ("coefs", POINTER(c_double)),
+        ("values", POINTER(c_double)),
+        ("n_values", c_int64),
+        ("blend", c_int64),
+        ("errors", POINTER(c_double)),
+        ("n_errors", c_int64),
+    ]
+
+
 class Pass(Structure):
     """``rcz_pass``: a tile and how it is predicted."""
 
@@ -60,6 +78,7 @@ class Pass(Structure):
         ("width", c_int64),
         ("special", POINTER(c_uint8)),
         ("taps", Taps),
+        ("earlier", Earlier),
         ("level", c_int64),
         ("clamp", c_int64),
         ("quantum", c_int64),
@@ -168,6 +187,38 @@ class Plane(Structure):
     ]
 
 
+class Wide(Structure):
+    """``rcz_wide``: the wide network and the codebooks of a trellis model."""
+
+    _fields_ = [
+        ("log_table", POINTER(c_int32)),
+        ("weight0", POINTER(c_int16)),
+        ("weight1", POINTER(c_int16)),
+        ("weight2", POINTER(c_int16)),
+        ("bias0", POINTER(c_int32)),
+        ("bias1", POINTER(c_int32)),
+        ("bias2", POINTER(c_int32)),
+        ("shifts", POINTER(c_int32)),
+        ("points", POINTER(c_int32)),
+    ]
+
+
+class Search(Structure):
+    """``rcz_search``: what the search for a path through the trellis gives and asks."""
+
+    _fields_ = [
+        ("zero", POINTER(c_float)),
+        ("one", POINTER(c_float)),
+        ("refine", POINTER(c_float)),
+        ("target", POINTER(c_float)),
+        ("bits", POINTER(c_float)),
+        ("weight", c_float),
+        ("spent", c_double),
+        ("choice", POINTER(c_uint8)),
+        ("order", POINTER(c_int64)),
+    ]
+
+
 _F64, _I64, _I32 = POINTER(c_double), POINTER(c_int64), POINTER(c_int32)
 _U8, _U16, _U32 = POINTER(c_uint8), POINTER(c_uint16), POINTER(c_uint32)
 _TYPES: dict[np.dtype[Any], Any] = {
@@ -176,6 +227,7 @@ _TYPES: dict[np.dtype[Any], Any] = {
     np.dtype(np.int64): _I64,
     np.dtype(np.int32): _I32,
     np.dtype(np.int8): POINTER(c_int8),
+    np.dtype(np.int16): POINTER(c_int16),
     np.dtype(np.uint8): _U8,
     np.dtype(np.bool_): _U8,
     np.dtype(np.uint16): _U16,
@@ -205,8 +257,19 @@ _SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "forward": (c_int32, [_F64, c_int64, c_int64, _F64]),
     "backward": (c_int32, [_F64, c_int64, c_int64, _F64]),
     "float_quantum": (c_int32, [_F64, c_int64, _I64, _I64]),
+    "corrections_bytes": (c_int64, [c_int64]),
+    "encode_corrections": (c_int64, [_I32, _U8, _I32, c_int64, c_int64, _U8, c_int64, _U8, c_int64]),
+    "decode_corrections": (c_int32, [_I32, _U8, c_int64, c_int64, _U8, c_int64, _I32, _U8, c_int64]),
+    "counted_bytes": (c_int64, [c_int64, c_int64]),
+    "encode_counted": (c_int64, [_U16, *[c_int64] * 5, c_int32, _U8, c_int64, _U8, c_int64]),
+    "decode_counted": (c_int32, [_U8, *[c_int64] * 6, c_int32, _U16, _U8, c_int64]),
     "plane_bytes": (c_int64, [c_int64, c_int64, c_int64]),
     "walk_plane": (c_int32, [c_int32, POINTER(Plane), POINTER(Network), POINTER(Coder), POINTER(Prices)]),
+    "trellis_bytes": (c_int64, [c_int64, c_int64, c_int64]),
+    "trellis_plane": (
+        c_int32,
+        [c_int32, POINTER(Plane), POINTER(Wide), POINTER(Coder), POINTER(Search), _I32, POINTER(c_int16)],
+    ),
     "self_check": (c_int32, [c_double, c_double, c_double]),
 }
 

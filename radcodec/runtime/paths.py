@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
 
 from radcodec.errors import InputError
+from radcodec.limits import MAX_SPOOL_MEMORY
 from radcodec.runtime.casa_folders import casa_table_type, is_casa_image
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
@@ -262,7 +263,17 @@ def _create(path: str, final: str) -> int:
     return handle
 
 
-def _publish(temporary: str, final: str, overwrite: bool) -> None:
+def sync_folder(path: str) -> None:
+    """Have the system put the name of a file on the disk, where it can do that for folders."""
+    with suppress(OSError):
+        handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def publish(temporary: str, final: str, overwrite: bool) -> None:
     """Rename a finished file; without ``overwrite`` only if nothing has that name, in one step.
 
     Raises
@@ -298,7 +309,7 @@ def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 
     Bytes written to a pipe cannot be recalled, so they are written only after all of them are checked.
     """
-    with tempfile.SpooledTemporaryFile(max_size=64 << 20) as spool:
+    with tempfile.SpooledTemporaryFile(max_size=MAX_SPOOL_MEMORY) as spool:
         yield spool  # type: ignore[misc]  # a binary file in all that is used here
         spool.seek(0)
         shutil.copyfileobj(spool, out)
@@ -336,7 +347,7 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
             os.fsync(file.fileno())
         if like is not None:
             os.utime(temporary, ns=like)
-        _publish(temporary, final, overwrite)
+        publish(temporary, final, overwrite)
     except BaseException:
         # Also after Ctrl-C: an incomplete file must not stay.
         with suppress(FileNotFoundError):

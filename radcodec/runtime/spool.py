@@ -6,8 +6,7 @@ import shutil
 import tempfile
 from typing import BinaryIO, cast
 
-# Larger copies go from memory to a temporary file without a name.
-_MEMORY_BYTES = 64 << 20
+from radcodec.limits import MAX_SPOOL_MEMORY
 
 
 def spooled(stream: BinaryIO) -> BinaryIO:
@@ -18,7 +17,7 @@ def spooled(stream: BinaryIO) -> BinaryIO:
     OSError
         The stream cannot be read, or the disk is full.
     """
-    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES))  # noqa: SIM115
+    file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=MAX_SPOOL_MEMORY))  # noqa: SIM115
     try:
         shutil.copyfileobj(stream, file, 1 << 20)
         file.seek(0)

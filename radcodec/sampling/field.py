@@ -10,7 +10,6 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.lapped import transform
-from radcodec.base.lapped.cells import nearest_cells
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.normalise import read_tile_codes
 from radcodec.decoding.image import StoredImage, read_stages
@@ -108,7 +107,7 @@ def read_field(image: StoredImage, plane: int) -> Field:
 def _read_cells(model: LappedModel, streams: tuple[bytes, ...], box: Box) -> TileCells:
     p0, p1, y0, y1, x0, x1 = box
     codes, left_out = read_tile_codes(model, streams, (p1 - p0, y1 - y0, x1 - x0))
-    lower, upper = nearest_cells(codes, left_out)
+    lower, upper = model.cells(codes, left_out)
     geometry = transform.geometry_of(codes.shape, codes.code)
     whole = (geometry.rows * geometry.height, geometry.columns * geometry.width)
     canvas = model.canvas(codes, left_out)

@@ -104,6 +104,7 @@ class LappedDataConfig:
     log uses simulated ones.
     images : number of the folders' images used, evenly spread; 0 for all.
     simulated : number of simulated images added. sides : their sides in pixels, drawn evenly.
+    emission : number of simulated images full of emission, for models of kind vqvae.
     held_out_every : as in DataConfig.
     """
 
@@ -113,6 +114,7 @@ class LappedDataConfig:
     simulated: int
     sides: tuple[int, ...]
     held_out_every: int = 0
+    emission: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,11 @@ class LappedFitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LappedConfig:
-    """A whole run that fits a lapped model of `stages` stages. `out`, `start` and `minutes` are as in TrainConfig."""
+    """A whole run that fits a lapped model of `stages` stages. `out`, `start` and `minutes` are as in TrainConfig.
+
+    kind : "lapped" or "vqvae".
+    scalar : lapped model whose network and tables a model of kind vqvae has for tiles without a trellis.
+    """
 
     name: str
     stages: int
@@ -143,6 +149,8 @@ class LappedConfig:
     fit: LappedFitConfig
     start: str = ""
     minutes: float = 0.0
+    kind: str = "lapped"
+    scalar: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +190,7 @@ class DiffusionConfig:
 
 
 def read_config(path: Path) -> TrainConfig | LappedConfig | DiffusionConfig:
-    """Return the run described by a TOML file; [model] kind "lapped" or "diffusion" is of these models.
+    """Return the run described by a TOML file; [model] kind says of what kind of model.
 
     Raises
     ------
@@ -316,12 +324,12 @@ def _data_problems(images: int, held_out_every: int) -> dict[str, bool]:
 
 def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
     """Return the run of a lapped model; raises like `read_config`, which maps what else is raised here."""
-    kind = sections["model"].pop("kind")
-    if kind != "lapped":
-        raise InputError(f'expected model.kind to be "lapped", "diffusion" or absent, found {kind!r}')
+    kind = sections["model"]["kind"]
+    if kind not in ("lapped", "vqvae"):
+        raise InputError(f'expected model.kind to be "lapped", "vqvae", "diffusion" or absent, found {kind!r}')
     data = build(LappedDataConfig, "data", _expand(sections["data"]))
     fit = build(LappedFitConfig, "fit", sections["fit"])
-    known = {"name", "stages"}
+    known = {"name", "stages", "kind", "scalar"}
     strange = set(sections["model"]) - known | known & set(sections["run"])
     if strange:
         raise InputError(f"[model] and [run]: keys in the wrong section: {', '.join(sorted(strange))}")
@@ -332,7 +340,9 @@ def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
         or len(fit.steps) != len(fit.learning_rates),
         "steps, batch, pairs or threads below 1": min(*fit.steps, 1, fit.batch, fit.pairs, config.threads) < 1,
         "a learning rate that is not above 0": not min(fit.learning_rates, default=1) > 0,
-        "simulated below 0": data.simulated < 0,
+        "simulated or emission below 0": min(data.simulated, data.emission) < 0,
+        "a model of kind vqvae without model.scalar or run.start": kind == "vqvae"
+        and not (config.scalar or config.start),
         "sides beyond 16..2048, or no sides": not data.sides or not all(16 <= side <= 2048 for side in data.sides),
         **_data_problems(data.images, data.held_out_every),
     })  # fmt: skip

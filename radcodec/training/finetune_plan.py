@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from radcodec.base.lapped.model import LappedModel
-from radcodec.base.store import Model, models_folder
+from radcodec.base.registry import models_folder
+from radcodec.base.store import Model
+from radcodec.base.trellis.model import TrellisModel
 from radcodec.errors import InputError
 from radcodec.training.config import TrainConfig, read_config, read_toml
 from radcodec.training.data import compand_ratio
@@ -25,6 +27,8 @@ from radcodec.training.loop import Trainer
 from radcodec.training.sources import Item, Piece, divide, list_items, load_items, thin
 from radcodec.training.start import lapped_prior
 from radcodec.training.toml import toml_text
+from radcodec.training.trellis import Gatherer, assign, fit_wide, make_wide_networks
+from radcodec.training.trellis_loop import CODINGS
 
 #: One file in this many is held out.
 HELD_OUT_EVERY = 10
@@ -92,13 +96,16 @@ def base_config(start: Model, place: str) -> Path:
 
 def _plan_lapped(raw: dict[str, Any], start: LappedModel, kept: Sequence[Item], seconds: float) -> None:
     """Fill in images and steps of a lapped model's rounds."""
-    a_pixel, a_step = try_lapped(start, kept, raw["fit"]["batch"], raw["fit"]["pairs"])
+    is_trellis = isinstance(start, TrellisModel)
+    a_pixel, a_step = (try_trellis if is_trellis else try_lapped)(start, kept, raw["fit"]["batch"], raw["fit"]["pairs"])
     pixels = sum(map(item_pixels, kept))
     rounds = len(ROUND_RATES)
     affordable = CODING_SHARE * seconds / (rounds * ROUND_FACTOR * a_pixel)
     images = max(1, min(len(kept), round(len(kept) * affordable / pixels)))
     steps = min(max(FITTING_SHARE * seconds / a_step, ROUND_STEPS[0]), ROUND_STEPS[1])
     raw["data"] |= {"validation": [], "images": images, "simulated": 0}
+    if is_trellis:
+        raw["data"]["emission"] = 0
     raw["fit"] |= {"steps": [round(steps * share) for share in ROUND_SHARES], "learning_rates": list(ROUND_RATES)}
 
 
@@ -116,6 +123,25 @@ def try_lapped(start: LappedModel, kept: Sequence[Item], batch: int, pairs: int)
     samples, network = gather_samples(coded, pairs, rng), make_network()
     begun = time.perf_counter()
     fit_network(network, samples, steps=TRIED_STEPS, rate=0.001, batch=batch)
+    return a_pixel, (time.perf_counter() - begun) / TRIED_STEPS
+
+
+def try_trellis(start: LappedModel, kept: Sequence[Item], batch: int, pairs: int) -> tuple[float, float]:
+    """Return the seconds that coding takes a pixel of a model of kind vqvae, and a step of the fit."""
+    assert isinstance(start, TrellisModel)
+    rng = np.random.default_rng(0)
+    images = [compand_ratio(ratio) for ratio in load_items(thin(kept, TRIED_IMAGES))]
+    if not images:
+        raise InputError("expected images to fine-tune on, found constant ones")
+    gatherer = Gatherer(start, pairs, rng)
+    begun = time.perf_counter()
+    for image in images:
+        for _ in range(CODINGS):
+            gatherer.add(*assign(image, start, rng))
+    a_pixel = (time.perf_counter() - begun) / sum(image.size for image in images)
+    found, networks = gatherer.finish(), make_wide_networks()
+    begun = time.perf_counter()
+    fit_wide(networks, found, steps=TRIED_STEPS, rate=0.001, batch=batch)
     return a_pixel, (time.perf_counter() - begun) / TRIED_STEPS
 
 

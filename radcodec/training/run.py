@@ -11,6 +11,8 @@ from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.model import known_answer as lapped_answer
 from radcodec.base.lapped.weights import pack_model as pack_lapped
 from radcodec.base.store import WEIGHTS_FILE
+from radcodec.base.trellis.model import TrellisModel, trellis_answer
+from radcodec.base.trellis.weights import pack_model as pack_trellis
 from radcodec.sampling.network import Denoiser
 from radcodec.sampling.weights import pack_denoiser
 from radcodec.training.checkpoint import discard_run
@@ -19,6 +21,7 @@ from radcodec.training.diffusion import DiffusionTrainer
 from radcodec.training.lapped_loop import LappedTrainer
 from radcodec.training.log import Console, Watch
 from radcodec.training.loop import Trainer
+from radcodec.training.trellis_loop import TrellisTrainer
 
 
 def train(
@@ -43,8 +46,10 @@ def train(
         diffusion = DiffusionTrainer(config, resume=resume, console=console, watch=watch)
         diffusion.fit()
         return write_model(diffusion.export(), folder / "model", config_path)
-    trainer: Trainer | LappedTrainer
-    if isinstance(config, LappedConfig):
+    trainer: Trainer | LappedTrainer | TrellisTrainer
+    if isinstance(config, LappedConfig) and config.kind == "vqvae":
+        trainer = TrellisTrainer(config, resume=resume, console=console, watch=watch)
+    elif isinstance(config, LappedConfig):
         trainer = LappedTrainer(config, resume=resume, console=console, watch=watch)
     else:
         trainer = Trainer(config, resume=resume, console=console, watch=watch)
@@ -57,6 +62,8 @@ def write_model(model: BaseModel | LappedModel | Denoiser, folder: Path, config_
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(model, Denoiser):
         data = pack_denoiser(model)
+    elif isinstance(model, TrellisModel):
+        data = pack_trellis(model.spec, model.arrays, model.wide, trellis_answer(model))
     elif isinstance(model, LappedModel):
         data = pack_lapped(model.spec, model.arrays, lapped_answer(model))
     else:

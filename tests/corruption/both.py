@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import reference_decoder as ref
 from corruption.mutants import mutate
 from corruption.samples import SAMPLES, image_with_specials, read, same, sample
+from late_files import as_late
 
 import radcodec
 import radcodec.decoding.image
@@ -76,6 +77,10 @@ MORE: dict[str, Callable[[], bytes]] = {
     "copy_preview": lambda: copy_of("fits_preview"),
     "copy_on_base": lambda: copy_of("array_on_base"),
     "two_images": two_images,
+    "late": lambda: as_late(sample("fits_scaled")),
+    "late_sets": lambda: as_late(boxes(), split_sets=True),
+    "late_base": lambda: as_late(sample("array_on_base")),
+    "late_two_images": lambda: as_late(two_images()),
     "boxes": boxes,
     "boxes_bounded": lambda: boxes(max_error="0.3sigma", preview=30),
 }

@@ -25,16 +25,16 @@ LEBS = (0, 1, 2, 3, 7, 8, 9, 127, 128, 255, 4096, 1 << 16, (1 << 32) - 1, 1 << 3
 Mutation = Callable[[random.Random, Parts], Parts]
 
 
-def cut_index(parts: Parts) -> list[list[int]] | None:
-    """The entries of all tiles, None where INDEX does not hold them."""
+def cut_index(parts: Parts) -> tuple[list[list[int]], list[int]] | None:
+    """The entries of all tiles, and of late files the bytes between them; None where INDEX does not hold them."""
     meta = read_meta(parts)
-    if meta is None or sum(ref.count_tiles(i) * (6 + i.stages) for i in meta.images) > len(parts.sections["INDEX"]):
+    if meta is None:
         return None
-    index = ref.Cursor(parts.sections["INDEX"])
     try:
-        return [ref.read_entry(index, i.stages) for i in meta.images for _ in range(ref.count_tiles(i))]
+        images, gaps = ref.read_index(ref.Cursor(parts.sections["INDEX"]), meta, True, parts.late)
     except ref.RejectError:
         return None
+    return [entry for entries in images for entry in entries], [gap for own in gaps for gap in own]
 
 
 def change_bytes(rng: random.Random, data: bytes) -> bytes:
@@ -116,15 +116,22 @@ def change_predictors(rng: random.Random, parts: Parts) -> Parts:
 
 def change_stream(rng: random.Random, parts: Parts) -> Parts:
     """A change of one stream of one tile, with its size in INDEX made right: also added, taken away or exchanged."""
-    meta, entries = read_meta(parts), cut_index(parts)
-    if meta is None or not entries:
+    meta, found = read_meta(parts), cut_index(parts)
+    if meta is None or found is None or not found[0]:
         return parts
+    entries, gaps = found
     tiles, base = ref.Cursor(parts.sections["TILES"]), ref.Cursor(parts.sections["BASE"])
     numbers = [ref.count_tiles(image) for image in meta.images]
+    between: list[bytes] = []
+    streams: list[list[bytes]] = []
     try:
-        streams = [[tiles.take(entry[0]), tiles.take(entry[1])] for entry in entries]
+        for tile, entry in enumerate(entries):
+            between.append(tiles.take(gaps[tile]) if parts.late else b"")
+            streams.append([tiles.take(entry[0]), tiles.take(entry[1])])
+            if parts.late:
+                streams[-1] += [tiles.take(size) for size in entry[4::2]]
         position = 0
-        for image, count in zip(meta.images, numbers, strict=True):
+        for image, count in () if parts.late else zip(meta.images, numbers, strict=True):
             for stage in range(image.stages):
                 for tile in range(position, position + count):
                     streams[tile].append(base.take(entries[tile][4 + 2 * stage]))
@@ -148,6 +155,10 @@ def change_stream(rng: random.Random, parts: Parts) -> Parts:
     for entry, parts_of_tile in zip(entries, streams, strict=True):
         sizes = [len(stream) for stream in parts_of_tile]
         packed.append([sizes[0], sizes[1], 0, entry[3], *(n for size in sizes[2:] for n in (size, 0))])
+    if parts.late:
+        gaps = [len(before) if rng.random() < 0.95 else rng.choice(LEBS) for before in between]
+        inside = b"".join(b"".join([before, *own]) for before, own in zip(between, streams, strict=True))
+        return replace(parts, sections=parts.sections | {"INDEX": pack_index(packed, gaps), "TILES": inside})
     stages, position = b"", 0
     for image, count in zip(meta.images, numbers, strict=True):
         for stage in range(image.stages):
@@ -293,7 +304,7 @@ def change_section(rng: random.Random, parts: Parts) -> Parts:
 def change_prelude(rng: random.Random, parts: Parts) -> Parts:
     """Another kind, mode, flag, version or draft."""
     name = rng.choice(("kind", "mode", "mode", "mode", "flags", "flags", "version", "draft"))
-    changed = replace(parts, **{name: rng.randrange(4)})  # type: ignore[arg-type]
+    changed = replace(parts, **{name: rng.randrange(8 if name == "flags" else 4)})  # type: ignore[arg-type]
     return replace(changed, mode=2) if changed.flags == 1 and rng.random() < 0.5 else changed
 
 

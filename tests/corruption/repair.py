@@ -18,6 +18,7 @@ from radcodec.pixels.tiles import tile_sides
 
 CHECKED = ("META", "PARAMS", "INDEX", "EXTRA")
 NAMES = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
+LATE_NAMES = ("BASE", "TILES", "EXTRA", "META", "PARAMS", "INDEX")  # as they lie in late files (2.4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,16 @@ class Parts:
     sizes: dict[str, int] | None = None  # what the prelude says, where that is not the truth
     version: int = 0
     draft: int = 3
+
+    @property
+    def late(self) -> bool:
+        """Whether META, PARAMS and INDEX follow the tiles."""
+        return bool(self.flags & 2)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The sections as they lie in the file."""
+        return LATE_NAMES if self.late else NAMES
 
 
 def leb(value: int) -> bytes:
@@ -47,8 +58,11 @@ def split(data: bytes) -> Parts | None:
     try:
         _, version, draft, kind, mode, flags = cur.take(8), *cur.take(5)
         sizes = [cur.leb() for _ in NAMES]
-        cur.take(4 * sum(size > 0 for name, size in zip(NAMES, sizes, strict=True) if name in CHECKED) + 4)
-        sections = {name: cur.take(size) for name, size in zip(NAMES, sizes, strict=True)}
+        cur.take(4 * sum(size > 0 for name, size in zip(NAMES, sizes, strict=True) if name in CHECKED))
+        ref.need(not flags & 2 or cur.pos <= 72, "prelude")
+        cur.take(76 - cur.pos if flags & 2 else 4)
+        sizes_of = dict(zip(NAMES, sizes, strict=True))
+        sections = {name: cur.take(sizes_of[name]) for name in (LATE_NAMES if flags & 2 else NAMES)}
         cur.take(4)
         cur.end()
     except ref.RejectError:
@@ -63,8 +77,10 @@ def join(parts: Parts) -> bytes:
     head = struct.pack("<8s5B", ref.MAGIC, parts.version, parts.draft, parts.kind, parts.mode, parts.flags)
     head += b"".join(leb(sizes[name]) for name in NAMES)
     head += b"".join(struct.pack("<I", zlib.crc32(stored[name])) for name in CHECKED if sizes[name])
-    body = head + struct.pack("<I", zlib.crc32(head)) + b"".join(stored[name] for name in NAMES)
-    return body + struct.pack("<I", zlib.crc32(body))
+    head = head.ljust(72, b"\0") if parts.late else head
+    head += struct.pack("<I", zlib.crc32(head))
+    body = b"".join(stored[name] for name in parts.order)
+    return head + body + struct.pack("<I", zlib.crc32(body if parts.late else head + body))
 
 
 def read_meta(parts: Parts) -> ref.Meta | None:
@@ -80,10 +96,11 @@ def stored_sides(shape: Sequence[int], tile: int) -> bytes:
     return pack_sides(tuple(shape), tile_sides(tuple(shape), tile))
 
 
-def pack_index(entries: Sequence[Sequence[int]]) -> bytes:
-    """INDEX of entries as ``ref.read_entry`` gives them."""
+def pack_index(entries: Sequence[Sequence[int]], gaps: Sequence[int] = ()) -> bytes:
+    """INDEX of entries as ``ref.read_entry`` gives them; gaps are those of a late file."""
     out = b""
-    for mask, detail, crc, pixel_crc, *stages in entries:
+    for tile, (mask, detail, crc, pixel_crc, *stages) in enumerate(entries):
+        out += leb(gaps[tile]) if gaps else b""
         out += leb(mask) + leb(detail) + (struct.pack("<I", crc) if mask or detail else b"")
         out += struct.pack("<I", pixel_crc)
         for size, stage_crc in zip(stages[::2], stages[1::2], strict=True):
@@ -94,14 +111,14 @@ def pack_index(entries: Sequence[Sequence[int]]) -> bytes:
 def repair_index(parts: Parts) -> Parts:
     """Parts with right CRCs of all streams in INDEX, as far as INDEX and the other sections allow it."""
     meta = read_meta(parts)
-    if meta is None or sum(ref.count_tiles(i) * (6 + i.stages) for i in meta.images) > len(parts.sections["INDEX"]):
+    if meta is None:
         return parts
-    index = ref.Cursor(parts.sections["INDEX"])
     try:
-        images = [[ref.read_entry(index, i.stages) for _ in range(ref.count_tiles(i))] for i in meta.images]
-        index.end()
+        images, gaps = ref.read_index(ref.Cursor(parts.sections["INDEX"]), meta, True, parts.late)
     except ref.RejectError:
         return parts
+    if parts.late:
+        return _repair_late(parts, images, gaps)
     tiles_pos = base_pos = 0
     tiles, base = parts.sections["TILES"], parts.sections["BASE"]
     for image, entries in zip(meta.images, images, strict=True):
@@ -115,6 +132,22 @@ def repair_index(parts: Parts) -> Parts:
                 entry[5 + 2 * stage] = zlib.crc32(base[base_pos : base_pos + size])
                 base_pos += size
     fixed = pack_index([entry for entries in images for entry in entries])
+    return replace(parts, sections=parts.sections | {"INDEX": fixed})
+
+
+def _repair_late(parts: Parts, images: list[list[list[int]]], gaps: list[list[int]]) -> Parts:
+    """As ``repair_index``, for a late file."""
+    position, tiles = 0, parts.sections["TILES"]
+    for entries, own in zip(images, gaps, strict=True):
+        for entry, gap in zip(entries, own, strict=True):
+            position += gap
+            entry[2] = zlib.crc32(tiles[position : position + entry[0] + entry[1]])
+            position += entry[0] + entry[1]
+            for stage in range(4, len(entry), 2):
+                entry[stage + 1] = zlib.crc32(tiles[position : position + entry[stage]])
+                position += entry[stage]
+    flat = [entry for entries in images for entry in entries]
+    fixed = pack_index(flat, [gap for own in gaps for gap in own])
     return replace(parts, sections=parts.sections | {"INDEX": fixed})
 
 

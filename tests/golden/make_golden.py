@@ -60,6 +60,15 @@ NEEDED: dict[str, set[str]] = {
     "array_cube_loop": {"map 4", "border", "planes", "sides", "steps vary"},
     "array_repeats": {"method 3"},
     "array_f4_parts": {"method 4", "map 0", "map 5"},
+    "array_f4_near": {"map 6"},
+    "array_i4_near": {"map 6"},
+    "array_f4_near_special": {"map 6", "special map 6"},
+    "array_cube_near": {"map 6", "planes"},
+    "array_u1_counted": {"method 5"},
+    "array_i4_counted_same": {"method 5"},
+    "array_cube_counted": {"method 5"},
+    "array_cube_earlier": {"map 4", "planes", "earlier"},
+    "array_cube_turned": {"map 0", "planes", "turned"},
     "array_f4_on_base": {"base map 4"},
     "array_f4_on_base_again": {"base map 3", "base shrink 4"},
     "array_f4_on_base_dither": {"base map 3"},
@@ -109,6 +118,8 @@ def array_cases() -> Iterator[Case]:
     yield "array_i8_bounded", (image.astype("f8") * 1e18).astype("i8"), {"max_error": 1e12}
     yield "array_cube", cube, {}
     yield "array_cube_sigma", cube, {"max_error": "0.125sigma"}
+    yield "array_cube_earlier", cube_alike(0.5), {"max_error": 0.125}
+    yield "array_cube_turned", np.ascontiguousarray(cube_alike(0.0).transpose(1, 2, 0)), {}
     yield "array_1d", image.ravel()[:3000], {}
     yield "array_0d", np.array(2.5, "f4"), {}
     yield "array_empty", np.zeros((3, 0, 2), "i4"), {}
@@ -121,9 +132,34 @@ def array_cases() -> Iterator[Case]:
     parts[40:, :30] = np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8
     parts[40:, 30:] = np.round(parts[40:, 30:] / 5.3e-6) * 5.3e-6 + 7e-7
     yield "array_f4_parts", parts.astype("f4"), {}
+    yield from near_cases(image, micro)
+    yield from counted_cases()
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
     yield from box_cases()
+
+
+def near_cases(image: Array, micro: Array) -> Iterator[Case]:
+    """Cases of integers that were scaled in single precision, with rounded products and sums."""
+    scaled = (micro.astype("f4") * np.float32(1.7e-4) + np.float32(0.3)) * np.float32(142.857)
+    yield "array_f4_near", scaled, {}
+    yield "array_f8_near", (micro * 1.1e-4 + 0.37) * 3.3, {}
+    yield "array_i4_near", np.rint(micro * 1234.567).astype("i4"), {}
+    yield "array_f4_near_special", special_values(scaled), {}
+    planes = [micro[:30, i : i + 40].astype("f4") * np.float32(1e-3 * (i + 1)) + np.float32(0.1 * i) for i in range(4)]
+    yield "array_cube_near", np.stack(planes), {}
+
+
+def counted_cases() -> Iterator[Case]:
+    """Cases that are mostly one value: smooth islands, numbers of islands, flags in planes, floats."""
+    y, x = np.indices((48, 56))
+    islands = sum(200.0 * np.exp(-(np.hypot(y - cy, x - cx) ** 2) / 9) for cy, cx in ((9, 12), (30, 40), (28, 33)))
+    islands = np.where(islands > 12, islands, 0)
+    yield "array_u1_counted", islands.astype("u1"), {}
+    yield "array_i4_counted_same", (islands > 40).astype("i4") * (1 + 1000 * (x > 25)).astype("i4"), {}
+    yield "array_f4_counted", np.rint(islands / 9).astype("f4") * np.float32(0.37), {}
+    flags = np.where(np.random.default_rng(5).random((3, 40, 41)) < 0.02, 4, 0) | np.where(x[:40, :41] == 17, -16, 0)
+    yield "array_cube_counted", flags.astype("i2"), {}
 
 
 def box_cases() -> Iterator[Case]:
@@ -227,9 +263,26 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_lapped_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "lapped-v2"}
     yield "fits_lapped_preview", image, {"max_error": "0.25sigma", "preview": 30, "model": "lapped-v2"}
     cube = np.stack([simulate_image((40, 52), seed=i) for i in range(9)])
+    yield "fits_trellis", image, {"lossy_stages": 6, "model": "vqvae-v1"}
+    yield "fits_trellis_cut", image, {"lossy_stages": 2, "model": "vqvae-v1"}
+    yield "fits_trellis_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "vqvae-v1"}
     yield "fits_box_lossy", fits_cube(cube), {"lossy_stages": 6, "model": "lapped-v2", "tile": "30x20x4"}
     local = {"max_error": "0.5localsigma", "preview": 0, "tile": "52x16x2"}
     yield "fits_box_localsigma", fits_cube(cube), local
+
+
+def stream_cases() -> Iterator[Case]:
+    """Name, planes and options of each case of a file that planes came to one by one (2.4)."""
+    planes = np.stack([simulate_image((30, 36), seed=i) * np.float32(1 + i / 8) for i in range(6)])
+    planes[1, 5, 7:11] = np.nan
+    rng = np.random.default_rng(29)
+    smooth = rng.normal(size=(3, 64, 64)).cumsum(axis=1).cumsum(axis=2)
+    yield "fits_stream", planes, {"tile": 20}
+    yield "fits_stream_sets", np.concatenate([rng.normal(size=(3, 64, 64)), smooth]).astype("f4"), {"max_error": 0.01}
+    yield "fits_stream_sigma", planes, {"max_error": "0.25sigma"}
+    yield "fits_stream_localsigma", planes, {"max_error": "0.25localsigma"}
+    yield "fits_stream_deep_dither", planes, {"max_error": "0.5sigma", "tile": "20x20x4", "dither": True}
+    yield "fits_stream_u2", (planes[2:] * 1e6 + 3000).astype("u2").reshape(2, 2, 30, 36), {"max_error": 20}
 
 
 def on_base(wanted: bool) -> AbstractContextManager[object]:
@@ -237,6 +290,14 @@ def on_base(wanted: bool) -> AbstractContextManager[object]:
     if wanted:
         return patch.object(radcodec.encoding.on_base, "SURE", np.inf)
     return patch.object(radcodec.encoding.image, "find_base", lambda *_: (None, None))
+
+
+def cube_alike(share: float) -> Array:
+    """Planes of beam-smoothed noise, each with a share of the one before in it."""
+    planes = [simulate_image((28, 32), seed=40 + p, n_sources=0, noise_rms=1.0) for p in range(24)]
+    for p in range(1, len(planes)):
+        planes[p] = planes[p] + share * planes[p - 1]
+    return np.stack(planes).astype("f4")
 
 
 def encode(array: Array, borders: tuple[int, int] | None = None, **options: Any) -> bytes:
@@ -263,13 +324,15 @@ def features(coded: bytes, image: Image, shape: tuple[int, int, int], special: A
     if coded[0] != 2 or image.predictors is None:
         return {f"method {coded[0]}"}
     cur = reference_decoder.Cursor(coded[1:])
-    _, border, reach, _ = image.predictors.predictors[cur.leb()]
+    _, border, reach, _, before = image.predictors.predictors[cur.leb()]
     kind, below = cur.get("B"), "base " if based else ""
     found = {f"{below}map {kind}"} | ({f"special {below}map {kind}"} if special.any() else set())
     if kind == 3:
         found.add(f"{below}shrink {cur.get('B')}")
     if border:
         found |= {"border", "narrow" if shape[2] < 2 * reach else "sides"}
+    found |= {"turned"} if image.predictors.order != (0, 1, 2) else set()
+    found |= {"earlier"} if before is not None else set()
     return found | ({"planes"} if shape[0] > 1 else set())
 
 
@@ -358,24 +421,40 @@ def make_fits(name: str, content: bytes, options: dict[str, Any]) -> tuple[bytes
     return data, restored
 
 
+def make_stream(name: str, planes: Array, options: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The file of a case of planes and the bytes that it restores to."""
+    with tempfile.TemporaryDirectory() as folder:
+        packed, back = (Path(folder) / part for part in ("in.rcz", "out.fits"))
+        with radcodec.create(packed, shape=(None, *planes.shape[1:]), dtype=planes.dtype, **options) as stream_:
+            for plane in planes:
+                stream_.append(plane)
+        radcodec.decompress(packed, back)
+        data, restored = packed.read_bytes(), back.read_bytes()
+    if reference_decoder.decode_file(data) != restored:
+        raise SystemExit(f"{name}: radcodec and the reference decoder differ")
+    with radcodec.open(data) as file:
+        check_bound(name, planes, file[:], options)
+    return data, restored
+
+
 def main() -> None:
     """Write the cases that are missing."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent / "files"
     folder.mkdir(parents=True, exist_ok=True)
     failed = []
-    for is_fits, cases in ((False, array_cases()), (True, fits_cases())):
+    for make, cases in ((make_array, array_cases()), (make_fits, fits_cases()), (make_stream, stream_cases())):
         for case, content, options in cases:
             name = f"v{VERSION}d{DRAFT}_{case}"
             if (folder / f"{name}.rcz").exists():
                 print(f"{name}: is there already, left as it is")
                 continue
             try:
-                data, restored = (make_fits if is_fits else make_array)(name, content, options)
+                data, restored = make(name, content, options)
             except (radcodec.RadcodecError, reference_decoder.RejectError) as err:
                 print(f"{name}: {err}")
                 failed.append(name)
                 continue
-            if is_fits:
+            if isinstance(restored, bytes):
                 expected = {"bytes": len(restored), "sha256": hashlib.sha256(restored).hexdigest()}
                 (folder / f"{name}.json").write_text(json.dumps(expected) + "\n", encoding="ascii")
             else:

@@ -128,7 +128,7 @@ def learned_stream(tile: Any, special: Any, predictors: Predictors, bound: TileB
         assert bound is not None
         work = settle(tile, special, bound, work.values, work.how)
         assert work is not None
-    return encode_learned(tile, predictors, work, done)
+    return encode_learned(tile, special, predictors, work, done)
 
 
 # Radius, border radius, reach and shape: what each is there for stands behind it.

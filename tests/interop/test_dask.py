@@ -175,11 +175,6 @@ def test_a_cluster_reads_urls(client: Any, cube: tuple[Path, np.ndarray]) -> Non
 CLASSES = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.RadcodecError)]
 
 
-def fail(kind: type[Exception]) -> None:
-    """Raise an error of a class."""
-    raise kind("expected this, found that")
-
-
 @pytest.mark.parametrize("kind", CLASSES)
 def test_errors_keep_their_class(kind: type[Exception]) -> None:
     """Every error of radcodec has its class, text and attributes after it was pickled."""
@@ -192,6 +187,11 @@ def test_errors_keep_their_class(kind: type[Exception]) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_errors_keep_their_class_across_a_cluster(client: Any) -> None:
     """Every error of radcodec that a task raises has its class where the result is asked for."""
+
+    # Inside, so that it travels by value: workers cannot import a module of the tests.
+    def fail(kind: type[Exception]) -> None:
+        raise kind("expected this, found that")
+
     futures = [(kind, client.submit(fail, kind, pure=False)) for kind in CLASSES]
     for kind, future in futures:
         with pytest.raises(kind, match="expected this, found that") as caught:

@@ -4,7 +4,7 @@
  * fields imply, as the Python side checks them; what a case lacks is zero. Every buffer is allocated to its exact size, so
  * that a sanitizer sees each access beyond it. After decoding, what was decoded is coded again.
  *
- * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model.
+ * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model. 5: corrections. 6: mostly one value.
  */
 #include "cases.h"
 
@@ -161,13 +161,38 @@ typedef struct {
     double *above, *own, *left, *right, *gain, *dither, *reals, *targets;
     uint32_t *words, *again;
     uint8_t *raw, *special;
-    int64_t *integers;
+    int64_t *integers, *radii;
+    double *coefs;
 } tile;
 
 static void free_tile(tile *t) {
+    free(t->radii);
+    free(t->coefs);
+    free(t->pass.earlier.values);
+    free(t->pass.earlier.errors);
     void *all[] = {t->above, t->own, t->left, t->right, t->gain, t->dither, t->reals, t->targets, t->words, t->again,
                    t->raw, t->special, t->integers, t->pass.scratch, t->out.tables, t->out.symbols, t->out.raw};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* Taps in earlier planes, which end a case. */
+static void take_earlier(source *in, tile *out) {
+    rcz_earlier *e = &out->pass.earlier;
+    int64_t n = 0, area = out->pass.height * out->pass.width;
+    e->lags = (int64_t)take(in, 1) % 9;
+    e->stride = (int64_t)take(in, 2);
+    e->period = (int64_t)take(in, 2);
+    e->blend = (int64_t)take(in, 1) % 65;
+    e->radii = out->radii = room(e->lags, 8);
+    for (int64_t j = 0; j < e->lags; j++) {
+        int64_t side = 2 * (out->radii[j] = (int64_t)take(in, 1) % 5) + 1;
+        n += side * side * (e->lags - j);
+    }
+    e->coefs = out->coefs = take_doubles(in, n);
+    e->n_values = least(out->pass.planes, e->lags * e->stride + 1) * area;
+    e->values = room(e->n_values, 8);
+    e->n_errors = least(out->pass.planes, e->stride + 1) * out->pass.height * (out->pass.width + 4);
+    e->errors = room(e->n_errors, 8);
 }
 
 static void take_tile(const tables *t, source *in, int small, int reals, tile *out) {
@@ -209,6 +234,7 @@ static void take_tile(const tables *t, source *in, int small, int reals, tile *o
     taps->left = out->left = take_doubles(in, side);
     taps->right = out->right = take_doubles(in, side);
     taps->above = out->above = take_doubles(in, (b > 0 ? 2 + b : 1) * r * (2 * r + 1));
+    if (flags & 16) take_earlier(in, out);
     int64_t bytes = CALL(pass_bytes)(r, pass->width);
     pass->scratch = room(bytes, 1);
     pass->scratch_bytes = bytes;
@@ -294,6 +320,55 @@ static void run_rice(source *in, result *out) {
     if (status == RCZ_OK) out->differs |= CALL(rice_bits)(integers, n) + 7 < 8 * n_bytes;
     free(code);
     free(integers);
+}
+
+/* Corrections of samples near a lattice: numbers of their integers, classes, and the code. */
+static void run_corrections(source *in, int small, result *out) {
+    int64_t n = (int64_t)take(in, 2), n_slots = (int64_t)take(in, 2), n_bytes;
+    if (small) n = least(n, MOST_SAMPLES);
+    int32_t *slots = room(n, 4), *found = room(n, 4);
+    uint8_t *classes = take_u8s(in, n);
+    for (int64_t i = 0; i < n; i++) slots[i] = (int32_t)take_signed(in, 2);
+    n_bytes = in->size > in->pos ? in->size - in->pos : 0;
+    int64_t bytes = CALL(corrections_bytes)(n_slots), capacity = 80 * n + 64;
+    uint8_t *code = take_u8s(in, n_bytes), *again = room(capacity, 1), *scratch = room(bytes, 1);
+    int32_t status = CALL(decode_corrections)(slots, classes, n, n_slots, code, n_bytes, found, scratch, bytes);
+    give(out, (uint64_t)status, 4, 1);
+    if (status == RCZ_OK) {
+        for (int64_t i = 0; i < n; i++) give(out, (uint64_t)found[i], 4, 1);
+        int64_t length = CALL(encode_corrections)(slots, classes, found, n, n_slots, again, capacity, scratch, bytes);
+        give(out, (uint64_t)length, 8, 0);
+        out->differs |= length != n_bytes || memcmp(code, again, (size_t)n_bytes) != 0;
+    }
+    void *all[] = {slots, found, classes, code, again, scratch};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+/* A tile that is mostly one value: its shape, its values, and the code. */
+static void run_counted(source *in, int small, result *out) {
+    int64_t planes = (int64_t)take(in, 2), height = (int64_t)take(in, 2), width = (int64_t)take(in, 2);
+    int64_t n_values = (int64_t)take(in, 2), usual = (int64_t)take(in, 2), same = (int64_t)take(in, 1) & 1;
+    if (small) {
+        width = least(width, MOST_SAMPLES);
+        height = least(height, MOST_SAMPLES / (width + 1) + 1);
+        planes = least(planes, 2);
+    }
+    int64_t n = planes * height * width, n_bytes = in->size > in->pos ? in->size - in->pos : 0;
+    int64_t bytes = CALL(counted_bytes)(height, width), capacity = 80 * n + 64;
+    uint8_t *code = take_u8s(in, n_bytes), *again = room(capacity, 1), *scratch = room(bytes, 1);
+    uint16_t *found = room(n, 2);
+    int32_t status = CALL(decode_counted)(code, n_bytes, planes, height, width, n_values, usual, (int32_t)same, found,
+                                          scratch, bytes);
+    give(out, (uint64_t)status, 4, 1);
+    if (status == RCZ_OK) {
+        for (int64_t i = 0; i < n; i++) give(out, found[i], 2, 1);
+        int64_t length = CALL(encode_counted)(found, planes, height, width, n_values, usual, (int32_t)same, again,
+                                              capacity, scratch, bytes);
+        give(out, (uint64_t)length, 8, 0);
+        out->differs |= length != n_bytes || memcmp(code, again, (size_t)n_bytes) != 0;
+    }
+    void *all[] = {found, code, again, scratch};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
 /* Solve the taps of one border set, dy <= most[0], most[1] <= dx <= most[2]. */
@@ -511,7 +586,7 @@ static void run_lapped(const tables *t, source *in, int small, result *out) {
 
 void run_case(const tables *t, const uint8_t *data, int64_t size, int small, result *out) {
     source in = {data, size, 0};
-    int64_t kind = (int64_t)take(&in, 1) % 5;
+    int64_t kind = (int64_t)take(&in, 1) % 7;
     if (kind < 2)
         run_detail(t, &in, small, kind == 0, out);
     else if (kind == 2)
@@ -520,6 +595,10 @@ void run_case(const tables *t, const uint8_t *data, int64_t size, int small, res
         run_covariance(&in, out);
     else if (kind == 3)
         run_borders(&in, out);
-    else
+    else if (kind == 4)
         run_lapped(t, &in, small, out);
+    else if (kind == 5)
+        run_corrections(&in, small, out);
+    else
+        run_counted(&in, small, out);
 }

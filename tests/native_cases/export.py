@@ -25,7 +25,8 @@ from radcodec.base.lapped import planes
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.store import load_model
-from radcodec.detail import borders, learned, predictors, rounding
+from radcodec.detail import borders, counted, learned, predictors, rounding
+from radcodec.detail.near import Near, _slots, expect
 from radcodec.detail.passes import TilePass, TileStreams
 from radcodec.detail.tables import TableSet, default_tables
 from radcodec.errors import FormatError, ModelError
@@ -46,7 +47,7 @@ def table_file() -> bytes:
     out = bytearray((details.n_shapes,))
     for cumulative, starts in zip(details.cumulative, details.starts, strict=True):
         out += little(cumulative, "<u4") + starts.tobytes()
-    model = load_model()
+    model = load_model("lapped-v2")
     assert isinstance(model, LappedModel)
     network, coder = model._network, planes.Coder(model._cumulative)
     for array in network._arrays:
@@ -68,17 +69,27 @@ class Recorder:
     def detail(self, kind: int, tile: TilePass, streams: TileStreams, more: tuple[Any, ...], out: Any) -> None:
         """Note a tile of the detail layer: how it is predicted, its streams, and its samples."""
         p = tile.struct
-        _, special, taps = tile._kept
+        _, special, taps, *earlier = tile._kept
         gain, dither, loop = more if more else (None, None, False)
         gain, dither = (None if a is None or not a.size else a for a in (gain, dither))
         which = next(i for i, one in enumerate(self.shapes) if np.array_equal(one, streams.cumulative))
-        flags = (special is not None) + 2 * (gain is not None) + 4 * (dither is not None) + 8 * bool(loop)
+        flags = (
+            (special is not None)
+            + 2 * (gain is not None)
+            + 4 * (dither is not None)
+            + 8 * bool(loop)
+            + 16 * bool(earlier)
+        )
         head = (p.planes, p.height, p.width, p.level, p.clamp, p.quantum, p.mantissa, p.fill)
         sizes = (streams.words.size, streams.n_bits // 8)
         case = struct.pack("<6B", kind, flags, which, taps.radius, taps.border, taps.reach)
         case += struct.pack("<3H3hBd2I", *head, *sizes) + little(streams.words, "<u4")
         case += streams.raw[: sizes[1]].tobytes() + little(special, "u1") + little(gain, "<f8") + little(dither, "<f8")
         case += b"".join(little(array, "<f8") for array in (taps.own, taps.left, taps.right, taps.above))
+        if earlier:
+            radii, coefs, *_ = earlier
+            case += struct.pack("<B2HB", len(radii), p.earlier.stride, min(p.earlier.period, 65535), p.earlier.blend)
+            case += bytes(radii.tolist()) + little(coefs, "<f8")
         self.cases[case] = struct.pack("<i", native.OK) + little(out, "<f8" if kind == 0 else "<i8")
 
     def rice(self, code: bytes, n: int, found: Any) -> None:
@@ -96,6 +107,20 @@ class Recorder:
             assert found
             out += struct.pack("<i", native.OK) + little(values, "<f8")
         self.cases[struct.pack("<3B", 3, radius, border) + little(coefs, "<f8")] = out
+
+    def corrections(self, code: bytes, k: Any, special: Any, near: Near, dtype: Any, found: Near) -> None:
+        """Note the corrections of a tile; numbers of integers have two bytes."""
+        slots, n_slots = _slots(k, len(near.pairs), special)
+        if k.size >= 1 << 16 or n_slots >= 1 << 15:
+            return
+        case = struct.pack("<BHH", 5, k.size, n_slots) + expect(k, near, dtype).classes.tobytes()
+        case += little(slots, "<i2") + bytes(code)
+        self.cases[case] = struct.pack("<i", native.OK) + little(found.corrections, "<i4")
+
+    def counted(self, code: Any, values: tuple[int, int, int], places: Any) -> None:
+        """Note a tile that is mostly one value, given how many there are, the number of the usual one and a flag."""
+        case = struct.pack("<B3H2HB", 6, *places.shape, *values) + code.tobytes()
+        self.cases[case] = struct.pack("<i", native.OK) + little(places, "<u2")
 
     def lapped(self, streams: list[bytes], shape: tuple[int, int], model: LappedModel) -> None:
         """Note a tile of a lapped model: its streams, and the magnitudes and signs of its pairs."""
@@ -126,8 +151,10 @@ class Recorder:
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """Note what is called meanwhile."""
-    found, wanted = Recorder(), load_model().sha256
+    found, wanted = Recorder(), load_model("lapped-v2").sha256
     own_float, own_int, own_rice = learned.decode_float, learned.decode_int, predictors.rice_read
+    own_walk = counted.walk_back
+    own_corrections = learned.decode_corrections
     own_taps, own_codes = rounding.derive_taps, LappedModel.read_codes
 
     def wrapped(kind: int, own: Callable[..., int]) -> Callable[..., int]:
@@ -144,6 +171,16 @@ def recording() -> Iterator[Recorder]:
         found.rice(bytes(code), n, integers)
         return integers
 
+    def decode_corrections(code: bytes, k: Any, special: Any, near: Near, dtype: Any) -> Near:
+        decoded = own_corrections(code, k, special, near, dtype)
+        found.corrections(code, k, special, near, dtype, decoded)
+        return decoded
+
+    def walk_back(code: Any, values: tuple[int, int, int], shape: Any) -> Any:
+        places = own_walk(code, values, shape)
+        found.counted(code, values, places)
+        return places
+
     def derive_taps(coefs: Any, radius: int, border: int, reach: int) -> Any:
         found.border_sets(coefs, radius, border)
         return own_taps(coefs, radius, border, reach)
@@ -156,6 +193,8 @@ def recording() -> Iterator[Recorder]:
     with (
         patch.object(learned, "decode_float", wrapped(0, own_float)),
         patch.object(learned, "decode_int", wrapped(1, own_int)),
+        patch.object(learned, "decode_corrections", decode_corrections),
+        patch.object(counted, "walk_back", walk_back),
         patch.object(predictors, "rice_read", rice_read),
         patch.object(rounding, "derive_taps", derive_taps),
         patch.object(LappedModel, "read_codes", read_codes),

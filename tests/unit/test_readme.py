@@ -11,7 +11,7 @@ import click
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/quickstart.md", "docs/api.md")
+PAGES = ("README.md", "docs/quickstart.md", "docs/api.md", "docs/streaming.md")
 
 
 def python_blocks(page: str) -> list[str]:

@@ -92,9 +92,9 @@ def test_rice_by_hand() -> None:
     """
     bits = "10" + "1111110" + "1100" + "101"
     data = bytes(int(bits[i : i + 8].ljust(8, "0")[::-1], 2) for i in range(0, len(bits), 8))
-    assert ref.rice_decode(data, 1) == [2, -1, -2, 3]
+    assert ref.rice_decode(data, ref.tap_order(1)) == [2, -1, -2, 3]
     with pytest.raises(ref.RejectError, match="left over"):
-        ref.rice_decode(data + b"\0", 1)
+        ref.rice_decode(data + b"\0", ref.tap_order(1))
 
 
 def test_rice_escape() -> None:
@@ -109,7 +109,7 @@ def test_rice_escape() -> None:
         bits += [0] * (1 + k)
         m += (0 - m) >> 2
     data = np.packbits(bits, bitorder="little").tobytes()
-    assert ref.rice_decode(data, 1) == [0, 123456789012, 0, 0]
+    assert ref.rice_decode(data, ref.tap_order(1)) == [0, 123456789012, 0, 0]
 
 
 def test_bits_come_least_significant_first() -> None:

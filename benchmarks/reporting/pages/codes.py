@@ -1,4 +1,4 @@
-"""Markdown of docs/codes.md, docs/tables/codes.md, docs/previews.md and docs/effort.md from the newest rows."""
+"""Markdown of docs/codes.md, docs/tables/codes.md, docs/previews.md, docs/effort.md and docs/native.md from rows."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from benchmarks.reporting.results import Results
 from benchmarks.speed.effort import effort_lines
+from benchmarks.speed.estimates import estimate_lines
+from benchmarks.speed.kernels import kernel_lines
 from benchmarks.studies.codebooks import codebook_lines
 from benchmarks.studies.indices import MODELS
 from benchmarks.studies.latents import SETS, latent_lines
@@ -58,5 +60,12 @@ def previews_report(results: Results) -> str:
 
 
 def effort_report(results: Results) -> str:
-    """Return the table of docs/effort.md."""
-    return "\n".join(section(results, "effort", "Levels of effort", effort_lines, ())).rstrip() + "\n"
+    """Return the tables of docs/effort.md."""
+    lines = section(results, "effort", "Levels of effort", effort_lines, ())
+    lines += section(results, "estimate", "Estimates", estimate_lines, ())
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def kernels_report(results: Results) -> str:
+    """Return the table of docs/native.md."""
+    return "\n".join(section(results, "kernels", "Passes over a tile", kernel_lines, ())).rstrip() + "\n"

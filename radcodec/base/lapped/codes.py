@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 from radcodec.base.lapped import search, transform
 from radcodec.errors import CorruptError
+from radcodec.types import Stream
 
 HEADER = struct.Struct("<BBBBbb")  # block code, last plane, gain, planes, offsets
 MAX_PLANES = 24
 OFFSET_LIMIT = 32
+_FORMS = ("i1", "i2", "i4")  # of shelved coefficients: the least that holds them
+_SHELF_LEVEL = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,67 @@ class LappedCodes:
     def step(self) -> float:
         """Step of the coefficients, in companded units."""
         return (256 + self.gain) * 2.0**-self.last
+
+    def contents(self) -> tuple[npt.NDArray[np.integer], ...]:
+        """Give the arrays that hold what the codes say beside their choices."""
+        return (self.coefficients,)
+
+    def with_contents(self, arrays: Sequence[npt.NDArray[np.integer]]) -> LappedCodes:
+        """Put in the arrays of ``contents``."""
+        return replace(self, coefficients=arrays[0].astype(np.int32))
+
+    def without_content(self) -> LappedCodes:
+        """Give the choices alone: block length, step and offsets."""
+        return replace(self, coefficients=np.zeros((0, 0, 0, 0), np.int32))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelvedCodes:
+    """Codes packed to a fraction of their size, as long as other tiles are coded.
+
+    ``choices`` are the codes without content. ``packed`` holds their arrays one after the other, each in its shape and
+    form.
+    """
+
+    choices: LappedCodes
+    shapes: tuple[tuple[int, ...], ...]
+    forms: tuple[str, ...]
+    packed: Stream = field(repr=False)
+
+    @property
+    def code(self) -> int:
+        """Block code, which other codes may have too."""
+        return self.choices.code
+
+
+def shelve(codes: LappedCodes, keep: Callable[[bytes], Stream]) -> ShelvedCodes:
+    """Pack codes; ``keep`` finds a place for the bytes."""
+    arrays = codes.contents()
+    forms = tuple(_form(array) for array in arrays)
+    content = b"".join(array.astype(form).tobytes() for array, form in zip(arrays, forms, strict=True))
+    packer = zstandard.ZstdCompressor(level=_SHELF_LEVEL, write_checksum=False)
+    # A copy: what the library gives has the memory of the longest possible frame.
+    packed = keep(bytes(memoryview(packer.compress(content))))
+    shapes = tuple(array.shape for array in arrays)
+    return ShelvedCodes(choices=codes.without_content(), shapes=shapes, forms=forms, packed=packed)
+
+
+def _form(array: npt.NDArray[np.integer]) -> str:
+    """Choose the shortest signed integers that hold an array."""
+    most = int(np.abs(array.astype(np.int64, copy=False)).max(initial=0))
+    return next(form for form in _FORMS if most < 1 << (8 * np.dtype(form).itemsize - 1))
+
+
+def unshelve(codes: LappedCodes | ShelvedCodes) -> LappedCodes:
+    """Give the codes that were packed; others are given as they are."""
+    if isinstance(codes, LappedCodes):
+        return codes
+    content, arrays, at = zstandard.ZstdDecompressor().decompress(codes.packed), [], 0
+    for shape, form in zip(codes.shapes, codes.forms, strict=True):
+        array = np.frombuffer(content, form, math.prod(shape), at).reshape(shape)
+        arrays.append(array)
+        at += array.nbytes
+    return codes.choices.with_contents(arrays)
 
 
 def empty_codes(shape: tuple[int, int], step: float) -> LappedCodes:

@@ -12,7 +12,7 @@ codes counts their bits. The transform and the cells are fixed; the prior of the
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,12 +21,24 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, emphasis, planes, search, transform
-from radcodec.base.lapped.codes import HEADER, LappedCodes, empty_codes, planes_of_stages, read_header
-from radcodec.base.lapped.spec import LEVELS, LappedArrays, LappedSpec
+from radcodec.base.lapped.cells import nearest_cells
+from radcodec.base.lapped.codes import (
+    HEADER,
+    LappedCodes,
+    ShelvedCodes,
+    empty_codes,
+    planes_of_stages,
+    read_header,
+    shelve,
+    unshelve,
+)
+from radcodec.base.lapped.spec import LappedArrays, LappedSpec
+from radcodec.base.lapped.tables import cumulative_counts, price_tables
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
 from radcodec.coding.ans import encode_symbols
 from radcodec.errors import InputError, ModelMismatchError
+from radcodec.types import Stream
 
 CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
 COEFFICIENT_LIMIT = 1 << 25
@@ -57,8 +69,8 @@ class LappedModel:
             tuple(np.ascontiguousarray(part, np.int32) for part in parts),
             (layers[0].shift, layers[1].shift, layers[2].shift),
         )
-        self._cumulative = _cumulative(arrays)
-        self._price_tables = _price_tables(arrays)
+        self._cumulative = cumulative_counts(arrays)
+        self._price_tables = price_tables(arrays)
 
     takes_step = True
 
@@ -69,7 +81,7 @@ class LappedModel:
         scale: float,
         *,
         step: float | None = None,
-        like: LappedCodes | None = None,
+        like: LappedCodes | ShelvedCodes | None = None,
         keep_flux: bool = False,
     ) -> LappedCodes:
         """Encode a tile as coefficients.
@@ -195,8 +207,9 @@ class LappedModel:
         bits = float(np.where(less, theirs, ours).sum(dtype=np.float64))
         return replace(like, offsets=search.choose_offsets(steps, chosen), coefficients=sizes), bits
 
-    def stage_streams(self, codes: LappedCodes, n_stages: int | None = None) -> list[bytes]:
+    def stage_streams(self, codes: LappedCodes | ShelvedCodes, n_stages: int | None = None) -> list[bytes]:
         """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
+        codes = unshelve(codes)
         sizes = np.abs(codes.coefficients)
         sign = np.sign(codes.coefficients).astype(np.int8)
         g = transform.geometry_of(codes.shape, codes.code)
@@ -258,17 +271,26 @@ class LappedModel:
         total = int(np.count_nonzero(used))
         return 1.0 - np.count_nonzero(used[:, :, :height, :width]) / total if total else 0.0
 
+    def used_stages(self, codes: LappedCodes | ShelvedCodes) -> int:
+        """Return the number of the first stages that have planes, at least one."""
+        codes = unshelve(codes)
+        return max(1, sum(n > 0 for n in planes_of_stages(codes.n_planes, self.n_stages)))
+
+    def shelve(self, codes: LappedCodes, keep: Callable[[bytes], Stream]) -> ShelvedCodes:
+        """Pack codes, for ``stage_streams``, ``restore_codes`` and ``like``; ``keep`` finds a place for the bytes."""
+        return shelve(codes, keep)
+
     def choices(self, codes: LappedCodes) -> LappedCodes:
-        """Return codes without content that have the block length of ``codes``."""
-        return replace(codes, coefficients=np.zeros((0, 0, 0, 0), np.int32))
+        """Return codes without content that have the block length and the quantiser of ``codes``."""
+        return codes.without_content()
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets and coefficients."""
         hashed = hashlib.blake2b(HEADER.pack(codes.code, codes.last, codes.gain, codes.n_planes, *codes.offsets))
-        flat = codes.coefficients.reshape(-1)
+        flat = np.ascontiguousarray(codes.coefficients, np.int32).reshape(-1)
+        flat = flat if flat.size % 2 else flat.view(np.int64)  # most pairs are zero as well
         places = np.flatnonzero(flat)  # few of many: quicker than to hash them all
-        hashed.update(places.tobytes())
-        hashed.update(flat[places].tobytes())
+        hashed.update(places.tobytes() + flat[places].tobytes())
         return hashed.digest()
 
     def read_digest(self, streams: Sequence[bytes], shape: tuple[int, int]) -> bytes:
@@ -281,23 +303,29 @@ class LappedModel:
         return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
 
     def canvas(self, codes: LappedCodes, left_out: int = 0) -> F64:
-        """Return what whole blocks decode to, the part beyond the image too, in companded units without rounding."""
+        """Return what whole blocks decode to, also beyond the image, in companded units without rounding."""
         return np.asarray(self._samples(codes, left_out) / transform.UNIT, np.float64)
+
+    def cells(self, codes: LappedCodes, left_out: int = 0) -> tuple[F64, F64]:
+        """Return the ends of the cell of every coefficient, in companded units (``cells``)."""
+        return nearest_cells(codes, left_out)
 
     def _samples(self, codes: LappedCodes, left_out: int) -> Ints:
         """Return the samples of all blocks in units of 2^-10."""
-        sizes = np.abs(codes.coefficients).astype(np.int64)
-        if left_out:
-            offset: Ints | int = CUT_OFFSET
-        else:
-            offset = np.where(sizes == 1, codes.offsets[0], codes.offsets[1])
-        wide = (64 * sizes + offset) * (256 + codes.gain) << left_out
+        wide = self._magnitudes(codes, left_out) * (256 + codes.gain) << left_out
         if codes.last > 4:
             wide += 1 << (codes.last - 5)
         wide = wide >> (codes.last - 4) if codes.last > 4 else wide << (4 - codes.last)
-        wide = np.where(sizes > 0, np.minimum(wide, COEFFICIENT_LIMIT), 0)
+        wide = np.where(codes.coefficients != 0, np.minimum(wide, COEFFICIENT_LIMIT), 0)
         g = transform.geometry_of(codes.shape, codes.code)
         return transform.inverse(np.where(codes.coefficients < 0, -wide, wide), g)
+
+    def _magnitudes(self, codes: LappedCodes, left_out: int) -> Ints:
+        """Return what magnitudes that are not 0 stand for, in 64ths of a step of the last plane read."""
+        sizes = np.abs(codes.coefficients).astype(np.int64)
+        if left_out:
+            return np.asarray(64 * sizes + CUT_OFFSET)
+        return np.asarray(64 * sizes + np.where(sizes == 1, codes.offsets[0], codes.offsets[1]))
 
     def decode_tile(
         self,
@@ -311,8 +339,11 @@ class LappedModel:
         codes, left_out = self.read_codes(streams[:n_stages], shape)
         return self._expanded(self.companded(codes, left_out), offset, scale)
 
-    def restore_codes(self, codes: LappedCodes, offset: float, scale: float, n_stages: int | None = None) -> F64:
+    def restore_codes(
+        self, codes: LappedCodes | ShelvedCodes, offset: float, scale: float, n_stages: int | None = None
+    ) -> F64:
         """Return the pixels that ``decode_tile`` gives for the streams of the first stages, float64 [h, w]."""
+        codes = unshelve(codes)
         left_out = codes.n_planes - sum(planes_of_stages(codes.n_planes, self.n_stages)[:n_stages])
         signed = codes.coefficients
         if left_out:
@@ -327,31 +358,6 @@ class LappedModel:
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Return the same pixels as ``decode_tile``, for display."""
         return self.decode_tile(streams, shape, offset, scale)
-
-
-def _cumulative(arrays: LappedArrays) -> npt.NDArray[np.uint32]:
-    """Return cumulative counts of all tables, uint32 [rows, 10]; shorter tables stay at 2^24 at their end."""
-    out = np.full((planes.N_ROWS, planes.PAIR_SYMBOLS + 1), 1 << 24, np.uint32)
-    row = 0
-    for name in ("zz", "zn", "nn", "flags"):
-        table = arrays.tables[name]
-        counts = table.reshape(-1, table.shape[-1])
-        out[row : row + len(counts), 0] = 0
-        np.cumsum(counts, axis=1, out=out[row : row + len(counts), 1 : counts.shape[1] + 1], dtype=np.uint32)
-        row += len(counts)
-    return out
-
-
-def _price_tables(
-    arrays: LappedArrays,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return bits of staying zero and of leaving it [2, 48], and of the halves of a nonzero coefficient [2, 5, 2]."""
-    zz = arrays.tables["zz"].reshape(-1, 3, 3).sum(axis=2) / 2.0**24
-    zn = arrays.tables["zn"].reshape(-1, 10, 3, 2).sum(axis=3).mean(axis=1) / 2.0**24
-    stay = np.stack([zz[:, 0], zn[:, 0]])
-    halves = arrays.tables["nn"].reshape(2, LEVELS, LEVELS, 2, 2).sum(axis=4).mean(axis=2) / 2.0**24
-    zero, one = -np.log2(stay), 1.0 - np.log2(1.0 - stay)
-    return zero.astype(np.float32), one.astype(np.float32), (-np.log2(halves)).astype(np.float32)
 
 
 def known_answer(model: LappedModel) -> str:

@@ -49,7 +49,7 @@ class Coder:
     Parameters
     ----------
     cumulative
-        uint32 [N_ROWS, 10].
+        uint32 [rows, 10].
     room
         Number of symbols to keep when coding.
     """
@@ -60,8 +60,8 @@ class Coder:
         self.symbols = np.empty(room, np.uint8)
         self.rows = np.empty(room, np.uint16)
         self.struct = native.Coder(
-            pointer(cumulative, np.uint32, N_ROWS * (PAIR_SYMBOLS + 1)),
-            N_ROWS,
+            pointer(cumulative, np.uint32, len(cumulative) * (PAIR_SYMBOLS + 1)),
+            len(cumulative),
             0,
             pointer(self._words, np.uint32),
             0,

@@ -18,7 +18,7 @@ I32 = npt.NDArray[np.int32]
 class Walk:
     """The planes of one tile, processed in order."""
 
-    def __init__(self, network: planes.Network, coder: planes.Coder, g: transform.Geometry) -> None:
+    def __init__(self, network: planes.Network | None, coder: planes.Coder, g: transform.Geometry) -> None:
         self._network, self._coder, self._columns = network, coder, g.columns
         blocks, n, m = g.rows * g.columns, g.height, g.width // 2
         self._shape = (blocks, n, m)
@@ -59,8 +59,13 @@ class Walk:
         sign: npt.NDArray[np.int8],
     ) -> None:
         """Process plane s, with ``after`` more planes below it; magnitudes before and in it, [A, B, n, m]."""
+        assert self._network is not None
+        planes.walk_plane(mode, self.struct(s, after, before, sizes, sign), self._network, self._coder, prices)
+
+    def struct(self, s: int, after: int, before: I32, sizes: I32, sign: npt.NDArray[np.int8]) -> native.Plane:
+        """Return a plane as the C struct."""
         size = 2 * self._shape[0] * self._shape[1] * self._shape[2]
-        plane = native.Plane(
+        return native.Plane(
             self._shape[0],
             self._columns,
             self._shape[1],
@@ -78,7 +83,6 @@ class Walk:
             pointer(self._scratch, np.uint8),
             self._scratch.size,
         )
-        planes.walk_plane(mode, plane, self._network, self._coder, prices)
 
 
 @lru_cache(maxsize=8)

@@ -34,12 +34,12 @@ def pack_model(spec: LappedSpec, arrays: LappedArrays, known_answer: str) -> byt
 def is_lapped(data: bytes) -> bool:
     """Return whether a weights file declares itself a lapped model."""
     try:
-        return bool(_metadata(data)["spec"]["kind"] == KIND)
+        return bool(read_metadata(data)["spec"]["kind"] == KIND)
     except (KeyError, TypeError, ValueError):
         return False
 
 
-def _metadata(data: bytes) -> dict[str, Any]:
+def read_metadata(data: bytes) -> dict[str, Any]:
     """Return our metadata; safetensors' NumPy loader drops it, but it is plain JSON at the front."""
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     found: dict[str, Any] = json.loads(header["__metadata__"][METADATA_KEY])
@@ -56,23 +56,23 @@ def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, str
     """
     try:
         tensors = load(data)
-        metadata = _metadata(data)
+        metadata = read_metadata(data)
         if metadata["spec"]["kind"] != KIND:
             raise ValueError(f"a model of kind {metadata['spec']['kind']!r}")
         spec = LappedSpec(name=str(metadata["spec"]["name"]), stages=int(metadata["spec"]["stages"]))
         layers = {
             name: Layer(
-                weight=_typed(tensors[f"{name}.weight"], np.int8),
-                bias=_typed(tensors[f"{name}.bias"], np.int32),
+                weight=typed(tensors[f"{name}.weight"], np.int8),
+                bias=typed(tensors[f"{name}.bias"], np.int32),
                 shift=int(metadata["layers"][name]["shift"]),
             )
             for name in LAYER_SHAPES
         }
         arrays = LappedArrays(
-            log_table=_typed(tensors["log_table"], np.int16),
+            log_table=typed(tensors["log_table"], np.int16),
             layers=layers,
-            tables={name: _typed(tensors[name], np.uint32) for name in TABLE_SHAPES},
-            sinh=_typed(tensors["sinh"], np.float64),
+            tables={name: typed(tensors[name], np.uint32) for name in TABLE_SHAPES},
+            sinh=typed(tensors["sinh"], np.float64),
         )
         known_answer = str(metadata["known_answer"])
     except (SafetensorError, KeyError, TypeError, ValueError) as err:
@@ -84,7 +84,7 @@ def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, str
     return spec, arrays, known_answer
 
 
-def _typed(values: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
+def typed(values: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
     """Return ``values`` if it has the dtype; raises TypeError otherwise."""
     if values.dtype != dtype:
         raise TypeError(f"expected {np.dtype(dtype)}, found {values.dtype}")

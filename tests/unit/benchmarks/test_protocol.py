@@ -71,7 +71,7 @@ def test_all_hands_the_data_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     command.main()
     assert len(given) == len(STEPS)
     assert set(given) == {tmp_path, None}
-    assert given.count(None) == sum(step.split()[0] in ("speed", "base-speed") for step in STEPS)
+    assert given.count(None) == sum(step.split()[0] in ("speed", "base-speed", "kernels") for step in STEPS)
 
 
 def test_a_file_of_the_same_commit_is_continued(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-COMMANDS = {"compress": "compress", "cutout": "restore", "preview": "restore", "finetune": "train"}
+COMMANDS = {"compress": "compress", "cutout": "restore", "preview": "restore", "finetune": "train", "watch": "watch"}
 
 
 def command_of(name: str) -> click.Command:

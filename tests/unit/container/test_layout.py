@@ -113,7 +113,9 @@ def test_longest_prelude() -> None:
         (_prelude_by_hand()[:20] + b"\1" + _prelude_by_hand()[21:], CorruptError, "checksum"),
         (_prelude_by_hand(kind=2), CorruptError, "the kind"),
         (_prelude_by_hand(mode=3), CorruptError, "the mode"),
-        (_prelude_by_hand(flags=2), CorruptError, "flags"),
+        (_prelude_by_hand(flags=16), CorruptError, "flags"),
+        (_prelude_by_hand(flags=4), CorruptError, "flags"),
+        (_prelude_by_hand(flags=8), CorruptError, "lossy array in a short file"),
     ],
 )
 def test_unsound_preludes_are_rejected(data: bytes, error: type[Exception], match: str) -> None:

@@ -78,7 +78,7 @@ def test_a_loop_takes_fewer_bytes_than_steps(share: float) -> None:
     assert work.how.kind == MapKind.STEPS
     done = model(None, predictors, work)
     assert done is not None
-    assert len(data) < 0.95 * len(encode_learned(tile, predictors, work, done))
+    assert len(data) < 0.95 * len(encode_learned(tile, None, predictors, work, done))
 
 
 def test_fine_bounds_are_steps(image: Any) -> None:

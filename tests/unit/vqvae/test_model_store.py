@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("torch")
 
+from radcodec.base import registry as model_registry
 from radcodec.base import store
 from radcodec.base.convolutional.model import BaseModel, known_answer
 from radcodec.base.convolutional.weights import pack_model, unpack_model
@@ -33,6 +34,7 @@ def registry(tmp_path: Path, weights: bytes, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "tiny" / "weights.safetensors").write_bytes(weights)
     (tmp_path / "registry.toml").write_text(f'[[model]]\nname = "tiny"\nsha256 = "{"a" * 64}"\ndefault = true\n')
     monkeypatch.setattr(store, "models_folder", lambda: tmp_path)
+    monkeypatch.setattr(model_registry, "models_folder", lambda: tmp_path)
     return tmp_path
 
 

@@ -1,0 +1,345 @@
+"""The base layer of one tile by a trellis model: pixels to streams, and back (docs/format.md, 9.5 to 9.11).
+
+::
+
+    values [h, w] -> companded -> lapped transform -> path through the trellis -> planes of indices -> bucket -> ANS
+    values [h, w] <- expanded  <- inverse transform <- codebook of the state <---- planes of the stages that were read
+
+This is a vector quantiser whose code vectors are as long as a tile. The parity of each index chooses the codebook of
+the next one (Marcellin and Fischer 1990, doi:10.1109/26.46532). Codebooks and prior are learned.
+A tile may also be coded as by a lapped model, with the network and tables of one, where that is better.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from radcodec.arrays import F64
+from radcodec.base.companding import OUTPUT_UNIT, compand
+from radcodec.base.lapped import contexts, planes, search, transform
+from radcodec.base.lapped.codes import (
+    HEADER,
+    LappedCodes,
+    ShelvedCodes,
+    empty_codes,
+    planes_of_stages,
+    read_header,
+    unshelve,
+)
+from radcodec.base.lapped.model import (
+    ANSWER_SHAPE,
+    CUT_OFFSET,
+    Ints,
+    LappedModel,
+    known_answer,
+)
+from radcodec.base.lapped.spec import LappedArrays, LappedSpec
+from radcodec.base.trellis.codes import TRELLIS_BIT, TrellisCodes
+from radcodec.base.trellis.planes import (
+    CODE,
+    COST,
+    DECODE,
+    Search,
+    TrellisWalk,
+    WideNetwork,
+    cumulative_of,
+    price_tables,
+)
+from radcodec.base.trellis.spec import WideArrays
+from radcodec.base.trellis.weights import unpack_model
+from radcodec.coding.ans import encode_symbols
+from radcodec.errors import ModelMismatchError
+
+#: Step of a codebook over that of a scalar quantiser of about the same error: two codebooks are half a step apart.
+RATIO = 1.45
+START = 0.5  # what is added to targets, in steps, before they are rounded down for the first contexts
+RATE_SHARE = 0.8  # of the weight that a bit has for a scalar quantiser: paths find what is worth it
+CUT_SHIFT = 48  # what the half step between the codebooks takes off the offset of cut magnitudes, in 64ths
+
+
+class TrellisModel(LappedModel):
+    """A trained trellis model. It is immutable, and several threads may share it.
+
+    Attributes
+    ----------
+    name : str
+    sha256 : str
+        Of the weights file, lower-case hexadecimal: the model's identity.
+    n_stages : int
+    scalar : LappedModel
+        What codes tiles without a trellis.
+    """
+
+    def __init__(self, spec: LappedSpec, arrays: LappedArrays, wide: WideArrays, sha256: str) -> None:
+        super().__init__(spec, arrays, sha256)
+        self.wide = wide
+        self.scalar = LappedModel(spec, arrays, sha256)
+        self._wide_network = WideNetwork(arrays, wide)
+        self.cumulative = cumulative_of(wide)
+        self._wide_prices = price_tables(wide)
+
+    def encode_tile(
+        self,
+        values: F64,
+        offset: float,
+        scale: float,
+        *,
+        step: float | None = None,
+        like: LappedCodes | ShelvedCodes | None = None,
+        keep_flux: bool = False,
+    ) -> LappedCodes:
+        """Encode a tile as coefficients, with a trellis unless that costs more; see ``LappedModel.encode_tile``.
+
+        ``like`` decides between the two, too.
+        """
+        if isinstance(like, ShelvedCodes):
+            like = like.choices
+        if like is not None and not isinstance(like, TrellisCodes):
+            return self.scalar.encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+        codes = super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+        if like is not None:
+            return codes
+        plain = replace(empty_codes(codes.shape, 1.0), code=codes.code)
+        other = self.scalar.encode_tile(values, offset, scale, step=step, like=plain, keep_flux=keep_flux)
+        companded = compand(values, offset, scale)
+        costs = [
+            search.cost(self.companded(one) / OUTPUT_UNIT - companded, other.step, 8.0 * sum(map(len, streams)))
+            for one, streams in ((codes, self.stage_streams(codes)), (other, self.scalar.stage_streams(other)))
+        ]
+        return codes if costs[0] <= costs[1] else other
+
+    def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
+        """Quantise companded pixels with the block code and step of ``like``; return the codes and their bits."""
+        g = transform.geometry_of(like.shape, like.code)
+        scalar_step = like.step / RATIO if isinstance(like, TrellisCodes) else like.step
+        return self._quantise(like, transform.analyse(companded, g, scalar_step) * (1.0 / like.step))
+
+    def _quantise(self, like: LappedCodes, steps: F64) -> tuple[LappedCodes, float]:
+        """Find the path of least error and bits with the block code and step of ``like``; return codes and bits.
+
+        Parameters
+        ----------
+        steps
+            Coefficients in steps [A, B, n, m], or those of the lowest frequencies alone: the others are 0.
+        """
+        if isinstance(like, TrellisCodes):
+            head: LappedCodes = like
+        else:
+            head = replace(empty_codes(like.shape, RATIO * like.step), code=like.code)
+        scalar_step = head.step / RATIO
+        g = transform.geometry_of(head.shape, head.code)
+        low = (..., slice(steps.shape[2]), slice(steps.shape[3]))
+        target = np.zeros((g.rows, g.columns, g.height, g.width), np.float32)
+        target[low] = np.abs(steps) * (like.step / head.step)
+        weight = RATE_SHARE * search.rate_weight(scalar_step) / RATIO**2
+        negative = np.zeros(target.shape, np.bool_)
+        negative[low] = steps < 0
+        codes = self.assign(head, np.where(negative, -target, target), weight)
+        return codes, 8.0 * sum(map(len, codes.bodies))
+
+    def assign(self, head: LappedCodes, steps: npt.NDArray[np.floating], weight: float) -> TrellisCodes:
+        """Return the codes of the path of least error and bits.
+
+        Parameters
+        ----------
+        head
+            Shape, block code and step.
+        steps
+            Coefficients in these steps [A, B, n, m].
+        weight
+            Squared steps a bit.
+        """
+        g = transform.geometry_of(head.shape, head.code)
+        target = np.ascontiguousarray(np.abs(steps), np.float32)
+        sizes, cells = self._path(head, g, target, weight)
+        codes = self._coded(head, g, np.where(steps < 0, -sizes, sizes), cells)
+        aim = target.astype(np.float64) - (codes.values - 64 * sizes) / 64.0
+        return replace(codes, offsets=search.choose_offsets(aim, sizes))
+
+    def _path(
+        self, head: LappedCodes, g: transform.Geometry, target: npt.NDArray[np.float32], weight: float
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
+        """Return the magnitudes of the best path, int32 [A, B, n, m], for targets in steps, and its cells [16, 16]."""
+        sizes = np.floor(target + np.float32(START)).astype(np.int32)
+        count = int(sizes.max(initial=0)).bit_length()
+        asked = Search(self._wide_prices, target, weight)
+        walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)
+        sign = np.zeros(sizes.shape, np.int8)
+        for after in range(count - 1, -1, -1):
+            now = sizes >> after if after else sizes
+            walk.walk(COST, (head.last - after, after), (sizes >> (after + 1), now, sign), search=asked)
+        return sizes, walk.active
+
+    def _coded(
+        self,
+        head: LappedCodes,
+        g: transform.Geometry,
+        signed: npt.NDArray[np.int32],
+        cells: npt.NDArray[np.bool_] | None = None,
+    ) -> TrellisCodes:
+        """Return codes of signed indices: what they stand for, and their streams.
+
+        ``cells`` [16, 16] are active in the last plane even where their indices are 0: the path went through them.
+        """
+        sizes, sign = np.abs(signed), np.sign(signed).astype(np.int8)
+        count = int(sizes.max(initial=0)).bit_length()
+        coder = planes.Coder(self.cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
+        walk = TrellisWalk(self._wide_network, coder, g)
+        if cells is not None:
+            walk.keep(cells)
+        values = np.zeros(sizes.shape, np.int32)
+        bodies, done = [], 0
+        for n_planes in planes_of_stages(count, self.n_stages):
+            coder.start()
+            for _ in range(n_planes):
+                after = count - 1 - done
+                magnitudes = (sizes >> (after + 1), sizes >> after, sign)
+                walk.walk(CODE, (head.last - after, after), magnitudes, values=None if after else values)
+                done += 1
+            bodies.append(self._body(coder))
+        return TrellisCodes(
+            shape=head.shape,
+            code=head.code,
+            last=head.last,
+            gain=head.gain,
+            offsets=head.offsets,
+            coefficients=signed,
+            values=values,
+            bodies=tuple(bodies),
+            cells=cells,
+        )
+
+    def _body(self, coder: planes.Coder) -> bytes:
+        """Return the ANS stream of the symbols of a coder."""
+        n = coder.n
+        words = np.empty(n + 2, np.uint32)
+        used = encode_symbols(coder.symbols[:n], coder.rows[:n], self.cumulative, words) if n else 0
+        return words[:used].astype("<u4").tobytes().rstrip(b"\0")
+
+    def stage_streams(self, codes: LappedCodes | ShelvedCodes, n_stages: int | None = None) -> list[bytes]:
+        """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
+        codes = unshelve(codes)
+        if not isinstance(codes, TrellisCodes):
+            return self.scalar.stage_streams(codes, n_stages)
+        head = HEADER.pack(codes.code | TRELLIS_BIT, codes.last, codes.gain, codes.n_planes, *codes.offsets)
+        return [head + codes.bodies[0], *codes.bodies[1:]][:n_stages]
+
+    def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int]) -> tuple[LappedCodes, int]:
+        """Read indices from the first streams, in steps of the last plane read, and count the missing planes.
+
+        Raises
+        ------
+        CorruptError
+            A stream is malformed.
+        InputError
+            There are more streams than stages, or ``shape`` has a side below 1.
+        """
+        if not streams or not streams[0] or not streams[0][0] & TRELLIS_BIT or len(streams) > self.n_stages:
+            return self.scalar.read_codes(streams, shape)
+        first = bytes([streams[0][0] ^ TRELLIS_BIT]) + streams[0][1:]
+        code, last, gain, count, *offsets = read_header(first)
+        g = transform.geometry_of(shape, code)
+        walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)
+        sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
+        sign, values = np.zeros(sizes.shape, np.int8), np.zeros(sizes.shape, np.int32)
+        done = 0
+        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[: len(streams)]):
+            body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
+            walk.open(body, stage, n_planes)
+            for _ in range(n_planes):
+                after = count - 1 - done
+                before, sizes = sizes, np.zeros_like(sizes)
+                walk.walk(DECODE, (last - after, after), (before, sizes, sign), values=None if after else values)
+                done += 1
+            walk.close(body, stage)
+        found = TrellisCodes(
+            shape=shape,
+            code=code,
+            last=last,
+            gain=gain,
+            offsets=(offsets[0], offsets[1]),
+            coefficients=sizes * sign,
+            values=values,
+        )
+        return found, count - done
+
+    def digest(self, codes: LappedCodes) -> bytes:
+        """Return the BLAKE2b digest of block code, step, offsets, indices and what they stand for."""
+        plain = super().digest(codes)
+        if not isinstance(codes, TrellisCodes):
+            return plain
+        return hashlib.blake2b(plain + codes.values.reshape(-1)[np.flatnonzero(codes.values)].tobytes()).digest()
+
+    def cells(self, codes: LappedCodes, left_out: int = 0) -> tuple[F64, F64]:
+        """Return the ends of the cell of every coefficient, in companded units (``lapped.cells``).
+
+        Which codebook a coefficient has that became 0 is not kept. Its cell is that of the codebook with the wider one.
+        """
+        if not isinstance(codes, TrellisCodes):
+            return self.scalar.cells(codes, left_out)
+        sizes = np.abs(codes.coefficients).astype(np.int64)
+        if left_out:
+            least, most = (64 * (n << left_out) - CUT_SHIFT for n in (sizes, sizes + 1))
+        else:
+            middle = self._magnitudes(codes, 0)
+            least, most = np.where(sizes == 1, middle // 2, middle - 32), np.where(sizes > 0, middle + 32, 32)
+        ends = np.where(sizes > 0, np.maximum(least, 0), -most), most
+        negative = codes.coefficients < 0
+        lower, upper = np.where(negative, -ends[1], ends[0]), np.where(negative, -ends[0], ends[1])
+        return lower * (codes.step / 64), upper * (codes.step / 64)
+
+    def _magnitudes(self, codes: LappedCodes, left_out: int) -> Ints:
+        """Return what magnitudes that are not 0 stand for, in 64ths of a step of the last plane read."""
+        if not isinstance(codes, TrellisCodes):
+            return super()._magnitudes(codes, left_out)
+        sizes = np.abs(codes.coefficients).astype(np.int64)
+        if left_out:
+            wide = 64 * sizes + (CUT_OFFSET - (CUT_SHIFT >> left_out))
+        else:
+            wide = codes.values.astype(np.int64) + np.where(sizes == 1, codes.offsets[0], codes.offsets[1])
+        return np.asarray(np.maximum(wide, 0))
+
+
+def trellis_answer(model: TrellisModel) -> str:
+    """Return the SHA-256 of what both ways of coding give for fixed pseudo-random coefficients."""
+    digest = hashlib.sha256(known_answer(model.scalar).encode())
+    state = 1
+    for code in (0, 1):
+        g = transform.geometry_of(ANSWER_SHAPE, code)
+        signed = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
+        flat = signed.reshape(-1)
+        for i in range(flat.size):
+            state = (1664525 * state + 1013904223) % 2**32
+            flat[i] = ((state >> 9) % 64) * (1 if state >> 31 else -1) if (state >> 16) % 8 == 0 else 0
+        head = LappedCodes(shape=ANSWER_SHAPE, code=code, last=8, gain=77, offsets=(3, -2), coefficients=signed)
+        streams = model.stage_streams(model._coded(head, g, signed))
+        for n in (len(streams), 2):
+            again, left_out = model.read_codes(streams[:n], ANSWER_SHAPE)
+            digest.update(model.companded(again, left_out).astype("<i4").tobytes())
+        for stream in streams:
+            digest.update(len(stream).to_bytes(4, "little") + stream)
+    return digest.hexdigest()
+
+
+def load_bytes(data: bytes, where: str) -> TrellisModel:
+    """Load the model in the bytes of a weights file and check its known answer.
+
+    Raises
+    ------
+    ModelMismatchError
+        The bytes are not a trellis model, or this machine's arithmetic is not exact.
+    """
+    spec, arrays, wide, expected = unpack_model(data, where)
+    model = TrellisModel(spec, arrays, wide, hashlib.sha256(data).hexdigest())
+    found = trellis_answer(model)
+    if found != expected:
+        raise ModelMismatchError(
+            f"model {model.name!r}: the known-answer check gives {found[:16]}..., expected {expected[:16]}...; this "
+            "machine or build does not compute what the format says: report it"
+        )
+    return model
