@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from radcodec.base.store import WEIGHTS_FILE, find_sampler
+from radcodec.base.store import find_sampler
 from radcodec.errors import ModelMismatchError
 from radcodec.sampling.network import Denoiser
 from radcodec.sampling.spec import DenoiserSpec
@@ -45,7 +45,5 @@ def load_denoiser(name_or_path: str | None = None) -> tuple[Denoiser, str]:
         denoiser = Denoiser(DenoiserSpec(**{**spec, "channels": tuple(spec["channels"])}))
         denoiser.load_state_dict(state)
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as err:
-        raise ModelMismatchError(
-            f"{path}: expected the {WEIGHTS_FILE} of a sampler, found something else: {err}"
-        ) from err
+        raise ModelMismatchError(f"{path}: expected the weights of a sampler, found something else: {err}") from err
     return denoiser.eval(), found
