@@ -28,11 +28,11 @@ COLUMNS = (
     "bright_pixels", "bright_within_1", "bright_within_2", "rms_decoded", "rms_draw", "rms_image", "seconds",
 )  # fmt: skip
 KEY = ("file", "hdu", "bits_per_pixel")
-SETS = {"first/test": 8, "telescopes": 1}  # and every how many of their images
-TELESCOPES = ("atca-scorpio-extended", "mwa-fornax-a", "lofar")
-RATES = (0.1, 0.25, 0.5, 1.0)
+SETS = {"first/test": 20, "telescopes": 1}  # and every how many of their images
+TELESCOPES = ("atca-scorpio-extended",)
+RATES = (0.25, 1.0)
 DRAWS = 16
-MOST_PIXELS = 1 << 19
+MOST_PIXELS = 1 << 17
 BRIGHT = 5.0
 FIGURE = "posterior.png"
 SHOWN_RATE = 0.25
