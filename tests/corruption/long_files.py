@@ -12,7 +12,8 @@ from corruption.repair import join, leb, pack_index, read_meta, repair_index, sp
 def as_long(data: bytes, model: tuple[str, bytes]) -> bytes:
     """A short file with whole hashes, all checksums and the name of its model; ``model`` is its name and SHA-256."""
     parts = split(data)
-    assert parts is not None and parts.short
+    assert parts is not None
+    assert parts.short
     meta = read_meta(parts)
     assert meta is not None
     image = meta.images[0]
