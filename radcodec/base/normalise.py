@@ -84,11 +84,14 @@ def plan_normalisation(
 
     The scale is 1.4826 times the median absolute deviation, as in training. It exceeds the noise if emission fills much
     of a plane. If it is 0, the scale is the noise; without noise, the standard deviation. A constant or empty plane
-    gets 1.
+    gets 1. The offset of a plane whose samples are all special is that of the finite ones among them.
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane in range(len(image)):
         samples = _known(image[plane], None if special is None else special[plane])
+        if not samples.size:
+            # Fill values need not be marked in the file: what a base-only copy shows of them is the offset.
+            samples = _known(image[plane], ~np.isfinite(image[plane]))
         offset = float(np.median(samples)) if samples.size else 0.0
         scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
         if not scale > 0:
@@ -185,12 +188,34 @@ def _averages(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _stacked(
     tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, pairs: Normalisation
 ) -> npt.NDArray[np.float64]:
-    """Normalise the planes of a tile [p, h, w] and stack them to [p * h, w]; special samples are 0."""
+    """Normalise the planes of a tile [p, h, w] and stack them to [p * h, w]; special ones are 0, lone ones filled."""
     with np.errstate(all="ignore"):
         values = (tile.astype(np.float64) - pairs[:, 0, None, None]) / pairs[:, 1, None, None]
     if special is not None:
         values[special] = 0.0
+        _fill_lone(values, special)
     return values.reshape(-1, tile.shape[2])
+
+
+def _fill_lone(values: npt.NDArray[np.float64], special: npt.NDArray[np.bool_]) -> None:
+    """Give lone special samples of values [p, h, w] the mean of the known samples beside, above and below them.
+
+    A hole of 0 in a smooth field would cost bits, and its neighbours exactness. Lone ones have 3 or 4 known neighbours.
+    """
+    known = np.pad(~special, ((0, 0), (1, 1), (1, 1)))
+    sides = ((0, 1), (2, 1), (1, 0), (1, 2))  # of a sample at 1, 1
+    height, width = special.shape[1:]
+    count = np.zeros(special.shape, np.uint8)
+    for down, right in sides:
+        count += known[:, down : down + height, right : right + width]
+    plane, y, x = np.nonzero(special & (count >= len(sides) - 1))
+    n_known = count[plane, y, x]
+    filled = np.zeros(plane.size)
+    for down, right in sides:
+        row, column = y + down, x + right
+        beside = values[plane, np.clip(row - 1, 0, height - 1), np.clip(column - 1, 0, width - 1)]
+        filled += np.where(known[plane, row, column], beside, 0.0) / n_known
+    values[plane, y, x] = filled
 
 
 def shelve_codes(model: Model, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:

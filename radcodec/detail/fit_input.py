@@ -8,10 +8,9 @@ import numpy.typing as npt
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR
 from radcodec.detail.middle import typical_size
 from radcodec.detail.plain import Mask, Tile
-from radcodec.detail.task import FitInput
+from radcodec.detail.task import RADIUS_BY_SIZE, FitInput
 from radcodec.types import SampleType
 
-RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
 LARGE_IMAGE_RADIUS = 12
 EXACT_RADIUS = 16  # largest for lossless images, whose fit takes many turns
 PRECISE = 2.0**12  # typical values in steps from which predictors need all the precision there is

@@ -12,7 +12,6 @@ from radcodec.coding.leb import pack_leb, unpack_leb
 from radcodec.detail.counted import decode_counted, encode_counted
 from radcodec.detail.earlier import PlaneAxis, TilePlanes, middle_planes
 from radcodec.detail.effort import EFFORTS, Effort
-from radcodec.detail.fit_input import RADIUS_BY_SIZE, fit_input
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
 from radcodec.detail.maps import TileBound
@@ -38,7 +37,7 @@ from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
 from radcodec.detail.seams import Cut, find_cut
 from radcodec.detail.tables import default_tables
-from radcodec.detail.task import FitInput
+from radcodec.detail.task import RADIUS_BY_SIZE, FitInput
 from radcodec.errors import CorruptError
 from radcodec.limits import DEFAULT_EFFORT, MAX_BORDER, MAX_DEPTH, MAX_RADIUS, MAX_TILE_SAMPLES, MIN_EFFORT
 from radcodec.runtime.parallel import ordered_map
@@ -71,6 +70,8 @@ def fit_image(
     """
     if image.size < MIN_LEARNED:
         return b""
+    from radcodec.detail.fit_input import fit_input  # decoders import this module, and fit nothing
+
     fill = median_fill(image, special)
     task = fit_input(image, special, bound, fill, sample_type, max_radius)
     return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), (), threads)
@@ -92,6 +93,8 @@ def fit_cube(
     """
     if image.size < MIN_LEARNED:
         return b""
+    from radcodec.detail.fit_input import fit_input
+
     fill, found = median_fill(image, special), []
     for way in ways:
         planes, marks = image.transpose(way.order), None if special is None else special.transpose(way.order)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 
+RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitInput:

@@ -146,7 +146,9 @@ def _code_tile(coded: CodedImage, tile: int, *, verify: bool) -> _CodedTile:
         best = min(best, _code_as(coded, tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
     if coded.record.bound is None and special is not None and always_special(samples, coded.record.blank) is None:
         # A fill value is often the usual one of its tile.
-        counted = detail.encode_counted(samples)
+        predictors = coded.coding.shared.predictors
+        order = detail.AS_IT_IS if predictors is None else predictors.order
+        counted = detail.encode_counted(samples.transpose(order))
         if counted is not None and len(counted) < best.size_bytes():
             best = _CodedTile(mask=b"", stream=counted, special=None, restored=samples)
     if best.special is not None:
@@ -181,7 +183,10 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
                 restored[slices(grid.box(tile))] = streams.restored
             report_progress(options, grid.box(tile))
     if predictors is not None and not any(map(detail.uses_predictors, details)):
-        return replace(with_predictors(coded, b""), masks=masks, details=details, restored=restored)
+        without = with_predictors(coded, b"")
+        if predictors.order != detail.AS_IT_IS:  # the order of the axes is in the block that goes
+            return add_details(without, replace(options, progress=None), tiles)
+        return replace(without, masks=masks, details=details, restored=restored)
     if predictors is None or sum(map(len, details)) >= detail.least_detail_bytes(predictors):
         return replace(coded, masks=masks, details=details, restored=restored)
     # So small an image has no use for border sets, and the format refuses them there (8.2).

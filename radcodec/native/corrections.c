@@ -111,7 +111,8 @@ static int32_t walk(model *m, const int32_t *slots, const uint8_t *classes, int6
 int64_t RCZ(encode_corrections)(const int32_t *slots, const uint8_t *classes, int32_t *values, int64_t n, int64_t n_slots,
                                 uint8_t *out, int64_t capacity, void *scratch, int64_t scratch_bytes) {
     model m;
-    if (n < 0 || scratch_bytes < RCZ(corrections_bytes)(n_slots) || n_slots < 0) return -RCZ_BAD_ARGUMENT;
+    int64_t needed = RCZ(corrections_bytes)(n_slots);
+    if (n < 0 || needed < 0 || scratch_bytes < needed) return -RCZ_BAD_ARGUMENT;
     for (int64_t i = 0; i < n; i++)
         if (values[i] == INT32_MIN) return -RCZ_UNFIT;
     begin(&m, n_slots, scratch);
@@ -127,7 +128,8 @@ int32_t RCZ(decode_corrections)(const int32_t *slots, const uint8_t *classes, in
                                 int64_t scratch_bytes) {
     model m;
     static const uint8_t nothing = 0;
-    if (n < 0 || n_bytes < 0 || n_slots < 0 || scratch_bytes < RCZ(corrections_bytes)(n_slots)) return RCZ_BAD_ARGUMENT;
+    int64_t needed = RCZ(corrections_bytes)(n_slots);
+    if (n < 0 || n_bytes < 0 || needed < 0 || scratch_bytes < needed) return RCZ_BAD_ARGUMENT;
     begin(&m, n_slots, scratch);
     m.mixer.in = n_bytes > 0 ? code : &nothing;
     m.mixer.out = NULL;

@@ -43,9 +43,8 @@ typedef __m128i lanes;
 #ifdef LANES
 static inline void four_rows(const int16_t *x, int64_t n, const int16_t *weight, const int32_t *bias, int32_t shift,
                              int64_t inputs, int64_t rows, int32_t *out) {
-    int32_t packed[4][32];
+    int32_t packed[4][32] = {{0}};
     for (int64_t o = 0; o < rows; o++) memcpy(packed[o], weight + o * inputs, (size_t)inputs * 2);
-    for (int64_t o = rows; o < 4; o++) memset(packed[o], 0, sizeof packed[o]);
     for (int64_t i = 0; i < n; i += LANES) {
         lanes a = SET(bias[0]), b = SET(rows > 1 ? bias[1] : 0), c = SET(rows > 2 ? bias[2] : 0),
               d = SET(rows > 3 ? bias[3] : 0);

@@ -23,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import reference_decoder as ref
+from corruption.long_files import as_long
 from corruption.mutants import mutate
 from corruption.samples import SAMPLES, image_with_specials, read, same, sample
 from late_files import as_late
@@ -66,6 +67,13 @@ def boxes(**options: Any) -> bytes:
     return radcodec.encode(cube, tile=(5, 4, 3, 2), **options)
 
 
+def long_lossy() -> bytes:
+    """A lossy array as it is where a writer makes no short file."""
+    name = radcodec.open(sample("array_lossy")).info.model
+    assert name is not None
+    return as_long(sample("array_lossy"), (name["name"], bytes.fromhex(name["sha256"])))
+
+
 MORE: dict[str, Callable[[], bytes]] = {
     "lattice": lattice,
     "f8": lambda: radcodec.encode(image_with_specials().astype("f8") * 1e-40),
@@ -76,6 +84,8 @@ MORE: dict[str, Callable[[], bytes]] = {
     "empty": lambda: radcodec.encode(np.zeros((3, 0, 2), "u2")),
     "copy_preview": lambda: copy_of("fits_preview"),
     "copy_on_base": lambda: copy_of("array_on_base"),
+    "copy_short": lambda: copy_of("array_lossy"),
+    "long_lossy": long_lossy,
     "two_images": two_images,
     "late": lambda: as_late(sample("fits_scaled")),
     "late_sets": lambda: as_late(boxes(), split_sets=True),

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import reference_decoder as ref
 import zstandard
-from corruption.repair import NAMES, Parts, join, leb, pack_index, read_meta, repair_index, split
+from corruption.repair import NAMES, Parts, as_stored, join, leb, pack_index, read_meta, repair_index, split
 
 # Numbers at the ends of every range of the format page, and beyond.
 FLOATS = (
@@ -65,7 +65,9 @@ def change_bytes(rng: random.Random, data: bytes) -> bytes:
 
 
 def unpacked(parts: Parts, name: str) -> bytes | None:
-    """META or PARAMS as it is before packing, None where it cannot be unpacked."""
+    """META or PARAMS as it is before packing (short files pack nothing), None where it cannot be unpacked."""
+    if parts.short:
+        return parts.sections[name]
     try:
         return ref.unpack_section(parts.sections[name], name == "META") if parts.sections[name] else b""
     except ref.RejectError:
@@ -85,7 +87,7 @@ def change_packed(rng: random.Random, parts: Parts) -> Parts:
         return parts
     # Most of META is text: the records in front of it are what counts.
     front = raw[: rng.choice((120, 400, len(raw)))]
-    return with_section(parts, name, b"\0" + change_bytes(rng, front) + raw[len(front) :])
+    return with_section(parts, name, as_stored(parts, change_bytes(rng, front) + raw[len(front) :]))
 
 
 def change_record(rng: random.Random, parts: Parts) -> Parts:
@@ -94,7 +96,7 @@ def change_record(rng: random.Random, parts: Parts) -> Parts:
     if raw is None or meta is None or not meta.images:
         return parts
     record = rng.choice(meta.images).record
-    return with_section(parts, "META", b"\0" + raw.replace(record, change_bytes(rng, record), 1))
+    return with_section(parts, "META", as_stored(parts, raw.replace(record, change_bytes(rng, record), 1)))
 
 
 def change_predictors(rng: random.Random, parts: Parts) -> Parts:
@@ -104,14 +106,14 @@ def change_predictors(rng: random.Random, parts: Parts) -> Parts:
         return parts
     cur = ref.Cursor(raw)
     try:
-        blocks = [cur.take(cur.leb()) for _ in range(3 * len(meta.images))]
+        blocks = [cur.take(cur.leb()) for _ in range((2 if parts.short else 3) * len(meta.images))]
     except ref.RejectError:
         return parts
     if not blocks:
         return parts
     number = rng.randrange(len(blocks)) if rng.random() < 0.5 else max(range(len(blocks)), key=lambda i: len(blocks[i]))
     blocks[number] = change_bytes(rng, blocks[number])
-    return with_section(parts, "PARAMS", b"\0" + b"".join(leb(len(block)) + block for block in blocks))
+    return with_section(parts, "PARAMS", as_stored(parts, b"".join(leb(len(block)) + block for block in blocks)))
 
 
 def change_stream(rng: random.Random, parts: Parts) -> Parts:
@@ -164,8 +166,9 @@ def change_stream(rng: random.Random, parts: Parts) -> Parts:
         for stage in range(image.stages):
             stages += b"".join(streams[tile][2 + stage] for tile in range(position, position + count))
         position += count
+    index = pack_index(packed, short=parts.short)
     both = b"".join(stream for own in streams for stream in own[:2])
-    return replace(parts, sections=parts.sections | {"INDEX": pack_index(packed), "TILES": both, "BASE": stages})
+    return replace(parts, sections=parts.sections | {"INDEX": index, "TILES": both, "BASE": stages})
 
 
 def change_learned(rng: random.Random, stream: bytes) -> bytes:
@@ -243,7 +246,8 @@ def change_header(rng: random.Random, parts: Parts) -> Parts:
     start = max(0, raw.find(b"SIMPLE  ="))
     end = max(start + 80, raw.find(b"END     ", start))
     at = start + 80 * rng.randrange((end - start) // 80 + 2)
-    return with_section(parts, "META", b"\0" + raw[:at] + card.ljust(80)[:80] + raw[at + rng.choice((80, 80, 80, 0)) :])
+    changed = raw[:at] + card.ljust(80)[:80] + raw[at + rng.choice((80, 80, 80, 0)) :]
+    return with_section(parts, "META", as_stored(parts, changed))
 
 
 def change_fill(rng: random.Random, parts: Parts) -> Parts:
@@ -259,7 +263,7 @@ def change_fill(rng: random.Random, parts: Parts) -> Parts:
         own[place + 8 : place + 16] = struct.pack("<d", rng.choice(FLOATS))
     else:
         own[place + 17 + rng.randrange(4)] = rng.choice((0, 1, 2, 3, 8, 9, 24, 25, 40, 41, 255))
-    return with_section(parts, "PARAMS", b"\0" + bytes(own))
+    return with_section(parts, "PARAMS", as_stored(parts, bytes(own)))
 
 
 def change_frame(rng: random.Random, frame: bytes) -> bytes:
@@ -304,8 +308,8 @@ def change_section(rng: random.Random, parts: Parts) -> Parts:
 def change_prelude(rng: random.Random, parts: Parts) -> Parts:
     """Another kind, mode, flag, version or draft."""
     name = rng.choice(("kind", "mode", "mode", "mode", "flags", "flags", "version", "draft"))
-    changed = replace(parts, **{name: rng.randrange(8 if name == "flags" else 4)})  # type: ignore[arg-type]
-    return replace(changed, mode=2) if changed.flags == 1 and rng.random() < 0.5 else changed
+    changed = replace(parts, **{name: rng.randrange(16 if name == "flags" else 4)})  # type: ignore[arg-type]
+    return replace(changed, mode=2) if changed.flags in (1, 9) and rng.random() < 0.5 else changed
 
 
 MUTATIONS: tuple[Mutation, ...] = (

@@ -39,6 +39,16 @@ class Parts:
         return bool(self.flags & 2)
 
     @property
+    def short(self) -> bool:
+        """Whether the file is short (2.6): no EXTRA, one checksum before the streams and none behind them."""
+        return bool(self.flags & 8)
+
+    @property
+    def sized(self) -> tuple[str, ...]:
+        """The sections whose lengths the prelude has."""
+        return NAMES[:5] if self.short else NAMES
+
+    @property
     def order(self) -> tuple[str, ...]:
         """The sections as they lie in the file."""
         return LATE_NAMES if self.late else NAMES
@@ -57,6 +67,9 @@ def split(data: bytes) -> Parts | None:
     cur = ref.Cursor(data)
     try:
         _, version, draft, kind, mode, flags = cur.take(8), *cur.take(5)
+        if flags & 8:
+            short = dict(zip(NAMES, [*_take_short(cur), b""], strict=True))
+            return Parts(version=version, draft=draft, kind=kind, mode=mode, flags=flags, sections=short)
         sizes = [cur.leb() for _ in NAMES]
         cur.take(4 * sum(size > 0 for name, size in zip(NAMES, sizes, strict=True) if name in CHECKED))
         ref.need(not flags & 2 or cur.pos <= 72, "prelude")
@@ -70,12 +83,25 @@ def split(data: bytes) -> Parts | None:
     return Parts(version=version, draft=draft, kind=kind, mode=mode, flags=flags, sections=sections)
 
 
+def _take_short(cur: ref.Cursor) -> list[bytes]:
+    """The five sections of a short file, from its lengths on."""
+    sizes = [cur.leb() for _ in NAMES[:5]]
+    cur.take(4)
+    sections = [cur.take(size) for size in sizes]
+    cur.end()
+    return sections
+
+
 def join(parts: Parts) -> bytes:
     """A file of parts, with right checksums of sections, prelude and file; tile checksums are left as they are."""
     stored = parts.sections
     sizes = {name: len(stored[name]) for name in NAMES} | (parts.sizes or {})
     head = struct.pack("<8s5B", ref.MAGIC, parts.version, parts.draft, parts.kind, parts.mode, parts.flags)
-    head += b"".join(leb(sizes[name]) for name in NAMES)
+    head += b"".join(leb(sizes[name]) for name in parts.sized)
+    if parts.short:
+        front = b"".join(stored[name] for name in NAMES[:3])
+        rest = b"".join(stored[name] for name in NAMES[3:])
+        return head + struct.pack("<I", zlib.crc32(head + front)) + front + rest
     head += b"".join(struct.pack("<I", zlib.crc32(stored[name])) for name in CHECKED if sizes[name])
     head = head.ljust(72, b"\0") if parts.late else head
     head += struct.pack("<I", zlib.crc32(head))
@@ -86,9 +112,16 @@ def join(parts: Parts) -> bytes:
 def read_meta(parts: Parts) -> ref.Meta | None:
     """META of a file, None where it cannot be read."""
     try:
+        if parts.short:
+            return ref.read_short_meta(parts.sections["META"])
         return ref.read_meta(ref.unpack_section(parts.sections["META"], True), parts.kind)
     except ref.RejectError:
         return None
+
+
+def as_stored(parts: Parts, raw: bytes) -> bytes:
+    """META or PARAMS as they are stored without packing (2.3, 2.6)."""
+    return raw if parts.short else b"\0" + raw
 
 
 def stored_sides(shape: Sequence[int], tile: int) -> bytes:
@@ -96,15 +129,15 @@ def stored_sides(shape: Sequence[int], tile: int) -> bytes:
     return pack_sides(tuple(shape), tile_sides(tuple(shape), tile))
 
 
-def pack_index(entries: Sequence[Sequence[int]], gaps: Sequence[int] = ()) -> bytes:
+def pack_index(entries: Sequence[Sequence[int]], gaps: Sequence[int] = (), *, short: bool = False) -> bytes:
     """INDEX of entries as ``ref.read_entry`` gives them; gaps are those of a late file."""
-    out = b""
+    out, width = b"", 2 if short else 4
     for tile, (mask, detail, crc, pixel_crc, *stages) in enumerate(entries):
         out += leb(gaps[tile]) if gaps else b""
         out += leb(mask) + leb(detail) + (struct.pack("<I", crc) if mask or detail else b"")
         out += struct.pack("<I", pixel_crc)
         for size, stage_crc in zip(stages[::2], stages[1::2], strict=True):
-            out += leb(size) + (struct.pack("<I", stage_crc) if size else b"")
+            out += leb(size) + (struct.pack("<I", stage_crc)[:width] if size else b"")
     return out
 
 
@@ -131,7 +164,7 @@ def repair_index(parts: Parts) -> Parts:
                 size = entry[4 + 2 * stage]
                 entry[5 + 2 * stage] = zlib.crc32(base[base_pos : base_pos + size])
                 base_pos += size
-    fixed = pack_index([entry for entries in images for entry in entries])
+    fixed = pack_index([entry for entries in images for entry in entries], short=parts.short)
     return replace(parts, sections=parts.sections | {"INDEX": fixed})
 
 
@@ -160,7 +193,11 @@ def repair(data: bytes) -> bytes:
     # The lengths are wrong: where the prelude ends is what they say, and the file is what there is.
     cur = ref.Cursor(data)
     try:
-        cur.take(13)
+        flags = cur.take(13)[12]
+        if flags & 8:
+            front = sum([cur.leb() for _ in NAMES[:5]][:3])
+            head, body = data[: cur.pos], data[cur.pos + 4 :]
+            return head + struct.pack("<I", zlib.crc32(head + body[:front])) + body
         sizes = dict(zip(NAMES, (cur.leb() for _ in NAMES), strict=True))
         cur.take(4 * sum(sizes[name] > 0 for name in CHECKED))
     except ref.RejectError:

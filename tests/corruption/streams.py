@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +24,7 @@ from corruption.samples import read
 import radcodec
 from radcodec import detail
 from radcodec.base.lapped.model import LappedModel
+from radcodec.base.trellis.model import TrellisModel
 from radcodec.errors import CorruptError, FormatError, ModelError
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "files"
@@ -35,24 +36,30 @@ Job = tuple[bytes, Callable[[bytes], Any]]
 def collect() -> list[Job]:
     """The streams that decoding the golden files reads, and how each is read."""
     jobs: list[Job] = []
-    own_detail, own_codes = detail.decode_tile, LappedModel.read_codes
+    own_detail = detail.decode_tile
 
     def decode_tile(stream: bytes, shape: tuple[int, int, int], *rest: Any) -> Any:
         if shape[0] * shape[1] * shape[2] <= MOST_SAMPLES:
             jobs.append((bytes(stream), lambda data: own_detail(data, shape, *rest)))
         return own_detail(stream, shape, *rest)
 
-    def read_codes(model: LappedModel, streams: list[bytes], shape: tuple[int, int]) -> Any:
-        for i, stream in enumerate(streams):
-            others = list(streams)
+    def noting(own_codes: Callable[..., Any]) -> Callable[..., Any]:
+        def read_codes(model: LappedModel, streams: list[bytes], shape: tuple[int, int]) -> Any:
+            for i, stream in enumerate(streams):
+                others = list(streams)
 
-            def use(data: bytes, i: int = i, others: list[bytes] = others) -> Any:
-                return model.companded(*own_codes(model, [*others[:i], data, *others[i + 1 :]], shape))
+                def use(data: bytes, i: int = i, others: list[bytes] = others) -> Any:
+                    return model.companded(*own_codes(model, [*others[:i], data, *others[i + 1 :]], shape))
 
-            jobs.append((bytes(stream), use))
-        return own_codes(model, streams, shape)
+                jobs.append((bytes(stream), use))
+            return own_codes(model, streams, shape)
 
-    with patch.object(detail, "decode_tile", decode_tile), patch.object(LappedModel, "read_codes", read_codes):
+        return read_codes
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(detail, "decode_tile", decode_tile))
+        for kind in (LappedModel, TrellisModel):
+            stack.enter_context(patch.object(kind, "read_codes", noting(kind.read_codes)))
         for path in sorted(GOLDEN.glob("*.rcz")):
             with suppress(FormatError, ModelError):
                 read(path.read_bytes())

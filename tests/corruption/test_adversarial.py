@@ -213,7 +213,7 @@ def test_the_crafted_parts_are_sound() -> None:
     image = read_meta(parts)
     assert image is not None
     rec = image.images[0].record
-    crc = ref.zlib.crc32(rec + bytes(8) + values)
+    crc = ref.zlib.crc32(struct.pack("<BQ3I", 9, 0, 1, 2, 3) + values)
     sections = dict(parts.sections)
     sections["INDEX"] = sections["INDEX"][:-4] + struct.pack("<I", crc)
     meta = sections["META"]

@@ -14,7 +14,7 @@ import reference_decoder as ref
 from corruption.both import seed_file
 from corruption.crafted import array_file, learned, params, predictor_block, record
 from corruption.mutants import unpacked, with_section
-from corruption.repair import Parts, join, leb, repair_index, split
+from corruption.repair import Parts, as_stored, join, leb, repair_index, split
 
 import radcodec
 from radcodec.decoding.rcz_file import RczFile
@@ -40,32 +40,74 @@ def parts_of(name: str) -> Parts:
     return parts
 
 
-@pytest.mark.parametrize("name", ["array_lossless", "fits_preview", "array_bounded", "array_on_base", "array_lossy"])
+FILES = ["array_lossless", "fits_preview", "array_bounded", "array_on_base", "array_lossy", "long_lossy"]
+SHORT = "lossy array in a short file", "mode or flags of a short file"
+
+
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("mode", [LOSSLESS, BOUNDED, LOSSY])
 def test_the_mode_cannot_be_changed(name: str, mode: int) -> None:
     """A lossy file that says lossless, and any other change of the mode, is refused."""
     parts = parts_of(name)
+    errors = SHORT if parts.short else ("says that it is", "lossy|bound and mode")
     if mode != parts.mode:
-        check_rejected(replace(parts, mode=mode), "says that it is", "lossy|bound and mode")
+        check_rejected(replace(parts, mode=mode), *errors)
 
 
-@pytest.mark.parametrize("name", ["array_lossless", "fits_preview", "array_bounded", "array_on_base", "array_lossy"])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("mode", [LOSSLESS, BOUNDED, LOSSY])
 def test_the_flag_of_a_copy_switches_no_check_off(name: str, mode: int) -> None:
     """Prelude flag bit 0 is for files without details and pixel CRCs, which have nothing to check pixels by."""
-    check_rejected(replace(parts_of(name), flags=1, mode=mode), "base-only copy", "base-only copy")
+    parts = parts_of(name)
+    errors = SHORT if parts.short and mode != LOSSY else ("base-only copy", "base-only copy")
+    check_rejected(replace(parts, flags=parts.flags | 1, mode=mode), *errors)
 
 
-@pytest.mark.parametrize("name", ["copy_preview", "copy_on_base"])
+@pytest.mark.parametrize("flags", [8, 9])
+@pytest.mark.parametrize("name", ["array_lossless", "array_bounded", "array_on_base", "fits_preview", "long_lossy"])
+def test_the_flag_of_a_short_file_switches_no_check_off(name: str, flags: int) -> None:
+    """Prelude flag bit 3 is for lossy arrays alone, and META of another file is none of a short one."""
+    parts = parts_of(name)
+    errors = (".", ".") if name == "long_lossy" else SHORT
+    check_rejected(replace(parts, flags=flags), *errors)
+    check_rejected(replace(parts, flags=flags, kind=0, mode=LOSSY), ".", ".")
+
+
+@pytest.mark.parametrize("flags", [0, 1, 2, 3, 10, 11, 12])
+def test_a_short_file_without_its_flag_is_refused(flags: int) -> None:
+    """What a short file leaves out is not left out of others; late and open files are never short."""
+    check_rejected(replace(parts_of("array_lossy"), flags=flags), ".", ".")
+
+
+def test_hashes_of_short_files_are_compared() -> None:
+    """Of the SHA-256 of what is restored and of the model there are 8 bytes, all of which count."""
+    parts = parts_of("array_lossy")
+    meta = parts.sections["META"]
+    for byte in range(8):
+        data = join(with_section(parts, "META", meta[:byte] + bytes([meta[byte] ^ 1]) + meta[byte + 1 :]))
+        with pytest.raises(radcodec.CorruptError, match="SHA-256"):
+            radcodec.decode(data)
+        with pytest.raises(ref.RejectError, match="SHA-256 of what is restored"):
+            ref.decode_file(data)
+    for byte in range(8, 16):
+        data = join(with_section(parts, "META", meta[:byte] + bytes([meta[byte] ^ 1]) + meta[byte + 1 :]))
+        with pytest.raises(radcodec.ModelError):
+            radcodec.decode(data)
+        with pytest.raises(ref.RejectError, match="model"):
+            ref.decode_file(data)
+
+
+@pytest.mark.parametrize("name", ["copy_preview", "copy_on_base", "copy_short"])
 def test_a_copy_is_one(name: str) -> None:
     """A base-only copy is read; without its flag, and in another mode, it is refused."""
     parts = parts_of(name)
     with RczFile(join(parts)) as file:
         assert file.info.base_only
+    errors = SHORT if parts.short else ("says that it is", "copy")
     for changed in (replace(parts, mode=BOUNDED), replace(parts, mode=LOSSLESS)):
-        check_rejected(changed, "says that it is", "copy")
-    if name == "copy_preview":  # a lossy file like any other then, of whose pixels the checksums do not hold
-        data = join(replace(parts, flags=0))
+        check_rejected(changed, *errors)
+    if name in ("copy_preview", "copy_short"):  # lossy like any other then, and the checksums of its pixels do not hold
+        data = join(replace(parts, flags=parts.flags & ~1))
         with pytest.raises(radcodec.CorruptError, match=r"do not match their checksum|details or more"):
             radcodec.decode(data)
         with pytest.raises(ref.RejectError, match=r"pixel CRC|bytes of details"):
@@ -151,7 +193,7 @@ def changed_record(name: str, change: Callable[[bytes], bytes]) -> Parts:
     parts = parts_of(name)
     raw = unpacked(parts, "META")
     assert raw is not None
-    return with_section(parts, "META", b"\0" + change(raw))
+    return with_section(parts, "META", as_stored(parts, change(raw)))
 
 
 def test_the_scale_of_a_record_is_that_of_the_header() -> None:
@@ -277,8 +319,8 @@ def test_base_streams_that_nothing_needs_have_right_checksums() -> None:
 
 def test_a_model_is_called_by_its_name() -> None:
     """``info`` shows the name of the model: one that is not that of the weights is refused when it is used."""
-    parts = changed_record("array_lossy", lambda raw: raw.replace(b"lapped", b"others", 1))
-    check_both_decode_errors(join(parts), "name 'lapped", "name of the model")
+    parts = changed_record("long_lossy", lambda raw: raw.replace(b"vqvae", b"other", 1))
+    check_both_decode_errors(join(parts), "name 'vqvae", "name of the model")
 
 
 def test_arrays_have_no_scale() -> None:

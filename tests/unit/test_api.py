@@ -136,7 +136,8 @@ def test_envelope_of_an_array_is_small() -> None:
     [
         ({"max_error": 0}, radcodec.BoundError, "above 0"),
         ({"max_error": "3parrot"}, radcodec.BoundError, "BUNIT"),
-        ({"max_error": 1.0, "lossy_bpp": 2}, radcodec.BoundError, "choose one"),
+        ({"max_error": 1.0, "lossy": True}, radcodec.BoundError, "choose one"),
+        ({"max_error": 1.0, "lossy_stages": 2}, radcodec.BoundError, "choose one"),
         ({"lossy_bpp": 1, "lossy_stages": 2}, radcodec.BoundError, "choose one"),
         ({"lossy_bpp": -1}, radcodec.BoundError, "bit-rate"),
         ({"lossy_stages": 0}, radcodec.BoundError, "stage"),

@@ -219,3 +219,20 @@ def test_a_lossy_mode_without_effect_is_said(tmp_path: Path) -> None:
     report = radcodec.compress(tmp_path / "a.fits", lossy=True, threads=1)
     assert report.mode == "lossless"
     assert any("the lossy mode has no effect" in warning for warning in report.warnings)
+
+
+def test_lone_special_samples_take_the_mean_beside_them() -> None:
+    """What the base layer sees at a lone marked pixel fits its surroundings; in areas it is the offset."""
+    from radcodec.base.normalise import _stacked
+
+    tile = np.arange(50.0).reshape(2, 5, 5)
+    special = np.zeros(tile.shape, np.bool_)
+    special[0, 2, 2] = special[1, 0, 3] = special[1, 3:, :2] = True
+    special[0, 0, 0] = True
+    tile[special] = 1e30
+    values = _stacked(tile, special, np.array([[1.0, 2.0], [0.0, 1.0]])).reshape(tile.shape)
+    assert values[0, 2, 2] == pytest.approx((12.0 - 1.0) / 2.0)
+    assert values[1, 0, 3] == pytest.approx((27.0 + 29.0 + 33.0) / 3)
+    assert (values[1, 3:, :2] == 0).all()
+    assert values[0, 0, 0] == 0
+    assert (values[~special] == ((tile - [[[1.0]], [[0.0]]]) / [[[2.0]], [[1.0]]])[~special]).all()

@@ -12,6 +12,7 @@ import pytest
 import radcodec
 from radcodec.cli.app import run
 from radcodec.cli.errors import error_line, printable
+from radcodec.container.layout import FORMAT_DRAFT
 from radcodec.container.writer import FileContents, TileStreams, write_file
 from radcodec.decoding.rcz_file import RczFile
 from radcodec.errors import ModelNotFoundError
@@ -90,4 +91,4 @@ def test_json_has_no_escapes_either(tmp_path: Path, capsys: pytest.CaptureFixtur
     output = capsys.readouterr().out
     assert all(char.isprintable() or char == "\n" for char in output)
     assert json.loads(output)["writer"].startswith(f"radcodec{RED}")
-    assert json.loads(output)["format_draft"] == 2
+    assert json.loads(output)["format_draft"] == FORMAT_DRAFT
