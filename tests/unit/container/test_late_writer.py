@@ -1,10 +1,9 @@
-"""Late files written tile by tile, and spools of streams."""
+"""Late files written tile by tile."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import tempfile
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,11 @@ import radcodec
 from radcodec.container.late_writer import LateWriter, pack_opening
 from radcodec.container.meta import HduRecord, ImageRecord, Meta
 from radcodec.container.records import PlaneRecord
-from radcodec.container.spool import TileSpool
-from radcodec.container.writer import FileContents, TileStreams, write_file
+from radcodec.container.writer import TileStreams
 from radcodec.decoding.rcz_file import RczFile
 from radcodec.decoding.tile import pixel_crc
 from radcodec.errors import TruncatedError
-from radcodec.types import HduKind, Kind, Mode, SampleType
+from radcodec.types import HduKind, Mode, SampleType
 
 
 def _header(planes: int) -> bytes:
@@ -108,42 +106,3 @@ def test_a_full_disk_leaves_the_planes_before() -> None:
     writer.append(PlaneRecord(n_frames=1), [_tile(1, planes[1])])
     writer.close(_meta(2, planes.astype(">i2").tobytes()), Mode.LOSSLESS)
     radcodec.verify(io.BytesIO(out.getvalue()))
-
-
-def test_spooled_streams_give_the_same_file() -> None:
-    """What is written from a temporary file is what is written from memory, base streams too."""
-    image = np.random.default_rng(2).normal(size=(40, 40)).astype("f4")
-    with RczFile(radcodec.encode(image, tile=16, lossy_stages=2)) as file:
-        reader = file.reader
-        n_stages = reader.meta.images[0].n_stages
-        tiles = [
-            TileStreams(
-                mask=reader.read_tile(0, tile)[0],
-                detail=reader.read_tile(0, tile)[1],
-                pixel_crc=reader.pixel_crc(0, tile),
-                stages=tuple(reader.read_stage(0, stage, tile) for stage in range(n_stages)),
-            )
-            for tile in range(reader.n_tiles(0))
-        ]
-        assert n_stages
-        assert len(tiles) == 9
-        with tempfile.TemporaryFile() as held:
-            spool = TileSpool(held, n_stages=n_stages)
-            for tile in tiles:
-                spool.append(tile)
-            assert list(spool) == tiles
-            assert spool[2:4] == tiles[2:4]
-            assert spool[-1] == tiles[-1]
-            assert list(spool.sizes(1)) == [len(tiles[1].mask), len(tiles[1].detail), *map(len, tiles[1].stages)]
-            written = []
-            for some in (tiles, spool):
-                contents = FileContents(
-                    kind=Kind.ARRAY, mode=Mode.LOSSY, meta=reader.meta, params=reader.params, tiles=[some]
-                )
-                out = io.BytesIO()
-                write_file(out, contents)
-                written.append(out.getvalue())
-            assert written[0] == written[1]
-            held.truncate(5)
-            with pytest.raises(TruncatedError, match="temporary file"):
-                spool[8]
