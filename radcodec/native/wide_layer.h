@@ -7,7 +7,8 @@
 
 #include "common.h"
 
-#if defined(__AVX512BW__)
+/* clang has its 512-bit intrinsics only where it may use such registers by itself (evex512). */
+#if defined(__AVX512BW__) && (!defined(__clang__) || defined(__EVEX512__))
 #include <immintrin.h>
 #define LANES 16
 typedef __m512i lanes;
