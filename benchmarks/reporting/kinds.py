@@ -18,6 +18,7 @@ from benchmarks.studies import (
     latents,
     layers,
     learned_base,
+    posterior,
     previews,
     prior,
 )
@@ -54,6 +55,7 @@ KINDS: dict[str, Kind] = {
     "codebooks": Kind(codebooks.COLUMNS, codebooks.KEY),
     "cube-tiles": Kind(cube_tiles.COLUMNS, cube_tiles.KEY),
     "prior": Kind(prior.COLUMNS, prior.KEY),
+    "posterior": Kind(posterior.COLUMNS, posterior.KEY),
     "previews": Kind(previews.COLUMNS, previews.KEY),
     "base": Kind(base_under.COLUMNS, (*base_under.KEY, "bound", "way")),
 }

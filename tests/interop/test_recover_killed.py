@@ -69,7 +69,10 @@ def test_a_killed_writer_loses_the_plane_in_flight_alone(options: str, tmp_path:
             found = file[:]
         assert n_said <= len(found) <= n_said + 1
         for plane in range(len(found)):
-            assert np.array_equal(found[plane], expected[plane % 5])
+            if plane < 5 or options == "{}":
+                assert np.array_equal(found[plane], expected[plane % 5])
+            else:  # the same planes again, maybe with another predictor
+                assert np.abs(found[plane].astype("f8") - planes[plane % 5]).max() <= (report.max_error or 0.0)
         radcodec.verify(path)
         assert report.mode == ("lossless" if options == "{}" else "bounded")
 

@@ -16,9 +16,9 @@ MIB = 1 << 20
 SMALL, LARGE = 1024, 2304
 # Of 16 MiB of float32, and of what is made of it: less than one copy.
 MOST_GROWTH_MIB = 14
-# A child that runs commands with 1 MiB of memory for what grows with the image, and prints each one's peak of RssAnon.
+# A child that runs a command with 1 MiB of memory for what grows with the image, and prints its peak of RssAnon.
 CHILD = """
-import ctypes, gc, json, sys, threading, time
+import json, sys, threading, time
 import radcodec.limits
 radcodec.limits.MAX_SCRATCH_MEMORY = radcodec.limits.MAX_WHOLE_LOOK = 1 << 20
 import radcodec.cli
@@ -32,23 +32,17 @@ def watch():
         time.sleep(0.002)
 watcher = threading.Thread(target=watch)
 watcher.start()
-peaks = []
+sys.argv = ["radcodec", *json.loads(sys.argv[1])]
 try:
-    for words in json.loads(sys.argv[1]):
-        gc.collect()
-        getattr(ctypes.CDLL(None), "malloc_trim", lambda _: None)(0)
-        peak[0], sys.argv = 0, ["radcodec", *words]
-        try:
-            radcodec.cli.main()
-        except SystemExit as end:
-            assert not end.code, words
-        peaks.append(peak[0])
+    radcodec.cli.main()
+except SystemExit as end:
+    assert not end.code
 finally:
     done.set()
     watcher.join()
-sys.stderr.write("peaks " + json.dumps(peaks))
+sys.stderr.write(f"peak {peak[0]}")
 """
-# Memory that is freed goes back to the system, so that one command does not count for the next.
+# Memory that is freed goes back to the system, so that peaks are what is in use.
 KNOWN = {"OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
 COMMANDS = {
     "exact": "compress in.fits exact.rcz --effort 1",
@@ -74,14 +68,19 @@ def peaks(folder: Path, side: int) -> dict[str, float]:
     """The peak of anonymous memory of each command on an image, MiB."""
     folder.mkdir()
     write_image(folder / "in.fits", side)
-    commands = [[*command.format(side=side).split(), "--threads", "1"] for command in COMMANDS.values()]
+    return {
+        name: peak(folder, [*command.format(side=side).split(), "--threads", "1"]) for name, command in COMMANDS.items()
+    }
+
+
+def peak(folder: Path, words: list[str]) -> float:
+    """The peak of anonymous memory of one command in a process of its own, MiB."""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps(commands)], cwd=folder, capture_output=True, text=True, check=False,
+        [sys.executable, "-c", CHILD, json.dumps(words)], cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, **KNOWN},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stderr.rsplit("peaks ", 1)[1])
-    return {name: peak / 1024 for name, peak in zip(COMMANDS, found, strict=True)}
+    return int(done.stderr.rsplit("peak ", 1)[1]) / 1024
 
 
 @pytest.mark.slow
