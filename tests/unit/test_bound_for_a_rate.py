@@ -15,6 +15,8 @@ from radcodec.cli.app import run
 from radcodec.encoding.bound_search import BoundSearch, Point, next_value
 from radcodec.simulate import simulate_image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def image() -> np.ndarray:

@@ -15,6 +15,8 @@ from astropy.io import fits
 import radcodec
 from radcodec.cli.app import run
 
+pytestmark = pytest.mark.slow
+
 OLD_MATRIX = {"PC001001": 1.0, "PC001002": 0.0, "PC002001": 0.0, "PC002002": 1.0}
 MORE_AXES = {"WCSAXES": 4, "CTYPE3": "FREQ", "CRVAL3": 1.4e9, "CDELT3": 1e6, "CRPIX3": 1.0, "CTYPE4": "STOKES"}
 

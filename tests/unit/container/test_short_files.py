@@ -17,6 +17,8 @@ from radcodec.container.writer import cut_base_copy
 from radcodec.errors import CorruptError, ModelNotFoundError, RadcodecError
 from radcodec.simulate import simulate_image
 
+pytestmark = pytest.mark.slow
+
 SMALL = simulate_image((40, 50), seed=3).astype(np.float32)
 
 

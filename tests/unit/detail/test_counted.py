@@ -20,6 +20,8 @@ from radcodec.detail.plain import COUNTED
 from radcodec.errors import CorruptError
 from radcodec.types import SampleType
 
+pytestmark = pytest.mark.slow
+
 TYPES = ["u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f4", "<f8"]
 
 

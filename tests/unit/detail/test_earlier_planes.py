@@ -26,6 +26,8 @@ from radcodec.types import SampleType
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import reference_decoder as ref
 
+pytestmark = pytest.mark.slow
+
 FLOATS = ("f4", "f8")
 
 

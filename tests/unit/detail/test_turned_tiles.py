@@ -30,6 +30,8 @@ from radcodec.types import SampleType
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import reference_decoder as ref
 
+pytestmark = pytest.mark.slow
+
 
 def sky_cube(n_planes: int = 40, height: int = 36, width: int = 44) -> Any:
     """Beam-smoothed noise, new in every plane: smooth along two axes, rough along the first."""

@@ -24,6 +24,8 @@ from radcodec.integrations.posterior import SampleOptions, draw_posterior, sampl
 from radcodec.sampling.field import coefficients_of, read_field
 from radcodec.sampling.posterior import noise_levels, truncated_mean
 
+pytestmark = pytest.mark.slow
+
 FEW = {"draws": 3, "steps": 4}
 
 
