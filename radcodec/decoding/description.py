@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from radcodec.base.registry import list_models
 from radcodec.container import report
 from radcodec.container.reader import Reader
 
@@ -19,6 +18,8 @@ def describe(
     found = report.describe(reader, path=path, seconds=seconds, warnings=warnings)
     if found.model is None or found.model["name"]:
         return found
+    from radcodec.base.registry import list_models
+
     for record in list_models():
         if record.sha256.startswith(found.model["sha256"]):
             return replace(found, model={"name": record.name, "sha256": record.sha256})

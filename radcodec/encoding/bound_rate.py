@@ -7,37 +7,21 @@ else a file holds. The last file is counted again, and smaller images are made w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from radcodec.encoding.bound_search import BoundSearch, Point, next_value
 from radcodec.encoding.bound_spec import MOST_SIGMA, BoundKind
 from radcodec.encoding.coded_image import CodedImage
+from radcodec.encoding.coded_set import CodedSet, code_set
 from radcodec.encoding.image_plan import SourceImage
 from radcodec.encoding.options import Bounded, EncodeOptions
 from radcodec.encoding.rate_sample import Sample, take_samples
 from radcodec.errors import BoundError
 
-if TYPE_CHECKING:
-    from radcodec.base.store import Model
-
 FORCED_SIGMA = 1e6  # largest bound that is tried where one over 10 sigma is allowed
 SAMPLE_EFFORT = 1
 SAMPLE_TURNS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CodedSet:
-    """The coded images of a file, with the model of their base layers and warnings."""
-
-    images: Sequence[CodedImage] = field(repr=False)
-    model: Model | None = field(default=None, repr=False)
-    warnings: tuple[str, ...] = ()
-
-
-# Codes the images of a file; the last argument is the seed of the dither.
-Coder = Callable[[Sequence[SourceImage], EncodeOptions, int], CodedSet]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +36,6 @@ class BoundRate:
     options: EncodeOptions
     sources: Sequence[SourceImage] = field(repr=False)
     seed: int
-    code: Coder = field(repr=False)
     best: CodedSet = field(repr=False)
     value: float = 0.0
     search: BoundSearch | None = None
@@ -69,16 +52,14 @@ class BoundRate:
         return math.floor((self.asked.bpp or 0.0) * self.n_pixels / 8)
 
 
-def start_rate(
-    sources: Sequence[SourceImage], options: EncodeOptions, seed: int, asked: Bounded, code: Coder
-) -> BoundRate:
+def start_rate(sources: Sequence[SourceImage], options: EncodeOptions, seed: int, asked: Bounded) -> BoundRate:
     """Code the images of a file with the given bound, or with the first one to try; errors as `encode_images`."""
-    rate = BoundRate(asked=asked, options=options, sources=sources, seed=seed, code=code, best=CodedSet(images=()))
+    rate = BoundRate(asked=asked, options=options, sources=sources, seed=seed, best=CodedSet(images=()))
     if not asked.is_auto or not rate.n_pixels:
-        return replace(rate, best=code(sources, options, seed))
+        return replace(rate, best=code_set(sources, options, seed))
     most = FORCED_SIGMA if asked.bound.force else MOST_SIGMA
     search = BoundSearch(room=rate.target, n_pixels=rate.n_pixels, most=most)
-    search = _from_sample(search, take_samples(sources), options, code)
+    search = _from_sample(search, take_samples(sources), options)
     return _try_next(replace(rate, search=search))
 
 
@@ -130,7 +111,7 @@ def _code_at(rate: BoundRate, value: float) -> CodedSet:
     """Code the images with a bound in sigma."""
     is_first = rate.search is None or not rate.search.points
     options = rate.options if is_first else replace(rate.options, progress=None)
-    tried = rate.code(_with_bound(rate.sources, value), options, rate.seed)
+    tried = code_set(_with_bound(rate.sources, value), options, rate.seed)
     if not _is_exact(tried.images):
         return tried
     return replace(
@@ -170,14 +151,14 @@ def _unit(images: Sequence[CodedImage]) -> float:
     return (1.0 + 2.0**-40) * abs(record.bscale) / record.sigma if record.sigma else 0.0
 
 
-def _from_sample(search: BoundSearch, samples: Sequence[Sample], options: EncodeOptions, code: Coder) -> BoundSearch:
+def _from_sample(search: BoundSearch, samples: Sequence[Sample], options: EncodeOptions) -> BoundSearch:
     """Start a search from what a sample of the images takes: many tries at little effort, then one at all of it."""
     if not samples:
         return search
     quick = replace(options, effort=min(options.effort, SAMPLE_EFFORT), progress=None, verify=False)
 
     def measure(value: float, options: EncodeOptions) -> Point:
-        coded = code(_with_bound([sample.source for sample in samples], value), options, 0).images
+        coded = code_set(_with_bound([sample.source for sample in samples], value), options, 0).images
         size = sum(image.size_bytes() * sample.ratio for image, sample in zip(coded, samples, strict=True))
         return Point(value, round(size), _is_exact(coded))
 

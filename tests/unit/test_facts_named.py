@@ -67,7 +67,7 @@ def test_the_fill_value_is_physical(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_info_of_a_file_without_fill_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is named where there is none, and a damaged mask does not stop info."""
+    """Files without fill values name none, and a damaged mask does not stop info."""
     source = write(tmp_path / "a.fits", noise())
     assert run(["compress", str(source)]) == 0
     capsys.readouterr()

@@ -118,7 +118,7 @@ def test_numbers_out_of_range_are_refused(options: dict[str, int], match: str) -
 
 
 def test_exact_and_bounded_files_are_refused(tmp_path: Path) -> None:
-    """Nothing is open in an exact or bounded file, and no output is left."""
+    """Exact and bounded files are refused by their kind, and no output is left."""
     image = simulate_image((64, 64), seed=2)
     for data in (radcodec.encode(image), radcodec.encode(image, max_error="0.5sigma", preview=5)):
         with pytest.raises(radcodec.UnsupportedDataError, match="expected a lossy image"):
