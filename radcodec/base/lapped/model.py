@@ -28,6 +28,7 @@ from radcodec.base.lapped.codes import (
     LappedCodes,
     ShelvedCodes,
     empty_codes,
+    planes_below,
     planes_of_stages,
     read_header,
     shelve,
@@ -37,7 +38,6 @@ from radcodec.base.lapped.spec import LappedArrays, LappedSpec
 from radcodec.base.lapped.tables import cumulative_counts, price_tables
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import unpack_model
-from radcodec.coding.ans import encode_symbols
 from radcodec.errors import InputError
 from radcodec.types import Stream
 
@@ -217,18 +217,12 @@ class LappedModel:
         coder = planes.Coder(self._cumulative, room=(sizes.size // 2 + contexts.CELLS**2) * max(1, count))
         walk = Walk(self._network, coder, g)
         head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
-        streams, done = [], 0
-        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[:n_stages]):
+        streams = []
+        for stage, below in enumerate(planes_below(count, self.n_stages)[:n_stages]):
             coder.start()
-            for _ in range(n_planes):
-                after = count - 1 - done
+            for after in below:
                 walk.plane(planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign)
-                done += 1
-            n = coder.n
-            words = np.empty(n + 2, np.uint32)
-            used = encode_symbols(coder.symbols[:n], coder.rows[:n], self._cumulative, words) if n else 0
-            body = words[:used].astype("<u4").tobytes().rstrip(b"\0")
-            streams.append(head + body if stage == 0 else body)
+            streams.append(head + coder.finish() if stage == 0 else coder.finish())
         return streams
 
     def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int]) -> tuple[LappedCodes, int]:
@@ -248,21 +242,20 @@ class LappedModel:
         walk = Walk(self._network, planes.Coder(self._cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign = np.zeros(sizes.shape, np.int8)
-        done = 0
-        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[: len(streams)]):
+        left_out = count
+        for stage, below in enumerate(planes_below(count, self.n_stages)[: len(streams)]):
             body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
-            walk.open(body, stage, n_planes)
-            for _ in range(n_planes):
-                after = count - 1 - done
+            walk.open(body, stage, len(below))
+            for after in below:
                 before, sizes = sizes, np.zeros_like(sizes)
                 walk.plane(planes.DECODE, None, last - after, after, before, sizes, sign)
-                done += 1
+            left_out -= len(below)
             walk.close(body, stage)
         signed = sizes * sign
         found = LappedCodes(
             shape=shape, code=code, last=last, gain=gain, offsets=(offsets[0], offsets[1]), coefficients=signed
         )
-        return found, count - done
+        return found, left_out
 
     def high_share(self, codes: LappedCodes) -> float:
         """Return the share of non-zero coefficients at frequencies that ``encode_averages`` leaves out."""

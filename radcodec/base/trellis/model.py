@@ -28,7 +28,7 @@ from radcodec.base.lapped.codes import (
     LappedCodes,
     ShelvedCodes,
     empty_codes,
-    planes_of_stages,
+    planes_below,
     read_header,
     unshelve,
 )
@@ -47,7 +47,6 @@ from radcodec.base.trellis.planes import (
 )
 from radcodec.base.trellis.spec import WideArrays
 from radcodec.base.trellis.weights import unpack_model
-from radcodec.coding.ans import encode_symbols
 
 #: Step of a codebook over that of a scalar quantiser of about the same error: two codebooks are half a step apart.
 RATIO = 1.45
@@ -187,15 +186,13 @@ class TrellisModel(LappedModel):
         if cells is not None:
             walk.keep(cells)
         values = np.zeros(sizes.shape, np.int32)
-        bodies, done = [], 0
-        for n_planes in planes_of_stages(count, self.n_stages):
+        bodies = []
+        for below in planes_below(count, self.n_stages):
             coder.start()
-            for _ in range(n_planes):
-                after = count - 1 - done
+            for after in below:
                 magnitudes = (sizes >> (after + 1), sizes >> after, sign)
                 walk.walk(CODE, (head.last - after, after), magnitudes, values=None if after else values)
-                done += 1
-            bodies.append(self._body(coder))
+            bodies.append(coder.finish())
         return TrellisCodes(
             shape=head.shape,
             code=head.code,
@@ -207,13 +204,6 @@ class TrellisModel(LappedModel):
             bodies=tuple(bodies),
             cells=cells,
         )
-
-    def _body(self, coder: planes.Coder) -> bytes:
-        """Return the ANS stream of the symbols of a coder."""
-        n = coder.n
-        words = np.empty(n + 2, np.uint32)
-        used = encode_symbols(coder.symbols[:n], coder.rows[:n], self.cumulative, words) if n else 0
-        return words[:used].astype("<u4").tobytes().rstrip(b"\0")
 
     def stage_streams(self, codes: LappedCodes | ShelvedCodes, n_stages: int | None = None) -> list[bytes]:
         """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
@@ -241,15 +231,14 @@ class TrellisModel(LappedModel):
         walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign, values = np.zeros(sizes.shape, np.int8), np.zeros(sizes.shape, np.int32)
-        done = 0
-        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[: len(streams)]):
+        left_out = count
+        for stage, below in enumerate(planes_below(count, self.n_stages)[: len(streams)]):
             body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
-            walk.open(body, stage, n_planes)
-            for _ in range(n_planes):
-                after = count - 1 - done
+            walk.open(body, stage, len(below))
+            for after in below:
                 before, sizes = sizes, np.zeros_like(sizes)
                 walk.walk(DECODE, (last - after, after), (before, sizes, sign), values=None if after else values)
-                done += 1
+            left_out -= len(below)
             walk.close(body, stage)
         found = TrellisCodes(
             shape=shape,
@@ -260,7 +249,7 @@ class TrellisModel(LappedModel):
             coefficients=sizes * sign,
             values=values,
         )
-        return found, count - done
+        return found, left_out
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets, indices and what they stand for."""
