@@ -95,7 +95,7 @@ def _lapped_stages(model: Any, codes: Any) -> list[Stage]:
         seen.append((symbols.astype(np.int64), rows.astype(np.int64)))
         return int(encode_symbols(symbols, rows, cumulative, words))
 
-    with called(("radcodec.base.lapped.model", "encode_symbols"), instead=watched):
+    with called(("radcodec.base.lapped.planes", "encode_symbols"), instead=watched):
         streams = model.stage_streams(codes)
     # A stage with planes has no bytes where all its codes were likely; one without planes never reaches the coder.
     if any(streams[len(seen) :]):

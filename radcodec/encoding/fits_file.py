@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from radcodec.coding.samples import iter_sample_bytes
 from radcodec.coding.zstd import pack_pieces
 from radcodec.container.meta import HduRecord, ImageRecord, Meta
@@ -25,7 +23,7 @@ from radcodec.encoding.image_set import EncodedImages, encode_images, smaller_im
 from radcodec.encoding.largest_error import largest_error
 from radcodec.encoding.options import EncodeOptions, Fidelity, Lossless
 from radcodec.errors import GuaranteeError, UnsupportedDataError
-from radcodec.fits.arrays import stored_samples
+from radcodec.fits.arrays import possible_blank, stored_samples
 from radcodec.fits.checksum import checksum_status, ones_complement_sum, refresh_checksums
 from radcodec.fits.header import cards_after, earlier_bound, insert_cards, provenance_cards, sum_up
 from radcodec.fits.parse import PlainUnit, iter_plain_units, parse_fits, unit_data
@@ -80,17 +78,13 @@ def _image_record(hdu: Hdu, tile: TileOption) -> ImageRecord:
     info = hdu.image
     if info is None:
         raise UnsupportedDataError(f"expected an image in HDU {hdu.name!r}, found none")
-    blank = info.blank
-    if blank is not None:
-        limits = np.iinfo(info.sample_type.dtype_str)
-        blank = blank if limits.min <= blank <= limits.max else None
     return ImageRecord(
         sample_type=info.sample_type,
         shape=info.shape,
         sides=tile_sides(info.shape, tile),
         bscale=info.bscale,
         bzero=info.bzero,
-        blank=blank,
+        blank=possible_blank(info),
         unit=info.unit,
     )
 

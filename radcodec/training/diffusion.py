@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,12 @@ import torch
 
 from radcodec.sampling.network import Denoiser
 from radcodec.sampling.spec import ALIGNMENT
-from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import DiffusionConfig
 from radcodec.training.data import CropStream, compand_ratio, validation_images
-from radcodec.training.log import Console, RunLog, Watch, duration
+from radcodec.training.log import Console, Watch, duration
 from radcodec.training.loop import cosine
 from radcodec.training.sources import thin_pixels
+from radcodec.training.trainer import BaseTrainer
 
 #: Mean and spread of the logarithm of the noise level: most draws are between 0.05 and 5 companded units.
 LOG_LEVEL = (-0.6, 1.2)
@@ -26,30 +25,24 @@ LEVELS = (0.1, 0.3, 1.0, 3.0)
 VALIDATION_PX = 400_000
 
 
-class DiffusionTrainer:
+class DiffusionTrainer(BaseTrainer[DiffusionConfig]):
     """State of one run: denoiser, its moving average, data and progress."""
 
     def __init__(
         self, config: DiffusionConfig, *, resume: bool, console: Console | None = None, watch: Watch | None = None
     ) -> None:
-        torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.console = Console() if console is None else console
-        self.folder = Path(config.out)
-        self._watch = watch
+        super().__init__(config, console=console, watch=watch)
         self.denoiser, self.average = Denoiser(config.spec), Denoiser(config.spec)
         self.average.load_state_dict(self.denoiser.state_dict())
         self._adam = torch.optim.Adam(self.denoiser.parameters(), lr=config.fit.learning_rate)
-        self.step, self.seconds, rows = 0, 0.0, 0
-        state = load_checkpoint(self.folder, config) if resume else None
+        self.step, self.seconds = 0, 0.0
+        state = self._load(resume=resume)
         if state is not None:
             self.denoiser.load_state_dict(state["denoiser"])
             self.average.load_state_dict(state["average"])
             self._adam.load_state_dict(state["adam"])
-            self.step, self.seconds, rows = int(state["step"]), float(state["seconds"]), int(state["rows"])
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.log = RunLog(self.folder, rows=rows, console=self.console)
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        self._open_log(state)
         self.console.status("reading images")
         self.data = CropStream(config.data, config.seed, start=self.step)
         self._validation = thin_pixels(validation_images(config.data, config.seed), VALIDATION_PX)
@@ -126,11 +119,9 @@ class DiffusionTrainer:
             "adam": self._adam.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
-            "rows": self.log.rows,
         }
-        save_checkpoint(self.folder, self.config, state)
-        if self._watch is not None:
-            self._watch(self.step, found["rmse_at_1"])
+        self._save_state(state)
+        self._tell(self.step, found["rmse_at_1"])
 
     def export(self) -> Denoiser:
         """Return the moving average of the denoiser."""

@@ -9,17 +9,15 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from radcodec.base.convolutional.model import BaseModel
-from radcodec.training.checkpoint import load_checkpoint, save_checkpoint
 from radcodec.training.config import TrainConfig
 from radcodec.training.data import CropStream, validation_images
-from radcodec.training.log import Console, RunLog, Value, Watch, duration
+from radcodec.training.log import Console, Value, Watch, duration
 from radcodec.training.log import append_row as append_row
 from radcodec.training.losses import NOISE_LEVEL, commitment_loss, rate_loss, reconstruction_loss
 from radcodec.training.network import Network, export_arrays, partial_sum
@@ -28,6 +26,7 @@ from radcodec.training.rate import mean_bits, share_bits, stage_points, zero_poi
 from radcodec.training.sources import thin_pixels
 from radcodec.training.stage_rates import Evaluation, evaluate
 from radcodec.training.start import start_network
+from radcodec.training.trainer import BaseTrainer
 
 #: Share of the steps in which the learning rate rises from 0, and those between which the rate weight does. (A rate in
 #: the choice from the start makes the codebooks collapse: few entries, large errors, dearer bits, fewer entries.)
@@ -63,30 +62,24 @@ class Progress:
     seconds: float = 0.0
 
 
-class Trainer:
+class Trainer(BaseTrainer[TrainConfig]):
     """State of one run: network, data and progress, with its checkpoint and log files."""
 
     def __init__(
         self, config: TrainConfig, *, resume: bool, console: Console | None = None, watch: Watch | None = None
     ) -> None:
-        torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.console = Console() if console is None else console
-        self.folder = Path(config.out)
-        self._watch = watch
+        super().__init__(config, console=console, watch=watch)
         self.network = Network(config.spec)
-        self.progress, rows = Progress(), 0
+        self.progress = Progress()
         fit = config.fit
         self._autoencoder_adam = torch.optim.Adam(self.network.autoencoder_parameters(), lr=fit.learning_rate)
         self._prior_adam = torch.optim.Adam(self.network.priors.parameters(), lr=fit.prior_learning_rate)
-        state = load_checkpoint(self.folder, config) if resume else None
+        state = self._load(resume=resume)
         if state is not None:
-            rows = self._restore(state)
+            self._restore(state)
         elif config.start:
             start_network(self.network, config)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.log = RunLog(self.folder, rows=rows, console=self.console)
+        self._open_log(state)
         self._begun = self._saved = time.monotonic()
         self.console.status("reading images")
         self.data = CropStream(config.data, config.seed, start=self.progress.batches)
@@ -224,10 +217,9 @@ class Trainer:
         total = progress.autoencoder + progress.prior + progress.recounted
         self.log.row(total, row, report_text(f"{phase} {done}/{steps}", row, figures))
         self._save()
-        if self._watch is not None:
-            # The prior has learned nothing yet while the autoencoder learns.
-            points = stage_points(figures, order0=phase == "autoencoder")
-            self._watch(total, mean_bits(share_bits([zero, *points])))
+        # The prior has learned nothing yet while the autoencoder learns.
+        points = stage_points(figures, order0=phase == "autoencoder")
+        self._tell(total, mean_bits(share_bits([zero, *points])))
 
     def _stage_figures(self, figures: Evaluation) -> dict[str, Value]:
         """Return the columns of all stages."""
@@ -253,18 +245,16 @@ class Trainer:
             "autoencoder_adam": self._autoencoder_adam.state_dict(),
             "prior_adam": self._prior_adam.state_dict(),
             "progress": asdict(self.progress),
-            "rows": self.log.rows,
         }
-        save_checkpoint(self.folder, self.config, state)
+        self._save_state(state)
         self._saved = time.monotonic()
 
-    def _restore(self, state: dict[str, Any]) -> int:
-        """Take up the state of a checkpoint; return how many rows its log has."""
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take up the state of a checkpoint."""
         self.network.load_state_dict(state["network"])
         self._autoencoder_adam.load_state_dict(state["autoencoder_adam"])
         self._prior_adam.load_state_dict(state["prior_adam"])
         self.progress = Progress(**state["progress"])
-        return int(state["rows"])
 
 
 def report_text(head: str, row: dict[str, Value], figures: Evaluation) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from radcodec.base.convolutional.model import BaseModel, known_answer
 from radcodec.base.convolutional.weights import pack_model
+from radcodec.base.lapped.answer import known_answer as lapped_answer
 from radcodec.base.lapped.model import LappedModel
-from radcodec.base.lapped.model import known_answer as lapped_answer
 from radcodec.base.lapped.weights import pack_model as pack_lapped
 from radcodec.base.store import WEIGHTS_FILE
 from radcodec.base.trellis.model import TrellisModel, trellis_answer

@@ -8,24 +8,18 @@ spec, each layer's shift and limits, and the known answer. The file is the whole
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
 from radcodec.base.convolutional.spec import IntegerLayer, ModelArrays, ModelSpec, check_arrays
-from radcodec.errors import ModelMismatchError
-
-METADATA_KEY = "radcodec"
+from radcodec.base.weights_file import Tensors, pack_file, read_metadata, reading, typed
 
 
 def pack_model(spec: ModelSpec, arrays: ModelArrays, known_answer: str) -> bytes:
     """Return a model as the bytes of a safetensors file."""
-    tensors: dict[str, npt.NDArray[Any]] = {"sinh": arrays.sinh}
+    tensors: Tensors = {"sinh": arrays.sinh}
     for name, values in arrays.encoder.items():
         tensors[f"encoder.{name}"] = values
     for stage in range(spec.n_stages):
@@ -42,8 +36,7 @@ def pack_model(spec: ModelSpec, arrays: ModelArrays, known_answer: str) -> bytes
             "shift": layer.shift, "input_limit": layer.input_limit, "low": layer.low, "high": layer.high
         }  # fmt: skip
     metadata = {"spec": asdict(spec), "layers": limits, "known_answer": known_answer}
-    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
-    return bytes(save(contiguous, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+    return pack_file(tensors, metadata)
 
 
 def unpack_model(data: bytes, where: str) -> tuple[ModelSpec, ModelArrays, str]:
@@ -54,51 +47,32 @@ def unpack_model(data: bytes, where: str) -> tuple[ModelSpec, ModelArrays, str]:
     ModelMismatchError
         The bytes are not a model of this version: no safetensors, or a tensor is missing or has a wrong shape or type.
     """
-    try:
+    with reading(where, "base-layer model"):
         tensors = load(data)
-        metadata = json.loads(_metadata(data))
+        metadata = read_metadata(data)
         fields = dict(metadata["spec"])
         for name in ("strides", "entries", "prior_classes"):
             fields[name] = tuple(int(value) for value in fields[name])
         spec = ModelSpec(**fields)
         layers = {
             name: IntegerLayer(
-                weight=_typed(tensors[f"{name}.weight"], np.int8),
-                bias=_typed(tensors[f"{name}.bias"], np.int32),
+                weight=typed(tensors[f"{name}.weight"], np.int8),
+                bias=typed(tensors[f"{name}.bias"], np.int32),
                 **limits,
             )
             for name, limits in metadata["layers"].items()
         }
         stages = range(spec.n_stages)
         arrays = ModelArrays(
-            encoder={name[8:]: _typed(v, np.float32) for name, v in tensors.items() if name.startswith("encoder.")},
-            codebooks=tuple(_typed(tensors[f"codebook{k}"], np.int16) for k in stages),
-            penalties=tuple(_typed(tensors[f"penalty{k}"], np.float32) for k in stages),
+            encoder={name[8:]: typed(v, np.float32) for name, v in tensors.items() if name.startswith("encoder.")},
+            codebooks=tuple(typed(tensors[f"codebook{k}"], np.int16) for k in stages),
+            penalties=tuple(typed(tensors[f"penalty{k}"], np.float32) for k in stages),
             layers=layers,
-            tables=tuple(_typed(tensors[f"table{k}"], np.uint32) for k in stages),
-            class_biases=tuple(_typed(tensors[f"class_bias{k}"], np.int16) for k in stages),
-            class_lengths=tuple(_typed(tensors[f"class_length{k}"], np.float32) for k in stages),
-            sinh=_typed(tensors["sinh"], np.float64),
+            tables=tuple(typed(tensors[f"table{k}"], np.uint32) for k in stages),
+            class_biases=tuple(typed(tensors[f"class_bias{k}"], np.int16) for k in stages),
+            class_lengths=tuple(typed(tensors[f"class_length{k}"], np.float32) for k in stages),
+            sinh=typed(tensors["sinh"], np.float64),
         )
         known_answer = str(metadata["known_answer"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as err:
-        raise ModelMismatchError(
-            f"{where}: expected a radcodec base-layer model (safetensors), found {type(err).__name__}: {err}; "
-            "give the weights.safetensors that `radcodec train` wrote"
-        ) from err
     check_arrays(spec, arrays)
     return spec, arrays, known_answer
-
-
-def _metadata(data: bytes) -> str:
-    """Return our metadata string; safetensors' NumPy loader drops it, but it is plain JSON at the front."""
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    return str(header["__metadata__"][METADATA_KEY])
-
-
-def _typed(values: npt.NDArray[Any], dtype: type[np.generic]) -> npt.NDArray[Any]:
-    """Return `values` if it has the dtype; raise TypeError otherwise."""
-    if values.dtype != dtype:
-        raise TypeError(f"expected {np.dtype(dtype)}, found {values.dtype}")
-    return values

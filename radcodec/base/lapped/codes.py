@@ -118,6 +118,15 @@ def planes_of_stages(count: int, n_stages: int) -> list[int]:
     return [first] + [1 if stage < count - first else 0 for stage in range(n_stages - 1)]
 
 
+def planes_below(count: int, n_stages: int) -> list[range]:
+    """Return for each stage how many planes are below each of its planes, in the order of coding."""
+    left, found = count, []
+    for n_planes in planes_of_stages(count, n_stages):
+        found.append(range(left - 1, left - n_planes - 1, -1))
+        left -= n_planes
+    return found
+
+
 def read_header(stream: bytes) -> tuple[int, ...]:
     """Return block code, last plane, gain, number of planes and offsets."""
     if len(stream) < HEADER.size:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.base.lapped.spec import LEVELS, N_BUCKETS
+from radcodec.coding.ans import encode_symbols
 from radcodec.runtime import native
 from radcodec.runtime.native import CODE, COST, DECODE, core, pointer
 
@@ -84,6 +85,13 @@ class Coder:
     def start(self) -> None:
         """Start to code the symbols of another stream."""
         self.struct.n = 0
+
+    def finish(self) -> bytes:
+        """Return the ANS stream of the symbols coded since `start`."""
+        n = self.n
+        words = np.empty(n + 2, np.uint32)
+        used = encode_symbols(self.symbols[:n], self.rows[:n], self._cumulative, words) if n else 0
+        return words[:used].astype("<u4").tobytes().rstrip(b"\0")
 
     def open(self, words: npt.NDArray[np.uint32]) -> None:
         """Start to read an ANS stream."""

@@ -22,22 +22,17 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, planes, search, transform
+from radcodec.base.lapped.answer import check_answer, fixed_codes, hash_answer, known_answer
 from radcodec.base.lapped.codes import (
     HEADER,
     LappedCodes,
     ShelvedCodes,
     empty_codes,
-    planes_of_stages,
+    planes_below,
     read_header,
     unshelve,
 )
-from radcodec.base.lapped.model import (
-    ANSWER_SHAPE,
-    CUT_OFFSET,
-    Ints,
-    LappedModel,
-    known_answer,
-)
+from radcodec.base.lapped.model import CUT_OFFSET, Ints, LappedModel
 from radcodec.base.lapped.spec import LappedArrays, LappedSpec
 from radcodec.base.trellis.codes import TRELLIS_BIT, TrellisCodes
 from radcodec.base.trellis.planes import (
@@ -52,8 +47,6 @@ from radcodec.base.trellis.planes import (
 )
 from radcodec.base.trellis.spec import WideArrays
 from radcodec.base.trellis.weights import unpack_model
-from radcodec.coding.ans import encode_symbols
-from radcodec.errors import ModelMismatchError
 
 #: Step of a codebook over that of a scalar quantiser of about the same error: two codebooks are half a step apart.
 RATIO = 1.45
@@ -193,15 +186,13 @@ class TrellisModel(LappedModel):
         if cells is not None:
             walk.keep(cells)
         values = np.zeros(sizes.shape, np.int32)
-        bodies, done = [], 0
-        for n_planes in planes_of_stages(count, self.n_stages):
+        bodies = []
+        for below in planes_below(count, self.n_stages):
             coder.start()
-            for _ in range(n_planes):
-                after = count - 1 - done
+            for after in below:
                 magnitudes = (sizes >> (after + 1), sizes >> after, sign)
                 walk.walk(CODE, (head.last - after, after), magnitudes, values=None if after else values)
-                done += 1
-            bodies.append(self._body(coder))
+            bodies.append(coder.finish())
         return TrellisCodes(
             shape=head.shape,
             code=head.code,
@@ -213,13 +204,6 @@ class TrellisModel(LappedModel):
             bodies=tuple(bodies),
             cells=cells,
         )
-
-    def _body(self, coder: planes.Coder) -> bytes:
-        """Return the ANS stream of the symbols of a coder."""
-        n = coder.n
-        words = np.empty(n + 2, np.uint32)
-        used = encode_symbols(coder.symbols[:n], coder.rows[:n], self.cumulative, words) if n else 0
-        return words[:used].astype("<u4").tobytes().rstrip(b"\0")
 
     def stage_streams(self, codes: LappedCodes | ShelvedCodes, n_stages: int | None = None) -> list[bytes]:
         """Return a stream for each of the first ``n_stages`` stages (default: all); b"" for a stage without planes."""
@@ -247,15 +231,14 @@ class TrellisModel(LappedModel):
         walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign, values = np.zeros(sizes.shape, np.int8), np.zeros(sizes.shape, np.int32)
-        done = 0
-        for stage, n_planes in enumerate(planes_of_stages(count, self.n_stages)[: len(streams)]):
+        left_out = count
+        for stage, below in enumerate(planes_below(count, self.n_stages)[: len(streams)]):
             body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
-            walk.open(body, stage, n_planes)
-            for _ in range(n_planes):
-                after = count - 1 - done
+            walk.open(body, stage, len(below))
+            for after in below:
                 before, sizes = sizes, np.zeros_like(sizes)
                 walk.walk(DECODE, (last - after, after), (before, sizes, sign), values=None if after else values)
-                done += 1
+            left_out -= len(below)
             walk.close(body, stage)
         found = TrellisCodes(
             shape=shape,
@@ -266,7 +249,7 @@ class TrellisModel(LappedModel):
             coefficients=sizes * sign,
             values=values,
         )
-        return found, count - done
+        return found, left_out
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets, indices and what they stand for."""
@@ -307,23 +290,11 @@ class TrellisModel(LappedModel):
 
 def trellis_answer(model: TrellisModel) -> str:
     """Return the SHA-256 of what both ways of coding give for fixed pseudo-random coefficients."""
-    digest = hashlib.sha256(known_answer(model.scalar).encode())
-    state = 1
-    for code in (0, 1):
-        g = transform.geometry_of(ANSWER_SHAPE, code)
-        signed = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
-        flat = signed.reshape(-1)
-        for i in range(flat.size):
-            state = (1664525 * state + 1013904223) % 2**32
-            flat[i] = ((state >> 9) % 64) * (1 if state >> 31 else -1) if (state >> 16) % 8 == 0 else 0
-        head = LappedCodes(shape=ANSWER_SHAPE, code=code, last=8, gain=77, offsets=(3, -2), coefficients=signed)
-        streams = model.stage_streams(model._coded(head, g, signed))
-        for n in (len(streams), 2):
-            again, left_out = model.read_codes(streams[:n], ANSWER_SHAPE)
-            digest.update(model.companded(again, left_out).astype("<i4").tobytes())
-        for stream in streams:
-            digest.update(len(stream).to_bytes(4, "little") + stream)
-    return digest.hexdigest()
+    tiles = (
+        model._coded(codes, transform.geometry_of(codes.shape, codes.code), codes.coefficients)
+        for codes in fixed_codes()
+    )
+    return hash_answer(model, tiles, known_answer(model.scalar).encode())
 
 
 def load_bytes(data: bytes, where: str) -> TrellisModel:
@@ -336,10 +307,5 @@ def load_bytes(data: bytes, where: str) -> TrellisModel:
     """
     spec, arrays, wide, expected = unpack_model(data, where)
     model = TrellisModel(spec, arrays, wide, hashlib.sha256(data).hexdigest())
-    found = trellis_answer(model)
-    if found != expected:
-        raise ModelMismatchError(
-            f"model {model.name!r}: the known-answer check gives {found[:16]}..., expected {expected[:16]}...; this "
-            "machine or build does not compute what the format says: report it"
-        )
+    check_answer(model, trellis_answer(model), expected)
     return model

@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
-from radcodec.base.lapped.spec import LAYER_SHAPES, TABLE_SHAPES, LappedArrays, LappedSpec, Layer
-from radcodec.base.lapped.weights import METADATA_KEY, read_metadata, typed
+from radcodec.base.lapped.spec import LappedArrays, LappedSpec
+from radcodec.base.lapped.weights import array_parts, metadata_of, read_arrays
 from radcodec.base.trellis.spec import WEIGHT_SHAPES, WIDE_TABLES, WideArrays, WideLayer, check_wide
-from radcodec.errors import ModelMismatchError
+from radcodec.base.weights_file import is_of_kind, pack_file, read_metadata, reading, typed
 
 KIND = "vqvae"
 
 
 def pack_model(spec: LappedSpec, arrays: LappedArrays, wide: WideArrays, known_answer: str) -> bytes:
     """Pack a model as the bytes of a safetensors file."""
-    tensors: dict[str, npt.NDArray[Any]] = {"log_table": arrays.log_table, "sinh": arrays.sinh, **arrays.tables}
+    tensors, layers = array_parts(arrays)
     tensors |= {**wide.tables, "points": wide.points}
-    shifts: dict[str, Any] = {}
-    for name, layer in arrays.layers.items():
+    for name, layer in wide.layers.items():
         tensors[f"{name}.weight"], tensors[f"{name}.bias"] = layer.weight, layer.bias
-        shifts[name] = {"shift": layer.shift}
-    for name, broad in wide.layers.items():
-        tensors[f"{name}.weight"], tensors[f"{name}.bias"] = broad.weight, broad.bias
-        shifts[name] = {"shifts": list(broad.shifts)}
-    metadata = {
-        "spec": {"kind": KIND, "name": spec.name, "stages": spec.stages},
-        "layers": shifts,
-        "known_answer": known_answer,
-    }
-    contiguous = {name: np.ascontiguousarray(values) for name, values in tensors.items()}
-    return bytes(save(contiguous, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True)}))
+        layers[name] = {"shifts": list(layer.shifts)}
+    return pack_file(tensors, metadata_of(KIND, spec, layers, known_answer))
 
 
 def is_trellis(data: bytes) -> bool:
     """Return whether a weights file declares itself a trellis model."""
-    try:
-        return bool(read_metadata(data)["spec"]["kind"] == KIND)
-    except (KeyError, TypeError, ValueError):
-        return False
+    return is_of_kind(data, KIND)
 
 
 def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, WideArrays, str]:
@@ -54,26 +36,9 @@ def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, Wid
     ModelMismatchError
         The bytes are not a trellis model of this version.
     """
-    try:
-        tensors = load(data)
-        metadata = read_metadata(data)
-        if metadata["spec"]["kind"] != KIND:
-            raise ValueError(f"a model of kind {metadata['spec']['kind']!r}")
-        spec = LappedSpec(name=str(metadata["spec"]["name"]), stages=int(metadata["spec"]["stages"]))
-        layers = {
-            name: Layer(
-                weight=typed(tensors[f"{name}.weight"], np.int8),
-                bias=typed(tensors[f"{name}.bias"], np.int32),
-                shift=int(metadata["layers"][name]["shift"]),
-            )
-            for name in LAYER_SHAPES
-        }
-        arrays = LappedArrays(
-            log_table=typed(tensors["log_table"], np.int16),
-            layers=layers,
-            tables={name: typed(tensors[name], np.uint32) for name in TABLE_SHAPES},
-            sinh=typed(tensors["sinh"], np.float64),
-        )
+    with reading(where, "model of kind vqvae"):
+        tensors, metadata = load(data), read_metadata(data)
+        spec, arrays = read_arrays(tensors, metadata, KIND)
         wide = WideArrays(
             layers={
                 name: WideLayer(
@@ -87,10 +52,5 @@ def unpack_model(data: bytes, where: str) -> tuple[LappedSpec, LappedArrays, Wid
             points=typed(tensors["points"], np.int16),
         )
         known_answer = str(metadata["known_answer"])
-    except (SafetensorError, KeyError, TypeError, ValueError) as err:
-        raise ModelMismatchError(
-            f"{where}: expected a radcodec model of kind vqvae (safetensors), found {type(err).__name__}: {err}; "
-            "give the weights.safetensors that `radcodec train` wrote"
-        ) from err
     check_wide(spec, arrays, wide)
     return spec, arrays, wide, known_answer
