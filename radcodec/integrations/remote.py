@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from radcodec.container.layout import MAX_PRELUDE_BYTES, unpack_prelude
 from radcodec.container.ranges import ByteRange, ByteRanges, checked_length
-from radcodec.errors import CorruptError, RadcodecError, TruncatedError
+from radcodec.errors import CorruptError, InputError, RadcodecError, TruncatedError
 from radcodec.integrations.file_systems import StorageOptions, find_file_system, request_options
 from radcodec.runtime.extras import import_extra, missing_extra
 
@@ -347,6 +347,8 @@ class RemoteRanges(ByteRanges):
             return err
         if isinstance(err, ImportError):
             return missing_extra("remote", "reading this URL", err)
+        if isinstance(err, TypeError):  # which fsspec finds with the first request
+            return InputError(f"expected storage options that the file system of {self.url} takes, found: {err}")
         if isinstance(err, FileNotFoundError):
             return FileNotFoundError(errno.ENOENT, "expected a file at this URL, found none", self.url)
         # HTTP 416 as aiohttp has it and, as text alone, as object stores have it.
