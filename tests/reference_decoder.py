@@ -123,7 +123,7 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     if late:  # 2.4
         need(cur.pos <= 72 and not any(cur.take(72 - cur.pos)), "bytes before the CRC of the prelude")
     need(zlib.crc32(data[: cur.pos]) == cur.get("I"), "CRC of the prelude")
-    need(kind <= 1 and mode <= 2 and flags <= 3, "kind, mode or flags")
+    need(kind <= 1 and mode <= 2 and flags in (0, 1, 2, 3, 16), "kind, mode or flags")
     need(not (late and sizes[3]), "BASE of a late file")
     need(1 <= sizes[0] <= 1 << 32 and sizes[1] <= 1 << 32 and sizes[2] <= 1 << 40, "size of a section")
     need(max(sizes[3:]) <= 1 << 60, "size of a section")
@@ -1795,10 +1795,13 @@ def restore_tile(image: Image, meta: Meta, tile: int, where: Any, streams: list[
     return out
 
 
-def read_entry(cur: Cursor, stages: int, short: bool) -> list[int]:
-    """Bytes of mask and detail stream, their CRC, pixel CRC, bytes and CRC of each stage (5); an absent CRC is 0."""
+def read_entry(cur: Cursor, stages: int, short: bool, apart: bool = False) -> list[int]:
+    """Bytes of mask and detail stream, their CRC, pixel CRC, bytes and CRC of each stage (5); an absent CRC is 0.
+
+    In a file with masks apart (5.2) the first CRC is that of the detail stream; that of the mask is not in the list.
+    """
     mask, detail = cur.leb(), cur.leb()
-    entry = [mask, detail, cur.get("I") if mask or detail else 0, cur.get("I")]
+    entry = [mask, detail, cur.get("I") if (mask and not apart) or detail else 0, cur.get("I")]
     for _ in range(stages):
         size = cur.leb()
         need(size == 0 or len(entry) == 4 or entry[-2] > 0, "base stream after an empty one")
@@ -1814,7 +1817,7 @@ def restore_image(
     streams: list[list[bytes]] = [[] for _ in entries]
     if gaps is None:
         for tile, entry in enumerate(entries):
-            streams[tile] = [cur["TILES"].take(entry[0]), cur["TILES"].take(entry[1])]
+            streams[tile] = [cur["MASKS" if "MASKS" in cur else "TILES"].take(entry[0]), cur["TILES"].take(entry[1])]
         for stage in range(image.stages):
             for tile, entry in enumerate(entries):
                 streams[tile].append(cur["BASE"].take(entry[4 + 2 * stage]))
@@ -1837,7 +1840,8 @@ def restore_image(
         need(sum(entry[1] for entry in entries) >= 128 * borders, "bytes of details for border sets")
     out = np.zeros(image.planes, image.dtype)
     for tile, (where, entry) in enumerate(zip(tile_slices(image), entries, strict=True)):
-        need(zlib.crc32(streams[tile][0] + streams[tile][1]) == entry[2], "CRC of a tile")
+        own = streams[tile][1] if "MASKS" in cur else streams[tile][0] + streams[tile][1]
+        need(zlib.crc32(own) == entry[2], "CRC of a tile")
         if image.sets is not None:
             image.predictors = sets[image.sets.numbers[tile]]
         samples = restore_tile(image, meta, tile, where, streams[tile], is_copy)
@@ -1848,8 +1852,10 @@ def restore_image(
     return out
 
 
-def read_index(index: Cursor, meta: Meta, is_copy: bool, late: bool) -> tuple[list[list[list[int]]], list[list[int]]]:
-    """The entries of each image (5), and of late files the bytes between streams (2.4)."""
+def read_index(
+    index: Cursor, meta: Meta, is_copy: bool, late: bool, apart: bool = False
+) -> tuple[list[list[list[int]]], list[list[int]]]:
+    """The entries of each image (5); the bytes between streams of late files (2.4), CRCs of masks apart (5.2)."""
     least = sum(count_tiles(image) * (6 + late + image.stages) for image in meta.images)
     need(len(index.data) >= least, "length of INDEX")
     images: list[list[list[int]]] = []
@@ -1861,7 +1867,9 @@ def read_index(index: Cursor, meta: Meta, is_copy: bool, late: bool) -> tuple[li
             if late:
                 gaps[-1].append(index.leb())
                 need(gaps[-1][-1] < 1 << 32, "bytes between streams")
-            images[-1].append(read_entry(index, image.stages, image.short))
+            images[-1].append(read_entry(index, image.stages, image.short, apart))
+            if apart:
+                gaps[-1].append(index.get("I") if images[-1][-1][0] else 0)
     index.end()
     for entries in images:
         for entry in entries:
@@ -1874,14 +1882,24 @@ def decode_file(data: bytes) -> bytes | Samples:
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
     is_copy, late, short, params = bool(flags & 1), bool(flags & 2), bool(flags & 8), stored["PARAMS"]
+    apart = bool(flags & 16)
     meta = read_short_meta(stored["META"]) if short else read_meta(unpack_section(stored["META"], True), kind)
-    entries, gaps = read_index(Cursor(stored["INDEX"]), meta, is_copy, late)
+    entries, gaps = read_index(Cursor(stored["INDEX"]), meta, is_copy, late, apart)
     check_mode(kind, mode, is_copy, meta, entries)
     read_params(unpack_section(params, False) if params and not short else params, meta.images, late)
     cur = {name: Cursor(stored[name]) for name in ("BASE", "TILES")}
     sizes = [(sum(e[0] + e[1] for e in image), sum(sum(e[4::2]) for e in image)) for image in entries]
     if late:
         sizes = [(own + sum(gap) + base, 0) for (own, base), gap in zip(sizes, gaps, strict=True)]
+    if apart:
+        masks = [sum(e[0] for e in image) for image in entries]
+        sizes = [(own - mask, base + mask) for (own, base), mask in zip(sizes, masks, strict=True)]
+        need(sum(masks) <= len(stored["BASE"]), "length of BASE")
+        cur["MASKS"] = Cursor(cur["BASE"].take(sum(masks)))
+        for image, crcs in zip(entries, gaps, strict=True):
+            for entry, crc in zip(image, crcs, strict=True):
+                need(zlib.crc32(cur["MASKS"].take(entry[0])) == crc, "CRC of a mask")
+        cur["MASKS"].pos = 0
     need(sum(size for size, _ in sizes) == len(stored["TILES"]), "length of TILES")
     need(sum(size for _, size in sizes) == len(stored["BASE"]), "length of BASE")
     extra_bytes = sum(hdu_data for hdu_kind, _, hdu_data, _ in meta.hdus if hdu_kind != 0)

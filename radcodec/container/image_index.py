@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from radcodec.container.layout import entry_words
@@ -17,13 +17,16 @@ MASK, DETAIL, CRC, PIXEL_CRC, STAGES = 0, 1, 2, 3, 4  # numbers of an entry
 class ImageIndex:
     """File offsets of one image's streams; each list has one more item than there are tiles.
 
-    In a late file other bytes may lie between the streams, so ranges are start and size.
+    In a late file other bytes may lie between the streams, so ranges are start and size. Where masks lie apart (5.2),
+    ``mask_starts`` and ``mask_crcs`` are theirs and a tile starts with its detail stream; elsewhere they are empty.
     """
 
     words: array[int]
     n_words: int
     tile_starts: array[int]
     stage_starts: tuple[array[int], ...]
+    mask_starts: array[int] = field(default_factory=lambda: array("Q"))
+    mask_crcs: array[int] = field(default_factory=lambda: array("L"))
 
     @property
     def n_tiles(self) -> int:
@@ -34,10 +37,15 @@ class ImageIndex:
         """Return one number of a tile's entry."""
         return self.words[tile * self.n_words + field]
 
+    def mask_range(self, tile: int) -> ByteRange:
+        """Give the range of the mask of a tile."""
+        start = (self.mask_starts or self.tile_starts)[tile]
+        return start, start + self.word(tile, MASK)
+
     def tile_range(self, tile: int) -> ByteRange:
-        """Give the range of the mask and the detail stream of a tile."""
+        """Give the range of the mask and the detail stream of a tile; of the detail stream where masks lie apart."""
         start = self.tile_starts[tile]
-        return start, start + self.word(tile, MASK) + self.word(tile, DETAIL)
+        return start, start + (0 if self.mask_starts else self.word(tile, MASK)) + self.word(tile, DETAIL)
 
     def stage_range(self, stage: int, tile: int) -> ByteRange:
         """Give the range of a base stream of a tile."""
@@ -48,6 +56,12 @@ class ImageIndex:
 def starts_of(sizes: Iterator[int], start: int) -> array[int]:
     """Return the offsets of consecutive streams, and the end of the last."""
     return array("Q", accumulate(sizes, initial=start))
+
+
+def masks_apart(index: ImageIndex, mask_crcs: array[int], start: int) -> ImageIndex:
+    """Find the masks of an image that lie together from ``start`` (5.2)."""
+    sizes = index.words[MASK :: index.n_words]
+    return replace(index, mask_starts=starts_of(iter(sizes), start), mask_crcs=mask_crcs)
 
 
 def stages_apart(words: array[int], tile_starts: array[int], n_stages: int, start: int) -> ImageIndex:

@@ -43,6 +43,7 @@ FLAG_BASE_ONLY = 1
 FLAG_LATE = 2
 FLAG_OPEN = 4
 FLAG_SHORT = 8
+FLAG_APART = 16
 SHA256_BYTES = 32
 SHORT_HASH_BYTES = 8  # of hashes in short files (2.6)
 
@@ -95,6 +96,11 @@ class Prelude:
     def is_short(self) -> bool:
         """Whether the file is short (2.6)."""
         return bool(self.flags & FLAG_SHORT)
+
+    @property
+    def has_masks_apart(self) -> bool:
+        """Whether all masks lie together at the start of BASE (5.2)."""
+        return bool(self.flags & FLAG_APART)
 
     @property
     def trailer_bytes(self) -> int:
@@ -236,7 +242,9 @@ def unpack_prelude(data: bytes) -> Prelude:
 
 def _check_flags(flags: int) -> None:
     """Raise an error where no file, or no finished one, has these flags."""
-    if flags & ~(FLAG_BASE_ONLY | FLAG_LATE | FLAG_OPEN | FLAG_SHORT) or flags & (FLAG_OPEN | FLAG_LATE) == FLAG_OPEN:
+    known = flags & ~(FLAG_BASE_ONLY | FLAG_LATE | FLAG_OPEN | FLAG_SHORT | FLAG_APART) == 0
+    alone = not flags & FLAG_APART or flags == FLAG_APART
+    if not known or not alone or flags & (FLAG_OPEN | FLAG_LATE) == FLAG_OPEN:
         raise CorruptError(f"expected known flags in the prelude, found {flags:#x}")
     if flags & FLAG_OPEN:
         raise TruncatedError(
@@ -276,12 +284,15 @@ def least_entry_bytes(n_stages: int, *, late: bool = False) -> int:
     return late + 2 + _CRC.size + n_stages
 
 
-def entry_bytes(tile_bytes: Sequence[int], stage_bytes: Sequence[int] = (), *, short: bool = False) -> int:
+def entry_bytes(
+    tile_bytes: Sequence[int], stage_bytes: Sequence[int] = (), *, short: bool = False, apart: bool = False
+) -> int:
     """Return the size of an INDEX entry, given the sizes of mask, detail stream and base streams."""
     stages = sum(
         stage_entry_bytes(size) - (_CRC.size - SHORT_CRC_BYTES if short else 0) if size else 1 for size in stage_bytes
     )
-    return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * (1 + any(tile_bytes)) + stages
+    n_crcs = 1 + (sum(map(bool, tile_bytes)) if apart else any(tile_bytes))
+    return sum(len(pack_leb(size)) for size in tile_bytes) + _CRC.size * n_crcs + stages
 
 
 def stage_entry_bytes(size: int) -> int:
@@ -306,11 +317,23 @@ def pack_entry(
     return tile + b"".join(pack_leb(size) + (pack_crc(crc)[:width] if size else b"") for size, crc in stages)
 
 
-def unpack_entry(cursor: Cursor, n_stages: int, *, short: bool = False) -> list[int]:
-    """Read the ``entry_words`` integers of an INDEX entry, in the order of ``pack_entry``; an absent CRC is 0."""
+def pack_entry_apart(
+    sizes: tuple[int, int], crcs: tuple[int, int], pixel_crc: int, stages: Sequence[tuple[int, int]]
+) -> bytes:
+    """Pack an INDEX entry of a file whose masks lie apart (5.2); ``crcs`` are those of mask and detail stream."""
+    tile = b"".join(map(pack_leb, sizes)) + (pack_crc(crcs[1]) if sizes[1] else b"") + pack_crc(pixel_crc)
+    base = b"".join(pack_leb(size) + (pack_crc(crc) if size else b"") for size, crc in stages)
+    return tile + base + (pack_crc(crcs[0]) if sizes[0] else b"")
+
+
+def unpack_entry(cursor: Cursor, n_stages: int, *, short: bool = False, apart: bool = False) -> list[int]:
+    """Read the ``entry_words`` integers of an INDEX entry, in the order of ``pack_entry``; an absent CRC is 0.
+
+    With ``apart`` the CRC is that of the detail stream alone, and that of the mask (5.2) still follows.
+    """
     cap = limits.MAX_STREAM_BYTES
     words = [cursor.leb_up_to(cap, "bytes of a mask"), cursor.leb_up_to(cap, "bytes of a detail stream")]
-    words.append(cursor.crc() if any(words) else 0)
+    words.append(cursor.crc() if (words[1] if apart else any(words)) else 0)
     words.append(cursor.crc())
     for stage in range(n_stages):
         size = cursor.leb_up_to(cap, "bytes of a base stream")

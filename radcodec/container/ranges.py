@@ -37,6 +37,9 @@ class ByteRanges(ABC):
     def expect(self, size_bytes: int) -> None:  # noqa: B027  # those who know the length need not hear it
         """Take note of the length of the file as PRELUDE has it."""
 
+    def fetch_start(self, stop: int, ahead: int) -> None:  # noqa: B027
+        """Get ready the file up to ``stop`` and keep it; if that takes a request, so are ``ahead`` bytes more."""
+
     def fetch(self, ranges: Iterable[ByteRange], *, few: bool = False) -> None:  # noqa: B027
         """Get ready what will be read next, in one go; for bytes that are at hand there is no need.
 

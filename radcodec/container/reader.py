@@ -18,6 +18,7 @@ from radcodec.container.image_index import (
     PIXEL_CRC,
     STAGES,
     ImageIndex,
+    masks_apart,
     stages_apart,
     stages_inside,
     starts_of,
@@ -43,14 +44,17 @@ from radcodec.container.meta import (
     unpack_short_meta,
     unpack_short_params,
 )
+from radcodec.container.mode import check_mode
 from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
 from radcodec.container.tile_sides import Sides
 from radcodec.errors import CorruptError, TruncatedError
 from radcodec.limits import MAX_HDUS, MAX_STREAM_BYTES
-from radcodec.types import HduKind, Kind, Mode
+from radcodec.types import HduKind, Kind
 
 _CHUNK_BYTES = 1 << 20
+# Of a file elsewhere: masks that follow a long INDEX are read along with it up to so many bytes.
+_MASKS_AHEAD_BYTES = 512 << 10
 
 # Number of tiles of an image, by its shape and the sides of its tiles.
 TileCounter = Callable[[tuple[int, ...], Sides], int]
@@ -101,7 +105,7 @@ class Reader:
         )
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
-        self._check_mode()
+        check_mode(self.prelude, self.meta, self.images)
         self._check_extra()
 
     def _read_prelude(self) -> Prelude:
@@ -122,8 +126,11 @@ class Reader:
 
     def _fetch_index(self) -> None:
         """Get ready the sections that are read when a file is opened, wherever they are in it."""
-        sections = (self._section_range(name) for name in ("META", "PARAMS", "INDEX"))
-        self._source.fetch(sections)
+        if self.prelude.is_late:
+            self._source.fetch(self._section_range(name) for name in ("META", "PARAMS", "INDEX"))
+        else:
+            ahead = min(_MASKS_AHEAD_BYTES, self.section_bytes("BASE")) if self.prelude.has_masks_apart else 0
+            self._source.fetch_start(self._end_of("INDEX"), ahead)
 
     def _section_range(self, name: str) -> ByteRange:
         start = self.prelude.section_start(name)
@@ -139,8 +146,13 @@ class Reader:
         return isinstance(self._source, LocalRanges)
 
     def tile_range(self, image: int, tile: int) -> ByteRange:
-        """Give the range of the mask and the detail stream of a tile."""
+        """Give the range of the mask and the detail stream of a tile; of the detail stream where masks lie apart."""
         return self.images[image].tile_range(tile)
+
+    def tile_ranges(self, image: int, tile: int) -> list[ByteRange]:
+        """Give the ranges that `read_tile` reads."""
+        apart = [self.mask_range(image, tile)] if self.prelude.has_masks_apart else []
+        return [*apart, self.tile_range(image, tile)]
 
     def mask_bytes(self, image: int, tile: int) -> int:
         """Return the size of the mask of a tile."""
@@ -148,8 +160,7 @@ class Reader:
 
     def mask_range(self, image: int, tile: int) -> ByteRange:
         """Give the range of the mask of a tile."""
-        start = self.images[image].tile_starts[tile]
-        return start, start + self.mask_bytes(image, tile)
+        return self.images[image].mask_range(tile)
 
     def stage_ranges(self, image: int, tile: int) -> list[ByteRange]:
         """Give the ranges of the base streams of a tile, stage by stage."""
@@ -198,15 +209,26 @@ class Reader:
             )
         cursor = Cursor(self._checked_section("INDEX", self.prelude.index_crc), "INDEX")
         tile_start, base_start = self.prelude.section_start("TILES"), self.prelude.section_start("BASE")
+        entries = [
+            self._read_entries(cursor, n_tiles, image.n_stages)
+            for n_tiles, image in zip(counts, self.meta.images, strict=True)
+        ]
+        mask_start, apart = base_start, self.prelude.has_masks_apart
+        if apart:
+            strides = (entry_words(image.n_stages) for image in self.meta.images)
+            base_start += sum(sum(words[MASK::n]) for (words, _), n in zip(entries, strides, strict=True))
         images: list[ImageIndex] = []
-        for n_tiles, image in zip(counts, self.meta.images, strict=True):
-            words, gaps = self._read_entries(cursor, n_tiles, image.n_stages)
+        for (words, extra), image in zip(entries, self.meta.images, strict=True):
             if late:
-                index, tile_start = stages_inside(words, gaps, image.n_stages, tile_start)
+                index, tile_start = stages_inside(words, extra, image.n_stages, tile_start)
             else:
                 n_words = entry_words(image.n_stages)
-                both = map(operator.add, words[MASK::n_words], words[DETAIL::n_words])
-                index = stages_apart(words, starts_of(both, tile_start), image.n_stages, base_start)
+                details = iter(words[DETAIL::n_words])
+                sizes = details if apart else map(operator.add, words[MASK::n_words], details)
+                index = stages_apart(words, starts_of(sizes, tile_start), image.n_stages, base_start)
+                if apart:
+                    index = masks_apart(index, extra, mask_start)
+                    mask_start = index.mask_starts[-1]
                 tile_start = index.tile_starts[-1]
                 base_start = index.stage_starts[-1][-1] if index.stage_starts else base_start
             images.append(index)
@@ -217,54 +239,27 @@ class Reader:
         return tuple(images)
 
     def _read_entries(self, cursor: Cursor, n_tiles: int, n_stages: int) -> tuple[array[int], array[int]]:
-        """Read the entries of an image: their numbers, and the bytes passed over before each tile of a late file."""
-        words, gaps = array("L"), array("L")  # of at least 32 bits
+        """Read the entries of an image: their numbers, and one more for each.
+
+        That is the bytes passed over before the tile in a late file, the CRC of the mask where masks lie apart.
+        """
+        words, extra = array("L"), array("L")  # of at least 32 bits
+        apart = self.prelude.has_masks_apart
         for _ in range(n_tiles):
             if self.prelude.is_late:
-                gaps.append(cursor.leb_up_to(MAX_STREAM_BYTES, "bytes between streams"))
-            entry = unpack_entry(cursor, n_stages, short=self.prelude.is_short)
+                extra.append(cursor.leb_up_to(MAX_STREAM_BYTES, "bytes between streams"))
+            entry = unpack_entry(cursor, n_stages, short=self.prelude.is_short, apart=apart)
+            if apart:
+                extra.append(cursor.crc() if entry[MASK] else 0)
             # Checked before memory is reserved for the pixels.
             if not self.is_base_only and not any((entry[MASK], entry[DETAIL], *entry[STAGES::2])):
                 raise CorruptError("expected a stream for every tile in INDEX, found a tile without one")
             words.extend(entry)
-        return words, gaps
+        return words, extra
 
     def _end_of(self, name: str) -> int:
         """Give the end of a section in the file."""
         return self._section_range(name)[1]
-
-    def _tile_kinds(self) -> tuple[bool, bool, bool]:
-        """Return whether some tile has a detail stream, some has only base streams, and some has both."""
-        detailed = alone = both = False
-        for index, image in zip(self.images, self.meta.images, strict=True):
-            details = index.words[DETAIL :: index.n_words]
-            detailed = detailed or any(details)
-            # Without a stream of the first stage, no other stage has one.
-            first = index.words[STAGES :: index.n_words] if image.n_stages else ()
-            for size, base in zip(details, first, strict=False):
-                alone = alone or bool(base and not size)
-                both = both or bool(base and size)
-        return detailed, alone, both
-
-    def _check_mode(self) -> None:
-        """Raise CorruptError if the mode or the flag of a copy does not say what the file holds (2.1)."""
-        mode, images = self.prelude.mode, self.meta.images
-        bounded = any(image.bound is not None for image in images)
-        detailed, alone, both = self._tile_kinds()
-        if self.is_base_only:
-            sound = mode is Mode.LOSSY and not detailed and bool(images) and all(image.n_stages for image in images)
-            sound = sound and not any(any(index.words[PIXEL_CRC :: index.n_words]) for index in self.images)
-        elif mode is Mode.LOSSY:
-            sound = alone and not bounded and not both
-        elif mode is Mode.BOUNDED:
-            sound = bounded and not alone
-        else:
-            sound = not bounded and not alone and self.meta.original_sha256 is None
-        if not sound:
-            raise CorruptError(
-                f"the file says that it is {mode.name.lower()}{' and a base-only copy' if self.is_base_only else ''}, "
-                "but what it holds is not: it is damaged or forged"
-            )
 
     def _check_extra(self) -> None:
         """Raise CorruptError if EXTRA is there without data of units that are no images, or is missing."""
@@ -310,18 +305,28 @@ class Reader:
         index = self.images[image]
         start, stop = index.tile_range(tile)
         what = f"tile {tile} of image {image}"
+        mask = self.read_mask(image, tile) if self.prelude.has_masks_apart else b""
         stored = self._source.read(start, stop - start, what)
         if crc_of(stored) != index.word(tile, CRC):
             raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
-        mask_bytes = index.word(tile, MASK)
-        return stored[:mask_bytes], stored[mask_bytes:]
+        mask_bytes = 0 if self.prelude.has_masks_apart else index.word(tile, MASK)
+        return mask or stored[:mask_bytes], stored[mask_bytes:]
 
     def read_mask(self, image: int, tile: int) -> bytes:
-        """Read a tile's mask without its detail stream; their common checksum is not checked."""
+        """Read a tile's mask without its detail stream.
+
+        Raises
+        ------
+        CorruptError
+            If its checksum is wrong. Only masks that lie apart (5.2) have one of their own.
+        """
         index = self.images[image]
-        return self._source.read(
-            index.tile_starts[tile], index.word(tile, MASK), f"the mask of tile {tile} of image {image}"
-        )
+        start, stop = index.mask_range(tile)
+        what = f"the mask of tile {tile} of image {image}"
+        stored = self._source.read(start, stop - start, what)
+        if index.mask_crcs and crc_of(stored) != index.mask_crcs[tile]:
+            raise CorruptError(f"the checksum of {what} does not hold: the file is damaged, fetch it again")
+        return stored
 
     def stage_size(self, image: int, stage: int, tile: int) -> int:
         """Return the size of one base stream of a tile."""

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from radcodec.coding.leb import pack_leb
 from radcodec.container.checksum import CrcWriter, crc_of
 from radcodec.container.layout import (
+    FLAG_APART,
     FLAG_BASE_ONLY,
     FLAG_SHORT,
     SECTIONS,
@@ -18,6 +19,7 @@ from radcodec.container.layout import (
     file_bytes,
     pack_crc,
     pack_entry,
+    pack_entry_apart,
     pack_prelude,
     short_crc,
 )
@@ -26,6 +28,9 @@ from radcodec.container.packing import Dictionary, pack_section
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError
 from radcodec.types import Kind, Mode, Stream
+
+# Behind more bytes of details than that a mask of an image with a base layer makes all masks lie apart.
+_NEAR_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +64,19 @@ class FileContents:
         """Whether this is written as a short file (2.6)."""
         return self.kind is Kind.ARRAY and self.mode is Mode.LOSSY and self.meta.model is not None
 
+    @property
+    def has_masks_apart(self) -> bool:
+        """Whether all masks are written together (5.2), because a preview would find some far from the base layer."""
+        if self.is_short:
+            return False
+        details = 0
+        for tiles in self.tiles:
+            for tile in tiles:
+                if details > _NEAR_BYTES and tile.mask and tile.stages:
+                    return True
+                details += len(tile.detail)
+        return False
+
     def packed_meta(self, dictionary: Dictionary | None) -> bytes:
         """Return the stored form of META."""
         return pack_short_meta(self.meta) if self.is_short else pack_section(pack_meta(self.meta), dictionary)
@@ -69,29 +87,33 @@ class FileContents:
         return raw if self.is_short else pack_section(raw)
 
 
-def index_entry(tile: TileStreams, *, short: bool = False) -> bytes:
-    """Pack the INDEX entry of a tile (section 5), or that of a short file (2.6)."""
-    return pack_entry(
-        (len(tile.mask), len(tile.detail)),
-        crc_of(tile.mask, tile.detail),
-        tile.pixel_crc,
-        [(len(stream), crc_of(stream)) for stream in tile.stages],
-        short=short,
-    )
+def index_entry(tile: TileStreams, *, short: bool = False, apart: bool = False) -> bytes:
+    """Pack the INDEX entry of a tile (section 5), that of a short file (2.6), or of one with masks apart (5.2)."""
+    sizes = len(tile.mask), len(tile.detail)
+    stages = [(len(stream), crc_of(stream)) for stream in tile.stages]
+    if apart:
+        return pack_entry_apart(sizes, (crc_of(tile.mask), crc_of(tile.detail)), tile.pixel_crc, stages)
+    return pack_entry(sizes, crc_of(tile.mask, tile.detail), tile.pixel_crc, stages, short=short)
 
 
-def _pack_index(images: Sequence[Sequence[TileStreams]], *, short: bool = False) -> bytes:
-    return b"".join(index_entry(tile, short=short) for tiles in images for tile in tiles)
+def _pack_index(images: Sequence[Sequence[TileStreams]], *, short: bool = False, apart: bool = False) -> bytes:
+    return b"".join(index_entry(tile, short=short, apart=apart) for tiles in images for tile in tiles)
 
 
-def _tile_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
+def _tile_streams(images: Sequence[Sequence[TileStreams]], *, apart: bool = False) -> Iterator[Stream]:
     """Yield the streams of TILES in file order."""
+    if apart:
+        return (tile.detail for tiles in images for tile in tiles)
     return (stream for tiles in images for tile in tiles for stream in (tile.mask, tile.detail))
 
 
-def _base_streams(images: Sequence[Sequence[TileStreams]]) -> Iterator[Stream]:
-    """Yield the streams of BASE in file order: images, stages, tiles."""
-    return (tile.stages[stage] for tiles in images if tiles for stage in range(len(tiles[0].stages)) for tile in tiles)
+def _base_streams(images: Sequence[Sequence[TileStreams]], *, apart: bool = False) -> Iterator[Stream]:
+    """Yield the streams of BASE in file order: masks that lie apart, then images, stages, tiles."""
+    if apart:
+        yield from (tile.mask for tiles in images for tile in tiles)
+    for tiles in images:
+        for stage in range(len(tiles[0].stages) if tiles else 0):
+            yield from (tile.stages[stage] for tile in tiles)
 
 
 def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iterable[Stream]]) -> int:
@@ -116,17 +138,19 @@ def size_bytes(contents: FileContents, *, dictionary: Dictionary | None = None) 
         As `write_file` takes it.
     """
     tiles = [tile for image in contents.tiles for tile in image]
-    short = contents.is_short
+    short, apart = contents.is_short, contents.has_masks_apart
     index = sum(
-        entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages)), short=short) for tile in tiles
+        entry_bytes((len(tile.mask), len(tile.detail)), list(map(len, tile.stages)), short=short, apart=apart)
+        for tile in tiles
     )
+    masks = sum(len(tile.mask) for tile in tiles)
     return file_bytes(
         (
             len(contents.packed_meta(dictionary)),
             len(contents.packed_params()),
             index,
-            sum(len(stream) for tile in tiles for stream in tile.stages),
-            sum(len(tile.mask) + len(tile.detail) for tile in tiles),
+            sum(len(stream) for tile in tiles for stream in tile.stages) + (masks if apart else 0),
+            sum(len(tile.detail) for tile in tiles) + (0 if apart else masks),
             len(contents.extra),
         ),
         short=short,
@@ -143,17 +167,18 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     """
     meta = contents.packed_meta(dictionary)
     params = contents.packed_params()
-    index = _pack_index(contents.tiles, short=contents.is_short)
+    apart = contents.has_masks_apart
+    index = _pack_index(contents.tiles, short=contents.is_short, apart=apart)
     prelude = Prelude(
         kind=contents.kind,
         mode=contents.mode,
-        flags=FLAG_SHORT if contents.is_short else 0,
+        flags=FLAG_SHORT if contents.is_short else FLAG_APART if apart else 0,
         section_bytes=(
             len(meta),
             len(params),
             len(index),
-            sum(map(len, _base_streams(contents.tiles))),
-            sum(map(len, _tile_streams(contents.tiles))),
+            sum(map(len, _base_streams(contents.tiles, apart=apart))),
+            sum(map(len, _tile_streams(contents.tiles, apart=apart))),
             len(contents.extra),
         ),
         meta_crc=crc_of(meta),
@@ -164,8 +189,15 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     if prelude.is_short:
         prelude = replace(prelude, meta_crc=short_crc(prelude, meta, params, index))
     sections = {"META": [meta], "PARAMS": [params], "INDEX": [index], "EXTRA": [contents.extra]}
-    base, tiles = _base_streams(contents.tiles), _tile_streams(contents.tiles)
+    base, tiles = _base_streams(contents.tiles, apart=apart), _tile_streams(contents.tiles, apart=apart)
     return _write_sections(out, prelude, sections | {"BASE": base, "TILES": tiles})
+
+
+def _checked_mask(reader: Reader, image: int, tile: int) -> bytes:
+    """Read a mask and compare its checksum, which it shares with the details of its tile unless masks lie apart."""
+    if not reader.mask_bytes(image, tile):
+        return b""
+    return reader.read_mask(image, tile) if reader.prelude.has_masks_apart else reader.read_tile(image, tile)[0]
 
 
 def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
@@ -189,8 +221,7 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     for number, record in enumerate(records):
         tiles: list[TileStreams] = []
         for tile in range(reader.n_tiles(number)):
-            # A mask shares its checksum with the details of its tile; a tile without one takes nothing of them.
-            mask = reader.read_tile(number, tile)[0] if reader.mask_bytes(number, tile) else b""
+            mask = _checked_mask(reader, number, tile)
             kept = [reader.read_stage(number, stage, tile) for stage in range(min(n_stages, record.n_stages))]
             kept += [b""] * (record.n_stages - len(kept))
             tiles.append(TileStreams(mask=mask, pixel_crc=0, stages=tuple(kept)))
@@ -209,7 +240,7 @@ def cut_base_copy(reader: Reader, n_stages: int) -> bytes:
     prelude = replace(
         reader.prelude,
         mode=Mode.LOSSY,
-        flags=reader.prelude.flags | FLAG_BASE_ONLY,
+        flags=reader.prelude.flags & ~FLAG_APART | FLAG_BASE_ONLY,
         section_bytes=(meta_bytes, params_bytes, index_bytes, base_bytes, tiles_bytes, extra_bytes),
         index_crc=crc_of(*sections["INDEX"]),
     )

@@ -24,7 +24,7 @@ def tile_ranges(image: StoredImage, tiles: Iterable[int]) -> Iterator[ByteRange]
     reader, number = image.reader, image.number
     from_base = reader.prelude.mode is Mode.LOSSY or image.coding.record.on_base
     for tile in tiles:
-        yield reader.tile_range(number, tile)
+        yield from reader.tile_ranges(number, tile)
         if from_base:
             yield from reader.stage_ranges(number, tile)
 
@@ -39,13 +39,13 @@ def picture_ranges(image: StoredImage, tiles: Iterable[int]) -> Iterator[ByteRan
 def base_copy_ranges(reader: Reader) -> Iterator[ByteRange]:
     """Yield the ranges that a base-only copy takes: base streams, data of other units, and tiles that have a mask.
 
-    Details of a tile are needed for the checksum that they share with its mask.
+    Details of a tile are needed where its mask shares their checksum.
     """
     for image in range(len(reader.meta.images)):
         for tile in range(reader.n_tiles(image)):
             yield from reader.stage_ranges(image, tile)
             if reader.mask_bytes(image, tile):
-                yield reader.tile_range(image, tile)
+                yield (reader.mask_range if reader.prelude.has_masks_apart else reader.tile_range)(image, tile)
     yield reader.extra_range()
 
 

@@ -24,8 +24,17 @@ def find_file_system(url: str, storage_options: StorageOptions | None) -> tuple[
 
 
 def request_options(system: Any) -> dict[str, Any]:
-    """Make the options of each request beside its range: HTTP is asked for uncompressed bytes."""
+    """Make the options of each request beside its range: HTTP is asked for uncompressed bytes.
+
+    Raises
+    ------
+    InputError
+        If the storage options have headers that are none.
+    """
     protocol = system.protocol
     if "http" not in ((protocol,) if isinstance(protocol, str) else protocol) or not hasattr(system, "kwargs"):
         return {}
-    return {"headers": {**(system.kwargs.get("headers") or {}), "Accept-Encoding": "identity"}}
+    headers = system.kwargs.get("headers") or {}
+    if not isinstance(headers, Mapping):
+        raise InputError(f"expected headers in the storage options as a dict of names and texts, found {headers!r}")
+    return {"headers": {**headers, "Accept-Encoding": "identity"}}

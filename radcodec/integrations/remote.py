@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 
 from radcodec.container.layout import MAX_PRELUDE_BYTES, unpack_prelude
 from radcodec.container.ranges import ByteRange, ByteRanges, checked_length
-from radcodec.errors import CorruptError, RadcodecError, TruncatedError
+from radcodec.errors import CorruptError, InputError, RadcodecError, TruncatedError
 from radcodec.integrations.file_systems import StorageOptions, find_file_system, request_options
 from radcodec.runtime.extras import import_extra, missing_extra
 
@@ -25,8 +25,8 @@ _HEAD_BYTES = 64 << 10
 # A request costs about as much time as so many bytes of a fast connection.
 _GAP_BYTES = 16 << 10
 _BLOCK_BYTES = 8 << 20
-# Requests of a preview after the first one, where the masks are not too far from each other.
-_FEW = 2
+# Requests of a preview, those that opened the file among them, where its parts are not too far from each other.
+_REQUESTS_OF_A_PREVIEW = 3
 # Blocks that nobody read to the end are forgotten beyond this: four times what is fetched in one go.
 _HELD_BYTES = 256 << 20
 # Of a download: so many blocks are asked for at once.
@@ -80,6 +80,7 @@ class RemoteRanges(ByteRanges):
         # By their starts.
         self._blocks: list[_Block] = []
         self._n_fetched = 0
+        self._n_opening = 1
         self._whole: BinaryIO | None = None
         self._stream: Any = None
         self._closed = False
@@ -194,6 +195,13 @@ class RemoteRanges(ByteRanges):
             data = self._get([start], [start + size])[0]
         return checked_length(data, start, size, what)
 
+    def fetch_start(self, stop: int, ahead: int) -> None:
+        """Get the file up to ``stop`` with its first bytes; see `ByteRanges.fetch_start`."""
+        first = len(self._head)
+        if self._whole is None and first < stop:
+            self._head += self._get([first], [stop + ahead])[0]
+            self._n_opening += 1
+
     def fetch(self, ranges: Iterable[ByteRange], *, few: bool = False) -> None:
         """Get all ranges that are not there yet, in one go and with as few requests as that takes."""
         if self._whole is not None:
@@ -209,7 +217,7 @@ class RemoteRanges(ByteRanges):
             [self._path] * len(wanted), starts, stops, max_gap=_GAP_BYTES, max_block=_BLOCK_BYTES
         )
         if few:
-            starts, stops = _join_some(starts, stops)
+            starts, stops = _join_some(starts, stops, max(1, _REQUESTS_OF_A_PREVIEW - self._n_opening))
         parts = self._get(starts, stops)
         with self._lock:
             if self._closed:
@@ -339,6 +347,8 @@ class RemoteRanges(ByteRanges):
             return err
         if isinstance(err, ImportError):
             return missing_extra("remote", "reading this URL", err)
+        if isinstance(err, TypeError):  # which fsspec finds with the first request
+            return InputError(f"expected storage options that the file system of {self.url} takes, found: {err}")
         if isinstance(err, FileNotFoundError):
             return FileNotFoundError(errno.ENOENT, "expected a file at this URL, found none", self.url)
         # HTTP 416 as aiohttp has it and, as text alone, as object stores have it.
@@ -359,12 +369,12 @@ def _read_up_to(stream: Any, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _join_some(starts: Sequence[int], stops: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Join ranges over the smallest gaps until few are left, as long as less than a block is read on top of them."""
+def _join_some(starts: Sequence[int], stops: Sequence[int], few: int) -> tuple[list[int], list[int]]:
+    """Join ranges over the smallest gaps until ``few`` are left, while less than a block is read on top of them."""
     spare = _BLOCK_BYTES
     gaps = sorted(range(1, len(starts)), key=lambda place: starts[place] - stops[place - 1])
     joined: set[int] = set()
-    for place in gaps[: max(0, len(starts) - _FEW)]:
+    for place in gaps[: max(0, len(starts) - few)]:
         spare -= starts[place] - stops[place - 1]
         if spare < 0:
             break

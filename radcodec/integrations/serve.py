@@ -145,7 +145,8 @@ class _Handlers:
         }
         if tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        valid = request.headers.get("if-range", tag) in (tag, headers["last-modified"])
+        # A range counts for GET alone (RFC 9110, 14.2), so that HEAD always gives the length of the file.
+        valid = request.method == "GET" and request.headers.get("if-range", tag) in (tag, headers["last-modified"])
         try:
             spans = parse_ranges(request.headers.get("range") if valid else None, size)
         except UnsatisfiableError as error:

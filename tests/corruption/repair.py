@@ -6,6 +6,7 @@ SHA-256 of the whole stay as they are, because they say what the file restores t
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
 from collections.abc import Sequence
@@ -42,6 +43,11 @@ class Parts:
     def short(self) -> bool:
         """Whether the file is short (2.6): no EXTRA, one checksum before the streams and none behind them."""
         return bool(self.flags & 8)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the masks lie at the start of BASE (5.2)."""
+        return bool(self.flags & 16)
 
     @property
     def sized(self) -> tuple[str, ...]:
@@ -129,15 +135,18 @@ def stored_sides(shape: Sequence[int], tile: int) -> bytes:
     return pack_sides(tuple(shape), tile_sides(tuple(shape), tile))
 
 
-def pack_index(entries: Sequence[Sequence[int]], gaps: Sequence[int] = (), *, short: bool = False) -> bytes:
-    """INDEX of entries as ``ref.read_entry`` gives them; gaps are those of a late file."""
+def pack_index(
+    entries: Sequence[Sequence[int]], gaps: Sequence[int] = (), *, short: bool = False, masks: Sequence[int] = ()
+) -> bytes:
+    """INDEX of entries as ``ref.read_entry`` gives them; gaps are those of a late file, masks the CRCs of 5.2."""
     out, width = b"", 2 if short else 4
     for tile, (mask, detail, crc, pixel_crc, *stages) in enumerate(entries):
         out += leb(gaps[tile]) if gaps else b""
-        out += leb(mask) + leb(detail) + (struct.pack("<I", crc) if mask or detail else b"")
+        out += leb(mask) + leb(detail) + (struct.pack("<I", crc) if (mask and not masks) or detail else b"")
         out += struct.pack("<I", pixel_crc)
         for size, stage_crc in zip(stages[::2], stages[1::2], strict=True):
             out += leb(size) + (struct.pack("<I", stage_crc)[:width] if size else b"")
+        out += struct.pack("<I", masks[tile]) if masks and mask else b""
     return out
 
 
@@ -147,16 +156,20 @@ def repair_index(parts: Parts) -> Parts:
     if meta is None:
         return parts
     try:
-        images, gaps = ref.read_index(ref.Cursor(parts.sections["INDEX"]), meta, True, parts.late)
+        images, gaps = ref.read_index(ref.Cursor(parts.sections["INDEX"]), meta, True, parts.late, parts.apart)
     except ref.RejectError:
         return parts
     if parts.late:
         return _repair_late(parts, images, gaps)
     tiles_pos = base_pos = 0
     tiles, base = parts.sections["TILES"], parts.sections["BASE"]
+    masks: list[int] = []
+    for entry in itertools.chain.from_iterable(images) if parts.apart else ():
+        masks.append(zlib.crc32(base[base_pos : base_pos + entry[0]]))
+        base_pos += entry[0]
     for image, entries in zip(meta.images, images, strict=True):
         for entry in entries:
-            size = entry[0] + entry[1]
+            size = entry[1] if parts.apart else entry[0] + entry[1]
             entry[2] = zlib.crc32(tiles[tiles_pos : tiles_pos + size])
             tiles_pos += size
         for stage in range(image.stages):
@@ -164,7 +177,7 @@ def repair_index(parts: Parts) -> Parts:
                 size = entry[4 + 2 * stage]
                 entry[5 + 2 * stage] = zlib.crc32(base[base_pos : base_pos + size])
                 base_pos += size
-    fixed = pack_index([entry for entries in images for entry in entries], short=parts.short)
+    fixed = pack_index([entry for entries in images for entry in entries], short=parts.short, masks=masks)
     return replace(parts, sections=parts.sections | {"INDEX": fixed})
 
 

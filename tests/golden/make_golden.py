@@ -13,7 +13,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import reference_decoder
 import reference_lapped
 from reference_decoder import Image
 
+import radcodec.container.writer
 import radcodec.encoding.image
 import radcodec.encoding.on_base
 from radcodec.detail import stream
@@ -255,6 +256,7 @@ def fits_cases() -> Iterator[Case]:
         {"max_error": "0.25sigma", "preview": 0},
     )
     yield "fits_preview", image, {"preview": 20, "model": "general-v0"}
+    yield "fits_masks_apart", image, {"preview": 20, "tile": 32, "masks_apart": True}
     yield "fits_lossy", image, {"lossy_stages": 2, "model": "general-v0"}
     yield "fits_lapped", image, {"lossy_stages": 6, "model": "lapped-v2"}
     yield "fits_lapped_cut", image, {"lossy_stages": 2, "model": "lapped-v2"}
@@ -290,6 +292,11 @@ def on_base(wanted: bool) -> AbstractContextManager[object]:
     if wanted:
         return patch.object(radcodec.encoding.on_base, "SURE", np.inf)
     return patch.object(radcodec.encoding.image, "find_base", lambda *_: (None, None))
+
+
+def masks_apart(wanted: bool) -> AbstractContextManager[object]:
+    """Context in which masks lie apart however few details lie between them, or where the writer puts them."""
+    return patch.object(radcodec.container.writer, "_NEAR_BYTES", 0) if wanted else nullcontext()
 
 
 def cube_alike(share: float) -> Array:
@@ -408,7 +415,7 @@ def make_fits(name: str, content: bytes, options: dict[str, Any]) -> tuple[bytes
     with tempfile.TemporaryDirectory() as folder:
         source, packed, back = (Path(folder) / part for part in ("in.fits", "in.rcz", "out.fits"))
         source.write_bytes(content)
-        with on_base(options.pop("on_base", False)):
+        with on_base(options.pop("on_base", False)), masks_apart(options.pop("masks_apart", False)):
             radcodec.compress(source, packed, **options)
         radcodec.decompress(packed, back)
         data, restored = packed.read_bytes(), back.read_bytes()

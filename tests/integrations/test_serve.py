@@ -92,6 +92,15 @@ def test_the_whole_file_and_its_head(folder: Path, url: str, name: str) -> None:
     assert head.headers["etag"] == answer.headers["etag"]
 
 
+@pytest.mark.parametrize("span", ["bytes=0-9", "bytes=-1", "bytes=9999999-", "nonsense"])
+def test_head_ignores_ranges(folder: Path, url: str, span: str) -> None:
+    """HEAD gives the length of the whole file, whatever range it names (RFC 9110, 14.2)."""
+    answer = httpx.head(f"{url}/sky.fits", headers={"Range": span})
+    size = (folder / "originals/sky.fits").stat().st_size
+    assert (answer.status_code, answer.headers["content-length"]) == (200, str(size))
+    assert "content-range" not in answer.headers
+
+
 def test_ranges(folder: Path, url: str) -> None:
     """Any range gives the bytes of the original and says where they are."""
     original = (folder / "originals/sky.fits").read_bytes()

@@ -362,12 +362,12 @@ def test_many_threads_and_small_batches(values: np.ndarray, packed: bytes, monke
 def test_ranges_that_are_joined() -> None:
     """Of more than two ranges the smallest gaps are read along, until 8 MiB are spent."""
     mib = 1 << 20
-    assert remote._join_some([0, 100, 900], [50, 200, 950]) == ([0, 900], [200, 950])
-    assert remote._join_some([0, 6 * mib, 11 * mib], [mib, 7 * mib, 12 * mib]) == ([0, 6 * mib], [mib, 12 * mib])
+    assert remote._join_some([0, 100, 900], [50, 200, 950], 2) == ([0, 900], [200, 950])
+    assert remote._join_some([0, 6 * mib, 11 * mib], [mib, 7 * mib, 12 * mib], 2) == ([0, 6 * mib], [mib, 12 * mib])
     apart = [0, 10 * mib, 20 * mib], [mib, 11 * mib, 21 * mib]
-    assert remote._join_some(*apart) == apart
-    assert remote._join_some([0, 9], [7, 12]) == ([0, 9], [7, 12])
-    assert remote._join_some([7], [9]) == ([7], [9])
+    assert remote._join_some(*apart, 2) == apart
+    assert remote._join_some([0, 9], [7, 12], 2) == ([0, 9], [7, 12])
+    assert remote._join_some([7], [9], 2) == ([7], [9])
 
 
 def run_cli(*arguments: str) -> Any:
