@@ -33,9 +33,9 @@ from benchmarks.studies.embeddings import (
     Vectors,
     convolutional_features,
     embed,
-    lapped_features,
     middle,
     plain_features,
+    trellis_features,
 )
 from benchmarks.types import Row
 
@@ -153,7 +153,7 @@ def sources() -> dict[str, Describe]:
 
     return {
         "general-v0": convolutional_features(load_model("general-v0")),
-        "lapped-v2": lapped_features(load_model("lapped-v2")),
+        "vqvae-v1": trellis_features(load_model("vqvae-v1")),
         "plain": plain_features,
     }
 
