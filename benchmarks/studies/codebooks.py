@@ -13,6 +13,7 @@ two codebooks, six classes of context and three sizes of an index.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from benchmarks import machine
 from benchmarks.figures import new_figure, save_figure
 from benchmarks.rows import append_row, rows_done
 from benchmarks.studies.indices import (
-    MODELS,
     Part,
     Ratio,
     Stage,
@@ -170,11 +170,11 @@ def draw_points(points: npt.NDArray[np.int16], counts: Counts, axis: Any, figure
     axis.tick_params(labelsize=7)
 
 
-def run_codebooks(*, data: Path, figures: Path, out: Path, commit: str) -> list[str]:
+def run_codebooks(*, data: Path, figures: Path, models: Sequence[str], out: Path, commit: str) -> list[str]:
     """Add the rows that ``out`` lacks and draw the figures; gives their paths."""
     done, lines = rows_done(out, KEY), []
     ratios = {chosen: set_ratios(data, chosen) for chosen in SETS}
-    for name in MODELS:
+    for name in models:
         usages = {chosen: Usage(name, some) for chosen, some in ratios.items()}
         for chosen, usage in usages.items():
             for (number, kind), counts in sorted(usage.codes.items()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chosen_names
 from benchmarks.paths import FIGURES
+from benchmarks.studies.indices import MODELS
 
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
@@ -29,6 +30,7 @@ MEASURING = {
 }
 COMMANDS = (*MEASURING, *DRAWING)
 AT_A_BOUND = ("floor", "ablation", "layers")
+OF_MODELS = ("prior", "codebooks", "latents")
 
 
 def add_commands(commands: Commands) -> None:
@@ -40,6 +42,10 @@ def add_commands(commands: Commands) -> None:
     made["ablation"].add_argument("--variants", help="names with commas between them (default: all); see `list`")
     add_repeat(made["ablation"], 3)
     made["lossless-neural"].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
+    for name in OF_MODELS:
+        made[name].add_argument(
+            "--model", dest="models", action="append", help=f"may be repeated (default: {', '.join(MODELS)})"
+        )
     for name, command in made.items():
         if name in DRAWING:
             add_data(command)
@@ -63,7 +69,7 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
     if options.command == "prior":
         from benchmarks.studies.prior import run_prior
 
-        return run_prior(data=data, sets=sets, out=out, commit=commit)
+        return run_prior(data=data, sets=sets, models=options.models or MODELS, out=out, commit=commit)
     if options.command == "cube-tiles":
         from benchmarks.studies.cube_tiles import run_cube_tiles
 
@@ -100,10 +106,8 @@ def drawing_study(options: argparse.Namespace, out: Path, commit: str) -> list[s
     from benchmarks.studies.posterior import run_posterior
     from benchmarks.studies.previews import run_previews
 
-    run = {
-        "codebooks": run_codebooks,
-        "latents": run_latents,
-        "posterior": run_posterior,
-        "previews": run_previews,
-    }[options.command]
-    return run(data=options.data, figures=options.figures, out=out, commit=commit)
+    place = {"data": options.data, "figures": options.figures, "out": out, "commit": commit}
+    if options.command in OF_MODELS:
+        of_models = {"codebooks": run_codebooks, "latents": run_latents}[options.command]
+        return of_models(models=options.models or MODELS, **place)
+    return {"posterior": run_posterior, "previews": run_previews}[options.command](**place)

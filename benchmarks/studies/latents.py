@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -50,6 +50,7 @@ COLOURS = ("tab:blue", "tab:orange")
 N_FOLDS, SEED = 5, 0
 COMPONENTS, NEIGHBOURS = (8, 16, 32), (5, 11, 21)
 UMAP_NEIGHBOURS = 15
+PLAIN = "plain"
 Labels = npt.NDArray[np.int64]
 
 
@@ -147,18 +148,19 @@ def umap_places(vectors: Vectors) -> Vectors:
         return np.asarray(UMAP(n_neighbors=UMAP_NEIGHBOURS, random_state=SEED, n_jobs=1).fit_transform(vectors))
 
 
-def sources() -> dict[str, Describe]:
-    """Return what makes embeddings, by name."""
+def sources(models: Sequence[str]) -> dict[str, Describe]:
+    """Return what makes embeddings, by name: models, and plain features beside them."""
     from radcodec.base.store import load_model
+    from radcodec.base.trellis.model import TrellisModel
 
-    return {
-        "general-v0": convolutional_features(load_model("general-v0")),
-        "vqvae-v1": trellis_features(load_model("vqvae-v1")),
-        "plain": plain_features,
-    }
+    found: dict[str, Describe] = {}
+    for name in models:
+        model = load_model(name)
+        found[name] = trellis_features(model) if isinstance(model, TrellisModel) else convolutional_features(model)
+    return found | {PLAIN: plain_features}
 
 
-def run_latents(*, data: Path, figures: Path, out: Path, commit: str) -> list[str]:
+def run_latents(*, data: Path, figures: Path, models: Sequence[str], out: Path, commit: str) -> list[str]:
     """Write the scores of all sets to ``out`` and draw a UMAP of each; gives a line on each embedding."""
     if out.exists():
         raise SystemExit(f"{out} is there already: give another --out")
@@ -166,7 +168,7 @@ def run_latents(*, data: Path, figures: Path, out: Path, commit: str) -> list[st
     for name in SETS:
         galaxies = load_galaxies(data, name)
         drawn: dict[str, tuple[str, Score, Vectors]] = {}
-        for source, describe in sources().items():
+        for source, describe in sources(models).items():
             vectors = {
                 (pose, title): found
                 for pose in POSES
