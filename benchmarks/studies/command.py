@@ -42,6 +42,7 @@ def add_commands(commands: Commands) -> None:
     made["ablation"].add_argument("--variants", help="names with commas between them (default: all); see `list`")
     add_repeat(made["ablation"], 3)
     made["lossless-neural"].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
+    made["lossless-neural"].add_argument("--codecs", help="names with commas between them (default: all)")
     for name in OF_MODELS:
         made[name].add_argument(
             "--model", dest="models", action="append", help=f"may be repeated (default: {', '.join(MODELS)})"
@@ -63,9 +64,10 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
     if options.command in AT_A_BOUND:
         return bounded_study(options, out, commit)
     if options.command == "lossless-neural":
-        from benchmarks.studies.learned_base import run_lossless
+        from benchmarks.studies.learned_base import CODECS, run_lossless
 
-        return run_lossless(data=data, sets=sets, every=options.every, out=out, commit=commit)
+        codecs = chosen_names(options.codecs, list(CODECS), "codec")
+        return run_lossless(data=data, sets=sets, every=options.every, codecs=codecs, out=out, commit=commit)
     if options.command == "prior":
         from benchmarks.studies.prior import run_prior
 
