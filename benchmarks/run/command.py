@@ -46,12 +46,14 @@ def rate_distortion(options: argparse.Namespace, out: Path, commit: str) -> list
     from benchmarks.rivals.registry import lossy_rivals
     from benchmarks.rows import parts_of
     from benchmarks.run.curves import read_out
-    from benchmarks.run.distortion import BOUND, run_rd
+    from benchmarks.run.distortion import ESTIMATE, run_rd
 
     candidates = lossy_rivals(options.model)
-    chosen = chosen_names(options.rivals, [*dict.fromkeys(rival.name for rival in candidates), BOUND], "codec")
+    chosen = chosen_names(options.rivals, [*dict.fromkeys(rival.name for rival in candidates), ESTIMATE], "codec")
     wanted = [rival for rival in candidates if rival.name in chosen]
-    n_rows = run_rd(wanted, bound=BOUND in chosen, data=options.data, sets=options.sets or [], out=out, commit=commit)
+    n_rows = run_rd(
+        wanted, estimate=ESTIMATE in chosen, data=options.data, sets=options.sets or [], out=out, commit=commit
+    )
     lines = [f"{n_rows} rows added to {out}", ""] if options.sets else []
     return lines + read_out([*options.others, *parts_of(out)])
 

@@ -157,7 +157,7 @@ def gather(images: Iterator[npt.NDArray[np.float32]]) -> Iterator[Histogram]:
 
 
 def main() -> int:
-    """Train on a folder of FITS files and simulated images, or on these alone, and write the tables; gives an exit code."""
+    """Train on a folder and simulated images, or on these alone, and write the table set; gives an exit code."""
     *folders, out = sys.argv[1:] or [""]
     if len(folders) > 1 or not out or out.startswith("-"):
         sys.stderr.write("usage: python -m radcodec.training.detail_tables [FITS_FOLDER] OUT\n")

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.reporting.facts import Facts, shown, value_of
 from benchmarks.reporting.results import Results
-from benchmarks.run.curves import Curves, curves_of, table
-from benchmarks.run.distortion import MEASURES
+from benchmarks.run.curves import Curves, curves_of, table, title_of
+from benchmarks.run.distortion import ESTIMATE, MEASURES
 from benchmarks.studies.learned_base import BASES, WHOLE, sum_up
 from benchmarks.types import Row
 
@@ -73,10 +73,12 @@ def comparison_summary(results: Results, model: str) -> str:
 def ratio_table(results: Results, model: str, chosen: str) -> list[str]:
     """Return the bits of the other codecs over those of a model, at the errors that it has at a few rates."""
     facts = Facts(results)
+    codecs = [*OTHERS, ESTIMATE]
+    titles = [*OTHERS.values(), title_of(ESTIMATE)]
     lines = [f"**Bits over those of `{model}` at its error, {chosen}**", ""]
-    lines += [f"| bits a pixel of `{model}` | {' | '.join(OTHERS.values())} |", "|" + "---:|" * (1 + len(OTHERS))]
+    lines += [f"| bits a pixel of `{model}` | {' | '.join(titles)} |", "|" + "---:|" * (1 + len(titles))]
     for rate in (0.1, 0.25, 0.5, 1.0):
-        ratios = (facts.ratio_at_error(chosen, model, rate, codec) for codec in OTHERS)
+        ratios = (facts.ratio_at_error(chosen, model, rate, codec) for codec in codecs)
         lines.append(f"| {rate:g} | {' | '.join(map(shown, ratios))} |")
     compared = [row for row in results.rows("rd") if row["set"] == chosen and compared_here(row, model)]
     return [*lines, "", f"A dash: not every image reaches that error. From {names(results.sources(compared))}.", ""]
@@ -84,7 +86,7 @@ def ratio_table(results: Results, model: str, chosen: str) -> list[str]:
 
 def compared_here(row: Row, model: str) -> bool:
     """Return whether the page compares a row's codec with the model."""
-    return row["codec"] in OTHERS or row["variant"] in (model, *OTHERS)
+    return row["codec"] in (*OTHERS, ESTIMATE) or row["variant"] in (model, *OTHERS)
 
 
 def lossless_rows(results: Results) -> list[Row]:
