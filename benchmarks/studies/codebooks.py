@@ -47,6 +47,7 @@ COLOURS = {"first/val": "tab:blue", "simulated": "tab:orange"}
 KIND_COLOURS = {"zz": "tab:blue", "zn": "tab:orange", "nn": "tab:green", "flags": "tab:red"}
 SHOWN_KIND, SHOWN_TABLES = "zz", 48
 POINTS = "points"
+BRIGHT = 0.01  # share above which the picture is bright
 Counts = npt.NDArray[np.int64]
 
 
@@ -163,7 +164,8 @@ def draw_points(points: npt.NDArray[np.int16], counts: Counts, axis: Any, figure
     picture = axis.imshow(np.log10(np.maximum(shares, 1e-6)), aspect="auto", origin="lower", cmap="viridis")
     figure.colorbar(picture, ax=axis, label="log10 of the share of indices")
     for (row, column), value in np.ndenumerate(points.reshape(-1, n_sizes)):
-        axis.text(column, row, f"{value:+d}", ha="center", va="center", color="white", fontsize=7)
+        colour = "black" if shares[row, column] > BRIGHT else "white"
+        axis.text(column, row, f"{value:+d}", ha="center", va="center", color=colour, fontsize=7)
     axis.set(title="entries of the codebooks", xlabel="size of the index", ylabel="codebook and class of context")
     axis.set_xticks(range(n_sizes), ["1", "2", "3 and more"])
     axis.set_yticks(range(n_books * n_classes), [f"{book}, {c}" for book in range(n_books) for c in range(n_classes)])

@@ -26,6 +26,7 @@ MEASURING = {
     "prior": "study: what the learned priors save, stage by stage",
     "base": "study: a base layer under the detail layer",
     "cube-tiles": "study: bits and reads of cubes in tiles of several shapes",
+    "clean": "study: what tables and header dictionary from invented data alone cost",
     "lossless-neural": "study: a learned base and its exact residual; without --set only the tables",
 }
 COMMANDS = (*MEASURING, *DRAWING)
@@ -43,6 +44,8 @@ def add_commands(commands: Commands) -> None:
     add_repeat(made["ablation"], 3)
     made["lossless-neural"].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
     made["lossless-neural"].add_argument("--codecs", help="names with commas between them (default: all)")
+    made["clean"].add_argument("--tables", type=Path, help="table set of radcodec.training.detail_tables")
+    made["clean"].add_argument("--headers", type=Path, help="dictionary of radcodec.training.header_dictionary")
     for name in OF_MODELS:
         made[name].add_argument(
             "--model", dest="models", action="append", help=f"may be repeated (default: {', '.join(MODELS)})"
@@ -72,6 +75,11 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         from benchmarks.studies.prior import run_prior
 
         return run_prior(data=data, sets=sets, models=options.models or MODELS, out=out, commit=commit)
+    if options.command == "clean":
+        from benchmarks.studies.clean import run_clean
+
+        files = {"tables": options.tables, "headers": options.headers}
+        return run_clean(data=data, sets=sets, **files, out=out, commit=commit)
     if options.command == "cube-tiles":
         from benchmarks.studies.cube_tiles import run_cube_tiles
 

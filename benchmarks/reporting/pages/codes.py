@@ -8,6 +8,7 @@ from benchmarks.reporting.results import Results
 from benchmarks.speed.effort import effort_lines
 from benchmarks.speed.estimates import estimate_lines
 from benchmarks.speed.kernels import kernel_lines
+from benchmarks.studies.clean import clean_lines
 from benchmarks.studies.codebooks import codebook_lines
 from benchmarks.studies.indices import MODELS
 from benchmarks.studies.latents import PLAIN, SETS, latent_lines
@@ -73,6 +74,12 @@ def codes_summary(results: Results) -> str:
     known += ["", f"From {origin_of(chosen)}." if chosen else "No rows yet."]
     pictures = [line for _, _, names in CODES.values() for name in names for line in ("", f"![{name}](figures/{name})")]
     return "\n".join(["**What the priors save, bits a pixel**", "", *lines, "", origin, "", *known, *pictures]) + "\n"
+
+
+def clean_report(results: Results) -> str:
+    """Return the table of docs/models.md: what weights, tables and dictionary from invented data alone cost."""
+    lines = section(results, "clean", "Tables and dictionary from invented data alone", clean_lines, ())
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def previews_report(results: Results) -> str:
