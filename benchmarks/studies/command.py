@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chosen_names
 from benchmarks.paths import FIGURES
-from benchmarks.studies.indices import MODELS
+from benchmarks.studies.indices import MODELS, PLAIN
 
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
@@ -47,8 +47,9 @@ def add_commands(commands: Commands) -> None:
     made["clean"].add_argument("--tables", type=Path, help="table set of radcodec.training.detail_tables")
     made["clean"].add_argument("--headers", type=Path, help="dictionary of radcodec.training.header_dictionary")
     for name in OF_MODELS:
+        names = [*MODELS, *([PLAIN] if name == "latents" else [])]
         made[name].add_argument(
-            "--model", dest="models", action="append", help=f"may be repeated (default: {', '.join(MODELS)})"
+            "--model", dest="models", action="append", help=f"may be repeated (default: {', '.join(names)})"
         )
     for name, command in made.items():
         if name in DRAWING:
@@ -117,7 +118,8 @@ def drawing_study(options: argparse.Namespace, out: Path, commit: str) -> list[s
     from benchmarks.studies.previews import run_previews
 
     place = {"data": options.data, "figures": options.figures, "out": out, "commit": commit}
-    if options.command in OF_MODELS:
-        of_models = {"codebooks": run_codebooks, "latents": run_latents}[options.command]
-        return of_models(models=options.models or MODELS, **place)
+    if options.command == "latents":
+        return run_latents(models=options.models or [*MODELS, PLAIN], **place)
+    if options.command == "codebooks":
+        return run_codebooks(models=options.models or MODELS, **place)
     return {"posterior": run_posterior, "previews": run_previews}[options.command](**place)

@@ -30,7 +30,7 @@ EXTENT = 16.0  # pixels of rms extent along the long axis to which images are sc
 MOST_ZOOM = 3.0
 STEP = 1.0  # of the trellis model
 COARSE_STAGES, FINE_STAGES = 3, 4  # of the convolutional model: up to a stride of 8, and of 4
-LARGE_BLOCK, SMALL_BLOCK = 3, 1  # block codes of the trellis model: one block of 150 samples a side, 5 x 5 of 30
+BLOCK = 1  # block code of the trellis model: 5 x 5 blocks of 30 samples a side
 POOL = 5
 LEVELS = np.linspace(0.0, 24.0, 33)  # companded units
 POSES = ("four turns", "aligned")
@@ -140,25 +140,21 @@ def convolutional_features(model: Any) -> Describe:
 
 
 def trellis_features(model: Any) -> Describe:
-    """Return what describes an image by the indices of a trellis model, in blocks of one size."""
+    """Return what describes an image by the indices of a trellis model, in blocks of 30 x 30 samples."""
     from radcodec.base.lapped.codes import empty_codes
     from radcodec.base.lapped.model import LappedModel
 
+    blocks = replace(empty_codes((1, 1), STEP), code=BLOCK)
     n_entries = model.wide.points.size
 
-    def codes_of(image: Ratio, code: int) -> Any:
-        blocks = replace(empty_codes((1, 1), STEP), code=code)
-        return LappedModel.encode_tile(model, image.astype(np.float64), 0.0, 1.0, step=STEP, like=blocks)
-
     def describe(image: Ratio) -> dict[str, Vector]:
-        large, small = codes_of(image, LARGE_BLOCK), codes_of(image, SMALL_BLOCK)
-        local = bands(small.coefficients.astype(np.float64), 4, 2)
+        codes: Any = LappedModel.encode_tile(model, image.astype(np.float64), 0.0, 1.0, step=STEP, like=blocks)
+        local = bands(codes.coefficients.astype(np.float64), 4, 2)
         flat = local.reshape(-1, local.shape[-1])
-        shares = np.bincount(used_points(model, large), minlength=n_entries) / large.coefficients.size
+        shares = np.bincount(used_points(model, codes), minlength=n_entries) / codes.coefficients.size
         return {
-            "indices, bands": bands(large.coefficients.astype(np.float64), 12, 4).ravel(),
-            "indices, bands of small blocks, map": local.ravel(),
-            "indices, bands of small blocks, moments": np.concatenate([flat.mean(axis=0), flat.std(axis=0)]),
+            "indices, bands of blocks, map": local.ravel(),
+            "indices, bands of blocks, moments": np.concatenate([flat.mean(axis=0), flat.std(axis=0)]),
             "codebook entries, histogram": np.sqrt(shares),
         }
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Symbols = npt.NDArray[np.int64]
 Ratio = npt.NDArray[np.float32]
 MODELS = ("general-v0", "vqvae-v1")
+PLAIN = "plain"  # what describes images without a model
 LAPPED_KINDS = (("zz", 9), ("zn", 6), ("nn", 4), ("flags", 2))
 SIMULATED, SIMULATED_SEED = 20, 1
 MARK = 1 << 20  # marks the entries of codebooks in values

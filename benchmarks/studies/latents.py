@@ -37,6 +37,7 @@ from benchmarks.studies.embeddings import (
     plain_features,
     trellis_features,
 )
+from benchmarks.studies.indices import PLAIN
 from benchmarks.types import Row
 
 COLUMNS = (
@@ -50,7 +51,6 @@ COLOURS = ("tab:blue", "tab:orange")
 N_FOLDS, SEED = 5, 0
 COMPONENTS, NEIGHBOURS = (8, 16, 32), (5, 11, 21)
 UMAP_NEIGHBOURS = 15
-PLAIN = "plain"
 Labels = npt.NDArray[np.int64]
 
 
@@ -149,15 +149,18 @@ def umap_places(vectors: Vectors) -> Vectors:
 
 
 def sources(models: Sequence[str]) -> dict[str, Describe]:
-    """Return what makes embeddings, by name: models, and plain features beside them."""
+    """Return what makes embeddings, by name of the model; ``plain`` has none."""
     from radcodec.base.store import load_model
     from radcodec.base.trellis.model import TrellisModel
 
     found: dict[str, Describe] = {}
     for name in models:
+        if name == PLAIN:
+            found[name] = plain_features
+            continue
         model = load_model(name)
         found[name] = trellis_features(model) if isinstance(model, TrellisModel) else convolutional_features(model)
-    return found | {PLAIN: plain_features}
+    return found
 
 
 def run_latents(*, data: Path, figures: Path, models: Sequence[str], out: Path, commit: str) -> list[str]:
@@ -219,7 +222,7 @@ def score_cells(found: Score) -> dict[str, object]:
 
 def draw_umap(name: str, galaxies: Galaxies, drawn: Mapping[str, tuple[str, Score, Vectors]], path: Path) -> Path:
     """Draw a panel for each source with its chosen embedding: dots for training, rings for test images."""
-    figure, axes = new_figure(1, len(drawn), (13, 4.4))
+    figure, axes = new_figure(1, len(drawn), (0.4 + 4.2 * len(drawn), 4.4))
     train = np.arange(len(galaxies.labels)) < galaxies.n_train
     for axis, (source, (title, found, places)) in zip(axes[0], drawn.items(), strict=True):
         for label, (class_name, colour) in enumerate(zip(NAMES, COLOURS, strict=True)):

@@ -7,7 +7,7 @@ mirror image.
 
     python -m radcodec.training.detail_tables [FITS_FOLDER] OUT
 
-Without a folder all images are simulated, as many as there are with one.
+Without a folder the images are the simulated ones alone.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def training_images(folder: Path | None) -> Iterator[npt.NDArray[np.float32]]:
         data = np.asarray(fits.getdata(path), np.float32)
         yield np.nan_to_num(data.reshape(-1, *data.shape[-2:])[:1])
     rng = np.random.default_rng(7)
-    for i in range(SIMULATED_IMAGES + (0 if folder else FOLDER_IMAGES)):
+    for i in range(SIMULATED_IMAGES):
         fwhm = float(rng.uniform(2.0, 8.0))
         image = simulate_image(
             (320, 320),

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 
+from benchmarks.reporting.facts import Facts
 from benchmarks.reporting.results import Results
+from benchmarks.reporting.sizes import OURS
+from benchmarks.run.curves import bits_needed
 from benchmarks.speed.effort import effort_lines
 from benchmarks.speed.estimates import estimate_lines
 from benchmarks.speed.kernels import kernel_lines
 from benchmarks.studies.clean import clean_lines
 from benchmarks.studies.codebooks import codebook_lines
-from benchmarks.studies.indices import MODELS
-from benchmarks.studies.latents import PLAIN, SETS, latent_lines
+from benchmarks.studies.indices import MODELS, PLAIN
+from benchmarks.studies.latents import SETS, latent_lines
 from benchmarks.studies.previews import preview_lines
 from benchmarks.studies.prior import prior_lines
 from benchmarks.types import Row
 
+#: The default model, and the one from simulations alone that is measured beside it.
+SHIPPED, CLEAN = "vqvae-v1", "vqvae-v2"
+CLEAN_SETS, CLEAN_RATES = ("first/test", "telescopes"), (0.1, 0.25, 0.5, 1.0)
 Lines = Callable[[list[Row]], list[str]]
 CODES: dict[str, tuple[str, Lines, tuple[str, ...]]] = {
     "prior": ("What the priors save, bits a pixel", prior_lines, ()),
@@ -76,9 +83,29 @@ def codes_summary(results: Results) -> str:
     return "\n".join(["**What the priors save, bits a pixel**", "", *lines, "", origin, "", *known, *pictures]) + "\n"
 
 
+def clean_weights(results: Results) -> list[str]:
+    """Return the bits of the model from simulations alone over those of the default, at its errors."""
+    facts = Facts(results)
+    lines = [f"**Bits of `{CLEAN}` over those of `{SHIPPED}` at its error: geometric mean (least, most)**", ""]
+    lines += [f"| bits a pixel of `{SHIPPED}` | {' | '.join(CLEAN_SETS)} |", "|---:|" + "---:|" * len(CLEAN_SETS)]
+    for rate in CLEAN_RATES:
+        cells = []
+        for chosen in CLEAN_SETS:
+            curves = facts.curves(chosen)
+            ours, other = curves.get((OURS, SHIPPED), {}), curves.get((OURS, CLEAN), {})
+            errors = {image: error for image in other if (error := ours[image].error_at(rate)) is not None}
+            ratios = [bits / rate for bits in bits_needed(other, errors)]
+            text = f"{statistics.geometric_mean(ratios):.3f} ({min(ratios):.3f}, {max(ratios):.3f})" if ratios else "-"
+            cells.append(f"{text}, {len(ratios)} images" if ratios else text)
+        lines.append(f"| {rate:g} | {' | '.join(cells)} |")
+    rows = [row for row in results.rows("rd") if row["variant"] == CLEAN]
+    return [*lines, "", f"From {origin_of(rows)} (`python -m benchmarks rd`)." if rows else "No rows yet.", ""]
+
+
 def clean_report(results: Results) -> str:
-    """Return the table of docs/models.md: what weights, tables and dictionary from invented data alone cost."""
-    lines = section(results, "clean", "Tables and dictionary from invented data alone", clean_lines, ())
+    """Return the tables of docs/models.md: what weights, tables and dictionary from invented data alone cost."""
+    lines = clean_weights(results)
+    lines += section(results, "clean", "Tables and dictionary from invented data alone", clean_lines, ())
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -34,10 +34,10 @@ def test_without_folder_the_dictionary_is_of_invented_headers(tmp_path: Path) ->
 
 
 def test_without_folder_all_images_are_simulated() -> None:
-    """Images that would be a folder's are simulated too: 2 and 1 make 3."""
-    with patch.object(detail_tables, "FOLDER_IMAGES", 2), patch.object(detail_tables, "SIMULATED_IMAGES", 1):
+    """No folder is read, and there are as many images as are simulated beside a folder's."""
+    with patch.object(detail_tables, "SIMULATED_IMAGES", 2):
         sides = [image.shape for image in detail_tables.training_images(None)]
-    assert sides == 3 * [(1, 320, 320)]
+    assert sides == 2 * [(1, 320, 320)]
 
 
 def test_tables_need_at_most_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
