@@ -15,6 +15,7 @@ from benchmarks.reporting.page import fingerprint, map_section, maps_of, page
 from benchmarks.reporting.pages.bounds import bounds_block
 from benchmarks.reporting.pages.codes import (
     CODES,
+    clean_report,
     code_table,
     codes_summary,
     effort_report,
@@ -73,6 +74,7 @@ DOCUMENTS: dict[str, Maker] = {
     "docs/detail.md": detail_summary,
     "docs/science.md": science_summary,
     "docs/codes.md": codes_summary,
+    "docs/models.md": clean_report,
     "docs/comparison.md": lambda results: comparison_summary(results, default_model()),
     "docs/previews.md": previews_report,
     "docs/effort.md": effort_report,
@@ -93,6 +95,7 @@ ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
     "effort": lambda results: effort_report(results).splitlines(),
     "estimate": lambda results: effort_report(results).splitlines(),
     "kernels": lambda results: kernels_report(results).splitlines(),
+    "clean": lambda results: clean_report(results).splitlines(),
     "lossless-neural": lambda results: comparison(results).splitlines(),
 }
 

@@ -12,6 +12,7 @@ from benchmarks.speed import base as base_speed
 from benchmarks.studies import (
     ablation,
     base_under,
+    clean,
     codebooks,
     cube_tiles,
     floor,
@@ -57,6 +58,7 @@ KINDS: dict[str, Kind] = {
     "prior": Kind(prior.COLUMNS, prior.KEY),
     "posterior": Kind(posterior.COLUMNS, posterior.KEY),
     "previews": Kind(previews.COLUMNS, previews.KEY),
+    "clean": Kind(clean.COLUMNS, clean.KEY),
     "base": Kind(base_under.COLUMNS, (*base_under.KEY, "bound", "way")),
 }
 OF_SETS = ("science", "stack")  # commands whose rows are about all images of a set together

@@ -14,7 +14,8 @@ from benchmarks.reporting.section import Section, default_model, kept, split_lin
 from benchmarks.reporting.sizes import OURS
 from benchmarks.reporting.tables import Table, from_files
 from benchmarks.run import curves as rd
-from benchmarks.run.distortion import BOUND
+from benchmarks.run.curves import title_of
+from benchmarks.run.distortion import ESTIMATE
 from benchmarks.types import Row
 
 
@@ -70,8 +71,8 @@ def mean_curves(curves: rd.Curves, title: str) -> Plot:
         best = found.get(codec)
         if points and (best is None or _area(points) < _area(best)):
             found[codec] = points
-    names = sorted(found, key=lambda codec: (codec != OURS, codec == BOUND, codec))
-    series = [Series(name=name, points=found[name]) for name in names]
+    names = sorted(found, key=lambda codec: (codec != OURS, codec == ESTIMATE, codec))
+    series = [Series(name=title_of(name), points=found[name]) for name in names]
     x, y = Axis(title="bits a pixel", logarithmic=True), Axis(title="RMSE", logarithmic=True)
     caption = f"Means of {n_images} images; the best variant of each codec."
     return Plot(title=title, series=series, x=x, y=y, caption=caption)

@@ -30,6 +30,7 @@ def add_commands(commands: Commands) -> None:
     add_output(tracks)
     lossy = commands.add_parser("rd", help="bits against error of the lossy mode; without --set only the tables")
     add_sets(lossy)
+    lossy.add_argument("--knob", help="only rungs of this knob, such as bit-rate (default: all)")
     lossy.add_argument("--rivals", help="names with commas between them, radcodec and R(D) too (default: all)")
     lossy.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
     lossy.add_argument("--with", dest="others", action="append", type=Path, default=[], help="more CSV for the tables")
@@ -46,12 +47,14 @@ def rate_distortion(options: argparse.Namespace, out: Path, commit: str) -> list
     from benchmarks.rivals.registry import lossy_rivals
     from benchmarks.rows import parts_of
     from benchmarks.run.curves import read_out
-    from benchmarks.run.distortion import BOUND, run_rd
+    from benchmarks.run.distortion import ESTIMATE, run_rd
 
     candidates = lossy_rivals(options.model)
-    chosen = chosen_names(options.rivals, [*dict.fromkeys(rival.name for rival in candidates), BOUND], "codec")
-    wanted = [rival for rival in candidates if rival.name in chosen]
-    n_rows = run_rd(wanted, bound=BOUND in chosen, data=options.data, sets=options.sets or [], out=out, commit=commit)
+    chosen = chosen_names(options.rivals, [*dict.fromkeys(rival.name for rival in candidates), ESTIMATE], "codec")
+    wanted = [rival for rival in candidates if rival.name in chosen and options.knob in (None, rival.knob)]
+    n_rows = run_rd(
+        wanted, estimate=ESTIMATE in chosen, data=options.data, sets=options.sets or [], out=out, commit=commit
+    )
     lines = [f"{n_rows} rows added to {out}", ""] if options.sets else []
     return lines + read_out([*options.others, *parts_of(out)])
 

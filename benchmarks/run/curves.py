@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rows import read_rows
-from benchmarks.run.distortion import BOUND, KEY, MEASURES
+from benchmarks.run.distortion import ESTIMATE, KEY, MEASURES
 from benchmarks.types import F64, Row
 
 RATES = (0.1, 0.25, 0.5, 1.0)
@@ -96,11 +96,16 @@ def cell(curves: Curves, codec: str, errors: dict[str, float], rate: float) -> s
     return f"{mean:.3f} ({mean / rate:.2f}, {variant}{share})"
 
 
+def title_of(codec: str) -> str:
+    """Return what a column of a codec is called: the Gaussian R(D) is an estimate, which real streams are below."""
+    return f"{codec}, an estimate" if codec == ESTIMATE else codec
+
+
 def table(curves: Curves, model: str) -> list[str]:
     """Write a line for each rate of radcodec's: its mean RMSE, and what other codecs need for it, image by image."""
-    others = sorted({codec for codec, _ in curves if codec != OURS}, key=lambda codec: (codec == BOUND, codec))
+    others = sorted({codec for codec, _ in curves if codec != OURS}, key=lambda codec: (codec == ESTIMATE, codec))
     lines = [
-        "| " + " | ".join(["radcodec, bits a pixel", "mean RMSE", *others]) + " |",
+        "| " + " | ".join(["radcodec, bits a pixel", "mean RMSE", *map(title_of, others)]) + " |",
         "|---:|---:|" + "---:|" * len(others),
     ]
     for rate in RATES:
@@ -115,7 +120,7 @@ def table(curves: Curves, model: str) -> list[str]:
 
 def single_images(curves: Curves, model: str) -> list[list[str]]:
     """Write a line for each image and rate of radcodec's: others' least bits for its error, over its own."""
-    others = sorted({codec for codec, _ in curves if codec not in (OURS, BOUND)})
+    others = sorted({codec for codec, _ in curves if codec not in (OURS, ESTIMATE)})
     lines = [["image", "radcodec, bits a pixel", *others]]
     for image, curve in sorted(curves[OURS, model].items()):
         for rate in RATES:

@@ -1,4 +1,4 @@
-"""Bits against error of the lossy mode, its rivals and the Gaussian bound, as CSV rows.
+"""Bits against error of the lossy mode, its rivals and a Gaussian estimate, as CSV rows.
 
 Errors are RMSEs over the finite samples of an HDU, with m their median and s 1.4826 times their median absolute
 deviation:
@@ -6,8 +6,9 @@ deviation:
 - ``rmse_companded``: of 3 asinh((v - m) / 3s), where noise counts linearly and sources by their logarithm;
 - ``rmse_faint``: of v / s, over samples of the original with abs(v - m) < 5s: the noise and what is in it.
 
-The bound, codec "R(D)", is reverse water-filling over the spectrum of the companded image. It assumes a Gaussian field
-of known local amplitude; ``spectrum.py`` lists its limits. It does not bound sources, and has no row of ``rmse_faint``.
+Codec "R(D)" is an estimate, not a bound: reverse water-filling over the spectrum of the companded image. It assumes a
+Gaussian field of known local amplitude, whose spectrum is fitted on blocks of 128 pixels and so too smooth. Real
+streams are below it on half of FIRST. ``spectrum.py`` lists its limits. It has no row of ``rmse_faint``.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ COLUMNS = (
 KEY = ("file", "hdu", "codec", "variant", "knob", "quality")
 MEASURES = ("rmse_companded", "rmse_faint")
 FAINT = 5.0  # s: evaluation by faint samples leaves out what is above
-BOUND = "R(D)"
-WATER_LEVELS = ladder(0.003, 3.0, 40)  # of the bound, as deviations of the companded image
+ESTIMATE = "R(D)"
+WATER_LEVELS = ladder(0.003, 3.0, 40)  # of the estimate, as deviations of the companded image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def water_filling(spectrum: LocalSpectrum, level: float) -> tuple[float, float]:
     return float(np.sqrt(np.minimum(power, level**2).mean())), 0.5 * float(np.log2(kept / level**2).mean())
 
 
-def bound_rows(image: Image) -> list[Cells]:
+def estimate_rows(image: Image) -> list[Cells]:
     """Return the rows of the Gaussian R(D) of the companded image, by the spectrum of ``spectrum.py``."""
     median = float(np.median(image.samples[np.isfinite(image.samples)]))
     spectrum = local_spectrum(compand(image.samples, median, sigma(image.samples)))
@@ -107,17 +108,17 @@ def coded_row(rival: LossyRival, samples: Array, quality: float) -> Cells | None
     }  # fmt: skip
 
 
-def run_rd(rivals: Sequence[LossyRival], *, bound: bool, data: Path, sets: list[str], out: Path, commit: str) -> int:
-    """Measure codecs, and the bound if wanted, writing each row as it is measured; return the number of rows added."""
+def run_rd(rivals: Sequence[LossyRival], *, estimate: bool, data: Path, sets: list[str], out: Path, commit: str) -> int:
+    """Measure codecs, and the estimate if wanted; write each row as it is measured, and return how many were added."""
     versions, _ = installed(rivals)
     done, n_rows = rows_done(out, KEY), 0
     for chosen, image in ((name, image) for name in sets for image in images(data, name)):
         if sigma(image.samples) == 0:
             continue
         place = image_cells(image, chosen=chosen, commit=commit) | {"track": "lossy"}
-        known: Cells = {"codec": BOUND, "variant": "companded", "knob": "water level"}
-        if bound and _key(place | known | {"quality": f"{WATER_LEVELS[-1]:g}"}) not in done:
-            for row in bound_rows(image):
+        known: Cells = {"codec": ESTIMATE, "variant": "companded", "knob": "water level"}
+        if estimate and _key(place | known | {"quality": f"{WATER_LEVELS[-1]:g}"}) not in done:
+            for row in estimate_rows(image):
                 append_row(out, COLUMNS, place | known | row)
                 n_rows += 1
         for rival in (rival for rival in rivals if rival.name in versions):

@@ -19,10 +19,13 @@ noise counts as Gaussian. The floor is not
 - a bound for sources: their shapes are not Gaussian noise, and a(p) is known here but costs bits in a file;
 - a bound at low rates: uniform noise has 0.254 bit less entropy than Gaussian noise. Where n exceeds a^2 S the formula
   exceeds the true rate of a dithered quantiser by up to that much. A quantiser without dither, in a closed loop, or
-  with dead zones may be further below it. ``rd`` bounds any code of that Gaussian field at a mean square error of n.
-  A code with the maximum error D / 2 may have a larger mean square error than n.
+  with dead zones may be further below it. A code with the maximum error D / 2 may have a larger mean square error than
+  n.
 - exact where the spectrum is steep: a Hann-squared taper smears it by about one bin of the block, which raises the
   estimate.
+
+For the same reasons ``rd`` is an estimate, and no bound on the rate of an image. It is that of the Gaussian field of
+this spectrum, which blocks make too smooth: what an image has between their frequencies is lost.
 """
 
 from __future__ import annotations

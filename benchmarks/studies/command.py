@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.commands import add_data, add_output, add_repeat, add_sets, chosen_names
 from benchmarks.paths import FIGURES
+from benchmarks.studies.indices import MODELS, PLAIN
 
 if TYPE_CHECKING:
     from benchmarks.commands import Commands
@@ -25,10 +26,12 @@ MEASURING = {
     "prior": "study: what the learned priors save, stage by stage",
     "base": "study: a base layer under the detail layer",
     "cube-tiles": "study: bits and reads of cubes in tiles of several shapes",
+    "clean": "study: what tables and header dictionary from invented data alone cost",
     "lossless-neural": "study: a learned base and its exact residual; without --set only the tables",
 }
 COMMANDS = (*MEASURING, *DRAWING)
 AT_A_BOUND = ("floor", "ablation", "layers")
+OF_MODELS = ("prior", "codebooks", "latents")
 
 
 def add_commands(commands: Commands) -> None:
@@ -40,6 +43,14 @@ def add_commands(commands: Commands) -> None:
     made["ablation"].add_argument("--variants", help="names with commas between them (default: all); see `list`")
     add_repeat(made["ablation"], 3)
     made["lossless-neural"].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
+    made["lossless-neural"].add_argument("--codecs", help="names with commas between them (default: all)")
+    made["clean"].add_argument("--tables", type=Path, help="table set of radcodec.training.detail_tables")
+    made["clean"].add_argument("--headers", type=Path, help="dictionary of radcodec.training.header_dictionary")
+    for name in OF_MODELS:
+        names = [*MODELS, *([PLAIN] if name == "latents" else [])]
+        made[name].add_argument(
+            "--model", dest="models", action="append", help=f"may be repeated (default: {', '.join(names)})"
+        )
     for name, command in made.items():
         if name in DRAWING:
             add_data(command)
@@ -57,13 +68,19 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
     if options.command in AT_A_BOUND:
         return bounded_study(options, out, commit)
     if options.command == "lossless-neural":
-        from benchmarks.studies.learned_base import run_lossless
+        from benchmarks.studies.learned_base import CODECS, run_lossless
 
-        return run_lossless(data=data, sets=sets, every=options.every, out=out, commit=commit)
+        codecs = chosen_names(options.codecs, list(CODECS), "codec")
+        return run_lossless(data=data, sets=sets, every=options.every, codecs=codecs, out=out, commit=commit)
     if options.command == "prior":
         from benchmarks.studies.prior import run_prior
 
-        return run_prior(data=data, sets=sets, out=out, commit=commit)
+        return run_prior(data=data, sets=sets, models=options.models or MODELS, out=out, commit=commit)
+    if options.command == "clean":
+        from benchmarks.studies.clean import run_clean
+
+        files = {"tables": options.tables, "headers": options.headers}
+        return run_clean(data=data, sets=sets, **files, out=out, commit=commit)
     if options.command == "cube-tiles":
         from benchmarks.studies.cube_tiles import run_cube_tiles
 
@@ -100,10 +117,9 @@ def drawing_study(options: argparse.Namespace, out: Path, commit: str) -> list[s
     from benchmarks.studies.posterior import run_posterior
     from benchmarks.studies.previews import run_previews
 
-    run = {
-        "codebooks": run_codebooks,
-        "latents": run_latents,
-        "posterior": run_posterior,
-        "previews": run_previews,
-    }[options.command]
-    return run(data=options.data, figures=options.figures, out=out, commit=commit)
+    place = {"data": options.data, "figures": options.figures, "out": out, "commit": commit}
+    if options.command == "latents":
+        return run_latents(models=options.models or [*MODELS, PLAIN], **place)
+    if options.command == "codebooks":
+        return run_codebooks(models=options.models or MODELS, **place)
+    return {"posterior": run_posterior, "previews": run_previews}[options.command](**place)

@@ -10,12 +10,14 @@ An image is first put into one of two ``POSES``:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.rivals.lossy import compand
+from benchmarks.studies.indices import used_points
 
 Ratio = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -26,9 +28,9 @@ SIDE = 150
 CUT = 3.0  # sigma over which pixels count as light
 EXTENT = 16.0  # pixels of rms extent along the long axis to which images are scaled
 MOST_ZOOM = 3.0
-STEP = 1.0  # of the lapped model
+STEP = 1.0  # of the trellis model
 COARSE_STAGES, FINE_STAGES = 3, 4  # of the convolutional model: up to a stride of 8, and of 4
-LARGE_BLOCK, SMALL_BLOCK = 3, 1  # block codes of the lapped model: one block of 150 samples a side, 5 x 5 of 30
+BLOCK = 1  # block code of the trellis model: 5 x 5 blocks of 30 samples a side
 POOL = 5
 LEVELS = np.linspace(0.0, 24.0, 33)  # companded units
 POSES = ("four turns", "aligned")
@@ -137,24 +139,23 @@ def convolutional_features(model: Any) -> Describe:
     return describe
 
 
-def lapped_features(model: Any) -> Describe:
-    """Return what describes an image by the coefficients of a lapped model, in blocks of one size."""
-    from radcodec.base.lapped.codes import LappedCodes
+def trellis_features(model: Any) -> Describe:
+    """Return what describes an image by the indices of a trellis model, in blocks of 30 x 30 samples."""
+    from radcodec.base.lapped.codes import empty_codes
+    from radcodec.base.lapped.model import LappedModel
 
-    def coefficients(image: Ratio, code: int) -> Vector:
-        blocks = LappedCodes(
-            shape=(1, 1), code=code, last=1, gain=0, offsets=(0, 0), coefficients=np.zeros((1, 1, 2, 2), np.int32)
-        )
-        found = model.encode_tile(image.astype(np.float64), 0.0, 1.0, step=STEP, like=blocks)
-        return np.asarray(found.coefficients, np.float64)
+    blocks = replace(empty_codes((1, 1), STEP), code=BLOCK)
+    n_entries = model.wide.points.size
 
     def describe(image: Ratio) -> dict[str, Vector]:
-        local = bands(coefficients(image, SMALL_BLOCK), 4, 2)
+        codes: Any = LappedModel.encode_tile(model, image.astype(np.float64), 0.0, 1.0, step=STEP, like=blocks)
+        local = bands(codes.coefficients.astype(np.float64), 4, 2)
         flat = local.reshape(-1, local.shape[-1])
+        shares = np.bincount(used_points(model, codes), minlength=n_entries) / codes.coefficients.size
         return {
-            "coefficients, bands": bands(coefficients(image, LARGE_BLOCK), 12, 4).ravel(),
-            "coefficients, bands of small blocks, map": local.ravel(),
-            "coefficients, bands of small blocks, moments": np.concatenate([flat.mean(axis=0), flat.std(axis=0)]),
+            "indices, bands of blocks, map": local.ravel(),
+            "indices, bands of blocks, moments": np.concatenate([flat.mean(axis=0), flat.std(axis=0)]),
+            "codebook entries, histogram": np.sqrt(shares),
         }
 
     return describe

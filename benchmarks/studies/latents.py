@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -33,10 +33,11 @@ from benchmarks.studies.embeddings import (
     Vectors,
     convolutional_features,
     embed,
-    lapped_features,
     middle,
     plain_features,
+    trellis_features,
 )
+from benchmarks.studies.indices import PLAIN
 from benchmarks.types import Row
 
 COLUMNS = (
@@ -147,18 +148,22 @@ def umap_places(vectors: Vectors) -> Vectors:
         return np.asarray(UMAP(n_neighbors=UMAP_NEIGHBOURS, random_state=SEED, n_jobs=1).fit_transform(vectors))
 
 
-def sources() -> dict[str, Describe]:
-    """Return what makes embeddings, by name."""
+def sources(models: Sequence[str]) -> dict[str, Describe]:
+    """Return what makes embeddings, by name of the model; ``plain`` has none."""
     from radcodec.base.store import load_model
+    from radcodec.base.trellis.model import TrellisModel
 
-    return {
-        "general-v0": convolutional_features(load_model("general-v0")),
-        "lapped-v2": lapped_features(load_model("lapped-v2")),
-        "plain": plain_features,
-    }
+    found: dict[str, Describe] = {}
+    for name in models:
+        if name == PLAIN:
+            found[name] = plain_features
+            continue
+        model = load_model(name)
+        found[name] = trellis_features(model) if isinstance(model, TrellisModel) else convolutional_features(model)
+    return found
 
 
-def run_latents(*, data: Path, figures: Path, out: Path, commit: str) -> list[str]:
+def run_latents(*, data: Path, figures: Path, models: Sequence[str], out: Path, commit: str) -> list[str]:
     """Write the scores of all sets to ``out`` and draw a UMAP of each; gives a line on each embedding."""
     if out.exists():
         raise SystemExit(f"{out} is there already: give another --out")
@@ -166,7 +171,7 @@ def run_latents(*, data: Path, figures: Path, out: Path, commit: str) -> list[st
     for name in SETS:
         galaxies = load_galaxies(data, name)
         drawn: dict[str, tuple[str, Score, Vectors]] = {}
-        for source, describe in sources().items():
+        for source, describe in sources(models).items():
             vectors = {
                 (pose, title): found
                 for pose in POSES
@@ -217,7 +222,7 @@ def score_cells(found: Score) -> dict[str, object]:
 
 def draw_umap(name: str, galaxies: Galaxies, drawn: Mapping[str, tuple[str, Score, Vectors]], path: Path) -> Path:
     """Draw a panel for each source with its chosen embedding: dots for training, rings for test images."""
-    figure, axes = new_figure(1, len(drawn), (13, 4.4))
+    figure, axes = new_figure(1, len(drawn), (0.4 + 4.2 * len(drawn), 4.4))
     train = np.arange(len(galaxies.labels)) < galaxies.n_train
     for axis, (source, (title, found, places)) in zip(axes[0], drawn.items(), strict=True):
         for label, (class_name, colour) in enumerate(zip(NAMES, COLOURS, strict=True)):

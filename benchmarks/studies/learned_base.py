@@ -48,7 +48,9 @@ COLUMNS = (
 )  # fmt: skip
 KEY = ("set", "file", "codec", "rate")
 NO_BASE = "no base"
-WHOLE = ("radcodec", "gzip", "png", "jpegxl-e9")
+WHOLE = ("radcodec", "gzip", "png", "jpeg2000", "jpegxl-e9")
+#: Of these, the ones that take 8 bits and no floats.
+EIGHT_BIT_ONLY = ("png", "jpeg2000")
 #: Bins of the prediction that have a table each.
 N_CONTEXTS = 16
 #: A float's bin is this share of the noise.
@@ -104,15 +106,15 @@ def nothing_base() -> Base:
     return Base(codec=NO_BASE, version="", rates=(0.0,), code=lambda ratio, _: (b"", np.zeros(ratio.shape)))
 
 
-def bases() -> list[Base]:
-    """List all bases, at the rates that are tried."""
-    return [
-        nothing_base(),
-        model_base("general-v0", (1, 3, 4, 5, 8)),
-        model_base("lapped-v2", (8.0, 4.0, 2.0, 1.0, 0.5)),
-        picture_base("vae", (-2.0, 0.0, 2.0, 4.0, 7.0)),
-        picture_base("ae", (6.0, 3.0, 1.5, 0.5, 0.12)),
-    ]
+#: What makes each base, at the rates that are tried.
+BASES: dict[str, Callable[[], Base]] = {
+    NO_BASE: nothing_base,
+    "vqvae-v1": lambda: model_base("vqvae-v1", (8.0, 4.0, 2.0, 1.0, 0.5)),
+    "general-v0": lambda: model_base("general-v0", (1, 3, 4, 5, 8)),
+    "vae": lambda: picture_base("vae", (-2.0, 0.0, 2.0, 4.0, 7.0)),
+    "ae": lambda: picture_base("ae", (6.0, 3.0, 1.5, 0.5, 0.12)),
+}
+CODECS = (*WHOLE, *BASES)
 
 
 def encode_bytes(samples: U8, prediction: F64) -> tuple[bytes, str]:
@@ -288,16 +290,18 @@ def whole_cells(codec: str, samples: Array) -> tuple[str, dict[str, object]]:
     return rival.version(), size_cells(0, len(coded), codec, samples.size, exact=exact)
 
 
-def run_lossless(*, data: Path, sets: Sequence[str], every: int, out: Path, commit: str) -> list[str]:
-    """Add the rows that ``out`` lacks; gives Markdown lines that sum all of them up."""
-    done, compared = rows_done(out, KEY), bases() if sets else []
+def run_lossless(
+    *, data: Path, sets: Sequence[str], every: int, codecs: Sequence[str], out: Path, commit: str
+) -> list[str]:
+    """Add the rows of codecs that ``out`` lacks; gives Markdown lines that sum all of them up."""
+    done, compared = rows_done(out, KEY), [BASES[name]() for name in BASES if name in codecs] if sets else []
     for chosen, file, sha256, samples in chosen_images(data, sets, every):
         known: dict[str, object] = {
             "machine": machine.system(), "commit": commit, "set": chosen, "file": file, "data_sha256": sha256,
             "shape": "x".join(map(str, samples.shape)), "dtype": str(samples.dtype), "dimensions": samples.size,
         }  # fmt: skip
-        for codec in WHOLE:
-            if (chosen, file, codec, "") in done or (codec == "png" and samples.dtype != np.uint8):
+        for codec in (name for name in WHOLE if name in codecs):
+            if (chosen, file, codec, "") in done or (codec in EIGHT_BIT_ONLY and samples.dtype != np.uint8):
                 continue
             try:
                 version, cells = whole_cells(codec, samples)

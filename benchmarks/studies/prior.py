@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ import numpy.typing as npt
 
 from benchmarks import machine
 from benchmarks.rows import append_row, rows_done
-from benchmarks.studies.indices import MODELS, Part, Stage, image_stages, set_ratios
+from benchmarks.studies.indices import Part, Stage, image_stages, set_ratios
 from benchmarks.types import Row
 
 COLUMNS = (
@@ -73,14 +74,14 @@ def stage_cells(stages: list[Stage]) -> dict[str, object]:
     }
 
 
-def run_prior(*, data: Path, sets: list[str], out: Path, commit: str) -> list[str]:
-    """Add the rows that ``out`` lacks; gives a line on each set and model."""
+def run_prior(*, data: Path, sets: list[str], models: Sequence[str], out: Path, commit: str) -> list[str]:
+    """Add the rows of models that ``out`` lacks; gives a line on each set and model."""
     from radcodec.base.store import load_model
 
     done, lines = rows_done(out, KEY), []
     for chosen in sets or SETS:
         ratios = set_ratios(data, chosen)
-        for name in MODELS:
+        for name in models:
             model = load_model(name)
             for step in STEPS if model.takes_step else (None,):
                 text = "" if step is None else f"{step:g}"

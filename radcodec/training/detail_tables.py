@@ -5,7 +5,9 @@ that codes it in the fewest bits. Then each shape becomes the counts of its tile
 by the mirror symmetry of phases. Phase p of symbol k is phase 7 - p of symbol -k, and the centred phase is its own
 mirror image.
 
-    python -m radcodec.training.detail_tables FITS_FOLDER OUT
+    python -m radcodec.training.detail_tables [FITS_FOLDER] OUT
+
+Without a folder the images are the simulated ones alone.
 """
 
 from __future__ import annotations
@@ -115,11 +117,11 @@ def _learn(histograms: list[Histogram], chosen: npt.NDArray[np.bool_], prior: F6
     return np.asarray(counts / counts.sum(axis=1, keepdims=True), np.float64)
 
 
-def training_images(folder: Path) -> Iterator[npt.NDArray[np.float32]]:
+def training_images(folder: Path | None) -> Iterator[npt.NDArray[np.float32]]:
     """Yield images [1, H, W] of a folder's FITS files (evenly chosen), then simulated ones of other beams."""
     from astropy.io import fits
 
-    files = sorted(folder.glob("*.fits"))
+    files = sorted(folder.glob("*.fits")) if folder else []
     for path in files[:: max(1, len(files) // FOLDER_IMAGES)]:
         data = np.asarray(fits.getdata(path), np.float32)
         yield np.nan_to_num(data.reshape(-1, *data.shape[-2:])[:1])
@@ -155,12 +157,13 @@ def gather(images: Iterator[npt.NDArray[np.float32]]) -> Iterator[Histogram]:
 
 
 def main() -> int:
-    """Train on a folder of FITS files and simulated images, and write the table set; gives an exit code."""
-    if len(sys.argv) != 3:
-        sys.stderr.write("usage: python -m radcodec.training.detail_tables FITS_FOLDER OUT\n")
+    """Train on a folder and simulated images, or on these alone, and write the table set; gives an exit code."""
+    *folders, out = sys.argv[1:] or [""]
+    if len(folders) > 1 or not out or out.startswith("-"):
+        sys.stderr.write("usage: python -m radcodec.training.detail_tables [FITS_FOLDER] OUT\n")
         return 2
-    counts, progress = train_tables(list(gather(training_images(Path(sys.argv[1])))))
-    Path(sys.argv[2]).write_bytes(pack_tables(counts))
+    counts, progress = train_tables(list(gather(training_images(Path(folders[0]) if folders else None))))
+    Path(out).write_bytes(pack_tables(counts))
     sys.stdout.write("bits a symbol, turn by turn: " + " ".join(f"{p:.5f}" for p in progress) + "\n")
     return 0
 

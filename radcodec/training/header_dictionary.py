@@ -1,7 +1,8 @@
 """Make the zstandard dictionary for FITS headers.
 
 ``python -m radcodec.training.header_dictionary FOLDER... OUT`` reproduces the shipped one from the FITS files of the
-folders and the headers of ``generic_headers.txt``.
+folders and the headers of ``generic_headers.txt``. Without a folder it takes invented headers alone: the generic ones,
+and those of ``invented_headers.txt``.
 
 A dictionary trained by zstandard alone consists of short scattered pieces, so every card of a well-known header costs a
 separate match. Here the content is arranged for long matches. Whole typical headers are at its end, and before them one
@@ -42,7 +43,17 @@ _DIGITS = re.compile(rb"[0-9]+")
 
 def generic_headers() -> list[bytes]:
     """Return headers in the styles of common radio and optical writers, from ``generic_headers.txt``."""
-    text = resources.files("radcodec.training").joinpath("generic_headers.txt").read_text(encoding="ascii")
+    return _written("generic_headers.txt")
+
+
+def invented_headers() -> list[bytes]:
+    """Return headers in the styles of all writers that are known here, without text of any survey."""
+    return generic_headers() + _written("invented_headers.txt")
+
+
+def _written(name: str) -> list[bytes]:
+    """Return the padded headers of a text file of this package, one card a line."""
+    text = resources.files("radcodec.training").joinpath(name).read_text(encoding="ascii")
     lines = [line for line in text.split("\n") if not line.startswith("#")]
     headers = "\n".join(lines).strip("\n").split("\n\n")
     return [
@@ -125,11 +136,12 @@ def mean_size(headers: Sequence[bytes], dictionary: bytes | None) -> float:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command; the exit code is 0 (success) or 2 (usage)."""
-    if len(arguments) < 2:
-        sys.stderr.write("usage: python -m radcodec.training.header_dictionary FOLDER... OUT\n")
+    if not arguments or arguments[0].startswith("-"):
+        sys.stderr.write("usage: python -m radcodec.training.header_dictionary [FOLDER...] OUT\n")
         return 2
     *folders, out = arguments
-    headers = generic_headers() + read_headers(Path(folder) for folder in folders)
+    read = read_headers(Path(folder) for folder in folders)
+    headers = generic_headers() + read if folders else invented_headers()
     dictionary = train_header_dictionary(headers)
     Path(out).write_bytes(dictionary)
     digest = hashlib.sha256(dictionary).hexdigest()

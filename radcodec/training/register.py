@@ -40,22 +40,22 @@ def register_model(folder: Path, models: Path, *, summary: str, default: bool) -
     for item in sorted(folder.iterdir()):
         shutil.copyfile(item, target / item.name)
     registry = models / "registry.toml"
-    old = tomllib.loads(registry.read_text(encoding="utf-8")).get("model", []) if registry.is_file() else []
-    kept = [dict(entry) for entry in old if entry["name"] != name]
+    old = tomllib.loads(registry.read_text(encoding="utf-8")) if registry.is_file() else {}
+    kept = [dict(entry) for entry in old.get("model", []) if entry["name"] != name]
     for entry in kept:
         entry["default"] = bool(entry.get("default", False)) and not default
     entries = [*kept, {"name": name, "sha256": sha256, "default": default, "summary": summary}]
-    registry.write_text("\n".join(map(_registry_entry, entries)), encoding="utf-8")
+    tables = [_registry_entry("model", entry) for entry in entries]
+    tables += [_registry_entry("sampler", entry) for entry in old.get("sampler", [])]
+    registry.write_text("\n".join(tables), encoding="utf-8")
     return sha256
 
 
-def _registry_entry(entry: dict[str, object]) -> str:
-    """Return one [[model]] table as TOML."""
+def _registry_entry(kind: str, entry: dict[str, object]) -> str:
+    """Return one [[model]] or [[sampler]] table as TOML; samplers have no default."""
     summary = str(entry.get("summary", "")).replace("\\", "\\\\").replace('"', '\\"')
-    return (
-        f'[[model]]\nname = "{entry["name"]}"\nsha256 = "{entry["sha256"]}"\n'
-        f'default = {"true" if entry.get("default") else "false"}\nsummary = "{summary}"\n'
-    )
+    default = f"default = {'true' if entry.get('default') else 'false'}\n" if kind == "model" else ""
+    return f'[[{kind}]]\nname = "{entry["name"]}"\nsha256 = "{entry["sha256"]}"\n{default}summary = "{summary}"\n'
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ fixed, so that targets never run away from their codebooks.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,6 +46,7 @@ from radcodec.base.trellis.spec import (
     WideLayer,
 )
 from radcodec.coding.ans import count_symbols
+from radcodec.errors import InputError
 from radcodec.training.datasets import Image
 from radcodec.training.lapped import LIMIT_SHARE, UNIT, WEIGHT_LIMIT
 
@@ -195,7 +196,15 @@ class Gatherer:
             start += n
 
     def finish(self) -> Gathered:
-        """Return what was kept."""
+        """Return what was kept.
+
+        Raises
+        ------
+        InputError
+            No image had anything to code.
+        """
+        if not self._parts:
+            raise InputError("training: expected images with signal or noise to code, found constant ones only")
         inputs, phases, marks, weights = (np.concatenate(part) for part in zip(*self._parts, strict=True))
         return Gathered(
             inputs=inputs, phases=phases, marks=marks, weights=(weights / weights.mean()).astype(np.float32),
@@ -340,6 +349,17 @@ def wide_tables(counts: Floats) -> dict[str, npt.NDArray[np.uint32]]:
         "wide_flags": counts[FLAGS_AT:, :2] + 0.5,
     }
     return {name: _integer_table(values.reshape(WIDE_TABLES[name])) for name, values in smooth.items()}
+
+
+def table_counts(tables: Mapping[str, npt.NDArray[np.uint32]], worth: float) -> Floats:
+    """Return counts float64 [rows, 9] from which ``wide_tables`` makes about these tables, ``worth`` counts a row."""
+    counts = np.zeros((N_ROWS, planes.PAIR_SYMBOLS))
+    first = 0
+    for name, shape in WIDE_TABLES.items():
+        rows = tables[name].reshape(-1, shape[-1]).astype(np.float64)
+        counts[first : first + len(rows), : shape[-1]] = worth * rows / 2.0**24
+        first += len(rows)
+    return counts
 
 
 def _shares(hits: Floats, n: Floats, guess: Floats) -> Floats:

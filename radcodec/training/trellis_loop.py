@@ -32,9 +32,12 @@ from radcodec.training.trellis import (
     make_wide_networks,
     moved_points,
     start_arrays,
+    table_counts,
     wide_tables,
 )
 
+#: Weight, in counts, of every table row of the model that a run starts from.
+START_COUNTS = 200.0
 #: How often each image is coded in a round, at other steps.
 CODINGS = 2
 
@@ -49,8 +52,10 @@ class TrellisTrainer(RoundTrainer):
         self.networks = make_wide_networks()
         self.scalar = _scalar_model(config.start or config.scalar)
         self.wide = start_arrays(self.networks)
+        self.start_counts: Floats | None = None
         if isinstance(self.scalar, TrellisModel):
             self.wide = self.scalar.wide
+            self.start_counts = table_counts(self.wide.tables, START_COUNTS)
             load_wide(self.networks, self.wide)
         state = self._load(resume=resume)
         if state is not None:
@@ -92,7 +97,8 @@ class TrellisTrainer(RoundTrainer):
         counter = Gatherer(self.export(), 1, rng)
         for codes, target in coded:
             counter.add(codes, target)
-        tables = wide_tables(counter.counts.astype(np.float64))
+        counts = counter.counts.astype(np.float64)
+        tables = wide_tables(counts if self.start_counts is None else counts + self.start_counts)
         self.wide = WideArrays(layers=self.wide.layers, tables=tables, points=points)
         self.rounds += 1
         self._status("measuring")

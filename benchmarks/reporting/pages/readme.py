@@ -10,7 +10,7 @@ from benchmarks.reporting.results import Results, grouped
 from benchmarks.reporting.sizes import OF_MANY, OURS, label, order_of, sizes
 from benchmarks.reporting.tables import REPOSITORY_FOLDER, Table
 from benchmarks.run import curves as rd
-from benchmarks.run.distortion import BOUND
+from benchmarks.run.distortion import ESTIMATE
 
 BOUNDS = ("", "sigma/8", "sigma/2")
 SETS = ("first/test", "telescopes")
@@ -80,7 +80,7 @@ def lossy_table(results: Results, model: str) -> Table | None:
     if (OURS, model) not in curves:
         return None
     letters, lines = Letters(), []
-    others = sorted({codec for codec, _ in curves} - {OURS, BOUND})
+    others = sorted({codec for codec, _ in curves} - {OURS, ESTIMATE})
     used = [row for row in rows if row["codec"] != OURS or row["variant"] == model]
     marks = {c: letters.of(results.sources([row for row in used if row["codec"] == c])) for c in (OURS, *others)}
     for rate in rd.RATES:

@@ -16,7 +16,7 @@ from benchmarks.rivals.base import Unsupported
 from benchmarks.rivals.lossy import LossyRival, MappedRival, Mapping, compand, expand, ladder
 from benchmarks.rivals.registry import lossy_rivals
 from benchmarks.run.curves import Curve, curves_of, read_out
-from benchmarks.run.distortion import COLUMNS, bound_rows, distortion, run_rd, water_filling
+from benchmarks.run.distortion import COLUMNS, distortion, estimate_rows, run_rd, water_filling
 from benchmarks.run.spectrum import LocalSpectrum, local_spectrum
 from radcodec.simulate import simulate_fits
 
@@ -140,7 +140,7 @@ def test_bound_counts_finite_samples_only() -> None:
     """Of an image that is half NaN the bound has half the bits."""
     samples = np.random.default_rng(3).normal(size=(256, 256)).astype(np.float32)
     samples[:, :128] = np.nan
-    rows = bound_rows(Image(file="f", hdu=0, sha256="", samples=samples, header_zstd_bytes=0))
+    rows = estimate_rows(Image(file="f", hdu=0, sha256="", samples=samples, header_zstd_bytes=0))
     bits = {float(str(row["rmse_companded"])): float(str(row["bits_per_pixel"])) for row in rows}
     variance = float(np.var(compand(samples[:, 128:], 0.0, 1.0)))
     error = min(bits, key=lambda rmse: abs(rmse - 0.1))
@@ -214,7 +214,7 @@ def test_rows_are_measured_once(tmp_path: Path) -> None:
     (tmp_path / "some").mkdir()
     (tmp_path / "some" / "a.fits").write_bytes(simulate_fits((128, 128), seed=3))
     rivals: list[LossyRival] = [Rounding()]
-    options: dict[str, Any] = {"bound": True, "data": tmp_path, "sets": ["some"], "commit": "c"}
+    options: dict[str, Any] = {"estimate": True, "data": tmp_path, "sets": ["some"], "commit": "c"}
     out = tmp_path / "rows.csv"
     n_rows = run_rd(rivals, out=out, **options)
     with out.open(newline="", encoding="utf-8") as file:
