@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.detail.int_steps import LEAST_STEP
 from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR
 from radcodec.detail.middle import typical_size
 from radcodec.detail.plain import Mask, Tile
@@ -48,7 +49,7 @@ def fit_input(
         image=image,
         special=special,
         to_window=to_smooth if lossless_float else to_steps,
-        to_smooth=None if exact or not sample_type.is_float else to_smooth,
+        to_smooth=None if exact or not (sample_type.is_float or unit >= LEAST_STEP) else to_smooth,
         floor=0.0 if lossless_float else 0.3,
         exact=exact,
         max_radius=max_radius,

@@ -300,13 +300,17 @@ def _modelled(
         return prepare(tile, special, bound), None
     work = prepare(tile, special, bound, predictors)
     done = None if work is None else model(special, predictors, work)
-    if bound is not None and work is not None and work.targets is not None:
-        settled = None if done is None else settle(tile, special, bound, work.values, work.how)
-        if settled is not None:
+    if bound is None or work is None or work.targets is None:
+        return work, done
+    settled = None if done is None else settle(tile, special, bound, work.values, work.how)
+    if settled is not None and tile.dtype.kind == "f":
+        return settled, done
+    steps = work.instead or prepare(tile, special, bound)
+    done_steps = None if steps is None else model(special, predictors, steps)
+    if settled is not None and done is not None:
+        if done_steps is None or modelled_bits(done, predictors.tables) <= modelled_bits(done_steps, predictors.tables):
             return settled, done
-        work = prepare(tile, special, bound)
-        done = None if work is None else model(special, predictors, work)
-    return work, done
+    return steps, done_steps
 
 
 def decode_tile(
