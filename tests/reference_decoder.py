@@ -1026,7 +1026,9 @@ class ValueMap:
         if self.kind == 5:
             return round_samples([a + b * float(k) for (a, b), k in zip(self.pairs, values, strict=True)], self.dtype)
         if self.dtype.kind != "f":
-            return np.array([self.integer(D, v, b) for D, v, b in zip(self.steps, values, self.base, strict=True)], self.dtype)
+            return np.array(
+                [self.integer(D, v, b) for D, v, b in zip(self.steps, values, self.base, strict=True)], self.dtype
+            )
         if self.kind == 4:
             units = zip(self.steps, values, self.base, strict=True)
             return round_samples([(D * 2.0**-4) * float(v + b) for D, v, b in units], self.dtype)
