@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
 START = 2  # place of the ratio that is tried first, with the next one
-LEAST_ERROR = 17  # of integers, whose steps have sixteenths that are coarser than 2 then
-LEAST_EXACT = 2  # bytes of integers of which single precision holds what a base layer leaves
+LEAST_ERROR = 17  # of integers: sixteenths of a step are over two wide then, even if that is taken down by two
+LEAST_EXACT = 2  # bytes of an integer: what a base layer leaves of larger ones takes double precision
 HUGE = 1e200  # of offsets and scales: what base values of others would be is out of the range of floats
 LEAST_BOUND = 0.26  # of the noise: up to a quarter of it, details that stand alone do not bias stacks of faint sources
 LEAST_PAYING = 0.04  # of the noise: the base layer of a finer bound never pays
