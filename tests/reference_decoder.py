@@ -237,7 +237,7 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     need(image.bounded or not flags & 0b100110, "flags of an image that is not bounded")
     need(sample_type < 9 or not flags & 16, "BLANK of floats")
     need(kind == 1 or not flags & 24, "scaling or BLANK of an array")
-    need(not image.on_base or (image.bounded and sample_type >= 9 and stages >= 1), "details on a base")
+    need(not image.on_base or (image.bounded and stages >= 1), "details on a base")
     need(0 not in shape or not (image.bounded or stages), "bound or stages without samples")
     if image.bounded:
         image.bound, in_sigma = cur.get("d"), cur.get("d")
@@ -895,10 +895,10 @@ class ValueMap:
         self.dtype, self.n, self.kind = image.dtype, n, cur.get("B")
         self.z = self.fraction_bits = 0
         self.gain, self.dither, self.steps = [1.0] * n, [0.0] * n, [1.0] * n
-        self.base, self.shrink = [0] * n, 0
+        self.base, self.shrink, self.in_units = [0] * n, 0, False
         is_float = self.dtype.kind == "f"
         need(self.kind <= 6, "map")
-        need(self.kind in (3, 6) or (self.kind == 2) != is_float, "map of another sample type")
+        need(self.kind in (3, 4, 6) or (self.kind == 2) != is_float, "map of another sample type")
         if self.kind == 0:
             self.z, self.fraction_bits = cur.get("h"), cur.get("B")
             need(-1022 <= self.z <= 1000, "quantum")
@@ -917,11 +917,12 @@ class ValueMap:
             if errors is None:
                 raise RejectError("map 3 or 4 without a bound")
             need(image.bscale != 0.0, "map 3 or 4 without a scale")
-            shrink = cur.get("B") if self.kind == 3 else 0
-            need(shrink <= (4 if is_float else 1), "shrink")
+            shrink = cur.get("B") if self.kind == 3 or not is_float else 0
+            need(shrink <= (4 if is_float else 3 if self.kind == 3 else 1), "shrink")
             need(self.kind == 3 or not image.dithered, "map 4 with dither")
-            self.set_steps(image, tile, errors.tolist(), shrink)
-            self.shrink = shrink
+            self.in_units = self.kind == 4 or (not is_float and shrink >= 2)
+            self.set_steps(image, tile, errors.tolist(), shrink if is_float else shrink & 1)
+            self.shrink = shrink if is_float else 0
 
     def check_lattice(self, a: float, b: float) -> None:
         """a and b of maps 1 and 5 are in their ranges."""
@@ -966,7 +967,7 @@ class ValueMap:
         """fill'."""
         if self.kind == 0:
             return fill
-        D0 = self.steps[0] if self.kind == 3 else self.steps[0] * 2.0**-4
+        D0 = self.steps[0] * 2.0**-4 if self.in_units else self.steps[0]
         out = fill / D0 if self.kind in (3, 4) else (fill - float(self.a)) / float(self.b)
         need(math.isfinite(out) and abs(out) <= 2.0**52, "fill in working units")
         return out
@@ -1024,18 +1025,22 @@ class ValueMap:
             return low.view("u1").reshape(self.n, 8)[:, : self.dtype.itemsize].copy().view(self.dtype)[:, 0]
         if self.kind == 5:
             return round_samples([a + b * float(k) for (a, b), k in zip(self.pairs, values, strict=True)], self.dtype)
+        if self.dtype.kind != "f":
+            return np.array(
+                [self.integer(D, v, b) for D, v, b in zip(self.steps, values, self.base, strict=True)], self.dtype
+            )
         if self.kind == 4:
             units = zip(self.steps, values, self.base, strict=True)
             return round_samples([(D * 2.0**-4) * float(v + b) for D, v, b in units], self.dtype)
-        if self.dtype.kind == "f":
-            moved = zip(self.steps, values, self.dither, self.base, strict=True)
-            power = 2.0 ** (self.shrink - 4)
-            return round_samples([D * (float(k) + (u + b * power)) for D, k, u, b in moved], self.dtype)
-        out = []
-        for D, k in zip(self.steps, values, strict=True):
-            product = (int(D) * k + (1 << 63)) % (1 << 64) - (1 << 63)
-            out.append(clamp_int(product, self.dtype))
-        return np.array(out, self.dtype)
+        moved = zip(self.steps, values, self.dither, self.base, strict=True)
+        power = 2.0 ** (self.shrink - 4)
+        return round_samples([D * (float(k) + (u + b * power)) for D, k, u, b in moved], self.dtype)
+
+    def integer(self, step: float, value: int, base: int) -> int:
+        """Sample of an integer image from v of map 3 or 4 and b (8.4, integers from units)."""
+        D, n = int(step), (value if self.in_units else 16 * value) + base
+        total = D * (n >> 4) + ((D * (n & 15) + 7) >> 4)
+        return clamp_int((total + (1 << 63)) % (1 << 64) - (1 << 63), self.dtype)
 
 
 # ---- 8.8, 8.9 Mixed decisions --------------------------------------------------------------------------------------

@@ -139,8 +139,8 @@ def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_
     bounded = bool(flags & _BOUNDED)
     if flags & ~_ALL_FLAGS or (flags & _NEED_BOUND and not bounded):
         raise CorruptError(f"expected a valid set of flags in an image record, found {flags:#x}")
-    if flags & _ON_BASE and not (bounded and sample_type.is_float and n_stages):
-        raise CorruptError("expected details on the base only in a bounded image of floats with base stages")
+    if flags & _ON_BASE and not (bounded and n_stages):
+        raise CorruptError("expected details on the base only in a bounded image with base stages")
     if flags & _BLANK and sample_type.is_float:
         raise CorruptError("expected BLANK only in an image of integers, found it in one of floats")
     if flags & (_SCALED | _BLANK) and kind is Kind.ARRAY:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR
+from radcodec.detail.int_steps import LEAST_STEP
+from radcodec.detail.maps import MAX_INT_BOUND, STEP_FACTOR, TileBound
 from radcodec.detail.middle import typical_size
 from radcodec.detail.plain import Mask, Tile
 from radcodec.detail.task import RADIUS_BY_SIZE, FitInput
@@ -19,13 +20,13 @@ PRECISE = 2.0**12  # typical values in steps from which predictors need all the 
 def fit_input(
     image: Tile,
     special: Mask | None,
-    bound: float | None,
+    limit: TileBound | None,
     fill: float,
     sample_type: SampleType,
     max_radius: int | None,
 ) -> FitInput:
-    """Choose the window values of a fit and how exact it should be."""
-    unit = 1.0
+    """Choose the window values of a fit and how exact it should be; limit is in stored units."""
+    unit, bound = 1.0, None if limit is None else limit.error
     if bound is not None and bound > 0:
         is_float = sample_type.is_float
         unit = bound * STEP_FACTOR if is_float else 2.0 * np.floor(min(bound, MAX_INT_BOUND)) + 1.0
@@ -40,6 +41,7 @@ def fit_input(
         with np.errstate(over="ignore", invalid="ignore"):
             return np.rint(values.astype(np.float64) / unit) - shift
 
+    no_loop = not sample_type.is_float and (unit < LEAST_STEP or (limit is not None and limit.dither_seed is not None))
     exact = bound is None or not bound > 0 or typical_size(image, special, fill) > PRECISE * unit
     if max_radius is None:
         max_radius = next((r for size, r in RADIUS_BY_SIZE if image.size <= size), LARGE_IMAGE_RADIUS)
@@ -48,7 +50,7 @@ def fit_input(
         image=image,
         special=special,
         to_window=to_smooth if lossless_float else to_steps,
-        to_smooth=None if exact or not sample_type.is_float else to_smooth,
+        to_smooth=None if exact or no_loop else to_smooth,
         floor=0.0 if lossless_float else 0.3,
         exact=exact,
         max_radius=max_radius,

@@ -51,6 +51,7 @@ FLOAT_MAP = struct.Struct("<hB")  # quantum, fraction bits
 FLOAT_LATTICE_MAP = struct.Struct("<dd")  # a, b
 INT_LATTICE_MAP = struct.Struct("<qQ")  # a, b
 UNIT = struct.Struct("<h")
+FINE = 2  # bit of the shrink of integers: units of steps are counted
 FRACTION_BITS = {4: 23, 8: 52}
 
 
@@ -122,8 +123,8 @@ def encode_learned(tile: Tile, special: Mask | None, predictors: Predictors, wor
         out += pack_leb(len(how.lattices)) + how.lattices.astype("<f8").tobytes() + pack_leb(len(classes)) + classes
     elif how.near is not None:
         out += _pack_near(how.near, work, special, tile.dtype)
-    elif how.kind == MapKind.STEPS:
-        out.append(how.shrink)
+    elif how.kind == MapKind.STEPS or not how.sample_type.is_float:
+        out.append(how.shrink + FINE * how.fine)
     out += TAIL.pack(shape, done.level, done.clamp)
     for number in (words.size, done.raw.size, work.patches.size):
         out += pack_leb(number)
@@ -340,17 +341,21 @@ def _parse_map(
     pos += 1
     if kind == MapKind.LATTICES and sample_type.is_float:
         return _parse_lattices(body, pos, shape, sample_type)
-    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1, MapKind.LOOP: 0}
+    sizes = {MapKind.FLOAT: 3, MapKind.FLOAT_LATTICE: 16, MapKind.INT_LATTICE: 16, MapKind.STEPS: 1}
+    sizes[MapKind.LOOP] = 0 if sample_type.is_float else 1
     if kind not in sizes or pos + sizes[MapKind(kind)] > len(body):
         raise CorruptError(f"detail stream: expected a map 0 to 6 and its parameters, found {kind}")
     end = pos + sizes[MapKind(kind)]
     if kind in (MapKind.STEPS, MapKind.LOOP):
-        shrink = body[pos] if kind == MapKind.STEPS else 0
+        shrink, fine = body[pos] if end > pos else 0, 0
+        if kind == MapKind.STEPS and not sample_type.is_float:
+            fine, shrink = divmod(shrink, FINE)
         most = MAX_FLOAT_SHRINK if sample_type.is_float else MAX_SHRINK
-        how = step_map(bound, shape, sample_type, shrink) if bound is not None and shrink <= most else None
-        if how is None or (kind == MapKind.LOOP and (how.dither.size or not sample_type.is_float)):
+        sound = bound is not None and shrink <= most and fine <= 1
+        how = step_map(bound, shape, sample_type, shrink) if bound is not None and sound else None
+        if how is None or (kind == MapKind.LOOP and bound is not None and bound.dither_seed is not None):
             raise CorruptError(f"detail stream: uses steps (less {shrink}), but its image has no such bound there")
-        return replace(how, kind=MapKind(kind)), end
+        return replace(how, kind=MapKind(kind), fine=fine == 1), end
     if (kind == MapKind.INT_LATTICE) == sample_type.is_float:
         raise CorruptError(f"detail stream: map {kind} does not fit {sample_type.name}")
     if kind == MapKind.INT_LATTICE:

@@ -5,7 +5,8 @@ The bound. For a bound Es on a stored sample x, the step is ``D = Es * (2 - 2**-
 while half a unit in the last place of x is below it. Where it is not, or where
 BSCALE makes physical values round, a sample may miss the bound. Every restored sample is checked in physical units, and
 one that misses is stored as a patch. So the bound never rests on this argument, only the number of patches does.
-Integer images: ``D = 2*floor(Es) + 1`` is odd, and ``|x - D*k| <= (D - 1)/2 <= Es`` exactly.
+Integer images: ``D = 2*floor(Es) + 1`` is odd, and ``|x - D*k| <= (D - 1)/2 <= Es`` exactly. The same holds for
+sixteenths of a step, which integers are restored from in a loop and on a base (``int_steps``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
+from radcodec.detail.int_steps import nearest_units, restore_units
 from radcodec.detail.kernels import INT_LIMIT
 from radcodec.detail.near import Near, restore_near
 from radcodec.types import SampleType
@@ -62,7 +64,7 @@ class TileBound:
 
     error : E in physical units, for all samples where ``map`` is None
     map : float64 [p, h, w], E of each sample
-    base : float64 [p, h, w], base values in stored units where the steps of a float tile are counted from them
+    base : float64 [p, h, w], base values in stored units where the steps of a tile are counted from them
     """
 
     error: float
@@ -96,8 +98,9 @@ class ValueMap:
 
     The parameters of the kind are a, b, z and mantissa. D of the first sample is step, made with shrink. Where D
     varies, steps has it for each sample. Gain and dither are float64 [p, h, w] or empty. Steps are counted from base,
-    int64 [p, h, w] or empty, in units of LOOP_UNIT of a step that is not shrunk. A and b of each lattice are in
-    lattices [n, 2], first those of the map itself. Each sample's lattice is in classes, uint8 [p, h, w].
+    int64 [p, h, w] or empty, in units of LOOP_UNIT of a step (of floats, one that is not shrunk). The steps of integers
+    that are fine are such units themselves. A and b of each lattice are in lattices [n, 2], first those of the map
+    itself. Each sample's lattice is in classes, uint8 [p, h, w].
     """
 
     kind: MapKind
@@ -108,6 +111,7 @@ class ValueMap:
     mantissa: int = 0
     step: float = 1.0
     shrink: int = 0
+    fine: bool = False
     steps: F64 = field(default_factory=_nothing)
     gain: F64 = field(default_factory=_nothing)
     dither: F64 = field(default_factory=_nothing)
@@ -124,14 +128,17 @@ class ValueMap:
         base: F64 = np.asarray(self.base * (2.0**self.shrink * LOOP_UNIT), np.float64)
         return self.dither + base if self.dither.size else base
 
+    @property
+    def in_units(self) -> bool:
+        """Whether working values count units of LOOP_UNIT of a step."""
+        return self.kind == MapKind.LOOP or self.fine
+
     def fill(self, fill: float) -> float:
         """Fill in working units."""
         if self.kind == MapKind.FLOAT:
             return fill
-        if self.kind == MapKind.STEPS:
-            return fill / self.step
-        if self.kind == MapKind.LOOP:
-            return fill / (self.step * LOOP_UNIT)
+        if self.kind in (MapKind.STEPS, MapKind.LOOP):
+            return fill / (self.step * LOOP_UNIT if self.in_units else self.step)
         return (fill - float(self.a)) / float(self.b)
 
 
@@ -153,16 +160,14 @@ def restore(values: npt.NDArray[Any], how: ValueMap) -> npt.NDArray[Any]:
             wide = values.view(np.uint64) * np.uint64(how.b) + np.uint64(int(how.a) % 2**64)
             return wide.astype(dtype)
         steps = how.steps if how.steps.size else how.step
+        if dtype.kind != "f":
+            units = values if how.in_units else values * 16
+            return restore_units(units + how.base if how.base.size else units, np.asarray(steps), dtype)
         if how.kind == MapKind.LOOP:
             units = values + how.base if how.base.size else values
             return ((steps * LOOP_UNIT) * units.astype(np.float64)).astype(dtype)
-        if dtype.kind == "f":
-            real, moved = values.astype(np.float64), how.moved
-            return (steps * (real if moved is None else real + moved)).astype(dtype)
-        limits = np.iinfo(dtype)
-        product = values * np.asarray(steps).astype(np.int64)
-        clipped: npt.NDArray[Any] = np.clip(product, limits.min, min(limits.max, 2**63 - 1)).astype(dtype)
-        return clipped
+        real, moved = values.astype(np.float64), how.moved
+        return (steps * (real if moved is None else real + moved)).astype(dtype)
 
 
 def _base_units(base: F64 | None, steps: npt.NDArray[np.float64]) -> I64:
@@ -207,8 +212,13 @@ def step_map(
         steps=steps if varies else _nothing(),
         gain=np.ascontiguousarray(steps / first) if varies else _nothing(),
         dither=dither,
-        base=_base_units(bound.base, errors * STEP_FACTOR) if sample_type.is_float else _no_base(),
+        base=_base_units(bound.base, errors * STEP_FACTOR if sample_type.is_float else steps),
     )
+
+
+def least_step(how: ValueMap) -> float:
+    """Return the smallest D of a tile."""
+    return float(how.steps.min()) if how.steps.size else how.step
 
 
 def loop_targets(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how: ValueMap) -> tuple[F64, ValueMap]:
@@ -243,6 +253,9 @@ def quantise(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, how:
         if tile.dtype.itemsize == 8 and np.abs(tile.astype(np.float64)).max() >= 2.0**62:
             return None
         whole = tile.astype(np.int64) if special is None else np.where(special, 0, tile).astype(np.int64)
+        if how.fine or how.base.size:
+            units = nearest_units(whole, np.asarray(steps), how.base if how.base.size else None, INT_LIMIT / 16)
+            return np.rint(units).astype(np.int64) if how.fine else np.floor(units / 16.0 + 0.5).astype(np.int64)
         step = np.asarray(steps).astype(np.int64)
         return np.asarray((whole + step // 2) // step, np.int64)
 

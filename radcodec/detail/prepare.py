@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.detail import kernels
+from radcodec.detail.int_steps import LEAST_STEP
 from radcodec.detail.lattice_maps import float_lattice, int_lattice, lattices_map
 from radcodec.detail.lattices import NONE, PATCHES, Lattices, find_lattices
 from radcodec.detail.level import loop_level
@@ -19,6 +20,7 @@ from radcodec.detail.maps import (
     MapKind,
     TileBound,
     ValueMap,
+    least_step,
     loop_targets,
     quantise,
     restore,
@@ -40,7 +42,7 @@ class Work:
 
     A loop has a level and targets, float64 [p, h, w]. Its values and patches follow from the model's pass (``settle``).
     What the values restore to is in restored, where that is known. The field lattices holds those that a part of a
-    tile of floats lies on.
+    tile of floats lies on. A loop of integers has the steps that may take fewer bits in instead.
     """
 
     values: npt.NDArray[Any]
@@ -50,6 +52,7 @@ class Work:
     level: int | None = None
     restored: Tile | None = None
     lattices: Lattices | None = None
+    instead: Work | None = None
 
 
 def prepare(
@@ -57,13 +60,13 @@ def prepare(
 ) -> Work | None:
     """Choose the map of a tile and compute its working values; None where it can only be stored raw.
 
-    With predictors a loop may be chosen for the steps of a bounded tile of floats; without them none is tried.
+    With predictors a loop may be chosen for the steps of a bounded tile; without them none is tried.
     """
     if bound is not None:
         if tile.dtype.kind == "f":
             work = _prepare_float_steps(tile, special, bound, predictors)
         else:
-            work = _prepare_int_steps(tile, special, bound)
+            work = _prepare_int_steps(tile, special, bound, predictors)
         if work is not None:
             return work
     if tile.dtype.kind != "f":
@@ -124,23 +127,32 @@ def _prepare_float_steps(
             again = _steps_again(tile, special, bound, shrink)
             if again is not None:
                 return again
-        corner = None if predictors is None else _corner_steps(tile, special, bound)
-        level = None
-        if corner is not None and predictors is not None:
-            level = loop_level(corner.values, corner.how, special, predictors)
-        if level is not None:
-            targets, how = loop_targets(tile, special, how)
-            nothing = np.empty(0, np.int64)
-            return Work(values=np.zeros(shape, np.int64), how=how, patches=nothing, targets=targets, level=level)
+        loop = None if predictors is None else _prepare_loop(tile, special, bound, how, predictors)
+        if loop is not None:
+            return loop
     steps = quantise(tile, special, how)
     return None if steps is None else settle(tile, special, bound, steps, how)
 
 
-def _corner_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
-    """Compute the steps of a tile's corner."""
+def _prepare_loop(
+    tile: Tile, special: Mask | None, bound: TileBound, how: ValueMap, predictors: Predictors
+) -> Work | None:
+    """Prepare a loop for the steps of a tile; None where they are too fine for one."""
+    corner = _corner_steps(tile, special, bound, how)
+    level = None if corner is None else loop_level(corner.values, corner.how, special, predictors)
+    if level is None:
+        return None
+    targets, how = loop_targets(tile, special, how)
+    nothing = np.empty(0, np.int64)
+    return Work(values=np.zeros(tile.shape, np.int64), how=how, patches=nothing, targets=targets, level=level)
+
+
+def _corner_steps(tile: Tile, special: Mask | None, bound: TileBound, whole: ValueMap) -> Work | None:
+    """Compute the steps of a tile's corner; whole is the map of the tile."""
     part = (slice(1), slice(CORNER), slice(CORNER))
     corner = np.ascontiguousarray(tile[part])
-    how = step_map(bound.part(part), (1, corner.shape[1], corner.shape[2]), SampleType[f"F{tile.dtype.itemsize}"])
+    shape = (1, corner.shape[1], corner.shape[2])
+    how = step_map(bound.part(part), shape, whole.sample_type, whole.shrink)
     steps = None if how is None else quantise(corner, None if special is None else special[part], how)
     return None if how is None or steps is None else Work(values=steps, how=how, patches=np.empty(0, np.int64))
 
@@ -186,8 +198,13 @@ def settle(tile: Tile, special: Mask | None, bound: TileBound, values: npt.NDArr
     return Work(values=values, how=how, patches=patches, restored=restored)
 
 
-def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Work | None:
-    """Compute the step numbers of an integer tile; None where too many samples would need a patch."""
+def _prepare_int_steps(
+    tile: Tile, special: Mask | None, bound: TileBound, predictors: Predictors | None
+) -> Work | None:
+    """Choose steps or a loop for an integer tile; None where too many samples would need a patch.
+
+    A tile that is a bounded image's restored one keeps its values: they are whole steps, or whole units of a loop.
+    """
     sample_type = SampleType[f"{tile.dtype.kind.upper()}{tile.dtype.itemsize}"]
     few = tile.size // MOST_PATCHES
     found: list[tuple[int, Work]] = []
@@ -207,7 +224,42 @@ def _prepare_int_steps(tile: Tile, special: Mask | None, bound: TileBound) -> Wo
     # restore any tile.
     coarse = [candidate for candidate in found if candidate[1].how.step > 1 or candidate[1].how.steps.size]
     closest = min(coarse, key=lambda candidate: candidate[0], default=found[0])
-    return closest[1] if closest[0] <= few else found[0][1]
+    if closest[0] <= few:
+        return closest[1]
+    first = found[0][1]
+    if least_step(first.how) < LEAST_STEP or bound.dither_seed is not None:
+        return first
+    for _, work in found:
+        again = _units_again(tile, special, work.how)
+        if again is not None:
+            return again
+    loop = None if predictors is None else _prepare_loop(tile, special, bound, first.how, predictors)
+    return first if loop is None else replace(loop, instead=first)
+
+
+def _units_again(tile: Tile, special: Mask | None, steps: ValueMap) -> Work | None:
+    """Find units of steps that restore an integer tile exactly, with hardly a patch; None where there are none."""
+    how = replace(steps, fine=True)
+    stride = max(1, tile.shape[1] // 16)
+    if not how.steps.size and not how.base.size and stride > 1:  # a look at a few rows spares most tiles the rest
+        some, marks = tile[:, ::stride], None if special is None else special[:, ::stride]
+        if _work_of_units(some, marks, how) is None:
+            return None
+    return _work_of_units(tile, special, how)
+
+
+def _work_of_units(tile: Tile, special: Mask | None, how: ValueMap) -> Work | None:
+    """Compute the units of an integer tile; None where too many samples would need a patch."""
+    units = quantise(tile, special, how)
+    if units is None:
+        return None
+    limits = np.iinfo(tile.dtype)
+    restored = restore(units, how)
+    # A unit beyond an end of the type restores to that end.
+    units[(tile == limits.max) & (restored < tile)] += 1
+    units[(tile == limits.min) & (restored > tile)] -= 1
+    patches = differences(tile, special, restore(units, how))
+    return Work(values=units, how=how, patches=patches) if patches.size <= tile.size // PATCHES_AGAIN else None
 
 
 def _prepare_float(tile: Tile, special: Mask | None, found: Lattices | None) -> Work | None:

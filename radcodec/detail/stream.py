@@ -55,7 +55,7 @@ SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 def fit_image(
     image: Tile,
     special: Mask | None,
-    bound: float | None,
+    bound: float | TileBound | None,
     sample_type: SampleType,
     *,
     max_radius: int | None = None,
@@ -64,23 +64,23 @@ def fit_image(
 ) -> bytes:
     """Fit a predictor block to an image [P, H, W]; empty if no tile of it should use the learned method.
 
-    bound is E in stored units, or None for lossless. Pixels marked special are left out. max_radius is 1 to 24.
-    Its default is the largest radius that is worth its time: time counts for less in large images.
-    The effort, 1 to 9, says how much time to spend (docs/effort.md).
+    bound is E in stored units, one with a dither where that is no number, or None for lossless. Pixels marked special
+    are left out. max_radius is 1 to 24. Its default is the largest radius that is worth its time, which counts for less
+    in large images. The effort, 1 to 9, says how much time to spend (docs/effort.md).
     """
     if image.size < MIN_LEARNED:
         return b""
     from radcodec.detail.fit_input import fit_input  # decoders import this module, and fit nothing
 
-    fill = median_fill(image, special)
-    task = fit_input(image, special, bound, fill, sample_type, max_radius)
-    return _fit_block(task, _Trial(image, special, bound, fill), EFFORTS.get(effort), (), threads)
+    fill, limit = median_fill(image, special), _limit(bound)
+    task = fit_input(image, special, limit, fill, sample_type, max_radius)
+    return _fit_block(task, _Trial(image, special, limit, fill), EFFORTS.get(effort), (), threads)
 
 
 def fit_cube(
     image: Tile,
     special: Mask | None,
-    bound: float | None,
+    bound: float | TileBound | None,
     sample_type: SampleType,
     *,
     ways: tuple[TilePlanes, ...],
@@ -95,11 +95,11 @@ def fit_cube(
         return b""
     from radcodec.detail.fit_input import fit_input
 
-    fill, found = median_fill(image, special), []
+    fill, limit, found = median_fill(image, special), _limit(bound), []
     for way in ways:
         planes, marks = image.transpose(way.order), None if special is None else special.transpose(way.order)
-        trial = _Trial(planes, marks, bound, fill)
-        task = fit_input(planes, marks, bound, fill, sample_type, None)
+        trial = _Trial(planes, marks, limit, fill)
+        task = fit_input(planes, marks, limit, fill, sample_type, None)
         block = _fit_block(task, trial, EFFORTS.get(effort), way.axes, threads)
         if block and len(ways) == 1:
             return block
@@ -107,6 +107,11 @@ def fit_cube(
             one = replace(unpack_predictors(block), order=way.order)
             found.append((trial.along(way.axes[0]).bits_a_sample(one.predictors[0]), one))
     return pack_predictors(min(found, key=lambda bits_and_block: bits_and_block[0])[1]) if found else b""
+
+
+def _limit(bound: float | TileBound | None) -> TileBound | None:
+    """Return the bound of a fit."""
+    return TileBound(error=bound) if isinstance(bound, float | int) else bound
 
 
 def _fit_block(task: FitInput, trial: _Trial, level: Effort | None, axes: tuple[PlaneAxis, ...], threads: int) -> bytes:
@@ -174,7 +179,7 @@ class _Trial:
     """The middle of an image, coded as a tile of its own to compare predictors."""
 
     def __init__(
-        self, image: Tile, special: Mask | None, bound: float | None, fill: float, axis: PlaneAxis | None = None
+        self, image: Tile, special: Mask | None, bound: TileBound | None, fill: float, axis: PlaneAxis | None = None
     ) -> None:
         self._of = (image, special, bound, fill)
         side = SMALL_TRIAL_SIDE if image.size <= RADIUS_BY_SIZE[0][0] else TRIAL_SIDE
@@ -186,7 +191,7 @@ class _Trial:
         part = (planes, slice(y, y + side), slice(x, x + side))
         self._tile = np.ascontiguousarray(image[part])
         self._special = None if special is None else np.ascontiguousarray(special[part])
-        self._bound = None if bound is None else TileBound(error=bound)
+        self._bound = bound
         self.fill = fill
         self._share = self._tile.size / image.size
 
@@ -300,13 +305,19 @@ def _modelled(
         return prepare(tile, special, bound), None
     work = prepare(tile, special, bound, predictors)
     done = None if work is None else model(special, predictors, work)
-    if bound is not None and work is not None and work.targets is not None:
-        settled = None if done is None else settle(tile, special, bound, work.values, work.how)
-        if settled is not None:
-            return settled, done
-        work = prepare(tile, special, bound)
-        done = None if work is None else model(special, predictors, work)
-    return work, done
+    if bound is None or work is None or work.targets is None:
+        return work, done
+    settled = None if done is None else settle(tile, special, bound, work.values, work.how)
+    if settled is not None and tile.dtype.kind == "f":
+        return settled, done
+    steps = work.instead or prepare(tile, special, bound)
+    done_steps = None if steps is None else model(special, predictors, steps)
+    if settled is None or done is None:
+        return steps, done_steps
+    tables = predictors.tables
+    if done_steps is None or modelled_bits(done, tables) <= modelled_bits(done_steps, tables):
+        return settled, done
+    return steps, done_steps
 
 
 def decode_tile(

@@ -37,14 +37,22 @@ class _CodedTile:
         return len(self.mask) + len(self.stream)
 
 
-def _smallest_step(plan: ImagePlan) -> float | None:
-    """Find the bound, in stored units, to fit predictors for: the smallest of the tiles' that is not exact."""
+def _smallest_step(plan: ImagePlan) -> float | detail.TileBound | None:
+    """Find the bound, in stored units, to fit predictors for: the smallest of the tiles' that is not exact.
+
+    Predictors of dithered integers, which no loop codes, have to know that.
+    """
     record, grid, bounds = plan.coding.record, plan.coding.grid, plan.coding.bounds
     if record.bound is None:
         return None
     found = (tile_bound(record, bounds, grid.box(tile), tile) for tile in range(grid.n_tiles))
     smallest = min((bound.error for bound in found if bound is not None), default=None)
-    return None if smallest is None else smallest / abs(record.bscale)
+    if smallest is None:
+        return None
+    step = smallest / abs(record.bscale)
+    if record.sample_type.is_float or record.dither_seed is None:
+        return step
+    return detail.TileBound(error=step, dither_seed=record.dither_seed)
 
 
 def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_radius: int | None = None) -> bytes:

@@ -39,8 +39,8 @@ def _on_steps(values: npt.NDArray[Any], bound: float) -> bool:
     if values.dtype.kind != "f":
         most = int(np.floor(min(bound, MAX_INT_BOUND)))
         telling = values[values != 0]
-        steps = (2 * m + 1 for m in (most, most - 1) if m >= 1)
-        return telling.size >= LEAST and any(_few(telling % telling.dtype.type(step) != 0) for step in steps)
+        steps = [2 * m + 1 for m in (most, most - 1) if m >= 1]
+        return telling.size >= LEAST and any(_few(_off_steps(telling, step)) for step in steps)
     # Restored floats are multiples of D/16, mostly of D: near the spacing of the values only that can tell.
     for unit in (bound * STEP_FACTOR * LOOP_UNIT, bound * STEP_FACTOR):
         with np.errstate(all="ignore"):
@@ -52,6 +52,18 @@ def _on_steps(values: npt.NDArray[Any], bound: float) -> bool:
             if _few(stray):
                 return True
     return False
+
+
+def _off_steps(values: npt.NDArray[Any], step: int) -> npt.NDArray[np.bool_]:
+    """Mark the integers that are no steps, or where these are coarse no units of a step."""
+    from radcodec.detail.int_steps import LEAST_STEP, nearest_units, restore_units
+
+    if step < LEAST_STEP:
+        return np.asarray(values % values.dtype.type(step) != 0)
+    units = np.rint(nearest_units(values, np.asarray(step), None, 2.0**50)).astype(np.int64)
+    off = restore_units(units, np.asarray(step), values.dtype) != values
+    limits = np.iinfo(values.dtype)
+    return np.asarray(off & (values != limits.min) & (values != limits.max))
 
 
 def _few(marked: npt.NDArray[np.bool_]) -> bool:

@@ -1,4 +1,4 @@
-"""Bounded images of floats whose details are coded on a base layer: whether that pays, and at which step of the base.
+"""Bounded images whose details are coded on a base layer: whether that pays, and at which step of the base.
 
 At steps that are not far below the noise, prediction from rounded pixels is worse than a transform whose codes
 are chosen by their bits. The detail layer then codes what the base leaves, and the bound holds as
@@ -8,7 +8,7 @@ without it. It is tried on the middle of an image (docs/design/0014-detail-on-ba
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 RATIOS = (1.5, 1.85, 2.25, 2.75, 3.4, 4.2, 5.2, 6.5)  # of the base layer's step to the bound
 START = 2  # place of the ratio that is tried first, with the next one
+LEAST_ERROR = 17  # of integers: sixteenths of a step are over two wide then, even if that is taken down by two
+LEAST_EXACT = 2  # bytes of an integer: what a base layer leaves of larger ones takes double precision
 HUGE = 1e200  # of offsets and scales: what base values of others would be is out of the range of floats
 LEAST_BOUND = 0.26  # of the noise: up to a quarter of it, details that stand alone do not bias stacks of faint sources
 LEAST_PAYING = 0.04  # of the noise: the base layer of a finer bound never pays
@@ -97,10 +99,10 @@ class _Job:
         return restore_codes(self.model, codes, self.model.n_stages, self.pairs[box[0] : box[1]])
 
     def left(self, box: Box, values: npt.NDArray[np.float64]) -> Pixels:
-        """Subtract base values from the samples in a box [p, h, w], in their type; 0 for special ones."""
+        """Subtract base values from the samples in a box [p, h, w]; 0 for special ones."""
         samples, marks = self.samples(box)
         with np.errstate(over="ignore", invalid="ignore"):
-            left = (samples.astype(np.float64) - values).astype(samples.dtype)
+            left = (samples.astype(np.float64) - values).astype(_left_type(samples.dtype))
         if marks is not None:
             left[marks] = 0.0
         return left
@@ -117,7 +119,7 @@ def find_scaling(plan: ImagePlan) -> Normalisation | None:
     record, grid = plan.coding.record, plan.coding.grid
     smallest = plan.fidelity.details_on_base is DetailsOnBase.ALWAYS
     least = LEAST_PAYING if smallest or record.dither_seed is not None else LEAST_BOUND
-    if record.bound is None or not record.sample_type.is_float or 0 < record.bound_sigma < least:
+    if record.bound is None or 0 < record.bound_sigma < least or not _suits_integers(plan):
         return None
     with np.errstate(all="ignore"):  # signalling NaN among the special ones, values near the ends of the range
         # Noise of a plane that is mostly constant would take longer to measure than all else here.
@@ -127,6 +129,28 @@ def find_scaling(plan: ImagePlan) -> Normalisation | None:
     if any(_unit(plan.coding, pairs, grid.box(tile)) < least for tile in range(grid.n_tiles)):
         return None
     return pairs
+
+
+def _left_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type of what a base layer leaves of samples: that of floats, one that holds fractions for integers."""
+    if dtype.kind == "f":
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize <= LEAST_EXACT else np.float64)
+
+
+def _suits_integers(plan: ImagePlan) -> bool:
+    """Say whether all steps of an image of integers are coarse enough for a base layer; floats have no least step."""
+    record, grid, bounds = plan.coding.record, plan.coding.grid, plan.coding.bounds
+    if record.sample_type.is_float:
+        return True
+    if record.dither_seed is not None or not record.bscale:
+        return False
+    for tile in range(grid.n_tiles):
+        bound = tile_bound(record, bounds, grid.box(tile), tile)
+        least = 0.0 if bound is None else bound.error if bound.map is None else float(bound.map.min())
+        if not least / abs(record.bscale) >= LEAST_ERROR:
+            return False
+    return True
 
 
 def find_base(
@@ -246,7 +270,7 @@ def _whole_base(job: _Job, ratio: float) -> Base:
 
     codes = in_groups(code, grid.n_tiles, job.options.threads)
     finished = ordered_map(lambda pair: finish(*pair), enumerate(codes), job.options.threads)
-    left: Pixels = job.options.scratch.zeros(job.plan.pixels.shape, job.plan.pixels.dtype)
+    left: Pixels = job.options.scratch.zeros(job.plan.pixels.shape, _left_type(job.plan.pixels.dtype))
     streams: list[tuple[Stream, ...]] = []
     for tile, (stages, part) in enumerate(finished):
         streams.append(stages)

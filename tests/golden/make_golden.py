@@ -77,6 +77,12 @@ NEEDED: dict[str, set[str]] = {
     "fits_on_base_localsigma": {"base map 4", "steps vary"},
     "fits_loop": {"map 4", "special map 4"},
     "fits_localsigma_loop": {"map 4", "steps vary"},
+    "array_i2_loop": {"map 4"},
+    "array_u1_loop_special": {"map 4"},
+    "array_i4_loop_again": {"map 3", "shrink 2"},
+    "array_i2_on_base": {"base map 4"},
+    "array_i4_on_base_again": set(),
+    "fits_i2_loop_localsigma": {"map 4", "steps vary"},
     "array_box": {"map 0"},
     "array_box_second_leading": {"map 3", "border", "planes", "sides"},
     "array_box_dither": {"map 3"},
@@ -129,6 +135,7 @@ def array_cases() -> Iterator[Case]:
     yield "array_repeats", repeats, {}
     yield from loop_cases(image)
     yield from base_cases(image)
+    yield from integer_cases()
     parts = simulate_image((96, 80), seed=3).astype("f8")
     parts[40:, :30] = np.round(parts[40:, :30] / 4e-6) * 4e-6 + 1e-8
     parts[40:, 30:] = np.round(parts[40:, 30:] / 5.3e-6) * 5.3e-6 + 7e-7
@@ -207,6 +214,20 @@ def base_cases(image: Array) -> Iterator[Case]:
     yield "array_f8_on_base_tiles", wide, {**coarse, "tile": 40}
 
 
+def integer_cases() -> Iterator[Case]:
+    """Cases of integers in a loop, in units of steps, and on the base layer."""
+    broad = np.rint(simulate_image((72, 64), seed=4, noise_rms=100.0, beam_fwhm_px=(5.0, 4.0)).clip(-3e4, 3e4))
+    coarse = {"max_error": 100.0, "on_base": True}
+    yield "array_i2_loop", broad.astype("i2"), {"max_error": 60.0}
+    bytes_ = (broad / 5 + 90).clip(0, 255)
+    bytes_[10:20, 10:30] = 255
+    yield "array_u1_loop_special", bytes_.astype("u1"), {"max_error": 20.0, "fill": (255,)}
+    again = radcodec.decode(encode(broad.astype("i4"), max_error=100.0))
+    yield "array_i4_loop_again", again, {"max_error": 100.0}
+    yield "array_i2_on_base", broad.astype("i2"), coarse
+    yield "array_i4_on_base_again", radcodec.decode(encode((broad + 1e6).astype("i4"), **coarse)), coarse
+
+
 def card(keyword: str, value: str) -> bytes:
     """An 80-byte header card."""
     return f"{keyword:<8}= {value:>20}".ljust(80).encode("ascii")
@@ -255,6 +276,8 @@ def fits_cases() -> Iterator[Case]:
         simulate_fits((48, 48), seed=6, bitpix=16, nan_border_px=2),
         {"max_error": "0.25sigma", "preview": 0},
     )
+    wide = simulate_fits((64, 300), seed=6, bitpix=16)
+    yield "fits_i2_loop_localsigma", wide, {"max_error": "1localsigma", "preview": 0}
     yield "fits_preview", image, {"preview": 20, "model": "general-v0"}
     yield "fits_masks_apart", image, {"preview": 20, "tile": 32, "masks_apart": True}
     yield "fits_lossy", image, {"lossy_stages": 2, "model": "general-v0"}
@@ -288,7 +311,7 @@ def stream_cases() -> Iterator[Case]:
 
 
 def on_base(wanted: bool) -> AbstractContextManager[object]:
-    """Context in which details of all bounded images of floats, or of none, are on the base layer."""
+    """Context in which details of all bounded images, or of none, are on the base layer."""
     if wanted:
         return patch.object(radcodec.encoding.on_base, "SURE", np.inf)
     return patch.object(radcodec.encoding.image, "find_base", lambda *_: (None, None))
