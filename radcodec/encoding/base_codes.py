@@ -76,6 +76,8 @@ def plan_base(coded: CodedImage, model: SteppedModel, options: EncodeOptions) ->
     boxes = map(coded.coding.grid.box, range(coded.n_tiles))
     shapes = (((p1 - p0) * (y1 - y0), x1 - x0) for p0, p1, y0, y1, x0, x1 in boxes)
     codes = [model.blank_tile(shape) if has else None for shape, has in zip(shapes, held, strict=True)]
+    for tile in (tile for tile, has in enumerate(held) if not has):
+        report_progress(options, coded.coding.grid.box(tile))
     return _add_exact(replace(coded, codes=codes), options)
 
 
@@ -135,8 +137,13 @@ def base_threads(model: Model, options: EncodeOptions) -> int:
     return options.threads if model.takes_step else 1
 
 
-def code_again(coded: CodedImage, options: EncodeOptions, steps: Mapping[int, float]) -> CodedImage:
-    """Code tiles of an image again at their steps; all tiles keep the choices they made, others their codes."""
+def code_again(
+    coded: CodedImage, options: EncodeOptions, steps: Mapping[int, float], *, report: bool = False
+) -> CodedImage:
+    """Code tiles of an image again at their steps; all tiles keep the choices they made, others their codes.
+
+    ``report``: count their pixels as done.
+    """
 
     def one(tile: int) -> Codes | None:
         return _code_tile(coded, tile, options, steps[tile], coded.codes[tile])
@@ -145,6 +152,8 @@ def code_again(coded: CodedImage, options: EncodeOptions, steps: Mapping[int, fl
     threads = base_threads(coded.coding.shared.model, options)
     for tile, found in zip(chosen, ordered_map(one, chosen, threads), strict=True):
         codes[tile] = found
+        if report:
+            report_progress(options, coded.coding.grid.box(tile))
     return replace(coded, codes=codes)
 
 

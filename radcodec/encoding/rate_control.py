@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from radcodec.base.normalise import MAX_STEP, MIN_STEP, Normalisation, code_base, pack_codes
 from radcodec.decoding.tile import Pixels
 from radcodec.encoding.base_codes import add_stages, choose_for_groups, code_again, tile_samples
-from radcodec.encoding.coded_image import CodedImage, FinishedImage, finish_image
+from radcodec.encoding.coded_image import CodedImage, FinishedImage, finish_image, report_progress
 from radcodec.encoding.options import EncodeOptions
 from radcodec.pixels.masks import Mask
 
@@ -128,7 +128,7 @@ def fill_budget(
 
 def _first_filling(coded: Sequence[CodedImage], model: Model, options: EncodeOptions, budget: int) -> Filling:
     """Choose transforms and codes of all tiles at about the step of a budget."""
-    step, made_at = _guess_step(coded, model, options, budget), 0.0
+    step, made_at, is_done = _guess_step(coded, model, options, budget), 0.0, False
     pixels = _count_pixels(coded)
     slope = _guess_slope(budget, pixels)
     for _ in range(ROUNDS):
@@ -138,12 +138,18 @@ def _first_filling(coded: Sequence[CodedImage], model: Model, options: EncodeOpt
         coded, leaders = [image for image, _ in chosen], [tiles for _, tiles in chosen]
         made = [add_stages(image, model, model.n_stages, options, tiles) for image, tiles in chosen]
         size, share = base_bytes(made), budget * _count_pixels(coded, leaders) / pixels
-        if all(len(tiles) == len(_own(image)) for image, tiles in chosen) and CLOSE * budget <= size <= budget:
+        all_chose = all(len(tiles) == len(_own(image)) for image, tiles in chosen)
+        is_done = all_chose and (CLOSE * budget <= size <= budget or (step == MIN_STEP and size <= budget))
+        if is_done:
             break
         step *= (size / max(1.0, AIM * share)) ** slope
         step = min(max(step, MIN_STEP), MAX_STEP)
-    if step != made_at:
-        made = [code_again(image, options, dict.fromkeys(_own(image), step)) for image in coded]
+    if is_done:
+        for image in made:
+            for tile in _own(image):
+                report_progress(options, image.coding.grid.box(tile))
+    else:
+        made = [code_again(image, options, dict.fromkeys(_own(image), step), report=True) for image in coded]
         made = [add_stages(image, model, model.n_stages, options) for image in made]
     return Filling(images=made, levels=[math.log(step)] * sum(len(_own(image)) for image in made))
 

@@ -84,3 +84,14 @@ def test_the_smallest_rate_is_named(image: np.ndarray) -> None:
         radcodec.encode(image, lossy_bpp=0.0005, tile=192)
     smallest = float(str(caught.value).split("expected at least ")[1].split()[0])
     assert 8 * len(radcodec.encode(image, lossy_bpp=smallest, tile=192)) <= smallest * image.size
+
+
+@pytest.mark.parametrize("side", [256, 100])
+def test_more_than_enough_is_the_finest_step(image: np.ndarray, side: int) -> None:
+    """Where no step uses a rate up, all tiles have the finest step: many tiles, and few of them."""
+    part = np.ascontiguousarray(image[:side, :side])
+    reader = Reader(io.BytesIO(radcodec.encode(part, lossy_bpp=40.0, tile=64)), count_tiles=count_tiles)
+    heads = [bytes(reader.read_stage(0, 0, tile)) for tile in range(reader.n_tiles(0))]
+    steps = {(256 + head[2]) * 2.0 ** -head[1] for head in heads}
+    assert len(heads) == math.ceil(side / 64) ** 2
+    assert all(0.0199 <= step < 0.03 for step in steps), steps
