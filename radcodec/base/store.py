@@ -96,6 +96,10 @@ class SteppedModel(Model, Protocol):
         """Return codes without content, for other codes to be like."""
         ...
 
+    def blank_tile(self, shape: tuple[int, int]) -> Codes:
+        """Return codes of a tile [h, w] that say nothing, in as few bytes as there can be."""
+        ...
+
     def used_stages(self, codes: Codes) -> int:
         """Return the number of stages that the codes need: what later ones hold is nothing."""
         ...

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radcodec.base.normalise import (
+    GROUP,
     code_base,
     in_groups,
     pack_codes,
@@ -30,7 +31,7 @@ from radcodec.runtime.parallel import ordered_map
 from radcodec.types import Stream
 
 if TYPE_CHECKING:
-    from radcodec.base.store import Codes, Model
+    from radcodec.base.store import Codes, Model, SteppedModel
 
 
 def normalise(coded: CodedImage, model: Model) -> CodedImage:
@@ -45,31 +46,55 @@ def normalise(coded: CodedImage, model: Model) -> CodedImage:
     )
 
 
-def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
-    """Code the base layer of every tile that it can hold; `add_stages` makes streams of the codes.
+def add_base(coded: CodedImage, model: Model, options: EncodeOptions) -> CodedImage:
+    """Code the base layer of every tile that it can hold, at the finest step; `add_stages` makes streams of the codes.
 
     In lossy mode a tile in a plane without noise, where a base layer has nothing to show, is coded exactly. A preview
     needs no codes for a tile that is its planes' offset everywhere.
     """
-    grid, plan = coded.coding.grid, coded.plan
+    grid = coded.coding.grid
     if grid.n_tiles == 0:
         return coded
-    coded = normalise(coded, model)
-    sigmas = [measure(plan.pixels, plan.special, plane) for plane in range(grid.n_planes)] if coded.is_lossy else []
+    coded, held = _find_base(coded, model)
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return _code_tile(coded, tile, options, step, like) if has_base(coded, tile, sigmas) else None
+        return _code_tile(coded, tile, options, None, like) if held[tile] else None
 
     codes: list[Codes | None] = []
     for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):
         codes.append(found)
         if coded.is_lossy:
             report_progress(options, grid.box(tile))
-    coded = replace(coded, codes=codes)
-    exact = [tile for tile in range(grid.n_tiles) if codes[tile] is None and not coded.is_special(tile)]
+    return _add_exact(replace(coded, codes=codes), options)
+
+
+def plan_base(coded: CodedImage, model: SteppedModel, options: EncodeOptions) -> CodedImage:
+    """Give every tile that a base layer can hold codes that say nothing; otherwise as `add_base`."""
+    if coded.coding.grid.n_tiles == 0:
+        return coded
+    coded, held = _find_base(coded, model)
+    boxes = map(coded.coding.grid.box, range(coded.n_tiles))
+    shapes = (((p1 - p0) * (y1 - y0), x1 - x0) for p0, p1, y0, y1, x0, x1 in boxes)
+    codes = [model.blank_tile(shape) if has else None for shape, has in zip(shapes, held, strict=True)]
+    for tile in (tile for tile, has in enumerate(held) if not has):
+        report_progress(options, coded.coding.grid.box(tile))
+    return _add_exact(replace(coded, codes=codes), options)
+
+
+def _find_base(coded: CodedImage, model: Model) -> tuple[CodedImage, list[bool]]:
+    """Normalise an image, and say which of its tiles get a base layer."""
+    coded = normalise(coded, model)
+    plan, grid = coded.plan, coded.coding.grid
+    sigmas = [measure(plan.pixels, plan.special, plane) for plane in range(grid.n_planes)] if coded.is_lossy else []
+    return coded, [has_base(coded, tile, sigmas) for tile in range(grid.n_tiles)]
+
+
+def _add_exact(coded: CodedImage, options: EncodeOptions) -> CodedImage:
+    """Code the tiles of a lossy image exactly that have no base layer."""
+    exact = [tile for tile, codes in enumerate(coded.codes) if codes is None and not coded.is_special(tile)]
     if not coded.is_lossy or not exact:
         return coded
-    return add_details(with_predictors(coded, fit_predictors(plan, plan.pixels, options)), options, exact)
+    return add_details(with_predictors(coded, fit_predictors(coded.plan, coded.plan.pixels, options)), options, exact)
 
 
 def tile_samples(coded: CodedImage, tile: int) -> tuple[Pixels, Mask | None]:
@@ -113,40 +138,67 @@ def base_threads(model: Model, options: EncodeOptions) -> int:
 
 
 def code_again(
-    coded: CodedImage, options: EncodeOptions, step: float, tiles: Sequence[int] | None = None
+    coded: CodedImage, options: EncodeOptions, steps: Mapping[int, float], *, report: bool = False
 ) -> CodedImage:
-    """Code an image of `add_base` at another step, all tiles or some of them alone; they keep the choices they made."""
-    chosen = set(range(coded.n_tiles) if tiles is None else tiles)
+    """Code tiles of an image again at their steps; all tiles keep the choices they made, others their codes.
+
+    ``report``: count their pixels as done.
+    """
 
     def one(tile: int) -> Codes | None:
-        like = coded.codes[tile]
-        return None if tile not in chosen or like is None else _code_tile(coded, tile, options, step, like)
+        return _code_tile(coded, tile, options, steps[tile], coded.codes[tile])
 
-    threads = base_threads(coded.coding.shared.model, options) if coded.n_tiles else 1
-    return replace(coded, codes=list(ordered_map(one, range(coded.n_tiles), threads)))
-
-
-def choose_again(coded: CodedImage, options: EncodeOptions, step: float) -> CodedImage:
-    """Code an image of `add_base` at another step, with new choices."""
-
-    def one(tile: int, like: Codes | None) -> Codes | None:
-        return None if coded.codes[tile] is None else _code_tile(coded, tile, options, step, like)
-
-    threads = base_threads(coded.coding.shared.model, options) if coded.n_tiles else 1
-    return replace(coded, codes=list(in_groups(one, coded.n_tiles, threads)))
+    chosen, codes = list(steps), list(coded.codes)
+    threads = base_threads(coded.coding.shared.model, options)
+    for tile, found in zip(chosen, ordered_map(one, chosen, threads), strict=True):
+        codes[tile] = found
+        if report:
+            report_progress(options, coded.coding.grid.box(tile))
+    return replace(coded, codes=codes)
 
 
-def add_stages(coded: CodedImage, model: Model, n_stages: int, options: EncodeOptions) -> CodedImage:
-    """Make the streams of the first ``n_stages`` base stages; empty ones for tiles without a base layer."""
+def choose_for_groups(coded: CodedImage, options: EncodeOptions, step: float) -> tuple[CodedImage, list[int]]:
+    """Code the first tile of each group of an image with new choices, and give these to the others of the group.
 
-    def one(codes: Codes | None) -> tuple[Stream, ...]:
+    Return the image, and its tiles that have chosen: those alone have codes with content. In an image of few tiles
+    every tile chooses.
+    """
+    own = [tile for tile, codes in enumerate(coded.codes) if codes is not None]
+    leaders = own if len(own) < GROUP**2 else own[::GROUP]
+    model, codes = coded.coding.shared.model, list(coded.codes)
+    found = ordered_map(
+        lambda tile: _code_tile(coded, tile, options, step, None), leaders, base_threads(model, options)
+    )
+    for tile, chosen in zip(leaders, found, strict=True):
+        codes[tile] = chosen
+    if leaders is not own and is_stepped(model):
+        for k, tile in enumerate(own):
+            if k % GROUP:
+                codes[tile] = model.choices(codes[own[k - k % GROUP]])
+    return replace(coded, codes=codes), leaders
+
+
+def add_stages(
+    coded: CodedImage, model: Model, n_stages: int, options: EncodeOptions, tiles: Sequence[int] | None = None
+) -> CodedImage:
+    """Make the streams of the first ``n_stages`` base stages of all tiles, or of some; the others keep theirs.
+
+    They are empty for tiles without a base layer.
+    """
+
+    def one(tile: int) -> tuple[Stream, ...]:
+        codes = coded.codes[tile]
         if codes is None:
             return (b"",) * n_stages
         streams = pack_codes(model, codes, n_stages)
         used = min(n_stages, model.used_stages(codes)) if coded.is_lossy and is_stepped(model) else n_stages
         return (*map(options.scratch.keep, streams[:used]), *(b"",) * (n_stages - used))
 
-    return replace(coded, base=list(ordered_map(one, coded.codes, options.threads)))
+    chosen = range(len(coded.codes)) if tiles is None else tiles
+    base = list(coded.base) or [(b"",) * n_stages] * len(coded.codes)
+    for tile, streams in zip(chosen, ordered_map(one, chosen, options.threads), strict=True):
+        base[tile] = streams
+    return replace(coded, base=base)
 
 
 def check_base(coded: CodedImage, kept: Sequence[int], threads: int) -> None:

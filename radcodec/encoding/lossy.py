@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from radcodec.base.normalise import MAX_STEP
+from radcodec.base.store import is_stepped
 from radcodec.container.layout import entry_bytes, stage_entry_bytes
 from radcodec.encoding.allocation import fill_stages, n_leading
-from radcodec.encoding.base_codes import add_base, add_stages, code_again
+from radcodec.encoding.base_codes import add_base, add_stages, choose_for_groups, code_again, plan_base
 from radcodec.encoding.coded_image import CodedImage, FinishedImage
 from radcodec.encoding.options import EncodeOptions, Lossy
-from radcodec.encoding.rate_control import START_STEP, fill_budget, finish_all, stage_sizes
+from radcodec.encoding.rate_control import Filling, fill_budget, finish_all, stage_sizes
 from radcodec.errors import BoundError
 from radcodec.runtime.parallel import one_blas_thread
 
@@ -33,9 +34,10 @@ class RateSearch:
     """Where the search for a bit-rate stands.
 
     ``smallest`` has the streams of the smallest file, and ``what`` says what that is. ``smallest_kept`` and
-    ``smallest_stages`` are how many stages of it tiles and images keep. ``start`` are the images to search from; if
-    none, the smallest file is the only one. ``overhead`` is the bytes of a file beside its base streams; None before
-    the smallest file is known.
+    ``smallest_stages`` are how many stages of it tiles and images keep. Of a model with steps they say nothing, and
+    the file of the coarsest step is the smallest that counts: ``is_coarsest`` where that was tried. ``start`` are the
+    images to search from, or those found before; if none, the smallest file is the only one. ``overhead`` is the bytes
+    of a file beside its base streams; None before the smallest file is known.
     """
 
     target: int
@@ -45,6 +47,8 @@ class RateSearch:
     smallest_kept: Sequence[int] = field(repr=False)
     smallest_stages: int
     start: Sequence[CodedImage] = field(default=(), repr=False)
+    filling: Filling | None = field(default=None, repr=False)
+    is_coarsest: bool = False
     overhead: int | None = None
     excess: int = 0
     turns: int = RATE_TURNS
@@ -80,8 +84,10 @@ def finish_lossy(coded: Sequence[CodedImage], model: Model | None, options: Enco
         raise BoundError(f"expected 1 to {model.n_stages} stages, as the model {model.name} has, found {n_stages}")
     stepped = asked.bpp is not None and model.takes_step
     with one_blas_thread():
-        step = START_STEP if stepped else None
-        coded = [add_base(image, model, options, step) if image.is_lossy else image for image in coded]
+        if stepped and is_stepped(model):
+            coded = [plan_base(image, model, options) if image.is_lossy else image for image in coded]
+        else:
+            coded = [add_base(image, model, options) if image.is_lossy else image for image in coded]
         has_base = any(codes is not None for image in coded for codes in image.codes)
         if has_base and not stepped:
             coded = [_with_stages(image, model, n_stages, options) for image in coded]
@@ -108,33 +114,35 @@ def next_try(tried: LossyImages, size_bytes: int) -> LossyImages | None:
     search, model, options = tried.search, tried.model, tried.options
     if search is None:
         return None
-    is_first = search.overhead is None
+    fits, is_first = size_bytes <= search.target, search.overhead is None
+    can_step = model is not None and model.takes_step and bool(search.start)
+    if not fits and (search.is_coarsest or (is_first and not can_step)):
+        bpp, asked = math.ceil(80000 * size_bytes / search.n_pixels) / 10000, _asked_bpp(options)
+        raise BoundError(f"expected at least {bpp} bits a pixel, which {search.what}, found {asked}")
     if is_first:
-        if size_bytes > search.target:
-            bpp, asked = math.ceil(80000 * size_bytes / search.n_pixels) / 10000, _asked_bpp(options)
-            raise BoundError(f"expected at least {bpp} bits a pixel, which {search.what}, found {asked}")
         search = replace(search, overhead=size_bytes - _kept_bytes(search))
-    elif size_bytes <= search.target:
+    elif fits:
         return None
     else:
         search = replace(search, excess=search.excess + size_bytes - search.target)
-        if model is not None and model.takes_step:  # more stages have longer entries than the smallest file's
+        if can_step:  # more stages have longer entries than the smallest file's
             search = replace(
                 search, excess=max(search.excess, size_bytes - _base_bytes(tried) - (search.overhead or 0))
             )
     if model is None or not search.start:
         return None
-    found = None
-    if search.turns:
-        with one_blas_thread():
-            found = (_finest_step if model.takes_step else _most_stages)(search, model, options)
-    if found is not None:
-        return replace(tried, images=found, search=replace(search, turns=search.turns - 1))
-    if is_first:
-        return None
     with one_blas_thread():
+        if search.turns and (fits or not is_first):
+            found = (_finest_step if can_step else _most_stages)(search, model, options)
+            if found is not None:
+                images, filling = found
+                return replace(tried, images=images, search=replace(search, filling=filling, turns=search.turns - 1))
+        if can_step:
+            return replace(tried, images=_coarsest(search, model, options), search=replace(search, is_coarsest=True))
+        if is_first:
+            return None
         images = finish_all(search.smallest, search.smallest_kept, search.smallest_stages, options)
-    return replace(tried, images=images, search=None)
+        return replace(tried, images=images, search=None)
 
 
 def _base_bytes(tried: LossyImages) -> int:
@@ -184,17 +192,27 @@ def _start_search(
             smallest_stages=1,
             start=coded,
         )
-    coarsest = [code_again(image, options, MAX_STEP) if image.is_lossy else image for image in coded]
-    smallest = [_with_stages(image, model, model.n_stages, options) for image in coarsest]
+    blank = [_with_stages(image, model, model.n_stages, options) for image in coded]
     return RateSearch(
         target=target,
         n_pixels=n_pixels,
         what="the coarsest step takes",
-        smallest=smallest,
-        smallest_kept=[n_leading(sizes) for sizes in _all_sizes(smallest)],
+        smallest=blank,
+        smallest_kept=[n_leading(sizes) for sizes in _all_sizes(blank)],
         smallest_stages=model.n_stages,
         start=coded,
     )
+
+
+def _coarsest(search: RateSearch, model: Model, options: EncodeOptions) -> list[FinishedImage]:
+    """Make the images of the coarsest step."""
+    found = []
+    for image in search.start:
+        if image.is_lossy:
+            steps = {tile: MAX_STEP for tile, codes in enumerate(image.codes) if codes is not None}
+            image = code_again(choose_for_groups(image, options, MAX_STEP)[0], options, steps)
+        found.append(_with_stages(image, model, model.n_stages, options))
+    return finish_all(found, [n_leading(sizes) for sizes in _all_sizes(found)], model.n_stages, options)
 
 
 def _kept_bytes(search: RateSearch) -> int:
@@ -203,19 +221,22 @@ def _kept_bytes(search: RateSearch) -> int:
     return sum(sum(tile[:n]) for tile, n in zip(sizes, search.smallest_kept, strict=True))
 
 
-def _finest_step(search: RateSearch, model: Model, options: EncodeOptions) -> list[FinishedImage] | None:
+def _finest_step(
+    search: RateSearch, model: Model, options: EncodeOptions
+) -> tuple[list[FinishedImage], Filling] | None:
     """Make the base layer of the finest step whose streams fit; None where none does."""
     budget = search.target - (search.overhead or 0) - search.excess
-    lossy = fill_budget([image for image in search.start if image.is_lossy], model, options, budget)
-    if lossy is None:
+    start = search.filling or [image for image in search.start if image.is_lossy]
+    filling = fill_budget(start, model, options, budget)
+    if filling is None:
         return None
-    waiting = iter(lossy)
+    waiting = iter(filling.images)
     found = [next(waiting) if image.is_lossy else image for image in search.start]
     kept = [n_leading(sizes) for sizes in _all_sizes(found)]
-    return finish_all(found, kept, model.n_stages, options)
+    return finish_all(found, kept, model.n_stages, options), filling
 
 
-def _most_stages(search: RateSearch, model: Model, options: EncodeOptions) -> list[FinishedImage] | None:
+def _most_stages(search: RateSearch, model: Model, options: EncodeOptions) -> tuple[list[FinishedImage], None] | None:
     """Keep the stages with most bytes that fit; None where the smallest file has most."""
     sizes, room = _all_sizes(search.start), search.target - (search.overhead or 0) - search.excess
     n_tiles, n_stages = sum(map(bool, sizes)), max(map(len, sizes), default=0)
@@ -235,7 +256,7 @@ def _most_stages(search: RateSearch, model: Model, options: EncodeOptions) -> li
                     best, best_bytes = (kept, stages), n_bytes
                 break
             budget -= over
-    return None if best is None else finish_all(search.start, *best, options)
+    return None if best is None else (finish_all(search.start, *best, options), None)
 
 
 def _entries(sizes: Sequence[Sequence[int]], kept: Sequence[int], n_stages: int) -> int:

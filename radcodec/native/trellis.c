@@ -253,14 +253,24 @@ static void extend(const rcz_plane *pl, const rcz_wide *net, rcz_search *s, cons
     settle(s, path);
 }
 
-/* Write the best path so far into q. */
-static void trace_back(const rcz_plane *pl, rcz_search *s, paths *path, int8_t *book) {
+/* As value_of, where the class of the context is no longer known: the mean of all classes. */
+static inline int32_t typical_value(const rcz_wide *net, int64_t codebook, int64_t q) {
+    int64_t total = 0;
+    if (q == 0) return 0;
+    for (int64_t z = 0; z < N_Z; z += N_Z / POINT_CLASSES) total += value_of(net, codebook, z, q);
+    return (int32_t)floor_div(total, POINT_CLASSES);
+}
+
+/* Write the best path so far into q, and about what it stands for into values. */
+static void trace_back(const rcz_plane *pl, const rcz_wide *net, rcz_search *s, paths *path, int8_t *book,
+                       int32_t *values) {
     int64_t state = settle(s, path);
     for (int64_t i = path->length - 1; i >= 0; i--) {
         uint8_t choice = s->choice[8 * i + state];
         pl->q[s->order[i]] = (int32_t)(first_candidate(s->target[s->order[i]]) + (choice & 3));
         state = choice >> 2;
         book[s->order[i]] = (int8_t)(state & 1);
+        if (values != NULL) values[s->order[i]] = typical_value(net, state & 1, pl->q[s->order[i]]);
     }
 }
 
@@ -337,7 +347,7 @@ int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *pl, const rcz_wide *ne
                 add_bits(pl, search, &at, where, count);
         }
         if (status != RCZ_OK) return status;
-        if (mode == RCZ_COST && pl->final) trace_back(pl, search, &path, at.book);
+        if (mode == RCZ_COST && pl->final) trace_back(pl, net, search, &path, at.book, values);
     }
     return RCZ_OK;
 }

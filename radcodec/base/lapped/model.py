@@ -108,23 +108,50 @@ class LappedModel:
         if values.ndim != 2 or values.size == 0:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
-        shape = (values.shape[0], values.shape[1])
-        real = empty_codes(shape, DEFAULT_STEP if step is None else step)
+        bright = emphasis.bright_parts(companded) if keep_flux else None
+        if bright is None:
+            return self._first_codes(companded, step, like)[0]
+        return self._with_flux(companded, bright, step, like)
+
+    def _first_codes(
+        self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None
+    ) -> tuple[LappedCodes, F64 | None]:
+        """Choose codes by error and bits alone; return them, and their pixels if transforms were compared."""
+        real = empty_codes((companded.shape[0], companded.shape[1]), DEFAULT_STEP if step is None else step)
         codes, pixels = real, None
         if like is not None:
             codes = replace(real, code=like.code)
         elif step is None:
-            codes = replace(real, code=self._least(companded, empty_codes(shape, CUT * DEFAULT_STEP))[0].code)
+            codes = replace(real, code=self._least(companded, empty_codes(real.shape, CUT * DEFAULT_STEP))[0].code)
         else:
             codes, pixels = self._least(companded, real)
         if not codes.coefficients.size:
             codes = self._choose(codes, companded)[0]
-        bright = emphasis.bright_parts(companded) if keep_flux else None
-        if bright is None:
-            return codes
-        if pixels is None:
-            pixels = self.companded(codes) / OUTPUT_UNIT
-        return self._choose(codes, emphasis.keep_flux(companded, pixels, bright))[0]
+        return codes, pixels
+
+    def _with_flux(
+        self, companded: F64, bright: emphasis.Mask, step: float | None, like: LappedCodes | ShelvedCodes | None
+    ) -> LappedCodes:
+        """Choose codes for a target whose bright sources are raised by what codes leave out of them."""
+        if like is None:
+            codes, pixels = self._first_codes(companded, step, None)
+            head = codes.without_content()
+            pixels = self.companded(codes) / OUTPUT_UNIT if pixels is None else pixels
+        else:
+            head = self._head((companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, like.code)
+            pixels = self._draft(head, companded)
+        target = emphasis.keep_flux(companded, pixels, bright, lambda target: self._draft(head, target))
+        return self._final(head, target)
+
+    def _draft(self, like: LappedCodes, companded: F64) -> F64:
+        """Return about the companded samples that codes of companded pixels stand for."""
+        return self.companded(self._choose(like, companded)[0]) / OUTPUT_UNIT
+
+    def _head(self, shape: tuple[int, int], step: float, code: int) -> LappedCodes:
+        return replace(empty_codes(shape, step), code=code)
+
+    def _final(self, like: LappedCodes, companded: F64) -> LappedCodes:
+        return self._choose(like, companded)[0]
 
     def encode_averages(
         self, averages: F64, shape: tuple[int, int], *, step: float, like: LappedCodes | None = None
@@ -273,9 +300,15 @@ class LappedModel:
         """Pack codes, for ``stage_streams``, ``restore_codes`` and ``like``; ``keep`` finds a place for the bytes."""
         return shelve(codes, keep)
 
-    def choices(self, codes: LappedCodes) -> LappedCodes:
+    def choices(self, codes: LappedCodes | ShelvedCodes) -> LappedCodes:
         """Return codes without content that have the block length and the quantiser of ``codes``."""
-        return codes.without_content()
+        return codes.choices if isinstance(codes, ShelvedCodes) else codes.without_content()
+
+    def blank_tile(self, shape: tuple[int, int]) -> LappedCodes:
+        """Return codes of a tile [h, w] that is 0 everywhere, in as few bytes as there can be."""
+        empty = empty_codes(shape, 1.0)
+        g = transform.geometry_of(shape, empty.code)
+        return replace(empty, coefficients=np.zeros((g.rows, g.columns, g.height, g.width), np.int32))
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets and coefficients."""

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
-from radcodec.base.companding import OUTPUT_UNIT, compand
+from radcodec.base.companding import OUTPUT_UNIT
 from radcodec.base.lapped import contexts, planes, search, transform
 from radcodec.base.lapped.answer import check_answer, fixed_codes, hash_answer, known_answer
 from radcodec.base.lapped.codes import (
@@ -94,23 +94,58 @@ class TrellisModel(LappedModel):
             like = like.choices
         if like is not None and not isinstance(like, TrellisCodes):
             return self.scalar.encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
-        codes = super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+        return super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+
+    def _first_codes(
+        self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None
+    ) -> tuple[LappedCodes, F64 | None]:
+        """Choose codes by error and bits alone, with a trellis unless that costs more; return them and their pixels."""
+        codes, pixels = super()._first_codes(companded, step, like)
         if like is not None:
-            return codes
+            return codes, pixels
         plain = replace(empty_codes(codes.shape, 1.0), code=codes.code)
-        other = self.scalar.encode_tile(values, offset, scale, step=step, like=plain, keep_flux=keep_flux)
-        companded = compand(values, offset, scale)
-        costs = [
-            search.cost(self.companded(one) / OUTPUT_UNIT - companded, other.step, 8.0 * sum(map(len, streams)))
-            for one, streams in ((codes, self.stage_streams(codes)), (other, self.scalar.stage_streams(other)))
+        other, _ = self.scalar._first_codes(companded, step, plain)
+        found = [
+            (codes, self.companded(codes) / OUTPUT_UNIT if pixels is None else pixels, self.stage_streams(codes)),
+            (other, self.scalar.companded(other) / OUTPUT_UNIT, self.scalar.stage_streams(other)),
         ]
-        return codes if costs[0] <= costs[1] else other
+        costs = [
+            search.cost(values - companded, other.step, 8.0 * sum(map(len, streams))) for _, values, streams in found
+        ]
+        best = found[0] if costs[0] <= costs[1] else found[1]
+        return best[0], best[1]
+
+    def _head(self, shape: tuple[int, int], step: float, code: int) -> LappedCodes:
+        wide = empty_codes(shape, RATIO * empty_codes(shape, step).step)
+        return TrellisCodes(
+            shape=shape,
+            code=code,
+            last=wide.last,
+            gain=wide.gain,
+            offsets=(0, 0),
+            coefficients=wide.coefficients,
+            values=wide.coefficients,
+        )
+
+    def _final(self, like: LappedCodes, companded: F64) -> LappedCodes:
+        return (self if isinstance(like, TrellisCodes) else self.scalar)._choose(like, companded)[0]
 
     def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
         """Quantise companded pixels with the block code and step of ``like``; return the codes and their bits."""
         g = transform.geometry_of(like.shape, like.code)
         scalar_step = like.step / RATIO if isinstance(like, TrellisCodes) else like.step
         return self._quantise(like, transform.analyse(companded, g, scalar_step) * (1.0 / like.step))
+
+    def _draft(self, like: LappedCodes, companded: F64) -> F64:
+        """Return about the companded samples that codes of companded pixels stand for, without making streams."""
+        if not isinstance(like, TrellisCodes):
+            return self.scalar._draft(like, companded)
+        g = transform.geometry_of(like.shape, like.code)
+        steps = transform.analyse(companded, g, like.step / RATIO) * (1.0 / like.step)
+        target, values = np.ascontiguousarray(np.abs(steps), np.float32), np.zeros(steps.shape, np.int32)
+        sizes, _ = self._path(like, g, target, _weight(like), values)
+        drafted = replace(like, coefficients=np.where(steps < 0, -sizes, sizes), values=values)
+        return self.companded(replace(drafted, offsets=_offsets(target, sizes, values))) / OUTPUT_UNIT
 
     def _quantise(self, like: LappedCodes, steps: F64) -> tuple[LappedCodes, float]:
         """Find the path of least error and bits with the block code and step of ``like``; return codes and bits.
@@ -124,15 +159,13 @@ class TrellisModel(LappedModel):
             head: LappedCodes = like
         else:
             head = replace(empty_codes(like.shape, RATIO * like.step), code=like.code)
-        scalar_step = head.step / RATIO
         g = transform.geometry_of(head.shape, head.code)
         low = (..., slice(steps.shape[2]), slice(steps.shape[3]))
         target = np.zeros((g.rows, g.columns, g.height, g.width), np.float32)
         target[low] = np.abs(steps) * (like.step / head.step)
-        weight = RATE_SHARE * search.rate_weight(scalar_step) / RATIO**2
         negative = np.zeros(target.shape, np.bool_)
         negative[low] = steps < 0
-        codes = self.assign(head, np.where(negative, -target, target), weight)
+        codes = self.assign(head, np.where(negative, -target, target), _weight(head))
         return codes, 8.0 * sum(map(len, codes.bodies))
 
     def assign(self, head: LappedCodes, steps: npt.NDArray[np.floating], weight: float) -> TrellisCodes:
@@ -151,13 +184,20 @@ class TrellisModel(LappedModel):
         target = np.ascontiguousarray(np.abs(steps), np.float32)
         sizes, cells = self._path(head, g, target, weight)
         codes = self._coded(head, g, np.where(steps < 0, -sizes, sizes), cells)
-        aim = target.astype(np.float64) - (codes.values - 64 * sizes) / 64.0
-        return replace(codes, offsets=search.choose_offsets(aim, sizes))
+        return replace(codes, offsets=_offsets(target, sizes, codes.values))
 
     def _path(
-        self, head: LappedCodes, g: transform.Geometry, target: npt.NDArray[np.float32], weight: float
+        self,
+        head: LappedCodes,
+        g: transform.Geometry,
+        target: npt.NDArray[np.float32],
+        weight: float,
+        values: npt.NDArray[np.int32] | None = None,
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
-        """Return the magnitudes of the best path, int32 [A, B, n, m], for targets in steps, and its cells [16, 16]."""
+        """Return the magnitudes of the best path, int32 [A, B, n, m], for targets in steps, and its cells [16, 16].
+
+        ``values`` is filled with about what they stand for, in 64ths of a step.
+        """
         sizes = np.floor(target + np.float32(START)).astype(np.int32)
         count = int(sizes.max(initial=0)).bit_length()
         asked = Search(self._wide_prices, target, weight)
@@ -165,7 +205,8 @@ class TrellisModel(LappedModel):
         sign = np.zeros(sizes.shape, np.int8)
         for after in range(count - 1, -1, -1):
             now = sizes >> after if after else sizes
-            walk.walk(COST, (head.last - after, after), (sizes >> (after + 1), now, sign), search=asked)
+            magnitudes = (sizes >> (after + 1), now, sign)
+            walk.walk(COST, (head.last - after, after), magnitudes, search=asked, values=None if after else values)
         return sizes, walk.active
 
     def _coded(
@@ -286,6 +327,18 @@ class TrellisModel(LappedModel):
         else:
             wide = codes.values.astype(np.int64) + np.where(sizes == 1, codes.offsets[0], codes.offsets[1])
         return np.asarray(np.maximum(wide, 0))
+
+
+def _weight(head: LappedCodes) -> float:
+    """Return the squared steps that a bit is worth."""
+    return RATE_SHARE * search.rate_weight(head.step / RATIO) / RATIO**2
+
+
+def _offsets(
+    target: npt.NDArray[np.float32], sizes: npt.NDArray[np.int32], values: npt.NDArray[np.int32]
+) -> tuple[int, int]:
+    """Return the offsets that bring what indices stand for to the mean of their targets."""
+    return search.choose_offsets(target.astype(np.float64) - (values - 64 * sizes) / 64.0, sizes)
 
 
 def trellis_answer(model: TrellisModel) -> str:

@@ -112,7 +112,7 @@ class TrellisWalk(Walk):
         """Process plane s with ``after`` more planes below it (``place``).
 
         ``magnitudes`` are those before and in the plane, and signs, [A, B, n, m]. ``values`` is filled in the last
-        plane, ``inputs`` int16 [pairs, 44] with those of the network.
+        plane, by a search with about what it chose; ``inputs`` int16 [pairs, 44] with those of the network.
         """
         before, sizes, sign = magnitudes
         plane = self.struct(place[0], place[1], before, sizes, sign)

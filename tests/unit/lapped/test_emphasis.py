@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from radcodec.base.lapped import emphasis
-from radcodec.base.lapped.emphasis import BRIGHT, LEAST, MARGIN, MOST, POWER, REACH, bright_parts, keep_flux
+from radcodec.base.lapped.emphasis import (
+    BRIGHT,
+    LEAST,
+    MARGIN,
+    MOST,
+    REACH,
+    bright_parts,
+    keep_flux,
+    kept_shares,
+    make_up,
+)
 from radcodec.base.store import load_model
 from radcodec.simulate import simulate_image
 
@@ -37,15 +47,35 @@ def test_factors_by_hand(sign: int) -> None:
     bright = np.broadcast_to((place < 20) | (place >= 40), flux.shape)
     share = np.select([place < 20, place < 60, place < 80], [0.5, 0.1, 4.0], -1.0)
     values, restored = (3 * np.arcsinh(v / 3) for v in (flux, share * flux))
-    got = 3 * np.sinh(keep_flux(values, restored, bright) / 3)
-    assert got[20, 5] == pytest.approx(sign * 20.0 * 2**POWER)
+    found = kept_shares(values, restored, bright)
+    got = 3 * np.sinh(make_up(values, found, bright) / 3)
+    assert got[20, 5] == pytest.approx(sign * 20.0 * 2)
     assert got[20, 50] == pytest.approx(sign * 20.0 * MOST)
     assert got[20, 70] == pytest.approx(sign * 20.0 * LEAST)
     assert got[20, 100] == pytest.approx(sign * 20.0 * MOST)
     assert got[:, 20:40] == pytest.approx(sign * 20.0)
-    assert keep_flux(values, values, bright) == pytest.approx(values)
     nothing = np.zeros((5, 5))
-    assert np.array_equal(keep_flux(nothing, nothing, np.ones((5, 5), bool)), nothing)
+    blank = np.ones((5, 5), bool)
+    assert np.array_equal(make_up(nothing, kept_shares(nothing, nothing, blank), blank), nothing)
+
+
+def test_two_turns_by_hand() -> None:
+    """A coder that keeps half of the flux is given four times of it in two turns; one of a tenth less only one turn."""
+    values, bright = np.full((20, 20), 2.0), np.ones((20, 20), bool)
+    asked: list[np.ndarray] = []
+
+    def draft(target: np.ndarray) -> np.ndarray:
+        asked.append(target)
+        return 3 * np.arcsinh(0.25 * np.sinh(target / 3))
+
+    flux = np.sinh(values / 3)
+    got = np.sinh(keep_flux(values, 3 * np.arcsinh(0.5 * flux), bright, draft) / 3)
+    assert len(asked) == 1
+    assert np.sinh(asked[0] / 3) == pytest.approx(2 * flux)
+    assert got == pytest.approx(4 * flux)
+    got = np.sinh(keep_flux(values, 3 * np.arcsinh(0.9 * flux), bright, draft) / 3)
+    assert len(asked) == 1
+    assert got == pytest.approx(flux / 0.9)
 
 
 def test_sums_of_squares() -> None:
