@@ -30,7 +30,7 @@ Normalisation = npt.NDArray[np.float64]
 
 # Replaces an empty entropy-coded stream: in a file, an empty stream ends the tile's base layer.
 _NOTHING = b"\0"
-_ENOUGH_SAMPLES = 1 << 20
+ENOUGH_SAMPLES, ENOUGH_FOR_A_LOOK = 1 << 20, 1 << 17  # of a plane, for its offset and scale: of previews fewer do
 MOST_NORMALISED = 1e30  # in single precision; companding stops at 1e7
 MAX_SIZE = 2.0**1000  # of offsets and scales: no base value overflows
 MIN_STEP, MAX_STEP = 0.02, 128.0  # for models that take a step, in units of the noise
@@ -68,32 +68,36 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
     return found
 
 
-def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
-    """Return a plane's non-special samples [n]: at least a million if it has as many, evenly spread."""
-    step = max(1, plane.size // _ENOUGH_SAMPLES)
+def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, enough: int) -> npt.NDArray[Any]:
+    """Return a plane's non-special samples [n]: at least ``enough`` if it has as many, evenly spread."""
+    step = max(1, plane.size // enough)
     flat = plane.reshape(-1)[::step]
     if special is None:
         return flat
     known = flat[~special.reshape(-1)[::step]]
-    return known if known.size or step == 1 else spread(plane, special, _ENOUGH_SAMPLES)
+    return known if known.size or step == 1 else spread(plane, special, enough)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def plan_normalisation(
-    image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, noise: Callable[[int], float]
+    image: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    noise: Callable[[int], float],
+    enough: int = ENOUGH_SAMPLES,
 ) -> Normalisation:
     """Choose offset and scale of each plane of an image [P, H, W]; ``noise`` gives the noise of a plane (0: none).
 
     The scale is 1.4826 times the median absolute deviation, as in training. It exceeds the noise if emission fills much
     of a plane. If it is 0, the scale is the noise; without noise, the standard deviation. A constant or empty plane
-    gets 1. The offset of a plane whose samples are all special is that of the finite ones among them.
+    gets 1. The offset of a plane whose samples are all special is that of the finite ones among them. ``enough``
+    samples of a plane decide.
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane in range(len(image)):
-        samples = _known(image[plane], None if special is None else special[plane])
+        samples = _known(image[plane], None if special is None else special[plane], enough)
         if not samples.size:
             # Fill values need not be marked in the file: what a base-only copy shows of them is the offset.
-            samples = _known(image[plane], ~np.isfinite(image[plane]))
+            samples = _known(image[plane], ~np.isfinite(image[plane]), enough)
         offset = float(np.median(samples)) if samples.size else 0.0
         scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
         if not scale > 0:

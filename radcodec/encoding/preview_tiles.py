@@ -196,14 +196,15 @@ def _look(
     coder: _Coder, look: Sequence[int], step: float, *, budget: int, n_tiles: int
 ) -> tuple[_Coder, dict[int, PreviewTile], float]:
     """Find how all tiles are to be coded and at which step, and code some that take about their share of the budget."""
-    steps, codes, aim = [step] * len(look), [None] * len(look), AIM * budget * len(look) / n_tiles
+    codes: list[int | None] = [None] * len(look)
+    steps, aim = [step] * len(look), AIM * budget * len(look) / n_tiles
     parts = coder.parts(look, steps, codes)
     factor = coder.factor(parts, aim, START_BITS)
     spectra = [part.spectrum for part in parts if part.spectrum is not None]
-    if not coder.averaged and len(look) < n_tiles and spectra:
-        if max(spectrum.high_share(step * factor) for spectrum in spectra) <= HIGH_SHARE:
-            coder = replace(coder, averaged=True)
-            parts = coder.parts(look, steps, [part.spectrum and part.spectrum.code for part in parts])
+    may_average = not coder.averaged and len(look) < n_tiles and bool(spectra)
+    if may_average and max(spectrum.high_share(step * factor) for spectrum in spectra) <= HIGH_SHARE:
+        coder = replace(coder, averaged=True)
+        parts = coder.parts(look, steps, [None if part.spectrum is None else part.spectrum.code for part in parts])
     first = next((part for part in parts if part.spectrum is not None), parts[0])
     tried = coder.code([first], factor)
     before, factor = factor, coder.factor(parts, aim, _bits_of(tried, coder.least_bytes, START_BITS))

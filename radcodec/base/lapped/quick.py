@@ -125,7 +125,7 @@ def _thresholds(sizes: F32) -> F32:
         wide, length = np.pad(share, margin, mode="edge"), share.shape[axis]
         parts = (wide.take(range(at, at + length), axis) for at in range(2 * NEIGHBOURS + 1))
         share = np.add.reduce(list(parts)) * np.float32(1.0 / (2 * NEIGHBOURS + 1))
-    share = np.clip(share, *map(np.float32, SHARES))
+    share = np.clip(share, np.float32(SHARES[0]), np.float32(SHARES[1]))
     bits = np.log2((1.0 - share) / share) + 1.0
     return np.asarray(0.5 + 0.5 * BIT_WEIGHT * bits, np.float32)
 
@@ -182,7 +182,7 @@ def _forward(samples: F32, g: Geometry, scale: float) -> F32:
         out = (x.reshape(-1, g.width) @ common.T).reshape(x.shape)
         out[:, -1] = x[:, -1] @ last.T
     else:
-        out = x @ last.T
+        out = (x.reshape(-1, g.width) @ last.T).reshape(x.shape)
     return np.ascontiguousarray(out.reshape(g.rows, g.height, g.columns, g.width).transpose(0, 2, 1, 3))
 
 
