@@ -98,15 +98,19 @@ static void sum_rows(const int32_t *restrict src, int32_t *restrict dst, int64_t
         for (int64_t j = 0; j < w; j++) dst[j] += src[i * w + j];
     for (int64_t i = 1; i < h; i++) {
         int32_t *row = dst + i * w;
-        const int32_t *above = row - w, *in = src + (i + reach) * w, *out = src + (i - reach - 1) * w;
-        if (i + reach < h && i > reach)
+        const int32_t *above = row - w;
+        if (i + reach < h && i > reach) {
+            const int32_t *in = src + (i + reach) * w, *out = src + (i - reach - 1) * w;
             for (int64_t j = 0; j < w; j++) row[j] = above[j] + in[j] - out[j];
-        else if (i + reach < h)
+        } else if (i + reach < h) {
+            const int32_t *in = src + (i + reach) * w;
             for (int64_t j = 0; j < w; j++) row[j] = above[j] + in[j];
-        else if (i > reach)
+        } else if (i > reach) {
+            const int32_t *out = src + (i - reach - 1) * w;
             for (int64_t j = 0; j < w; j++) row[j] = above[j] - out[j];
-        else
+        } else {
             for (int64_t j = 0; j < w; j++) row[j] = above[j];
+        }
     }
 }
 
