@@ -22,6 +22,7 @@ from radcodec.types import SampleType, Stream
 if TYPE_CHECKING:
     from radcodec.base.lapped.codes import LappedCodes
     from radcodec.base.lapped.model import LappedModel
+    from radcodec.base.lapped.quick import Spectrum
     from radcodec.base.store import Codes, Model, SteppedModel
 
 # Offset and scale of each plane, float64 [P, 2].
@@ -29,7 +30,8 @@ Normalisation = npt.NDArray[np.float64]
 
 # Replaces an empty entropy-coded stream: in a file, an empty stream ends the tile's base layer.
 _NOTHING = b"\0"
-_ENOUGH_SAMPLES = 1 << 20
+ENOUGH_SAMPLES, ENOUGH_FOR_A_LOOK = 1 << 20, 1 << 17  # of a plane, for its offset and scale: of previews fewer do
+MOST_NORMALISED = 1e30  # in single precision; companding stops at 1e7
 MAX_SIZE = 2.0**1000  # of offsets and scales: no base value overflows
 MIN_STEP, MAX_STEP = 0.02, 128.0  # for models that take a step, in units of the noise
 GROUP = 4  # consecutive tiles whose base layers share choices, if there are at least four groups
@@ -66,32 +68,36 @@ def find_stored_model(model: tuple[str, bytes] | None) -> Model:
     return found
 
 
-def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
-    """Return a plane's non-special samples [n]: at least a million if it has as many, evenly spread."""
-    step = max(1, plane.size // _ENOUGH_SAMPLES)
+def _known(plane: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, enough: int) -> npt.NDArray[Any]:
+    """Return a plane's non-special samples [n]: at least ``enough`` if it has as many, evenly spread."""
+    step = max(1, plane.size // enough)
     flat = plane.reshape(-1)[::step]
     if special is None:
         return flat
     known = flat[~special.reshape(-1)[::step]]
-    return known if known.size or step == 1 else spread(plane, special, _ENOUGH_SAMPLES)
+    return known if known.size or step == 1 else spread(plane, special, enough)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
 def plan_normalisation(
-    image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, noise: Callable[[int], float]
+    image: npt.NDArray[Any],
+    special: npt.NDArray[np.bool_] | None,
+    noise: Callable[[int], float],
+    enough: int = ENOUGH_SAMPLES,
 ) -> Normalisation:
     """Choose offset and scale of each plane of an image [P, H, W]; ``noise`` gives the noise of a plane (0: none).
 
     The scale is 1.4826 times the median absolute deviation, as in training. It exceeds the noise if emission fills much
     of a plane. If it is 0, the scale is the noise; without noise, the standard deviation. A constant or empty plane
-    gets 1. The offset of a plane whose samples are all special is that of the finite ones among them.
+    gets 1. The offset of a plane whose samples are all special is that of the finite ones among them. ``enough``
+    samples of a plane decide.
     """
     pairs = np.empty((len(image), 2), np.float64)
     for plane in range(len(image)):
-        samples = _known(image[plane], None if special is None else special[plane])
+        samples = _known(image[plane], None if special is None else special[plane], enough)
         if not samples.size:
             # Fill values need not be marked in the file: what a base-only copy shows of them is the offset.
-            samples = _known(image[plane], ~np.isfinite(image[plane]))
+            samples = _known(image[plane], ~np.isfinite(image[plane]), enough)
         offset = float(np.median(samples)) if samples.size else 0.0
         scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
         if not scale > 0:
@@ -153,36 +159,43 @@ def code_base(
     return model.encode_tile(stacked, 0.0, 1.0, step=step, like=like, keep_flux=keep_flux)
 
 
-def code_averages(
+def tile_spectrum(
     model: SteppedModel,
     tile: npt.NDArray[Any],
     special: npt.NDArray[np.bool_] | None,
     pairs: Normalisation,
+    *,
     step: float,
-    like: Codes | None = None,
-) -> Codes:
-    """Code a tile [p, h, w] from averages of 2 by 2 pixels, for previews.
+    code: int | None = None,
+    averaged: bool = False,
+) -> Spectrum:
+    """Transform a tile [p, h, w] for a preview at about a step, from all pixels or averages of 2 by 2 of them.
 
-    Quick, and as good as `code_base` where the step leaves nothing of high frequencies.
+    ``code`` is the block code of a tile nearby, whose choice is reused.
     """
+    return model.spectrum(*_quick_values(tile, special, pairs, averaged=averaged), step=step, code=code)
+
+
+def _quick_values(
+    tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, pairs: Normalisation, *, averaged: bool
+) -> tuple[npt.NDArray[np.float32], tuple[int, int]]:
+    """Normalise a tile [p, h, w] in single precision, or averages of it, and give the shape [p * h, w] of all."""
+    from radcodec.base.lapped.quick import averages_of
+
     height, width = tile.shape[0] * tile.shape[1], tile.shape[2]
-    if special is not None or height % 2 or width % 2 or tile.shape[1] % 2:
-        values = _stacked(tile, special, pairs)
-        odd = [(0, n % 2) for n in values.shape]
-        averages = _averages(np.pad(values, odd, mode="edge") if any(map(sum, odd)) else values)
-    else:  # a quarter of the samples is normalised
+    plain = special is None and tile.dtype == np.float32 and not (averaged and (tile.shape[1] % 2 or width % 2))
+    if plain:
+        values = averages_of(tile.reshape(height, width)) if averaged else tile.reshape(height, width)
+        short = values.reshape(len(tile), -1, values.shape[1]) - pairs[:, 0, None, None].astype(np.float32)
         with np.errstate(all="ignore"):
-            averages = _averages(tile.reshape(height, width).astype(np.float64))
-            averages = _stacked(averages.reshape(len(tile), -1, width // 2), None, pairs)
-    return model.encode_averages(averages, (height, width), step=step, like=like)
-
-
-def _averages(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Average squares of 2 by 2 of values [h, w], both even."""
-    rows = values[::2] + values[1::2]
-    averages = rows[:, ::2] + rows[:, 1::2]
-    averages *= 0.25
-    return averages
+            short /= pairs[:, 1, None, None].astype(np.float32)
+        if np.isfinite(short).all():
+            return short.reshape(values.shape), (height, width)
+    wide = _stacked(tile, special, pairs)
+    if averaged:
+        wide = averages_of(wide)
+    finite = np.where(np.isfinite(wide), np.clip(wide, -MOST_NORMALISED, MOST_NORMALISED), 0.0)
+    return finite.astype(np.float32), (height, width)
 
 
 def _stacked(

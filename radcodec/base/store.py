@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from radcodec.base.registry import list_models as list_models
 from radcodec.base.registry import models_folder as models_folder
 from radcodec.errors import ModelMismatchError, ModelNotFoundError
 from radcodec.types import Stream
+
+if TYPE_CHECKING:
+    from radcodec.base.lapped.quick import Spectrum
 
 Codes: TypeAlias = Any  # a model's codes of a tile; only the same model understands them
 
@@ -73,23 +76,21 @@ class Model(Protocol):
 class SteppedModel(Model, Protocol):
     """A model that takes a step (``takes_step``); it makes previews."""
 
-    def encode_averages(
-        self,
-        averages: npt.NDArray[np.float64],
-        shape: tuple[int, int],
-        *,
-        step: float,
-        like: Codes | None = None,
-    ) -> Codes:
-        """Code a tile [h, w] from averages of 2 by 2 pixels, quickly and without high frequencies."""
+    def spectrum(
+        self, values: npt.NDArray[np.float32], shape: tuple[int, int], *, step: float, code: int | None = None
+    ) -> Spectrum:
+        """Transform normalised values of a tile [h, w], which are overwritten, or their averages, for `quick_codes`.
+
+        ``step`` and values choose the transform where no ``code`` of another tile does.
+        """
+        ...
+
+    def quick_codes(self, spectrum: Spectrum, step: float) -> Codes:
+        """Code a tile at a step from what `spectrum` gave, without a search."""
         ...
 
     def shelve(self, codes: Codes, keep: Callable[[bytes], Stream]) -> Codes:
         """Pack codes that wait for others; this model takes them in their place. ``keep`` finds room for the bytes."""
-        ...
-
-    def high_share(self, codes: Codes) -> float:
-        """Return the share of what streams hold that `encode_averages` would leave out."""
         ...
 
     def choices(self, codes: Codes) -> Codes:

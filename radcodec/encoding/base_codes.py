@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from radcodec.base.normalise import (
+    ENOUGH_SAMPLES,
     GROUP,
     code_base,
     in_groups,
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
     from radcodec.base.store import Codes, Model, SteppedModel
 
 
-def normalise(coded: CodedImage, model: Model) -> CodedImage:
-    """Plan offset and scale of each plane for the base layer of a model."""
+def normalise(coded: CodedImage, model: Model, enough: int = ENOUGH_SAMPLES) -> CodedImage:
+    """Plan offset and scale of each plane for the base layer of a model, by ``enough`` samples of each."""
     plan = coded.plan
-    pairs = plan_normalisation(plan.pixels, plan.special, lambda plane: measure(plan.pixels, plan.special, plane))
+    noise = partial(measure, plan.pixels, plan.special)
+    pairs = plan_normalisation(plan.pixels, plan.special, noise, enough)
     if coded.is_lossy:
         pairs = shorten(pairs)
     coding = replace(coded.coding, normalisation=pairs, shared=SharedParts(coded.params.predictors, model))

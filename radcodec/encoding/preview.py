@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from radcodec.base.normalise import ENOUGH_FOR_A_LOOK
 from radcodec.base.store import is_stepped
 from radcodec.container.layout import SHA256_BYTES, entry_bytes, stage_entry_bytes
 from radcodec.encoding.allocation import fits_preview, n_leading
@@ -106,7 +107,7 @@ def _fit_step(
     budget = room - fixed_bytes - entries
     if budget < LEAST_PREVIEW * n_tiles:
         return 0, coded
-    normalised = [normalise(image, model) for image in coded]
+    normalised = [normalise(image, model, ENOUGH_FOR_A_LOOK) for image in coded]
     places = [(image, tile) for image in normalised for tile in range(image.n_tiles)]
     made = fit_preview(
         len(places),

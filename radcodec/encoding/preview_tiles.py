@@ -1,14 +1,15 @@
 """The base layer that is kept beside exact or bounded tiles for quick looks: one step for all, within a budget.
 
-A few tiles are coded at several steps to find the step, and are kept. The others are coded once, batch after batch.
-Each batch has the step with which all that is left takes the rest of the budget. Where the step leaves nothing of
-high frequencies, tiles are coded from averages of 2 by 2 pixels, in a third of the time.
+Bytes go with the number of coefficients that a step keeps, and that is counted before a tile is coded. A first tile
+says how many bits each takes. Then tiles are coded once, batch after batch. Each batch has the step with which all that
+is left takes the rest of the budget. Where the step leaves nothing of high frequencies, averages of 2 by 2 pixels
+stand for a tile.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,31 +21,31 @@ from radcodec.base.normalise import (
     MAX_STEP,
     MIN_STEP,
     Normalisation,
-    code_averages,
-    code_base,
     pack_codes,
     read_digest,
+    tile_spectrum,
 )
 from radcodec.errors import FormatError, GuaranteeError
 from radcodec.runtime.parallel import ordered_map
 
 if TYPE_CHECKING:
-    from radcodec.base.store import Codes, SteppedModel
+    from radcodec.base.lapped.quick import Spectrum
+    from radcodec.base.store import SteppedModel
 
 START_STEP, START_POWER = 1.3, -0.42  # first step tried, in units of the noise: times this power of bits a pixel
-SLOPE, SLOPES = 0.45, (0.15, 1.0)  # power of sizes that steps go with; the range of what is measured
-FAR = 1.6  # factor between steps from which transforms are chosen anew
-LOOK_TILES, LOOK_TURNS = 4, 4
-FILL_TURNS, TURNS = 5, 12  # in which a budget is filled; in which tiles come down to it
-LOOK_CLOSE = 0.9  # how near to their share of the budget some tiles come before all are coded
-AIM, CLOSE = 0.985, 0.97  # of the budget: what is aimed at, and what is near enough
+START_BITS = 5.0  # of a coefficient that is kept, before the first tile is coded: 4.2 to 6.5 were seen
+LADDER = 2.0 ** np.linspace(-1.5, 1.5, 13)  # factors of a step at which coefficients are counted
+CLIMBS = 4  # ladders that are tried, one at the end of the other
+LOOK_TILES = 4
+BATCH = 16  # tiles whose coefficients are in memory at a time, at most
+BATCHES = 4  # at least, where tiles are many enough
+AIM, CLOSE = 0.99, 0.98  # of the budget: what is aimed at, and what is near enough
+NEAR = 1.03  # factor between steps up to which the first tile is not coded again
 SPREAD = 4  # tiles that are coded again at a time, and how far apart they lie
-BATCHES = 8  # at most; after each, the step follows the sizes
-TELLING, POWERS = 0.02, (0.5, 7.0)  # logarithm of steps that say how sizes go with them; the range of their power
-MORE = 4.0  # power of the change that all tiles would take, for those that are coded again
-MOST_CHANGE = 2.0  # of sizes, for the sake of what the batches before took too much
+MOST_CHANGE = 1.6  # of the bytes of tiles that are coded again
+FILL_TURNS, TURNS = 5, 16  # in which a budget is filled; in which all tiles come down to it, beside one for each few
 AVERAGED_BITS = 0.04  # bits a pixel up to which tiles are coded from averages without a look at full resolution
-HIGH_SHARE = 0.01  # of the coefficients that are not 0: with fewer at high frequencies averages are as good
+HIGH_SHARE = 0.01  # of the coefficients that are kept: with fewer at high frequencies averages are as good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +61,14 @@ class TileValues:
 class PreviewTile:
     """The streams of all stages of a tile, and a digest of the codes that they stand for; no streams: no picture.
 
-    ``choices`` are codes without content, which other codes of the tile may be like. ``high_share`` is the share of
-    what the streams hold that averages would leave out. ``step`` is the one asked for, 0 without streams.
+    ``code`` is the block code, ``step`` the step asked for, and ``kept`` the coefficients that it keeps.
     """
 
     streams: tuple[bytes, ...] = ()
     digest: bytes = b""
-    choices: Codes | None = None
-    high_share: float = 0.0
+    code: int | None = None
     step: float = 0.0
+    kept: int = 0
 
     @property
     def n_bytes(self) -> int:
@@ -80,55 +80,79 @@ ReadTile = Callable[[int], TileValues | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A tile that is to be coded: its spectrum, None where it has nothing to show, and a step to start from."""
+
+    tile: int
+    spectrum: Spectrum | None = field(repr=False)
+    step: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Coder:
-    """Codes tiles at a step, from all pixels or from averages."""
+    """Codes tiles from all pixels or from averages."""
 
     model: SteppedModel
     read: ReadTile = field(repr=False)
     threads: int
     averaged: bool
 
-    def codes(self, tile: int, step: float, like: Codes | None = None) -> Codes | None:
-        """Code a tile with the choices of ``like``; None where it has nothing to show."""
-        values = self.read(tile)
-        if values is None:
-            return None
-        parts = (values.samples, values.special, values.pairs)
-        if self.averaged:
-            return code_averages(self.model, *parts, step, like)
-        return code_base(self.model, *parts, step, like or code_averages(self.model, *parts, step))
+    def parts(self, tiles: Sequence[int], steps: Sequence[float], codes: Sequence[int | None]) -> list[_Part]:
+        """Transform tiles; each chooses its block code, but for those that have one in ``codes``."""
 
-    def tile(self, tile: int, step: float, like: Codes | None = None) -> PreviewTile:
-        """Code and pack a tile."""
-        codes = self.codes(tile, step, like)
-        if codes is None:
-            return PreviewTile()
-        return PreviewTile(
-            streams=pack_codes(self.model, codes, self.model.n_stages),
-            digest=self.model.digest(codes),
-            choices=self.model.choices(codes),
-            high_share=self.model.high_share(codes),
-            step=step,
-        )
-
-    def some_tiles(
-        self, tiles: Sequence[int], step: float, likes: Sequence[Codes | None] | None = None
-    ) -> list[PreviewTile]:
-        """Code some tiles at a step; each chooses its transform, but for those with choices in ``likes``."""
-        given = [None] * len(tiles) if likes is None else likes
-        places = range(len(tiles))
-        return list(ordered_map(lambda place: self.tile(tiles[place], step, given[place]), places, self.threads))
-
-    def again(self, made: Sequence[PreviewTile], tiles: Sequence[int], factor: float) -> list[PreviewTile]:
-        """Code tiles again at their step times a factor; ``made`` holds what each was, whose choices are kept."""
-
-        def one(place: int) -> PreviewTile:
-            before = made[place]
-            if before.choices is None:
-                return PreviewTile()
-            return self.tile(tiles[place], _within_range(before.step * factor), before.choices)
+        def one(place: int) -> _Part:
+            values, spectrum = self.read(tiles[place]), None
+            if values is not None:
+                spectrum = tile_spectrum(
+                    self.model, values.samples, values.special, values.pairs,
+                    step=steps[place], code=codes[place], averaged=self.averaged,
+                )  # fmt: skip
+            return _Part(tile=tiles[place], spectrum=spectrum, step=steps[place])
 
         return list(ordered_map(one, range(len(tiles)), self.threads))
+
+    def code(self, parts: Sequence[_Part], factor: float) -> list[PreviewTile]:
+        """Code and pack tiles at their steps times a factor."""
+
+        def one(part: _Part) -> PreviewTile:
+            if part.spectrum is None:
+                return PreviewTile()
+            step = _within_range(part.step * factor)
+            codes = self.model.quick_codes(part.spectrum, step)
+            return PreviewTile(
+                streams=pack_codes(self.model, codes, self.model.n_stages),
+                digest=self.model.digest(codes),
+                code=part.spectrum.code,
+                step=step,
+                kept=int(part.spectrum.kept(np.array([step]))[0]),
+            )
+
+        return list(ordered_map(one, parts, self.threads))
+
+    def factor(self, parts: Sequence[_Part], n_bytes: float, bits: float) -> float:
+        """Find the factor of steps with which tiles take so many bytes, at so many bits a coefficient."""
+        found = [part for part in parts if part.spectrum is not None]
+        aim = max(1.0, 8.0 * (n_bytes - self.least_bytes * len(found)) / bits)
+        middle = 1.0
+        for _ in range(CLIMBS):
+            kept = np.zeros(len(LADDER))
+            for part in found:
+                if part.spectrum is not None:
+                    kept += part.spectrum.kept(middle * part.step * LADDER)
+            if kept[0] < aim:
+                at = LADDER[0]
+            elif kept[-1] > aim:
+                at = LADDER[-1]
+            else:
+                logs = np.log(np.maximum(kept[::-1], 0.5))
+                return middle * math.exp(float(np.interp(math.log(aim), logs, np.log(LADDER[::-1]))))
+            middle *= float(at)
+        return middle
+
+    @property
+    def least_bytes(self) -> int:
+        """Count the bytes of a tile without coefficients: about those of a header and of empty stages."""
+        return 5 + self.model.n_stages
 
 
 def fit_preview(
@@ -149,133 +173,109 @@ def fit_preview(
     """
     bits = 8 * budget / n_pixels
     coder = _Coder(model=model, read=read, threads=threads, averaged=bits <= AVERAGED_BITS)
-    step = _within_range(START_STEP * bits**START_POWER)
     every = GROUP if n_tiles >= GROUP**2 else 1
     look = sorted({(2 * place + 1) * n_tiles // (2 * LOOK_TILES) // every * every for place in range(LOOK_TILES)})
-    made: dict[int, PreviewTile] = {}
-    if len(look) < n_tiles:
-        step, coder, made = _look(coder, look, step, budget * len(look) // n_tiles)
-    tiles, slope = _code_rest(coder, n_tiles, step, budget, made)
-    return _fill(coder, tiles, budget, slope)
+    step = _within_range(START_STEP * bits**START_POWER)
+    coder, made, step = _look(coder, look, step, budget=budget, n_tiles=n_tiles)
+    tiles = _code_rest(coder, n_tiles, step, budget, made)
+    return _fill(coder, tiles, budget)
 
 
 def _within_range(step: float) -> float:
     return min(max(step, MIN_STEP), MAX_STEP)
 
 
-def _next_step(step: float, size: int, aim: float, slope: float = SLOPE) -> float:
-    """Predict the step at which tiles take about ``aim`` bytes; they take ``size`` at ``step``."""
-    return _within_range(step * (max(size, 1) / max(aim, 1.0)) ** slope)
+def _bits_of(tiles: Sequence[PreviewTile], least_bytes: int, default: float) -> float:
+    """Return the bits that each coefficient of some tiles takes."""
+    kept = sum(tile.kept for tile in tiles)
+    n_bytes = sum(tile.n_bytes - least_bytes for tile in tiles if tile.streams)
+    return max(1.0, 8.0 * n_bytes / kept) if kept else default
 
 
-def _look(coder: _Coder, look: Sequence[int], step: float, budget: int) -> tuple[float, _Coder, dict[int, PreviewTile]]:
-    """Find the step at which some tiles take about ``budget`` bytes, and how all are to be coded; and these tiles."""
-    before: tuple[float, int] | None = None
-    chosen_at, made = 0.0, [PreviewTile()] * len(look)
-    for _ in range(LOOK_TURNS):
-        if chosen_at / FAR <= step <= chosen_at * FAR:
-            made = coder.some_tiles(look, step, [tile.choices for tile in made])
-        else:
-            made, chosen_at = coder.some_tiles(look, step), step
-        size = sum(tile.n_bytes for tile in made)
-        if LOOK_CLOSE * budget <= size <= budget / LOOK_CLOSE:
-            break
-        slope = SLOPE
-        if before is not None and size and before[1] and before[1] != size:
-            slope = min(max(math.log(step / before[0]) / math.log(before[1] / size), SLOPES[0]), SLOPES[1])
-        before = (step, size)
-        step = _next_step(step, size, budget, slope)
-    averaged = coder.averaged or max(tile.high_share for tile in made) <= HIGH_SHARE
-    return step, replace(coder, averaged=averaged), dict(zip(look, made, strict=True))
+def _look(
+    coder: _Coder, look: Sequence[int], step: float, *, budget: int, n_tiles: int
+) -> tuple[_Coder, dict[int, PreviewTile], float]:
+    """Find how all tiles are to be coded and at which step, and code some that take about their share of the budget."""
+    codes: list[int | None] = [None] * len(look)
+    steps, aim = [step] * len(look), AIM * budget * len(look) / n_tiles
+    parts = coder.parts(look, steps, codes)
+    factor = coder.factor(parts, aim, START_BITS)
+    spectra = [part.spectrum for part in parts if part.spectrum is not None]
+    may_average = not coder.averaged and len(look) < n_tiles and bool(spectra)
+    if may_average and max(spectrum.high_share(step * factor) for spectrum in spectra) <= HIGH_SHARE:
+        coder = replace(coder, averaged=True)
+        parts = coder.parts(look, steps, [None if part.spectrum is None else part.spectrum.code for part in parts])
+    first = next((part for part in parts if part.spectrum is not None), parts[0])
+    tried = coder.code([first], factor)
+    before, factor = factor, coder.factor(parts, aim, _bits_of(tried, coder.least_bytes, START_BITS))
+    others = [part for part in parts if part is not first or max(before / factor, factor / before) > NEAR]
+    made = dict(zip([part.tile for part in others], coder.code(others, factor), strict=True))
+    return coder, {first.tile: tried[0]} | made, _within_range(step * factor)
 
 
-def _batches(n_tiles: int, known: Iterable[int]) -> list[list[int]]:
-    """Divide the tiles that are not known into batches, each spread over the image.
+def _batches(tiles: Sequence[int], every: int) -> list[list[int]]:
+    """Divide tiles into batches, each spread over the image.
 
-    Of many tiles, every fourth chooses its transform, and is in the first batch; the next three reuse its choice.
+    Of many tiles, every fourth chooses its block code, and is in the first batches; the next three reuse its choice.
     """
-    every = GROUP if n_tiles >= GROUP**2 else 1
-    wanted = sorted(set(range(n_tiles)) - set(known))
-    rest = [tile for tile in wanted if tile % every or every == 1]
-    n_batches = max(1, min(BATCHES, len(rest) // SPREAD))
-    parts = [rest[first::n_batches] for first in range(n_batches)]
-    return list(filter(None, [[tile for tile in wanted if every > 1 and tile % every == 0], *parts]))
+    first = [tile for tile in tiles if every > 1 and tile % every == 0]
+    rest = [tile for tile in tiles if every == 1 or tile % every]
+    out = [first[at : at + BATCH] for at in range(0, len(first), BATCH)]
+    n_batches = max(1, -(-len(rest) // BATCH), min(BATCHES, len(rest) // SPREAD))
+    return list(filter(None, [*out, *(rest[place::n_batches] for place in range(n_batches))]))
 
 
 def _code_rest(
     coder: _Coder, n_tiles: int, step: float, budget: int, made: dict[int, PreviewTile]
-) -> tuple[list[PreviewTile], float]:
-    """Code the tiles that are not yet made, so that all take about a budget; gives all tiles, and a slope.
-
-    Sizes go with a power of the step, so what tiles took at one step says what others take at another. What batches
-    take corrects the power.
-    """
-    every = GROUP if n_tiles >= GROUP**2 else 1
-    made, power = dict(made), 1.0 / SLOPE
-    done = [_Batch.of(list(made.values()), step)] if made else []
-    for batch in _batches(n_tiles, made):
-        if done:
-            mean = sum(one.size * (one.step / step) ** power for one in done) / len(made)
-            expected, left = mean * (n_tiles - len(made)), AIM * budget - sum(one.size for one in done)
-            step = _next_step(step, int(expected), max(left, expected / MOST_CHANGE), 1.0 / power)
-        leaders = [made[tile // every * every] if every > 1 and tile % every else PreviewTile() for tile in batch]
-        found = coder.some_tiles(batch, step, [leader.choices for leader in leaders])
-        made.update(zip(batch, found, strict=True))
-        done.append(_Batch.of(found, step))
-        if len(done) > 1:
-            power = _power(done[-2], done[-1], power)
-    return [made[tile] for tile in range(n_tiles)], 1.0 / power
+) -> list[PreviewTile]:
+    """Code the tiles that are not yet made, so that all take about a budget."""
+    every, made = GROUP if n_tiles >= GROUP**2 else 1, dict(made)
+    recent = list(made.values())
+    for batch in _batches([tile for tile in range(n_tiles) if tile not in made], every):
+        leaders = [made[tile // every * every].code if every > 1 and tile % every else None for tile in batch]
+        parts = coder.parts(batch, [step] * len(batch), leaders)
+        left = AIM * budget - sum(tile.n_bytes for tile in made.values())
+        share = left * len(batch) / (n_tiles - len(made))
+        step = _within_range(step * coder.factor(parts, share, _bits_of(recent, coder.least_bytes, START_BITS)))
+        recent = coder.code([replace(part, step=step) for part in parts], 1.0)
+        made.update(zip(batch, recent, strict=True))
+    return [made[tile] for tile in range(n_tiles)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """Tiles that were coded at one step, their number and bytes."""
-
-    count: int
-    size: int
-    step: float
-
-    @classmethod
-    def of(cls, tiles: Sequence[PreviewTile], step: float) -> _Batch:
-        """Count tiles."""
-        return cls(count=len(tiles), size=sum(tile.n_bytes for tile in tiles), step=step)
-
-
-def _power(before: _Batch, after: _Batch, known: float) -> float:
-    """Correct the power of steps that sizes go with by half of what two batches show, where their steps differ."""
-    finer = math.log(before.step / after.step)
-    if abs(finer) < TELLING or not before.size or not after.size:
-        return known
-    found = math.log(after.size * before.count / (before.size * after.count)) / finer
-    return 0.5 * (known + min(max(found, POWERS[0]), POWERS[1]))
-
-
-def _fill(coder: _Coder, made: list[PreviewTile], budget: int, slope: float) -> list[PreviewTile] | None:
+def _fill(coder: _Coder, made: list[PreviewTile], budget: int) -> list[PreviewTile] | None:
     """Code as many tiles again, at a coarser or finer step, as it takes to fill a budget; None where that cannot be.
 
-    Steps are changed by four times what it takes, so that about every fourth tile is coded again. The last turns, which
-    few images need, go for coarse steps.
+    A few tiles at a time take all of the change, up to a limit.
     """
-    order = [tile for first in range(SPREAD) for tile in range(first, len(made), SPREAD)]
-    slope = MORE * slope if len(made) > SPREAD else SLOPE
-    size, at = sum(tile.n_bytes for tile in made), 0
-    for turn in range(TURNS):
+    order = [tile for first in range(SPREAD) for tile in range(first, len(made), SPREAD) if made[tile].streams]
+    groups = [order[at : at + SPREAD] for at in range(0, len(order), SPREAD)]
+    size = sum(tile.n_bytes for tile in made)
+    for turn in range(TURNS + 2 * len(groups)):
         over, steps = size > budget, {tile.step for tile in made if tile.streams}
         if not over and (size >= CLOSE * budget or steps <= {MIN_STEP} or turn >= FILL_TURNS):
             return made
         if over and steps <= {MAX_STEP}:
             return None
-        factor = (max(size, 1) / (AIM * budget)) ** (slope if turn < FILL_TURNS else 1.0)
-        for _ in range(0, len(order), SPREAD):
-            tiles = order[at : at + SPREAD]
-            at = at + SPREAD if at + SPREAD < len(order) else 0
-            for tile, again in zip(tiles, coder.again([made[tile] for tile in tiles], tiles, factor), strict=True):
-                after = size + again.n_bytes - made[tile].n_bytes
-                if over or after <= budget:
-                    made[tile], size = again, after
-            if (size <= budget) if over else size >= CLOSE * budget:
-                break
+        tiles = groups[turn % len(groups)]
+        before = [made[tile] for tile in tiles]
+        taken = sum(tile.n_bytes for tile in before)
+        aim = min(max(taken + AIM * budget - size, taken / MOST_CHANGE), taken * MOST_CHANGE)
+        parts = coder.parts(tiles, [tile.step for tile in before], [tile.code for tile in before])
+        factor = coder.factor(parts, aim, _bits_of(before, coder.least_bytes, START_BITS))
+        if over and turn >= FILL_TURNS:
+            factor = max(factor, MOST_CHANGE)  # whatever was counted
+        again = coder.code(parts, factor)
+        after = size - taken + sum(tile.n_bytes for tile in again)
+        if over or after <= budget:
+            made = _replaced(made, tiles, again)
+            size = after
     return made if size <= budget else None
+
+
+def _replaced(made: list[PreviewTile], tiles: Sequence[int], again: Sequence[PreviewTile]) -> list[PreviewTile]:
+    """Return all tiles with some of them replaced."""
+    new = dict(zip(tiles, again, strict=True))
+    return [new.get(tile, made[tile]) for tile in range(len(made))]
 
 
 def check_preview(

@@ -5,7 +5,11 @@
  * SIMD lanes. All is integer.
  */
 #include "plane_context.h"
+#include "wide_layer.h"
 
+#define N_INPUTS 21
+#define N_WIDE 22 /* inputs in pairs */
+#define N_HIDDEN 16
 #define LEVELS 5
 #define N_BUCKETS 48
 #define ZN_ROWS N_BUCKETS
@@ -28,51 +32,45 @@ static void look_at(const rcz_plane *pl, context *c, int64_t phase) {
                 known[k * w + j] = phase_of(k, j, parity) < phase ? (int32_t)min_i(sum, MAX_LEVEL) : 0;
             }
         }
-        for (int t = 0; t < 3; t++) box_sums(known, c->recent[t] + b * h * w, c->tmp, h, w, RECENT_BOXES[t]);
+        box_sums(known, c->recent, b * h * w, c->tmp, h, w, RECENT_FAR);
     }
 }
 
-/* Fill out [outputs][n] with (bias + weight @ x) >> shift, four inputs at a time: memory is what it waits for. */
-static void layer(const int32_t *x, int64_t n, const int32_t *weight, const int32_t *bias, int32_t shift,
-                  int64_t inputs, int64_t outputs, int32_t *out) {
-    int64_t fours = inputs - inputs % 4;
-    for (int64_t o = 0; o < outputs; o++) {
-        int32_t *restrict row = out + o * CHUNK;
-        const int32_t *w = weight + o * inputs;
-        for (int64_t i = 0; i < n; i++) row[i] = bias[o];
-        for (int64_t k = 0; k < fours; k += 4) {
-            int32_t w0 = w[k], w1 = w[k + 1], w2 = w[k + 2], w3 = w[k + 3];
-            const int32_t *restrict x0 = x + k * CHUNK;
-            for (int64_t i = 0; i < n; i++)
-                row[i] += w0 * x0[i] + w1 * x0[i + CHUNK] + w2 * x0[i + 2 * CHUNK] + w3 * x0[i + 3 * CHUNK];
+/* The network in 16 bits, its inputs and its layers for a chunk. */
+typedef struct {
+    int16_t weight0[N_HIDDEN * N_WIDE], weight1[N_HIDDEN * N_HIDDEN], weight2[N_HIDDEN];
+    int16_t x[N_WIDE * CHUNK], one[N_HIDDEN * CHUNK], two[N_HIDDEN * CHUNK];
+    int32_t out[4 * CHUNK], bucket[CHUNK];
+} narrow;
+
+static int32_t shorten(const int32_t *from, int64_t rows, int64_t columns, int64_t stride, int16_t *to) {
+    for (int64_t o = 0; o < rows; o++)
+        for (int64_t i = 0; i < stride; i++) {
+            int32_t weight = i < columns ? from[o * columns + i] : 0;
+            if (weight < INT16_MIN || weight > INT16_MAX) return RCZ_BAD_ARGUMENT;
+            to[o * stride + i] = (int16_t)weight;
         }
-        for (int64_t k = fours; k < inputs; k++) {
-            int32_t w0 = w[k];
-            const int32_t *restrict x0 = x + k * CHUNK;
-            for (int64_t i = 0; i < n; i++) row[i] += w0 * x0[i];
-        }
-        for (int64_t i = 0; i < n; i++) row[i] >>= shift;
-    }
+    return RCZ_OK;
 }
 
-static void clamp_layer(int32_t *out, int64_t outputs, int64_t n) {
-    for (int64_t o = 0; o < outputs; o++)
-        for (int64_t i = 0; i < n; i++) {
-            int32_t v = out[o * CHUNK + i];
-            out[o * CHUNK + i] = v < 0 ? 0 : v > MAX_ACTIVATION ? MAX_ACTIVATION : v;
-        }
+static int32_t prepare(const rcz_network *net, narrow *at) {
+    int32_t status = shorten(net->weight0, N_HIDDEN, N_INPUTS, N_WIDE, at->weight0);
+    if (status == RCZ_OK) status = shorten(net->weight1, N_HIDDEN, N_HIDDEN, N_HIDDEN, at->weight1);
+    if (status == RCZ_OK) status = shorten(net->weight2, 1, N_HIDDEN, N_HIDDEN, at->weight2);
+    memset(at->x, 0, sizeof at->x);
+    memset(at->one, 0, sizeof at->one);
+    memset(at->two, 0, sizeof at->two);
+    return status;
 }
 
 /* Fill bucket [n] from the inputs. */
-static void run_network(const rcz_network *net, context *c, int64_t n) {
-    layer(c->x, n, net->weight0, net->bias0, net->shift0, N_INPUTS, N_HIDDEN, c->one);
-    clamp_layer(c->one, N_HIDDEN, n);
-    layer(c->one, n, net->weight1, net->bias1, net->shift1, N_HIDDEN, N_HIDDEN, c->two);
-    clamp_layer(c->two, N_HIDDEN, n);
-    layer(c->two, n, net->weight2, net->bias2, net->shift2, N_HIDDEN, 1, c->three);
+static void run_network(const rcz_network *net, narrow *at, int64_t n) {
+    hidden_layer(at->x, n, at->weight0, net->bias0, net->shift0, N_WIDE, N_HIDDEN, at->one);
+    hidden_layer(at->one, n, at->weight1, net->bias1, net->shift1, N_HIDDEN, N_HIDDEN, at->two);
+    four_rows(at->two, n, at->weight2, net->bias2, net->shift2, N_HIDDEN, 1, at->out);
     for (int64_t i = 0; i < n; i++) {
-        int64_t y = floor_div((((int64_t)c->three[i] >> 1) + 160) * N_BUCKETS, 208);
-        c->bucket[i] = (int32_t)clamp_i(y, 0, N_BUCKETS - 1);
+        int64_t y = floor_div((((int64_t)at->out[i] >> 1) + 160) * N_BUCKETS, 208);
+        at->bucket[i] = (int32_t)clamp_i(y, 0, N_BUCKETS - 1);
     }
 }
 
@@ -146,6 +144,7 @@ static int32_t decode(const rcz_plane *pl, rcz_coder *coder, int64_t h, const in
 int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *pl, const rcz_network *net, rcz_coder *coder,
                         const rcz_prices *prices) {
     context c;
+    narrow at;
     int64_t needed = RCZ(plane_bytes)(pl->blocks, pl->n, pl->m), h, w;
     if (needed < 0 || pl->scratch_bytes < needed || pl->columns < 1 || pl->blocks % pl->columns != 0)
         return RCZ_BAD_ARGUMENT;
@@ -161,27 +160,28 @@ int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *pl, const rcz_network *ne
     lay_out(pl, &c, h, w);
     status = look_back(pl, &c, net->log_table);
     if (status != RCZ_OK) return status;
-    for (int64_t row = 0; row < N_INPUTS; row++) fill_row(c.x, row, 0);
-    fill_row(c.x, 14, (int32_t)(16 * (pl->s - 6)));
-    fill_row(c.x, 15, (int32_t)(32 * pl->final));
-    fill_row(c.x, 19, log_of(net->log_table, 16 * pl->m) - 64);
-    fill_row(c.x, 20, log_of(net->log_table, 16 * pl->blocks) >> 2);
+    status = prepare(net, &at);
+    if (status != RCZ_OK) return status;
+    put_inputs(at.x, 14, 16 * (pl->s - 6));
+    put_inputs(at.x, 15, 32 * pl->final);
+    put_inputs(at.x, N_LATE + 1, log_of(net->log_table, 16 * pl->m) - 64);
+    put_inputs(at.x, N_LATE + 2, log_of(net->log_table, 16 * pl->blocks) >> 2);
     for (int64_t phase = 0; phase < 3; phase++) {
         if (phase > 0) look_at(pl, &c, phase);
-        fill_row(c.x, 16, phase == 1 ? 32 : 0);
-        fill_row(c.x, 17, phase == 2 ? 32 : 0);
+        put_inputs(at.x, 16, phase == 1 ? 32 : 0);
+        put_inputs(at.x, 17, phase == 2 ? 32 : 0);
         int64_t found = list_pairs(pl, &c, phase);
         for (int64_t first = 0; first < found && status == RCZ_OK; first += CHUNK) {
             int64_t count = min_i(CHUNK, found - first), last = 1 - pl->final;
             const int64_t *where = c.where + first;
-            fill_inputs(pl, &c, net->log_table, phase, where, count);
-            run_network(net, &c, count);
+            fill_inputs(pl, &c, net->log_table, phase, where, count, N_LATE, at.x);
+            run_network(net, &at, count);
             if (mode == RCZ_COST)
-                price(pl, prices, last, c.bucket, where, count);
+                price(pl, prices, last, at.bucket, where, count);
             else if (mode == RCZ_CODE)
-                status = code(pl, coder, last, c.bucket, where, count);
+                status = code(pl, coder, last, at.bucket, where, count);
             else
-                status = decode(pl, coder, last, c.bucket, where, count);
+                status = decode(pl, coder, last, at.bucket, where, count);
         }
         if (status != RCZ_OK) return status;
     }

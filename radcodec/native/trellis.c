@@ -9,6 +9,7 @@
 
 #define WIDE_INPUTS 44
 #define WIDE_HIDDEN 32
+#define LATE 16     /* input of N_LATE: there are none of the phase */
 #define N_SHARED 20 /* inputs before those of the 24 pairs around */
 #define REACH 2
 #define N_Z 48
@@ -55,8 +56,7 @@ static void look_at_halves(const rcz_plane *pl, wide *at, int64_t phase) {
                 known[k * c->w + j] = phase_of(k, j, parity) < phase ? (int32_t)min_i(sum, MAX_LEVEL) : 0;
             }
         }
-        for (int t = 0; t < 3; t++)
-            box_sums(known, c->recent[t] + b * c->h * c->w, c->tmp, c->h, c->w, RECENT_BOXES[t]);
+        box_sums(known, c->recent, b * c->h * c->w, c->tmp, c->h, c->w, RECENT_FAR);
     }
 }
 
@@ -78,28 +78,22 @@ static void look_around(const rcz_plane *pl, wide *at, const int32_t *logs, int6
     }
 }
 
-/* Fill x for pairs [count] of a phase, from what fill_inputs gave and the pairs around. */
+/* Fill the inputs from 19 on for pairs [count] of a phase: the pair's larger magnitude, and the pairs around. */
 static void widen(const rcz_plane *pl, wide *at, const int32_t *logs, const int64_t *where, int64_t count) {
     const context *c = &at->shared;
-    int64_t w = c->w + 2 * REACH, area = (c->h + 2 * REACH) * w, n = pl->n, m = pl->m;
-    static const int64_t plain[19] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 18, 19, 20};
-    for (int64_t f = 0; f < 19; f++) {
-        int16_t *to = at->x + (f / 2) * CHUNK * 2 + f % 2;
-        for (int64_t i = 0; i < count; i++) to[2 * i] = (int16_t)c->x[plain[f] * CHUNK + i];
-    }
-    for (int64_t i = 0; i < count; i++) {
-        int64_t b = where[i] / (n * m), k = where[i] / m % n, j = where[i] % m;
-        const int32_t *p = pl->p + 2 * where[i];
-        const int16_t *best = at->best + b * area + k * w + j;
-        int16_t *to = at->x + 2 * i;
-        to[9 * CHUNK * 2 + 1] = (int16_t)log_of(logs, 16 * max_i(p[0], p[1]));
-        int64_t f = N_SHARED;
-        for (int64_t dk = 0; dk <= 2 * REACH; dk++)
-            for (int64_t dj = 0; dj <= 2 * REACH; dj++) {
-                if (dk == REACH && dj == REACH) continue;
-                to[(f / 2) * CHUNK * 2 + f % 2] = best[dk * w + dj];
-                f++;
-            }
+    int64_t w = c->w + 2 * REACH, area = (c->h + 2 * REACH) * w;
+    for (int64_t i = 0; i < count;) {
+        int64_t line = where[i] / pl->m, b = line / pl->n, k = line % pl->n, first = line * pl->m;
+        const int16_t *row = at->best + b * area + k * w;
+        for (; i < count && where[i] - first < pl->m; i++) {
+            const int32_t *p = pl->p + 2 * where[i];
+            const int16_t *best = row + (where[i] - first);
+            int64_t f = N_SHARED;
+            put_input(at->x, f - 1, i, log_of(logs, 16 * max_i(p[0], p[1])));
+            for (int64_t dk = 0; dk <= 2 * REACH; dk++)
+                for (int64_t dj = 0; dj <= 2 * REACH; dj++)
+                    if (dk != REACH || dj != REACH) put_input(at->x, f++, i, best[dk * w + dj]);
+        }
     }
 }
 
@@ -215,13 +209,18 @@ static int64_t settle(rcz_search *s, paths *path) {
 /* Take the paths over pairs [count] of the last plane. */
 static void extend(const rcz_plane *pl, const rcz_wide *net, rcz_search *s, const wide *at, const int64_t *where,
                    int64_t count, paths *path) {
-    for (int64_t i = 0; i < count; i++)
+    int64_t line = -1;
+    const int64_t *row = path->most[0];
+    for (int64_t i = 0; i < count; i++) {
+        if (line < 0 || where[i] - line * pl->m >= pl->m) {
+            line = where[i] / pl->m;
+            row = path->most[at->shared.cell_row[line % pl->n]];
+        }
         for (int64_t t = 0; t < 2; t++) {
             int64_t here = 2 * where[i] + t, other = pl->p[2 * where[i] + 1 - t] > 0;
             float target = s->target[here], least[2][2] = {{NEVER, NEVER}, {NEVER, NEVER}}, now[8];
             int64_t first = first_candidate(target), z = at->z[i], u = at->u[i];
-            int64_t most = path->most[at->shared.cell_row[where[i] / pl->m % pl->n]]
-                                     [at->shared.cell_column[where[i] % pl->m]];
+            int64_t most = row[at->shared.cell_column[where[i] - line * pl->m]];
             uint8_t which[2][2] = {{0, 0}, {0, 0}}, *choice = s->choice + path->length * 8;
             for (int64_t k = 0; k < CANDIDATES; k++) {
                 int64_t q = first + k;
@@ -250,6 +249,7 @@ static void extend(const rcz_plane *pl, const rcz_wide *net, rcz_search *s, cons
             for (int64_t v = 0; v < 8; v++) path->cost[v] = now[v];
             s->order[path->length++] = here;
         }
+    }
     settle(s, path);
 }
 
@@ -320,11 +320,10 @@ int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *pl, const rcz_wide *ne
     memset(at.two, 0, sizeof at.two);
     status = look_back(pl, c, logs);
     if (status != RCZ_OK) return status;
-    for (int64_t row = 0; row < N_INPUTS; row++) fill_row(c->x, row, 0);
-    fill_row(c->x, 14, (int32_t)(16 * (pl->s - 6)));
-    fill_row(c->x, 15, (int32_t)(32 * pl->final));
-    fill_row(c->x, 19, log_of(logs, 16 * pl->m) - 64);
-    fill_row(c->x, 20, log_of(logs, 16 * pl->blocks) >> 2);
+    put_inputs(at.x, 14, 16 * (pl->s - 6));
+    put_inputs(at.x, 15, 32 * pl->final);
+    put_inputs(at.x, LATE + 1, log_of(logs, 16 * pl->m) - 64);
+    put_inputs(at.x, LATE + 2, log_of(logs, 16 * pl->blocks) >> 2);
     if (mode == RCZ_COST && pl->final) start_paths(pl, c, search, &path);
     for (int64_t phase = 0; phase < 3; phase++) {
         if (phase > 0) look_at_halves(pl, &at, phase);
@@ -333,7 +332,7 @@ int32_t RCZ(trellis_plane)(int32_t mode, const rcz_plane *pl, const rcz_wide *ne
         for (int64_t first = 0; first < found && status == RCZ_OK; first += CHUNK) {
             int64_t count = min_i(CHUNK, found - first);
             const int64_t *where = c->where + first;
-            fill_inputs(pl, c, logs, phase, where, count);
+            fill_inputs(pl, c, logs, phase, where, count, LATE, at.x);
             widen(pl, &at, logs, where, count);
             run_wide(net, &at, phase, count);
             for (int64_t i = 0; inputs != NULL && i < count; i++) {

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
-from radcodec.base.lapped import contexts, emphasis, planes, search, transform
+from radcodec.base.lapped import contexts, emphasis, planes, quick, search, transform
 from radcodec.base.lapped.answer import check_answer, known_answer
 from radcodec.base.lapped.cells import nearest_cells
 from radcodec.base.lapped.codes import (
@@ -153,23 +153,21 @@ class LappedModel:
     def _final(self, like: LappedCodes, companded: F64) -> LappedCodes:
         return self._choose(like, companded)[0]
 
-    def encode_averages(
-        self, averages: F64, shape: tuple[int, int], *, step: float, like: LappedCodes | None = None
-    ) -> LappedCodes:
-        """Make the coefficients of a tile from averages of its pixels, in a fraction of the time of ``encode_tile``.
-
-        The picture is as good where the step is so coarse that high frequencies have no coefficients.
+    def spectrum(
+        self, values: npt.NDArray[np.float32], shape: tuple[int, int], *, step: float, code: int | None = None
+    ) -> quick.Spectrum:
+        """Transform a tile for ``quick_codes``.
 
         Parameters
         ----------
-        averages : float64 [ceil(h / AVERAGED), ceil(w / AVERAGED)]
-            Of squares of pixels, normalised: offset 0, noise of the pixels 1. Non-finite ones count as 0.
+        values : float32 [h, w], or [ceil(h / AVERAGED), ceil(w / AVERAGED)]
+            Pixels or averages of squares of them, normalised: offset 0, noise of the pixels 1. They are overwritten.
         shape
             [h, w] of the tile.
         step
-            As in ``encode_tile``.
-        like
-            Codes of the tile at another step, or of one nearby, whose block length is kept.
+            Where averages choose the block code; as in ``encode_tile``.
+        code
+            Block code of the tile at another step, or of one nearby, which is kept.
 
         Raises
         ------
@@ -177,13 +175,21 @@ class LappedModel:
             The shapes do not go together, or the tile is empty.
         """
         expected = tuple(-(-n // transform.AVERAGED) for n in shape)
-        if averages.shape != expected or averages.size == 0:
-            raise InputError(f"base layer: expected averages of shape {expected}, found {averages.shape}")
-        companded = compand(averages, 0.0, 1.0)
-        empty = empty_codes(shape, step)
-        code = search.choose_averages(companded, shape, empty.step) if like is None else like.code
-        g = transform.geometry_of(shape, code)
-        return self._quantise(replace(empty, code=code), transform.analyse_averages(companded, g) / empty.step)[0]
+        if values.shape not in (expected, shape) or values.size == 0:
+            raise InputError(f"base layer: expected values of shape {shape} or {expected}, found {values.shape}")
+        companded = quick.compand_quickly(values)
+        if code is None:
+            averaged = companded.shape == expected
+            code, chosen = quick.choose_code(
+                companded if averaged else quick.averages_of(companded), shape, empty_codes(shape, step).step
+            )
+            if averaged:
+                return chosen
+        return quick.spectrum_of(companded, shape, code)
+
+    def quick_codes(self, spectrum: quick.Spectrum, step: float) -> LappedCodes:
+        """Code a tile at a step from its spectrum, without a search and without a trellis."""
+        return quick.quantise(spectrum, step)
 
     def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, F64 | None]:
         """Choose the best transform; return its codes, and their pixels if several were compared."""
@@ -245,10 +251,12 @@ class LappedModel:
         walk = Walk(self._network, coder, g)
         head = HEADER.pack(codes.code, codes.last, codes.gain, count, *codes.offsets)
         streams = []
+        now = sizes >> count
         for stage, below in enumerate(planes_below(count, self.n_stages)[:n_stages]):
             coder.start()
             for after in below:
-                walk.plane(planes.CODE, None, codes.last - after, after, sizes >> (after + 1), sizes >> after, sign)
+                before, now = now, sizes >> after if after else sizes
+                walk.plane(planes.CODE, None, codes.last - after, after, before, now, sign)
             streams.append(head + coder.finish() if stage == 0 else coder.finish())
         return streams
 
@@ -283,13 +291,6 @@ class LappedModel:
             shape=shape, code=code, last=last, gain=gain, offsets=(offsets[0], offsets[1]), coefficients=signed
         )
         return found, left_out
-
-    def high_share(self, codes: LappedCodes) -> float:
-        """Return the share of non-zero coefficients at frequencies that ``encode_averages`` leaves out."""
-        used = codes.coefficients != 0
-        height, width = (n // transform.AVERAGED for n in used.shape[2:])
-        total = int(np.count_nonzero(used))
-        return 1.0 - np.count_nonzero(used[:, :, :height, :width]) / total if total else 0.0
 
     def used_stages(self, codes: LappedCodes | ShelvedCodes) -> int:
         """Return the number of the first stages that have planes, at least one."""

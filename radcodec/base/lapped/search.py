@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
-from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, analyse_averages, geometry_of
+from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
 
 MAX_LAST = 14
 MAX_OFFSET = 31
@@ -79,19 +79,6 @@ def choose_blocks(companded: F64, step: float) -> list[int]:
     if promised_bits(analyse(part, geometry_of(shape, WAVELET), step), step) <= WAVELET_SHARE * least:
         out.append(WAVELET)
     return out
-
-
-def choose_averages(averages: F64, shape: tuple[int, int], step: float) -> int:
-    """Choose the block code of a tile [h, w] by averages of its companded samples: the one that promises fewest bits.
-
-    START_CODE and longer blocks are tried, then shorter ones as long as each promises less than the one before.
-    """
-    bits: dict[int, float] = {}
-    for code in (*range(START_CODE, len(NOMINAL)), *range(START_CODE - 1, -1, -1)):
-        bits[code] = promised_bits(analyse_averages(averages, geometry_of(shape, code)), step)
-        if code < START_CODE and bits[code] >= bits[code + 1]:
-            break
-    return min(bits, key=lambda code: bits[code])
 
 
 def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:

@@ -162,31 +162,6 @@ def forward(samples: F64, g: Geometry) -> F64:
     return np.ascontiguousarray(x.transpose(2, 0, 3, 1))
 
 
-def analyse_averages(averages: F64, g: Geometry) -> F64:
-    """Estimate the coefficients of an image from averages of ``AVERAGED`` by ``AVERAGED`` companded samples.
-
-    Averages see low frequencies only: the other three quarters of a block's coefficients are 0. Two errors are left in.
-    The gain falls from 1 to 0.9 at the highest frequency kept, and higher frequencies alias.
-
-    Parameters
-    ----------
-    averages
-        float64 [ceil(h / AVERAGED), ceil(w / AVERAGED)].
-    g
-        Blocks of the image [h, w]; not wavelets.
-
-    Returns
-    -------
-    float64 [rows, columns, height / AVERAGED, width / AVERAGED]
-        The coefficients of low frequencies in companded units.
-    """
-    small = Geometry(g.rows, g.columns, g.height // AVERAGED, g.width // AVERAGED)
-    samples = np.rint(averages * UNIT)[: small.rows * small.height, : small.columns * small.width]
-    extra = (small.rows * small.height - samples.shape[0], small.columns * small.width - samples.shape[1])
-    samples = np.pad(samples, ((0, extra[0]), (0, extra[1])), mode="symmetric")
-    return forward(samples, small) * (AVERAGED / UNIT)
-
-
 def analyse(companded: F64, g: Geometry, step: float) -> F64:
     """Transform a companded image [h, w] to coefficients [rows, columns, height, width], in companded units.
 
