@@ -31,7 +31,6 @@ SPREAD = 0.26  # steps, rms of what a loop's own errors add to those of the pred
 CORE = 1  # px from its middle, over which a source's peak is measured
 TURNS = 3
 AIM_AT, AIM_GROWTH, AIM_POWER = -3.5e-4, 0.0272, 1.25  # share of a source that theory should add, by the power of steps
-LOW_GAIN = 0.8  # of a loop, below which coarse steps take so much off that predictors must overshoot
 CLOSE = 2e-5  # share of a source that is as good as none
 LEAST_LOSS = 5e-4  # share of a source added, under which predictors stay as they are
 MOST_CHANGE = 0.02  # of the squared error, for the flux
@@ -97,8 +96,8 @@ def keep_flux(coefs: F64, radius: int, solve: Callable[[F64], F64], loop: Loop, 
             return coefs
         loss, slope = found
         over = loss - aim
-        # Where the loop hardly bends signals, a small loss is not worth the bits.
-        if abs(over) < CLOSE or (gain > LOW_GAIN and not change.any() and (over < 0.0 or loss < LEAST_LOSS)):
+        # Predictors that fall short of peaks are those of coarse steps, where a change costs most and brings nothing.
+        if abs(over) < CLOSE or (not change.any() and (over < 0.0 or loss < LEAST_LOSS)):
             break
         towards = solve(slope)
         rise = float(slope @ towards)
