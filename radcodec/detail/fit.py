@@ -28,7 +28,7 @@ from radcodec.detail.blocks import (
 )
 from radcodec.detail.borders import tap_offsets
 from radcodec.detail.rounding import Predictor, quantise_predictor
-from radcodec.detail.task import FitInput
+from radcodec.detail.task import NOISES, FitInput
 from radcodec.detail.unbiased import Loop, beam_spectrum, keep_flux
 from radcodec.runtime.native import core, pointer
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
@@ -47,8 +47,8 @@ NEAR_RADIUS = 12
 ROUGH_RIDGE = 1e-9  # of the mean diagonal, where values have errors of a tenth of a step anyway
 RIDGES = (1e-15, 1e-12, 1e-8)  # of the mean diagonal: from maps that are exact to the last place to plain noise
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
-NOISES = (1 / 14, 1 / 20, 1 / 40)  # squared steps: about that of uniform errors, and less where predictions are good
 CAPS = (24, 16, 12, 8)  # the best radius up to each of these is tried
+LOOP_CAPS = (*CAPS, 6)  # for a loop, where far taps cost more than the equations promise
 RADII = (1, 2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 PIXELS_A_TAP = 30  # below which a radius is not tried
 
@@ -236,7 +236,8 @@ def _fit(
         error = max(error, 1e-300)
         bits = quantise_predictor(coefs[inside], r, some.gram, error, n_pixels)[1]
         found.append((bits + 0.5 * n_pixels * (np.log2(error) - np.log2(weight)), r, coefs[inside], error))
-    ranges = [[f for f in found if f[1] <= max(cap, radii[0])] for cap in CAPS]
+    caps = CAPS if loop is None else LOOP_CAPS
+    ranges = [[f for f in found if f[1] <= max(cap, radii[0])] for cap in caps]
     chosen = {next(f[1] for f in some if f[0] <= min(some)[0] + spare) for some in ranges}
     out = []
     for _, r, coefs, error in found:

@@ -24,7 +24,7 @@ from radcodec.detail.rounding import (
     coding_order,
     round_to_plane,
 )
-from radcodec.detail.task import FitInput
+from radcodec.detail.task import NOISES, FitInput
 from radcodec.detail.unbiased import Loop, beam_spectrum, keep_flux
 from radcodec.limits import MAX_SHIFT
 from radcodec.runtime.native import check, core, pointer
@@ -41,8 +41,8 @@ MAX_ROUGH_SIZE = 256.0  # of values, in errors, up to which single precision doe
 ROUGH_RIDGE, FINE_RIDGE, MOST_RIDGE = 1e-9, 1e-15, 1e-3  # of the mean diagonal
 LEAST_VARIANCE = 1e-12
 COARSE = 0.6  # mean error, in steps, under which steps are so coarse that a loop is better
-NOISES = (1 / 14, 1 / 24, 1 / 40)  # squared steps that pixels of a loop are taken to have
 LOOP_RADIUS = 12
+LOOP_CAPS = (12, 8, 6)  # of radii that are tried too for a loop, where far taps cost more than equations promise
 HARD_CAPS = (12, 8)  # of radii that are tried too where the error that the equations promise is not what comes
 PREDICTABLE = 1e-8  # share of the power that is left, under which that is so
 MORE_TURNS, WORTH_A_TURN = 3, 1.0  # turns beyond those of the level, and the gain in bits of the one before
@@ -95,7 +95,7 @@ def fit_quickly(task: FitInput, effort: Effort, *, threads: int = 1) -> list[Pre
             reach = radius if number == 0 else min(radius, LOOP_RADIUS)
             noisy = _with_diagonal(near.gram, power * noise)
             some = _Sums(gram=noisy, right=near.right, power=near.power, pixels=n_pixels, loop=loop)
-            found += _predictors(some, reach, (*effort.caps, *HARD_CAPS), effort, task.exact)
+            found += _predictors(some, reach, (*effort.caps, *LOOP_CAPS), effort, task.exact)
         return found
 
 

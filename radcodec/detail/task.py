@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 
+# Squared steps that pixels of a loop are taken to have: about that of uniform errors, or less for good predictions.
+NOISES = (1 / 16, 1 / 24, 1 / 32, 1 / 40)
 RADIUS_BY_SIZE = ((1 << 20, 24), (1 << 22, 16))  # samples up to which a radius costs too little time to mind
 
 

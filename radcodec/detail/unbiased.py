@@ -1,10 +1,13 @@
-"""Predictors of a loop that leave sources their flux (docs/design/0019-flux-in-a-loop.md).
+"""Predictors of a loop that leave sources their flux (docs/design/0020-flux-in-a-loop.md).
 
 What a loop restores follows the prediction until the error reaches half a step. To signals below the noise its
 rounding is a gain g under 1, with noise that does not depend on them. Let P be the predictor, A = 1 - P and s a signal.
 Then s is restored as ``s - (1 - g) A / (g + (1 - g) A) s``. The error is 0 where P predicts s, but a predictor that is
 best for noise overshoots at the peaks of sources. Of all predictors near the best one, the one that restores the peak
 of a source is taken. A source has the shape of the beam, which is the root of the noise's spectrum.
+
+Coarse steps take more off sources of several steps than theory has. So predictors aim at a small gain in flux that
+grows with the step, measured as what leaves sources of 3 sigma at their flux.
 """
 
 from __future__ import annotations
@@ -27,8 +30,7 @@ LEAST_SIDE = 16  # px of a part of an image that is looked at
 SPREAD = 0.26  # steps, rms of what a loop's own errors add to those of the prediction
 CORE = 1  # px from its middle, over which a source's peak is measured
 TURNS = 3
-BEYOND = 3e-4  # share of a source that is taken off beyond theory
-SHRINKING = 0.04  # share that coarse steps take off by themselves, at noise of one step; with the fourth power of steps
+AIM_AT, AIM_GROWTH, AIM_POWER = -3.5e-4, 0.0272, 1.25  # share of a source that theory should add, by the power of steps
 CLOSE = 2e-5  # share of a source that is as good as none
 LEAST_LOSS = 5e-4  # share of a source added, under which predictors stay as they are
 MOST_CHANGE = 0.02  # of the squared error, for the flux
@@ -83,7 +85,7 @@ def keep_flux(coefs: F64, radius: int, solve: Callable[[F64], F64], loop: Loop, 
         The squared error of the fit, in the unit of the equations.
     """
     beam, gain, most = loop.beam, rounding_gain(math.sqrt(error / loop.step)), MOST_CHANGE * error
-    aim = SHRINKING * (loop.step / max(loop.power, loop.step)) ** 2 - BEYOND
+    aim = AIM_AT + AIM_GROWTH * (loop.step / max(loop.power, loop.step)) ** AIM_POWER
     dys, dxs = np.array(tap_offsets(radius)).T
     at = (dys % SIDE, -dxs % SIDE)
     source = beam * _core_weights(beam)
