@@ -46,13 +46,13 @@ LINES = (
 )
 CUBE_LINES = (
     "estimate image.fits",
-    "compress image.fits exact.rcz",
-    "cutout exact.rcz spectrum.fits --region {x}:{next_x},{y}:{next_y}",
-    "cutout exact.rcz plane.fits --plane {plane}",
-    "preview exact.rcz base.png",
-    "decompress exact.rcz back.fits",
-    "verify exact.rcz --against image.fits",
     "compress image.fits bounded.rcz --max-error 0.125sigma",
+    "cutout bounded.rcz spectrum.fits --region {x}:{next_x},{y}:{next_y}",
+    "cutout bounded.rcz plane.fits --plane {plane}",
+    "preview bounded.rcz base.png",
+    "decompress bounded.rcz back.fits",
+    "verify bounded.rcz --against image.fits",
+    "compress image.fits exact.rcz",
 )
 
 
