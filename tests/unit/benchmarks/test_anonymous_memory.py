@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from benchmarks.rows import read_rows
-from benchmarks.speed.anonymous import Subject, anonymous_peak, cube, run_memory, write_image
+from benchmarks.reporting.pages.memory import memory_report
+from benchmarks.reporting.results import Results
+from benchmarks.rows import append_row, read_rows
+from benchmarks.speed.anonymous import COLUMNS, Subject, anonymous_peak, cube, run_memory, write_image
 from benchmarks.speed.command import cube_sides
 from radcodec.simulate import simulate_image
 
@@ -104,3 +107,27 @@ def test_command_refuses_what_is_no_cube(words: list[str], tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode == 2
     assert "expected WxHxPLANES" in done.stderr
+
+
+def test_page_has_a_line_for_each_command(tmp_path: Path) -> None:
+    """Images are columns, the smallest first; a command that was not run on one, or failed, leaves a gap."""
+    rows = [
+        memory_row("compress image.fits a.rcz", "2000x1024x1024", 300 * MIB),
+        memory_row("estimate image.fits", "8192x8192", 100 * MIB),
+        memory_row("compress image.fits a.rcz", "8192x8192", 200 * MIB),
+        memory_row("estimate image.fits", "2000x1024x1024", 1 * MIB) | {"status": "failed: no room"},
+    ]
+    for row in rows:
+        append_row(tmp_path / "2026-01-01_m_0123456789ab_memory.csv", COLUMNS, row)
+    lines = memory_report(Results(tmp_path)).splitlines()
+    assert lines[2] == "| command | 8192x8192, 0.3 GB | 2000x1024x1024, 8.4 GB |"
+    assert lines[4] == "| `radcodec compress image.fits a.rcz` | 200 | 300 |"
+    assert lines[5] == "| `radcodec estimate image.fits` | 100 |  |"
+    assert lines[6] == ""
+
+
+def memory_row(line: str, shape: str, peak: int) -> dict[str, object]:
+    """A row written by hand."""
+    pixels = math.prod(map(int, shape.split("x")))
+    cells = {"machine": "m", "commit": "c", "file": shape, "shape": shape, "pixels": pixels, "threads": 2}
+    return cells | {"command": f"radcodec {line}", "status": "ok", "anonymous_bytes": peak}
