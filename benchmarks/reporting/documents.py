@@ -24,6 +24,7 @@ from benchmarks.reporting.pages.codes import (
 )
 from benchmarks.reporting.pages.comparison import comparison, comparison_summary
 from benchmarks.reporting.pages.detail import detail_summary, detail_table
+from benchmarks.reporting.pages.memory import memory_report
 from benchmarks.reporting.pages.overview import overview
 from benchmarks.reporting.pages.pictures import PICTURES
 from benchmarks.reporting.pages.readme import readme
@@ -79,6 +80,7 @@ DOCUMENTS: dict[str, Maker] = {
     "docs/previews.md": previews_report,
     "docs/effort.md": effort_report,
     "docs/native.md": kernels_report,
+    "docs/scale.md": memory_report,
 }
 #: Files that are written whole: pages of tables, and pictures.
 WHOLE: dict[str, Maker] = {
@@ -96,6 +98,7 @@ ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
     "estimate": lambda results: effort_report(results).splitlines(),
     "kernels": lambda results: kernels_report(results).splitlines(),
     "clean": lambda results: clean_report(results).splitlines(),
+    "memory": lambda results: memory_report(results).splitlines(),
     "lossless-neural": lambda results: comparison(results).splitlines(),
 }
 

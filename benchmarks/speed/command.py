@@ -49,6 +49,9 @@ def add_commands(commands: Commands) -> None:
         action="append",
         help=f"pixels; may be repeated (default: {', '.join(map(str, MEMORY_SIDES))})",
     )
+    memories.add_argument(
+        "--cube", type=cube_sides, action="append", metavar="WxHxPLANES", help="a cube, x first; may be repeated"
+    )
     memories.add_argument("--threads", type=int, default=2, help="of each command (default: %(default)s)")
     add_output(memories)
     efforts = commands.add_parser("effort", help="bits and seconds of each level of effort, with default options")
@@ -78,6 +81,15 @@ def add_commands(commands: Commands) -> None:
         add_output(command)
 
 
+def cube_sides(text: str) -> tuple[int, int, int]:
+    """Read ``WxHxPLANES``."""
+    try:
+        width, height, planes = map(int, text.split("x"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected WxHxPLANES, such as 1024x1024x2000, found {text!r}") from None
+    return width, height, planes
+
+
 def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str]:
     """Run one of the commands and return a line on each row."""
     if options.command == "cold":
@@ -87,9 +99,11 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         samples += [simulated(side) for side in options.side or [COLD_SIDE]]
         return run_cold(samples=samples, repeats=options.repeat, out=out, commit=commit)
     if options.command == "memory":
-        from benchmarks.speed.anonymous import run_memory
+        from benchmarks.speed.anonymous import cube, run_memory, square
 
-        return run_memory(sides=options.side or MEMORY_SIDES, threads=options.threads, out=out, commit=commit)
+        sides = options.side or ([] if options.cube else MEMORY_SIDES)
+        subjects = [*map(square, sides), *(cube(*three) for three in options.cube or [])]
+        return run_memory(subjects=subjects, threads=options.threads, out=out, commit=commit)
     if options.command == "effort":
         from benchmarks.speed.effort import run_effort
 

@@ -26,7 +26,7 @@ def compile_with(flags: list[str], out: Path) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("more", [["-O2"], ["-O3", "-mavx2"], ["-O2", "-fanalyzer"]], ids=" ".join)
+@pytest.mark.parametrize("more", [["-O3", "-mavx2"], ["-O2", "-fanalyzer"]], ids=" ".join)
 def test_no_warning(more: list[str], tmp_path: Path) -> None:
     """Neither the compiler nor its analyzer warns."""
     if "-mavx2" in more and not native.core().variant.startswith("avx"):
@@ -37,9 +37,10 @@ def test_no_warning(more: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("clang") is None, reason="needs clang")
 def test_clang_analyzer_finds_nothing() -> None:
-    """Clang's static analyzer has nothing to say."""
+    """Clang's static analyzer has nothing to say within functions; docs/native.md has the command for all paths."""
     for source in SOURCES:
         command = ["clang", "--analyze", "-std=c99", "-Xclang", "-analyzer-output=text", "-o", os.devnull, str(source)]
+        command += ["-Xclang", "-analyzer-config", "-Xclang", "mode=shallow"]  # a tenth of the time
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert done.stderr == ""

@@ -4,7 +4,8 @@
  * fields imply, as the Python side checks them; what a case lacks is zero. Every buffer is allocated to its exact size, so
  * that a sanitizer sees each access beyond it. After decoding, what was decoded is coded again.
  *
- * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model. 5: corrections. 6: mostly one value.
+ * 0 floats, 1 integers: a tile of the detail layer. 2: a Rice code. 3: border sets. 4: a tile of a lapped model.
+ * 5: corrections. 6: mostly one value. 7: a tile of a trellis model.
  */
 #include "cases.h"
 
@@ -23,11 +24,17 @@
 #define TABLE_ROWS (88 * 9)
 #define COLUMNS 129
 #define PLANE_ROWS 633
+#define TRELLIS_ROWS 2455
 #define PLANE_COLUMNS 10
 #define CELLS 16
 #define EDGE 18
+#define KEPT 2
 #define MOST_SAMPLES 64 /* of a small case */
 #define MOST_PAIRS 32
+#define WIDE_INPUTS 44
+#define CANDIDATES 4
+#define PATHS 8
+#define SQUARES_A_BIT 0.125f
 
 typedef struct {
     uint32_t *cumulative;
@@ -41,6 +48,10 @@ struct tables {
     int32_t shifts[3];
     uint32_t *planes;
     float *prices;
+    uint32_t *trellis;
+    int16_t *wide_weights[3];
+    int32_t *wide[6]; /* logarithms, three biases, shifts, points */
+    float *wide_prices;
     int64_t *counts; /* zeros between cases */
 };
 
@@ -91,11 +102,14 @@ static void *room(int64_t n, int64_t size) {
     }
 TAKE_ARRAY(take_u8s, uint8_t, take(in, 1))
 TAKE_ARRAY(take_u32s, uint32_t, take(in, 4))
+TAKE_ARRAY(take_i16s, int16_t, take_signed(in, 2))
 TAKE_ARRAY(take_i32s, int32_t, take_signed(in, 4))
 TAKE_ARRAY(take_doubles, double, take_double(in))
 TAKE_ARRAY(take_floats, float, take_float(in))
 
 static const int64_t NETWORK_SIZES[7] = {4096, 16 * 21, 16, 16 * 16, 16, 16, 1};
+static const int64_t WIDE_WEIGHTS[3] = {3 * 32 * WIDE_INPUTS, 3 * 32 * 32, 3 * 2 * 32};
+static const int64_t WIDE_SIZES[6] = {4096, 3 * 32, 3 * 32, 3 * 2, 3 * 3, 2 * 6 * 3};
 
 tables *read_tables(const uint8_t *data, int64_t size) {
     source in = {data, size, 0};
@@ -110,6 +124,11 @@ tables *read_tables(const uint8_t *data, int64_t size) {
     for (int i = 0; i < 3; i++) t->shifts[i] = (int32_t)take(&in, 1);
     t->planes = take_u32s(&in, PLANE_ROWS * PLANE_COLUMNS);
     t->prices = take_floats(&in, 2 * 48 + 2 * 48 + 20);
+    t->trellis = take_u32s(&in, TRELLIS_ROWS * PLANE_COLUMNS);
+    t->wide[0] = take_i32s(&in, WIDE_SIZES[0]);
+    for (int i = 0; i < 3; i++) t->wide_weights[i] = take_i16s(&in, WIDE_WEIGHTS[i]);
+    for (int i = 1; i < 6; i++) t->wide[i] = take_i32s(&in, WIDE_SIZES[i]);
+    t->wide_prices = take_floats(&in, 3 * 3 * 2 * 48);
     t->counts = room(TABLE_ROWS * 128, 8);
     if (t->n_shapes > 0 && in.pos == size) return t;
     free_tables(t);
@@ -125,6 +144,10 @@ void free_tables(tables *t) {
     free(t->shapes);
     free(t->planes);
     free(t->prices);
+    free(t->trellis);
+    for (int i = 0; i < 3; i++) free(t->wide_weights[i]);
+    for (int i = 0; i < 6; i++) free(t->wide[i]);
+    free(t->wide_prices);
     free(t->counts);
     free(t);
 }
@@ -432,16 +455,27 @@ static void run_covariance(source *in, result *out) {
     free(r);
 }
 
-/* A tile of a lapped model while its planes are walked. */
+/* A tile of a lapped or a trellis model while its planes are walked. */
 typedef struct {
+    int trellis;
     int64_t size; /* magnitudes */
     rcz_network net;
     rcz_plane plane;
     rcz_prices prices;
-    int32_t *act, *before, *exists, *p, *q, *lower;
+    int32_t *act, *before, *exists, *p, *q;
     int8_t *sign;
     uint8_t *counts;
+    const uint32_t *table;
+    int64_t rows;
+    /* of a lapped model */
+    int32_t *lower;
     float *ours, *theirs;
+    /* of a trellis model */
+    rcz_wide wide;
+    rcz_search search;
+    float *target;
+    int32_t *values; /* of the last plane */
+    int16_t *inputs;
 } lapped;
 
 /* Pairs of earlier phases in the boxes around each pair (9.6). */
@@ -459,26 +493,52 @@ static void count_known(int64_t n, int64_t m, uint8_t *counts) {
     }
 }
 
-static void begin_lapped(const tables *t, const int64_t shape[4], lapped *l) {
+/* What a lapped model needs beyond what both do. */
+static void begin_scalar(const tables *t, lapped *l) {
+    l->table = t->planes;
+    l->rows = PLANE_ROWS;
+    l->net = (rcz_network){t->network[0], t->network[1], t->network[2], t->network[3], t->network[4],
+                           t->network[5], t->network[6], t->shifts[0], t->shifts[1], t->shifts[2]};
+    l->lower = room(l->size, 4);
+    l->ours = room(l->size, 4);
+    l->theirs = room(l->size, 4);
+    l->prices = (rcz_prices){t->prices, t->prices + 96, t->prices + 192, l->lower, l->ours, l->theirs};
+}
+
+/* What a trellis model needs. */
+static void begin_trellis(const tables *t, lapped *l) {
+    l->table = t->trellis;
+    l->rows = TRELLIS_ROWS;
+    l->wide = (rcz_wide){t->wide[0], t->wide_weights[0], t->wide_weights[1], t->wide_weights[2], t->wide[1],
+                         t->wide[2], t->wide[3], t->wide[4], t->wide[5]};
+    l->target = room(l->size, 4);
+    l->values = room(l->size, 4);
+    l->inputs = room(l->size / 2 * WIDE_INPUTS, 2);
+    l->search = (rcz_search){.zero = t->wide_prices, .one = t->wide_prices + 288, .refine = t->wide_prices + 576,
+                             .target = l->target, .bits = room(l->size * CANDIDATES, 4), .weight = SQUARES_A_BIT,
+                             .choice = room(l->size * PATHS, 1), .order = room(l->size, 8)};
+}
+
+static void begin_lapped(const tables *t, const int64_t shape[4], int trellis, lapped *l) {
     int64_t blocks = shape[0] * shape[1], n = shape[2], m = shape[3];
+    memset(l, 0, sizeof *l);
+    l->trellis = trellis;
     l->size = 2 * blocks * n * m;
     l->act = room(EDGE * EDGE, 4);
     l->before = room(EDGE * EDGE, 4);
     l->exists = room(CELLS * CELLS, 4);
     l->p = room(l->size, 4);
     l->q = room(l->size, 4);
-    l->lower = room(l->size, 4);
     l->sign = room(l->size, 1);
     l->counts = room(18 * n * m, 1);
-    l->ours = room(l->size, 4);
-    l->theirs = room(l->size, 4);
     count_known(n, m, l->counts);
     for (int64_t k = 0; k < n; k++)
         for (int64_t j = 0; j < m; j++) l->exists[CELLS * k / n * CELLS + CELLS * j / m] = 1;
-    int64_t bytes = CALL(plane_bytes)(blocks, n, m);
-    l->net = (rcz_network){t->network[0], t->network[1], t->network[2], t->network[3], t->network[4],
-                           t->network[5], t->network[6], t->shifts[0], t->shifts[1], t->shifts[2]};
-    l->prices = (rcz_prices){t->prices, t->prices + 96, t->prices + 192, l->lower, l->ours, l->theirs};
+    if (trellis)
+        begin_trellis(t, l);
+    else
+        begin_scalar(t, l);
+    int64_t bytes = trellis ? CALL(trellis_bytes)(blocks, n, m) : CALL(plane_bytes)(blocks, n, m);
     l->plane = (rcz_plane){.blocks = blocks, .columns = shape[1], .n = n, .m = m, .counts = l->counts, .p = l->p,
                            .q = l->q, .sign = l->sign, .act = l->act, .before = l->before, .exists = l->exists,
                            .scratch = room(bytes, 1), .scratch_bytes = bytes};
@@ -486,7 +546,8 @@ static void begin_lapped(const tables *t, const int64_t shape[4], lapped *l) {
 
 static void end_lapped(lapped *l) {
     void *all[] = {l->act, l->before, l->exists, l->p, l->q, l->lower, l->sign, l->counts, l->ours, l->theirs,
-                   l->plane.scratch};
+                   l->plane.scratch, l->target, l->values, l->inputs, l->search.bits, l->search.choice,
+                   l->search.order};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
@@ -494,24 +555,39 @@ static int32_t walk(lapped *l, int32_t mode, int64_t last, int64_t after, rcz_co
     l->plane.s = last - after;
     l->plane.final = after == 0;
     l->plane.shift = after;
-    return CALL(walk_plane)(mode, &l->plane, &l->net, coder, &l->prices);
+    if (!l->trellis) return CALL(walk_plane)(mode, &l->plane, &l->net, coder, &l->prices);
+    return CALL(trellis_plane)(mode, &l->plane, &l->wide, coder, &l->search, after == 0 ? l->values : NULL,
+                               mode == RCZ_CODE ? l->inputs : NULL);
+}
+
+/* Which planes of a tile are read: those of each stage, and how many they are. */
+typedef struct {
+    int64_t last, count; /* of the whole tile */
+    int64_t n_stages, done, planes[24];
+} stages;
+
+/* The words of a stage. */
+static uint32_t *take_words(source *in, int64_t *n_words) {
+    int64_t left;
+    *n_words = (int64_t)take(in, 4);
+    left = (in->size - in->pos) / 4;
+    *n_words = left > 0 ? least(*n_words, left) : 0;
+    return take_u32s(in, *n_words);
 }
 
 /* Read the first planes of a tile; their magnitudes and signs are left in q and sign. */
-static int32_t read_planes(lapped *l, source *in, const int64_t head[2], const int64_t *planes, int64_t n_stages,
-                           const tables *t, result *out) {
+static int32_t read_planes(lapped *l, source *in, const stages *s, result *out) {
     int64_t done = 0;
-    for (int64_t stage = 0; stage < n_stages; stage++) {
-        int64_t n_words = (int64_t)take(in, 4), left = (in->size - in->pos) / 4;
-        n_words = left > 0 ? least(n_words, left) : 0;
-        uint32_t *words = take_u32s(in, n_words);
-        rcz_coder coder = {.cumulative = t->planes, .rows = PLANE_ROWS, .words = words, .n_words = n_words};
+    for (int64_t stage = 0; stage < s->n_stages; stage++) {
+        int64_t n_words;
+        uint32_t *words = take_words(in, &n_words);
+        rcz_coder coder = {.cumulative = l->table, .rows = l->rows, .words = words, .n_words = n_words};
         for (int i = 0; i < 2 && coder.n_words > 0; i++) coder.state = coder.state << 32 | words[--coder.n_words];
         int32_t status = RCZ_OK;
-        for (int64_t i = 0; i < planes[stage] && status == RCZ_OK; i++, done++) {
+        for (int64_t i = 0; i < s->planes[stage] && status == RCZ_OK; i++, done++) {
             memcpy(l->p, l->q, (size_t)(4 * l->size));
             memset(l->q, 0, (size_t)(4 * l->size));
-            status = walk(l, RCZ_DECODE, head[0], head[1] - 1 - done, &coder);
+            status = walk(l, RCZ_DECODE, s->last, s->count - 1 - done, &coder);
         }
         give(out, (uint64_t)status, 4, 1);
         give(out, coder.state, 8, 1);
@@ -523,48 +599,100 @@ static int32_t read_planes(lapped *l, source *in, const int64_t head[2], const i
     return RCZ_OK;
 }
 
-/* Code what was read: the planes with their symbols, and what other choices would cost. */
-static void code_planes(const tables *t, const int64_t shape[4], const lapped *was, const int64_t head[2], int64_t count,
-                        result *out) {
-    lapped l;
-    begin_lapped(t, shape, &l);
-    int64_t capacity = (l.size / 2 + CELLS * CELLS) * (count > 0 ? count : 1);
-    rcz_coder coder = {.cumulative = t->planes, .rows = PLANE_ROWS, .symbols = room(capacity, 1),
-                       .tables = room(capacity, 2), .capacity = capacity};
-    memcpy(l.sign, was->sign, (size_t)l.size);
-    for (int mode = RCZ_CODE; mode <= RCZ_COST; mode += RCZ_COST - RCZ_CODE) {
-        memset(l.act, 0, 4 * EDGE * EDGE);
-        for (int64_t done = 0; done < count; done++) {
-            int64_t left = count - 1 - done;
-            for (int64_t i = 0; i < l.size; i++) {
-                l.p[i] = was->q[i] >> left >> 1;
-                l.q[i] = was->q[i] >> left;
-                l.lower[i] = was->q[i] > 0 ? was->q[i] - 1 : 0;
-            }
-            give(out, (uint64_t)walk(&l, mode, head[0] - (head[1] - count), left, &coder), 4, 0);
-        }
+/* Magnitudes before a plane and in it, where `left` more follow. */
+static void cut_planes(lapped *l, const int32_t *sizes, int64_t left) {
+    for (int64_t i = 0; i < l->size; i++) {
+        l->p[i] = sizes[i] >> left >> 1;
+        l->q[i] = sizes[i] >> left;
     }
-    for (int64_t i = 0; i < coder.n; i++) give(out, (uint64_t)coder.symbols[i] << 16 | coder.tables[i], 4, 0);
-    uint32_t *words = room(coder.n + 2, 4);
-    int64_t n = CALL(ans_encode)(coder.symbols, coder.tables, coder.n, t->planes, PLANE_ROWS, PLANE_COLUMNS, words,
-                                 coder.n + 2);
-    for (int64_t i = 0; i < n; i++) give(out, words[i], 4, 0);
-    for (int64_t i = 0; i < l.size; i++) give_double(out, (double)l.ours[i] - (double)l.theirs[i], 0);
-    free(words);
-    free(coder.symbols);
-    free(coder.tables);
-    end_lapped(&l);
 }
 
-static void run_lapped(const tables *t, source *in, int small, result *out) {
-    int64_t shape[4], planes[24], head[2], n_stages, done = 0;
+/* Whether the words of symbols are those of a stream, which lacks zeros at its end. */
+static int same_words(const lapped *l, const rcz_coder *made, const uint32_t *was, int64_t n_was, result *out) {
+    uint32_t *words = room(made->n + 2, 4);
+    int64_t n = CALL(ans_encode)(made->symbols, made->tables, made->n, l->table, l->rows, PLANE_COLUMNS, words,
+                                 made->n + 2);
+    int same = n >= n_was;
+    for (int64_t i = 0; i < n; i++) {
+        give(out, words[i], 4, 0);
+        same &= words[i] == (i < n_was ? was[i] : 0);
+    }
+    free(words);
+    return same;
+}
+
+/* Code what was read, stage by stage; gives whether the streams are the same. `in` is where they start. */
+static int code_planes(lapped *l, const lapped *was, source *in, const stages *s, result *out) {
+    int64_t capacity = (l->size / 2 + CELLS * CELLS) * (s->done > 0 ? s->done : 1), done = 0;
+    int same = 1;
+    rcz_coder coder = {.cumulative = l->table, .rows = l->rows, .symbols = room(capacity, 1),
+                       .tables = room(capacity, 2), .capacity = capacity};
+    memcpy(l->sign, was->sign, (size_t)l->size);
+    for (int64_t i = 0; i < CELLS * CELLS && l->trellis; i++)
+        if (was->act[(i / CELLS + 1) * EDGE + i % CELLS + 1] != 0) l->exists[i] = KEPT;
+    for (int64_t stage = 0; stage < s->n_stages; stage++) {
+        int64_t n_words;
+        uint32_t *words = take_words(in, &n_words);
+        coder.n = 0;
+        for (int64_t i = 0; i < s->planes[stage]; i++, done++) {
+            cut_planes(l, was->q, s->done - 1 - done);
+            give(out, (uint64_t)walk(l, RCZ_CODE, s->last, s->count - 1 - done, &coder), 4, 0);
+        }
+        for (int64_t i = 0; i < coder.n; i++) give(out, (uint64_t)coder.symbols[i] << 16 | coder.tables[i], 4, 0);
+        same &= same_words(l, &coder, words, n_words, out);
+        free(words);
+    }
+    for (int64_t i = 0; i < l->size && l->trellis; i++) same &= l->values[i] == was->values[i];
+    for (int64_t i = 0; i < l->size / 2 * WIDE_INPUTS && l->trellis; i++) give(out, (uint64_t)l->inputs[i], 2, 0);
+    free(coder.symbols);
+    free(coder.tables);
+    return same;
+}
+
+/* What other choices would cost. */
+static void price_planes(lapped *l, const lapped *was, const stages *s, result *out) {
+    rcz_coder none = {.cumulative = l->table};
+    memset(l->act, 0, 4 * EDGE * EDGE);
+    for (int64_t left = s->done - 1; left >= 0; left--) {
+        cut_planes(l, was->q, left);
+        for (int64_t i = 0; i < l->size; i++) l->lower[i] = was->q[i] > 0 ? was->q[i] - 1 : 0;
+        give(out, (uint64_t)walk(l, RCZ_COST, s->last - (s->count - s->done), left, &none), 4, 0);
+    }
+    for (int64_t i = 0; i < l->size; i++) give_double(out, (double)l->ours[i] - (double)l->theirs[i], 0);
+}
+
+/* The path through the trellis for targets near what was read, and less than half a step where that is 0. */
+static void search_planes(lapped *l, const lapped *was, const stages *s, result *out) {
+    int64_t most = 0, count = 0;
+    int32_t *sizes = room(l->size, 4);
+    rcz_coder none = {.cumulative = l->table};
+    for (int64_t i = 0; i < l->size; i++) {
+        int64_t value = s->done == s->count ? was->values[i] : 64 * (int64_t)was->q[i];
+        l->target[i] = (float)(was->q[i] == 0 ? 29 * i % 32 : value) / 64.0f;
+        sizes[i] = (int32_t)(l->target[i] + 0.5f);
+        if (sizes[i] > most) most = sizes[i];
+    }
+    while (most >> count > 0) count++;
+    memset(l->act, 0, 4 * EDGE * EDGE);
+    for (int64_t left = count - 1; left >= 0; left--) {
+        cut_planes(l, sizes, left);
+        give(out, (uint64_t)walk(l, RCZ_COST, s->last - (s->count - s->done), left, &none), 4, 0);
+    }
+    give_double(out, l->search.spent, 0);
+    for (int64_t i = 0; i < l->size && count > 0; i++) give(out, (uint64_t)l->q[i], 4, 0);
+    free(sizes);
+}
+
+static void run_lapped(const tables *t, source *in, int small, int trellis, result *out) {
+    int64_t shape[4];
+    stages s = {.done = 0};
     for (int i = 0; i < 4; i++) shape[i] = 1 + (int64_t)take(in, 1);
-    head[0] = take_signed(in, 1);      /* last plane */
-    head[1] = (int64_t)take(in, 1) % (small ? 6 : 25); /* planes */
-    n_stages = (int64_t)take(in, 1) % 25;
-    for (int64_t i = 0; i < n_stages; i++) {
-        planes[i] = least((int64_t)take(in, 1), head[1] - done);
-        done += planes[i];
+    s.last = take_signed(in, 1);
+    s.count = (int64_t)take(in, 1) % (small ? 6 : 25);
+    s.n_stages = (int64_t)take(in, 1) % 25;
+    for (int64_t i = 0; i < s.n_stages; i++) {
+        s.planes[i] = least((int64_t)take(in, 1), s.count - s.done);
+        s.done += s.planes[i];
     }
     if (small) {
         for (int i = 0; i < 2; i++) shape[i] = 1 + (shape[i] - 1) % 3;
@@ -572,21 +700,29 @@ static void run_lapped(const tables *t, source *in, int small, result *out) {
         while (shape[0] * shape[1] * shape[2] * shape[3] > MOST_PAIRS)
             for (int i = 0; i < 4; i++) shape[i] = (shape[i] + 1) / 2;
     }
-    lapped l;
-    begin_lapped(t, shape, &l);
-    if (read_planes(&l, in, head, planes, n_stages, t, out) == RCZ_OK) {
+    lapped l, again;
+    source streams = *in;
+    begin_lapped(t, shape, trellis, &l);
+    if (read_planes(&l, in, &s, out) == RCZ_OK) {
         for (int64_t i = 0; i < l.size; i++) {
             give(out, (uint64_t)l.q[i], 4, 1);
             give(out, (uint64_t)l.sign[i], 1, 1);
+            if (trellis) give(out, (uint64_t)l.values[i], 4, 1);
         }
-        code_planes(t, shape, &l, head, done, out);
+        begin_lapped(t, shape, trellis, &again);
+        out->differs |= !code_planes(&again, &l, &streams, &s, out);
+        if (trellis)
+            search_planes(&again, &l, &s, out);
+        else
+            price_planes(&again, &l, &s, out);
+        end_lapped(&again);
     }
     end_lapped(&l);
 }
 
 void run_case(const tables *t, const uint8_t *data, int64_t size, int small, result *out) {
     source in = {data, size, 0};
-    int64_t kind = (int64_t)take(&in, 1) % 7;
+    int64_t kind = (int64_t)take(&in, 1) % 8;
     if (kind < 2)
         run_detail(t, &in, small, kind == 0, out);
     else if (kind == 2)
@@ -595,8 +731,8 @@ void run_case(const tables *t, const uint8_t *data, int64_t size, int small, res
         run_covariance(&in, out);
     else if (kind == 3)
         run_borders(&in, out);
-    else if (kind == 4)
-        run_lapped(t, &in, small, out);
+    else if (kind == 4 || kind == 7)
+        run_lapped(t, &in, small, kind == 7, out);
     else if (kind == 5)
         run_corrections(&in, small, out);
     else

@@ -1,13 +1,15 @@
 """Calls of the native core while the golden files are decoded: ``python tests/native_cases/export.py FOLDER``.
 
-Writes ``tables.bin``, ``cases.bin`` (each case with what decoding gave, which ``vectors.c`` compares) and the folder
-``seeds`` of single cases, from which a fuzzer starts. ``cases.c`` says what a case holds.
+Writes ``tables.bin``, ``cases.bin`` (each case with what decoding gave, which ``vectors.c`` compares), ``few.bin`` (the
+two smallest of each sort) and the folder ``seeds`` of single cases, from which a fuzzer starts. ``cases.c`` says what a
+case holds.
 """
 
 from __future__ import annotations
 
 import struct
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,9 @@ from radcodec.base.lapped import planes
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.store import load_model
+from radcodec.base.trellis.codes import TRELLIS_BIT
+from radcodec.base.trellis.model import TrellisModel
+from radcodec.base.trellis.planes import TrellisWalk
 from radcodec.detail import borders, counted, learned, predictors, rounding
 from radcodec.detail.near import Near, _slots, expect
 from radcodec.detail.passes import TilePass, TileStreams
@@ -34,6 +39,8 @@ from radcodec.runtime import native
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "files"
 LONGEST_SEED = 30_000
+MOST_OF_A_SORT = 2
+LAPPED, TRELLIS = "lapped-v2", "vqvae-v1"
 
 
 def little(values: Any, dtype: str) -> bytes:
@@ -42,12 +49,12 @@ def little(values: Any, dtype: str) -> bytes:
 
 
 def table_file() -> bytes:
-    """The tables of the package: those of details, and those of the newest lapped model."""
+    """The tables of the package: those of details, and those of the newest lapped and trellis models."""
     details: TableSet = default_tables()
     out = bytearray((details.n_shapes,))
     for cumulative, starts in zip(details.cumulative, details.starts, strict=True):
         out += little(cumulative, "<u4") + starts.tobytes()
-    model = load_model("lapped-v2")
+    model = load_model(LAPPED)
     assert isinstance(model, LappedModel)
     network, coder = model._network, planes.Coder(model._cumulative)
     for array in network._arrays:
@@ -55,6 +62,13 @@ def table_file() -> bytes:
     out += bytes((network.struct.shift0, network.struct.shift1, network.struct.shift2))
     out += little(coder._cumulative, "<u4")
     for prices in model._price_tables:
+        out += little(prices, "<f4")
+    trellis = load_model(TRELLIS)
+    assert isinstance(trellis, TrellisModel)
+    out += little(trellis.cumulative, "<u4")
+    for array in trellis._wide_network._arrays:
+        out += little(array, "<i2" if array.dtype == np.int16 else "<i4")
+    for prices in trellis._wide_prices:
         out += little(prices, "<f4")
     return bytes(out)
 
@@ -123,39 +137,49 @@ class Recorder:
         self.cases[case] = struct.pack("<i", native.OK) + little(places, "<u2")
 
     def lapped(self, streams: list[bytes], shape: tuple[int, int], model: LappedModel) -> None:
-        """Note a tile of a lapped model: its streams, and the magnitudes and signs of its pairs."""
-        code, last, _, count, *_ = lapped.read_header(streams[0])
+        """Note a tile of a lapped model, or of a trellis model: its streams, and what its pairs are."""
+        trellis = isinstance(model, TrellisModel)
+        code, last, _, count, *_ = lapped.read_header(bytes([streams[0][0] & ~TRELLIS_BIT]) + streams[0][1:])
         g = lapped.transform.geometry_of(shape, code)
         n_planes = lapped.planes_of_stages(count, model.n_stages)[: len(streams)]
         sides = (side - 1 for side in (g.rows, g.columns, g.height, g.width // 2))
-        case = struct.pack("<5BbBB", 4, *sides, last, count, len(n_planes))
+        case = struct.pack("<5BbBB", 7 if trellis else 4, *sides, last, count, len(n_planes))
         case += bytes(n_planes)
         expected = b""
-        walk = Walk(model._network, planes.Coder(model._cumulative), g)
+        if isinstance(model, TrellisModel):
+            walk: Walk = TrellisWalk(model._wide_network, planes.Coder(model.cumulative), g)
+        else:
+            walk = Walk(model._network, planes.Coder(model._cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
-        sign, done = np.zeros(sizes.shape, np.int8), 0
+        sign, values, done = np.zeros(sizes.shape, np.int8), np.zeros_like(sizes), 0
         for stage, number in enumerate(n_planes):
             body = streams[stage][lapped.HEADER.size :] if stage == 0 else streams[stage]
             case += struct.pack("<I", (len(body) + 3) // 4) + body + bytes(-len(body) % 4)
             walk.open(body, stage, number)
             for _ in range(number):
+                after = count - 1 - done
                 before, sizes = sizes, np.zeros_like(sizes)
-                walk.plane(planes.DECODE, None, last - (count - 1 - done), count - 1 - done, before, sizes, sign)
+                if isinstance(walk, TrellisWalk):
+                    place, wanted = (last - after, after), None if after else values
+                    walk.walk(planes.DECODE, place, (before, sizes, sign), values=wanted)
+                else:
+                    walk.plane(planes.DECODE, None, last - after, after, before, sizes, sign)
                 done += 1
             coder = walk._coder.struct
             expected += struct.pack("<iQQQ", native.OK, coder.state, coder.n_words, coder.n)
-        pairs = np.rec.fromarrays([sizes.ravel().astype("<i4"), sign.ravel()], dtype="<i4,i1")
+        parts = [sizes.ravel().astype("<i4"), sign.ravel()] + [values.ravel().astype("<i4")] * trellis
+        pairs = np.rec.fromarrays(parts, dtype="<i4,i1,<i4" if trellis else "<i4,i1")
         self.cases[case] = expected + pairs.tobytes()
 
 
 @contextmanager
 def recording() -> Iterator[Recorder]:
     """Note what is called meanwhile."""
-    found, wanted = Recorder(), load_model("lapped-v2").sha256
+    found, wanted = Recorder(), {load_model(name).sha256 for name in (LAPPED, TRELLIS)}
     own_float, own_int, own_rice = learned.decode_float, learned.decode_int, predictors.rice_read
     own_walk = counted.walk_back
     own_corrections = learned.decode_corrections
-    own_taps, own_codes = rounding.derive_taps, LappedModel.read_codes
+    own_taps = rounding.derive_taps
 
     def wrapped(kind: int, own: Callable[..., int]) -> Callable[..., int]:
         def call(tile: TilePass, streams: TileStreams, *more: Any) -> int:
@@ -185,10 +209,16 @@ def recording() -> Iterator[Recorder]:
         found.border_sets(coefs, radius, border)
         return own_taps(coefs, radius, border, reach)
 
-    def read_codes(model: LappedModel, streams: list[bytes], shape: tuple[int, int]) -> Any:
-        if streams and model.sha256 == wanted:
-            found.lapped(list(map(bytes, streams)), shape, model)
-        return own_codes(model, streams, shape)
+    def read_codes(kind: type[LappedModel]) -> Callable[..., Any]:
+        own = kind.read_codes
+
+        def call(model: LappedModel, streams: list[bytes], shape: tuple[int, int]) -> Any:
+            by_trellis = bool(streams and streams[0] and streams[0][0] & TRELLIS_BIT)
+            if streams and model.sha256 in wanted and type(model) is kind and by_trellis == (kind is TrellisModel):
+                found.lapped(list(map(bytes, streams)), shape, model)
+            return own(model, streams, shape)
+
+        return call
 
     with (
         patch.object(learned, "decode_float", wrapped(0, own_float)),
@@ -197,9 +227,28 @@ def recording() -> Iterator[Recorder]:
         patch.object(counted, "walk_back", walk_back),
         patch.object(predictors, "rice_read", rice_read),
         patch.object(rounding, "derive_taps", derive_taps),
-        patch.object(LappedModel, "read_codes", read_codes),
+        patch.object(LappedModel, "read_codes", read_codes(LappedModel)),
+        patch.object(TrellisModel, "read_codes", read_codes(TrellisModel)),
     ):
         yield found
+
+
+def sort_of(case: bytes) -> bytes:
+    """What the smallest cases are taken of: how a tile is predicted, the radius and border of sets, else the case."""
+    lengths = {0: 6, 1: 6, 3: 3}  # kind, flags, tables, radius, border, reach
+    head = case[: lengths.get(case[0], len(case))]
+    return head + case[16:18] if case[0] < 2 else head  # and quantum
+
+
+def few(cases: dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """The smallest cases of each sort: all that differs between processors, in less time."""
+    seen: Counter[bytes] = Counter()
+    kept = []
+    for case, expected in sorted(cases.items(), key=lambda item: len(item[0]) + len(item[1])):
+        seen[sort_of(case)] += 1
+        if seen[sort_of(case)] <= MOST_OF_A_SORT:
+            kept.append((case, expected))
+    return kept
 
 
 def export(folder: Path) -> int:
@@ -211,11 +260,13 @@ def export(folder: Path) -> int:
     (folder / "tables.bin").write_bytes(table_file())
     seeds = folder / "seeds"
     seeds.mkdir(exist_ok=True)
-    with (folder / "cases.bin").open("wb") as out:
-        for number, (case, expected) in enumerate(found.cases.items()):
-            out.write(struct.pack("<II", len(case), len(expected)) + case + expected)
-            if len(case) <= LONGEST_SEED:
-                (seeds / f"{number:04d}").write_bytes(case)
+    for name, cases in (("cases.bin", [*found.cases.items()]), ("few.bin", few(found.cases))):
+        lengths = (struct.pack("<II", len(case), len(expected)) for case, expected in cases)
+        parts = (length + case + expected for length, (case, expected) in zip(lengths, cases, strict=True))
+        (folder / name).write_bytes(b"".join(parts))
+    for number, case in enumerate(found.cases):
+        if len(case) <= LONGEST_SEED:
+            (seeds / f"{number:04d}").write_bytes(case)
     return len(found.cases)
 
 
