@@ -46,6 +46,8 @@ MAX_META_BYTES = 1 << 32
 MAX_PARAMS_BYTES = 1 << 32
 # Room for 16 bytes for each of 2^36 tiles of a file.
 MAX_INDEX_BYTES = 1 << 40
+# Larger files do not feel the bytes that a compact one saves, and gain from checksums of their parts.
+MAX_COMPACT_BYTES = 1 << 14
 # Readers keep sizes from INDEX in four bytes.
 MAX_STREAM_BYTES = (1 << 32) - 1
 # Sections of pixels: a file longer than this cannot be addressed by most file systems.

@@ -115,6 +115,8 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     _, version, draft = cur.take(8), cur.get("B"), cur.get("B")
     need((version, draft) == (0, 3), f"unsupported version {version} draft {draft}")
     kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
+    if flags & 128:
+        return kind, mode, flags, read_compact(data, cur, kind, mode, flags)
     if flags & 8:
         return read_short(data, cur, kind, mode, flags)
     sizes = [cur.leb() for _ in range(6)]
@@ -148,6 +150,57 @@ def read_short(data: bytes, cur: Cursor, kind: int, mode: int, flags: int) -> tu
     need(zlib.crc32(head + b"".join(sections[:3])) == crc, "CRC of PRELUDE to INDEX")
     cur.end()
     return kind, mode, flags, [*sections, b""]
+
+
+def read_compact(data: bytes, cur: Cursor, kind: int, mode: int, flags: int) -> list[bytes]:
+    """The sections that a compact file stands for (2.7), with a pixel CRC that is none."""
+    need(kind == 0 and mode <= 1 and flags & 15 == 0 and len(data) <= 1 << 14, "kind, mode, flags or size")
+    need(zlib.crc32(data[:-4]) == struct.unpack("<I", data[-4:])[0], "CRC of the file")
+    first = cur.get("B")
+    axes = b"".join(as_leb(cur.leb()) for _ in range(first >> 4 & 7))
+    record = bytes([first & 15, first >> 4 & 7]) + axes + bytes(first >> 4 & 7) + b"\0"
+    if mode == 1:
+        own = cur.get("B")
+        record += bytes([own | 1]) + cur.take(8) + (cur.take(8) if own & 1 else bytes(8))
+        record += cur.take(8) if own & 32 else b""
+        record += cur.take(8) if own & 4 else b""
+    else:
+        record += b"\0"
+    unit = cur.str() if first & 128 else ""
+    need(bool(unit) == bool(first & 128), "empty unit")
+    record += as_leb(len(unit.encode())) + unit.encode()
+    meta = Cursor(record)
+    image = read_image_record(meta, 0)
+    meta.end()
+    need(count_tiles(image) == 1, "number of tiles")
+    size = math.prod(image.shape) * image.dtype.itemsize
+    stored_meta = b"\0" + b"\0" + as_leb(size) + cur.take(32) + b"\0\0" + b"\1" + record + b"\0"
+    bounds = cur.take(cur.leb()) if flags & 16 else b""
+    need(bool(bounds) == bool(flags & 16), "empty block of bounds")
+    block = b""
+    if flags & 64:
+        stored = Cursor(cur.take(cur.leb()))
+        m = stored.get("B")
+        need(m <= 8, "bytes of fill")
+        tables = hashlib.sha256((MODELS / "detail.tables").read_bytes()).digest()[:8]
+        block = tables + bytes(8 - m) + stored.take(m)[::-1] + stored.rest()
+    params = b"\0" + b"\0" + as_leb(len(bounds)) + bounds + as_leb(len(block)) + block
+    mask = cur.leb() if flags & 32 else 0
+    need(bool(mask) == bool(flags & 32), "empty mask")
+    detail = cur.leb()
+    tiles = cur.take(mask + detail)
+    cur.take(4)
+    cur.end()
+    index = as_leb(mask) + as_leb(detail) + struct.pack("<I", zlib.crc32(tiles)) + bytes(4)
+    return [stored_meta, params, index, b"", tiles, b""]
+
+
+def as_leb(value: int) -> bytes:
+    """An unsigned LEB128 integer."""
+    out = b""
+    while value > 127:
+        out, value = out + bytes([value & 127 | 128]), value >> 7
+    return out + bytes([value])
 
 
 def unpack_section(section: bytes, dictionary_allowed: bool) -> bytes:
@@ -189,6 +242,7 @@ class Image:
     unit: str = ""
     record: bytes = b""
     short: bool = False  # of a short file (2.6)
+    compact: bool = False  # of a compact file (2.7), which has no pixel CRC
     normalisation: list[tuple[float, float]] = field(default_factory=list)
     errors: Samples | None = None  # E of every pixel, [P, H, W]
     predictors: Predictors | None = None  # of late files those of the tile that is restored
@@ -797,6 +851,23 @@ def decode_parts(
     return np.concatenate(parts, axis).ravel()
 
 
+def decode_plateau(
+    cur: Cursor, image: Image, tile: int, shape: tuple[int, int, int], special: Samples, depth: int
+) -> Samples:
+    """Samples [n] of a tile with plateaus (8.4); this is the rest of the stream."""
+    flags, first = cur.get("B"), Cursor(cur.take(cur.leb()))
+    need(flags <= 1 and first.get("B") == 5, "flags or first stream of a plateau")
+    samples, usual = decode_numbers(first, shape, image.dtype)
+    left = usual & ~special.ravel()
+    if flags:
+        n = int(left.sum())
+        need(n > 0, "nothing left beside a plateau")
+        samples[left] = decode_detail(cur.rest(), image, tile, (1, 1, n), np.zeros(n, bool), None, None, depth)
+    else:
+        samples[left] = decode_detail(cur.rest(), image, tile, shape, ~left, None, None, depth)[left]
+    return samples
+
+
 def decode_detail(
     stream: bytes,
     image: Image,
@@ -814,7 +885,10 @@ def decode_detail(
     """
     n, dtype, cur = math.prod(shape), image.dtype, Cursor(stream)
     method = cur.get("B")
-    need(method <= 5, "method")
+    need(method <= 6, "method")
+    if method == 6:
+        need((errors is None or not errors.any() or image.bscale == 0.0) and depth < 8, "plateau")
+        return decode_plateau(cur, image, tile, shape, special, depth + 1)
     if method == 4:
         exact = errors is None or not errors.any() or image.bscale == 0.0
         need(exact and dtype.kind == "f" and depth < 8, "parts")
@@ -1156,6 +1230,11 @@ def read_corrections(code: bytes, slots: list[Any], classes: list[int]) -> list[
 
 def decode_counted(cur: Cursor, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Samples:
     """Samples [n] of method 5; this is the rest of the stream."""
+    return decode_numbers(cur, shape, dtype)[0]
+
+
+def decode_numbers(cur: Cursor, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> tuple[Samples, Samples]:
+    """Samples [n] of method 5, and which have the usual value."""
     bits, kind = 8 * dtype.itemsize, dtype.kind
     half, whole = 1 << (bits - 1), 1 << bits
 
@@ -1183,7 +1262,8 @@ def decode_counted(cur: Cursor, shape: tuple[int, int, int], dtype: np.dtype[Any
     need(usual not in others, "usual value")
     values = sorted([usual, *others])
     numbers = read_numbers(cur.rest(), shape, m + 1, values.index(usual), bool(flags & 1))
-    return np.frombuffer(b"".join(sample_of(values[v]) for v in numbers), dtype)
+    samples = np.frombuffer(b"".join(sample_of(values[v]) for v in numbers), dtype).copy()
+    return samples, np.array(numbers) == values.index(usual)
 
 
 def half_octaves(x: int) -> int:
@@ -1852,7 +1932,7 @@ def restore_image(
         samples = restore_tile(image, meta, tile, where, streams[tile], is_copy)
         sides = [part.stop - part.start for part in where]
         crc = zlib.crc32(struct.pack("<BQ3I", image.sample_type, tile, *sides) + samples.tobytes())
-        need(is_copy or crc == entry[3], "pixel CRC of a tile")
+        need(is_copy or image.compact or crc == entry[3], "pixel CRC of a tile")
         out[where] = samples.reshape(out[where].shape)
     return out
 
@@ -1887,9 +1967,11 @@ def decode_file(data: bytes) -> bytes | Samples:
     kind, mode, flags, sections = read_sections(bytes(data))
     stored = dict(zip(("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA"), sections, strict=True))
     is_copy, late, short, params = bool(flags & 1), bool(flags & 2), bool(flags & 8), stored["PARAMS"]
-    apart = bool(flags & 16)
+    apart = flags & 0x90 == 16
     meta = read_short_meta(stored["META"]) if short else read_meta(unpack_section(stored["META"], True), kind)
     entries, gaps = read_index(Cursor(stored["INDEX"]), meta, is_copy, late, apart)
+    for image in meta.images:
+        image.compact = bool(flags & 128)
     check_mode(kind, mode, is_copy, meta, entries)
     read_params(unpack_section(params, False) if params and not short else params, meta.images, late)
     cur = {name: Cursor(stored[name]) for name in ("BASE", "TILES")}

@@ -150,6 +150,25 @@ def _zero_plateau(seed: int) -> Array:
     return np.where(x < 150, noise, rest).astype(F32)
 
 
+def _flat(seed: int, levels: tuple[float, ...], ulps: int, shape: str, dtype: Any = F32) -> Array:
+    """Noise within a shape, and around it plateaus whose values jitter by a few units in the last place."""
+    from radcodec.simulate import simulate_image
+
+    rng = np.random.default_rng(seed)
+    noise = simulate_image((256, 256), seed=seed, n_sources=6).astype(dtype)
+    y, x = np.indices(noise.shape)
+    inside = {
+        "disc": np.hypot(y - 110, x - 150) < 80,
+        "ring": np.abs(np.hypot(y - 128, x - 128) - 80) < 25,
+        "stripe": (x + y) % 256 < 100,
+        "islands": sum(np.hypot(y - cy, x - cx) < 22 for cy, cx in rng.integers(0, 256, (9, 2))) > 0,
+    }[shape]
+    which = np.minimum(len(levels) * x // 256, len(levels) - 1)
+    level = (np.array(levels) * np.abs(noise).max()).astype(dtype)[which]
+    jitter = rng.integers(-ulps, ulps + 1, noise.shape) * np.spacing(np.abs(level))
+    return np.where(inside, noise, level + jitter).astype(dtype)
+
+
 def _tiny(seed: int, shape: tuple[int, ...], step: float | None = None) -> Array:
     from radcodec.simulate import simulate_image
 
@@ -194,6 +213,11 @@ KINDS: dict[str, Callable[[int], Array]] = {
     "plateau": _plateau,
     "plateau-double": lambda seed: _plateau(seed, np.float64),
     "zero-plateau": _zero_plateau,
+    "plateau-1": lambda seed: _flat(seed, (1.0,), 1, "disc"),
+    "plateau-negative": lambda seed: _flat(seed, (-6.3,), 4, "ring"),
+    "plateau-wide": lambda seed: _flat(seed, (2.2,), 16, "stripe"),
+    "plateau-wide-double": lambda seed: _flat(seed, (-0.4,), 16, "disc", np.float64),
+    "plateaus": lambda seed: _flat(seed, (0.7, -2.0, 40.0), 2, "islands"),
     "tiny-image": lambda seed: _tiny(seed, (1, 20, 24))[0],
     "tiny-cube": lambda seed: _tiny(seed, (8, 11, 6)),
     "tiny-steps": lambda seed: _tiny(seed, (1, 24, 24), 0.1)[0],

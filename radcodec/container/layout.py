@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from radcodec import limits
 from radcodec.coding.leb import pack_leb
+from radcodec.container.cursor import CRC_BYTES as CRC_BYTES
 from radcodec.container.cursor import SHORT_CRC_BYTES
 from radcodec.container.cursor import Cursor as Cursor
 from radcodec.errors import (
@@ -44,6 +45,8 @@ FLAG_LATE = 2
 FLAG_OPEN = 4
 FLAG_SHORT = 8
 FLAG_APART = 16
+FLAG_COMPACT = 128
+_COMPACT_FLAGS = 0xF0  # what a compact file may have (2.7)
 SHA256_BYTES = 32
 SHORT_HASH_BYTES = 8  # of hashes in short files (2.6)
 
@@ -57,6 +60,7 @@ RECORD_MARK = b"\x89RCR"
 # The longest LEB128 of each section's size, four CRCs and the prelude's own CRC.
 MAX_PRELUDE_BYTES = _PRELUDE.size + 5 + 5 + 6 + 3 * 9 + 5 * _CRC.size
 TRAILER_BYTES = _CRC.size
+PRELUDE_START_BYTES = _PRELUDE.size
 
 _SHORT_SECTIONS = 5  # a short file has no EXTRA
 SECTIONS = ("META", "PARAMS", "INDEX", "BASE", "TILES", "EXTRA")
@@ -80,7 +84,8 @@ class Prelude:
     """The start of a file (2.1): the sizes of the six ``SECTIONS`` in order, and CRCs of four of them.
 
     The CRC of a section without bytes is 0. In a short file (2.6) ``meta_crc`` is that of PRELUDE, META, PARAMS
-    and INDEX together; the other CRCs are 0.
+    and INDEX together; the other CRCs are 0. In a compact file (2.7) it is that of the whole file, and the sizes are
+    those that its fields say.
     """
 
     kind: Kind
@@ -100,7 +105,12 @@ class Prelude:
     @property
     def has_masks_apart(self) -> bool:
         """Whether all masks lie together at the start of BASE (5.2)."""
-        return bool(self.flags & FLAG_APART)
+        return bool(self.flags & FLAG_APART) and not self.is_compact
+
+    @property
+    def is_compact(self) -> bool:
+        """Whether the file is compact (2.7)."""
+        return bool(self.flags & FLAG_COMPACT)
 
     @property
     def trailer_bytes(self) -> int:
@@ -144,6 +154,8 @@ def member_of(members: type[Member], value: int, what: str) -> Member:
 def pack_prelude(prelude: Prelude) -> bytes:
     """Pack a prelude."""
     packed = _PRELUDE.pack(MAGIC, FORMAT_VERSION, FORMAT_DRAFT, prelude.kind, prelude.mode, prelude.flags)
+    if prelude.is_compact:
+        return packed
     if prelude.is_short:
         packed += b"".join(map(pack_leb, prelude.section_bytes[:_SHORT_SECTIONS]))
         return packed + pack_crc(prelude.meta_crc)
@@ -172,8 +184,8 @@ def short_crc(prelude: Prelude, *sections: Stream) -> int:
 
 
 def prelude_crc(prelude: Prelude) -> int:
-    """Compute the CRC that ends a prelude."""
-    return unpack_crc(pack_prelude(prelude)[-_CRC.size :])
+    """Compute the CRC that ends a prelude; of a compact file it is that of the file."""
+    return prelude.meta_crc if prelude.is_compact else unpack_crc(pack_prelude(prelude)[-_CRC.size :])
 
 
 def file_bytes(section_bytes: tuple[int, int, int, int, int, int], *, short: bool = False) -> int:
@@ -196,6 +208,8 @@ def _check_version(version: int, draft: int) -> None:
 def unpack_prelude(data: bytes) -> Prelude:
     """Read the prelude from a file's first ``MAX_PRELUDE_BYTES``, or from all of a shorter file.
 
+    That of a compact file has no sizes yet: `radcodec.container.compact.read_start` finds them.
+
     Raises
     ------
     NotRadcodecError, UnsupportedVersionError, TruncatedError, CorruptError, LimitError
@@ -208,6 +222,8 @@ def unpack_prelude(data: bytes) -> Prelude:
     # A byte of 1 ends every number, so a truncated file parses to its end and is reported below.
     cursor = Cursor(data + b"\1" * MAX_PRELUDE_BYTES, "the prelude")
     _, _, _, kind, mode, flags = _PRELUDE.unpack(cursor.take(_PRELUDE.size))
+    if flags & FLAG_COMPACT:
+        return _unpack_compact(kind, mode, flags, len(data))
     short = bool(flags & FLAG_SHORT)
     sizes = (cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), cursor.leb(), 0 if short else cursor.leb())
     crcs = [0] * len(_CHECKED) if short else [cursor.crc() if sizes[place] else 0 for place in _CHECKED]
@@ -238,6 +254,16 @@ def unpack_prelude(data: bytes) -> Prelude:
         index_crc=crcs[2],
         extra_crc=crcs[3],
     )
+
+
+def _unpack_compact(kind: int, mode: int, flags: int, size: int) -> Prelude:
+    """Read the prelude of a compact file of at least ``size`` bytes, without the sizes of its sections."""
+    if size < _PRELUDE.size:
+        raise TruncatedError(f"expected {_PRELUDE.size} bytes of prelude, the file ends after {size}")
+    if kind != Kind.ARRAY or mode not in (Mode.LOSSLESS, Mode.BOUNDED) or flags & ~_COMPACT_FLAGS:
+        raise CorruptError("expected an exact or bounded array in a compact file, found another kind, mode or flags")
+    crcs = {"meta_crc": 0, "params_crc": 0, "index_crc": 0, "extra_crc": 0}
+    return Prelude(kind=Kind.ARRAY, mode=Mode(mode), flags=flags, section_bytes=(0, 0, 0, 0, 0, 0), **crcs)
 
 
 def _check_flags(flags: int) -> None:

@@ -22,9 +22,9 @@ from radcodec.container.tile_sides import Sides, pack_sides, unpack_sides
 from radcodec.errors import CorruptError, LimitError
 from radcodec.types import HduKind, Kind, SampleType
 
-_BOUNDED, _STEP_MAP, _DITHER, _SCALED, _BLANK, _SIGMA, _ON_BASE = (1 << bit for bit in range(7))
+BOUNDED, STEP_MAP, DITHER, _SCALED, _BLANK, SIGMA, _ON_BASE = (1 << bit for bit in range(7))
 _ALL_FLAGS = (1 << 7) - 1
-_NEED_BOUND = _STEP_MAP | _DITHER | _SIGMA
+_NEED_BOUND = STEP_MAP | DITHER | SIGMA
 _BLOCK_BYTES = 2880  # of FITS
 _BLOCKS_AN_IMAGE = 3
 
@@ -101,12 +101,12 @@ def pack_image_record(record: ImageRecord) -> bytes:
     """Pack an image record; equal records give equal bytes."""
     scaled = record.bscale != 1.0 or record.bzero != 0.0
     flags = (
-        (_BOUNDED if record.bound is not None else 0)
-        | (_STEP_MAP if record.has_step_map else 0)
-        | (_DITHER if record.dither_seed is not None else 0)
+        (BOUNDED if record.bound is not None else 0)
+        | (STEP_MAP if record.has_step_map else 0)
+        | (DITHER if record.dither_seed is not None else 0)
         | (_SCALED if scaled else 0)
         | (_BLANK if record.blank is not None else 0)
-        | (_SIGMA if record.sigma is not None else 0)
+        | (SIGMA if record.sigma is not None else 0)
         | (_ON_BASE if record.on_base else 0)
     )
     parts = [bytes([record.sample_type]), pack_leb(len(record.shape)), *map(pack_leb, record.shape)]
@@ -136,7 +136,7 @@ def _unpack_shape(cursor: Cursor, kind: Kind) -> tuple[int, ...]:
 
 def _check_flags(flags: int, sample_type: SampleType, shape: tuple[int, ...], n_stages: int, kind: Kind) -> None:
     """Raise CorruptError if the flags of an image record do not go with the rest of it (3.1)."""
-    bounded = bool(flags & _BOUNDED)
+    bounded = bool(flags & BOUNDED)
     if flags & ~_ALL_FLAGS or (flags & _NEED_BOUND and not bounded):
         raise CorruptError(f"expected a valid set of flags in an image record, found {flags:#x}")
     if flags & _ON_BASE and not (bounded and n_stages):
@@ -173,12 +173,12 @@ def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
     if n_stages > limits.MAX_STAGES:
         raise LimitError(f"expected at most {limits.MAX_STAGES} base stages, found {n_stages}")
     _check_flags(flags, sample_type, shape, n_stages, kind)
-    bounded = bool(flags & _BOUNDED)
+    bounded = bool(flags & BOUNDED)
     bound = cursor.finite("bound", above=0.0) if bounded else None
     bound_sigma = cursor.finite("bound in sigma") if bounded else 0.0
     if bound_sigma < 0:
         raise CorruptError(f"expected a bound in sigma of at least 0, found {bound_sigma}")
-    sigma = cursor.finite("noise", above=0.0) if flags & _SIGMA else None
+    sigma = cursor.finite("noise", above=0.0) if flags & SIGMA else None
     bscale, bzero = _unpack_scaling(cursor) if flags & _SCALED else (1.0, 0.0)
     return ImageRecord(
         sample_type=sample_type,
@@ -187,12 +187,12 @@ def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
         n_stages=n_stages,
         bound=bound,
         bound_sigma=bound_sigma,
-        has_step_map=bool(flags & _STEP_MAP),
+        has_step_map=bool(flags & STEP_MAP),
         sigma=sigma,
         bscale=bscale,
         bzero=bzero,
         blank=_unpack_blank(cursor, sample_type) if flags & _BLANK else None,
-        dither_seed=cursor.u8() if flags & _DITHER else None,
+        dither_seed=cursor.u8() if flags & DITHER else None,
         unit=cursor.text(),
         on_base=bool(flags & _ON_BASE),
     )
@@ -258,11 +258,11 @@ def unpack_short_meta(data: bytes) -> Meta:
         text=b"",
         image_records=(record,),
     )
-    _check_meta(meta, Kind.ARRAY)
+    check_meta(meta, Kind.ARRAY)
     return meta
 
 
-def _check_meta(meta: Meta, kind: Kind) -> None:
+def check_meta(meta: Meta, kind: Kind) -> None:
     """Raise CorruptError if the records do not fit together."""
     if kind is Kind.ARRAY and (len(meta.images) != 1 or meta.hdus or meta.text):
         raise CorruptError(
@@ -336,7 +336,7 @@ def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) 
         text=cursor.take(cursor.left),
         image_records=tuple(records),
     )
-    _check_meta(meta, kind)
+    check_meta(meta, kind)
     return meta
 
 

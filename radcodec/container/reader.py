@@ -11,6 +11,13 @@ from typing import BinaryIO
 
 from radcodec.coding.zstd import unpack_frame
 from radcodec.container.checksum import crc_of
+from radcodec.container.compact import (
+    read_start,
+    starts_compact,
+    unpack_compact_index,
+    unpack_compact_meta,
+    unpack_compact_params,
+)
 from radcodec.container.image_index import (
     CRC,
     DETAIL,
@@ -34,7 +41,6 @@ from radcodec.container.layout import (
     short_crc,
     unpack_crc,
     unpack_entry,
-    unpack_prelude,
 )
 from radcodec.container.meta import (
     Meta,
@@ -49,7 +55,7 @@ from radcodec.container.packing import Dictionary, unpack_section
 from radcodec.container.ranges import ByteRange, ByteRanges, LocalRanges
 from radcodec.container.tile_sides import Sides
 from radcodec.errors import CorruptError, TruncatedError
-from radcodec.limits import MAX_HDUS, MAX_STREAM_BYTES
+from radcodec.limits import MAX_COMPACT_BYTES, MAX_HDUS, MAX_STREAM_BYTES
 from radcodec.types import HduKind, Kind
 
 _CHUNK_BYTES = 1 << 20
@@ -93,26 +99,33 @@ class Reader:
         self._fetch_index()
         if self.prelude.is_short:
             self._check_head()
-        stored = self._checked_section("META", self.prelude.meta_crc)
-        raw = stored if self.prelude.is_short else unpack_section(stored, "META", dictionary=dictionary, may_share=True)
-        # An array without samples has no tile; any other image has one or more.
-        least = least_entry_bytes(0, late=self.prelude.is_late)
-        most = self.section_bytes("INDEX") // least if self.prelude.kind is Kind.FITS else MAX_HDUS
-        self.meta: Meta = (
-            unpack_short_meta(raw)
-            if self.prelude.is_short
-            else unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
-        )
+        self.meta: Meta = self._read_meta(dictionary)
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
         check_mode(self.prelude, self.meta, self.images)
         self._check_extra()
 
+    def _read_meta(self, dictionary: Dictionary | None) -> Meta:
+        """Read META in the form that the file has."""
+        stored = self._checked_section("META", self.prelude.meta_crc)
+        if self.prelude.is_compact:
+            return unpack_compact_meta(stored, self.prelude.mode)
+        if self.prelude.is_short:
+            return unpack_short_meta(stored)
+        raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
+        # An array without samples has no tile; any other image has one or more.
+        least = least_entry_bytes(0, late=self.prelude.is_late)
+        most = self.section_bytes("INDEX") // least if self.prelude.kind is Kind.FITS else MAX_HDUS
+        return unpack_meta(raw, self.prelude.kind, most_images=min(most, MAX_HDUS))
+
     def _read_prelude(self) -> Prelude:
         """Read the start of the file and compare the length that it declares with the length that there is."""
         size = self._source.size_bytes
         start = MAX_PRELUDE_BYTES if size is None else min(size, MAX_PRELUDE_BYTES)
-        prelude = unpack_prelude(self._source.read(0, start, "the prelude"))
+        data = self._source.read(0, start, "the prelude")
+        if starts_compact(data):
+            data = self._source.read(0, MAX_COMPACT_BYTES if size is None else min(size, MAX_COMPACT_BYTES), "the file")
+        prelude = read_start(data)
         self._source.expect(prelude.file_bytes)
         if size is None:
             return prelude
@@ -186,7 +199,8 @@ class Reader:
 
     def _checked_section(self, name: str, crc: int) -> bytes:
         stored = self.read_section(name)
-        if not self.prelude.is_short and crc_of(stored) != crc:
+        # Short and compact files have one checksum for several sections.
+        if not (self.prelude.is_short or self.prelude.is_compact) and crc_of(stored) != crc:
             raise CorruptError(f"the checksum of {name} is wrong: the file is damaged, fetch it again")
         return stored
 
@@ -199,6 +213,8 @@ class Reader:
     def _read_index(self, count_tiles: TileCounter) -> tuple[ImageIndex, ...]:
         """Read the offsets of all streams and check that they fill INDEX, BASE and TILES exactly."""
         counts = [count_tiles(image.shape, image.sides) for image in self.meta.images]
+        if self.prelude.is_compact:
+            return (self._read_compact_index(counts[0]),)
         late = self.prelude.is_late
         least = sum(
             n * least_entry_bytes(image.n_stages, late=late) for n, image in zip(counts, self.meta.images, strict=True)
@@ -238,6 +254,15 @@ class Reader:
             raise CorruptError("expected the streams in INDEX to fill BASE and TILES exactly, found other sizes")
         return tuple(images)
 
+    def _read_compact_index(self, n_tiles: int) -> ImageIndex:
+        """Read the entry of the only tile of a compact file (2.7), with the CRC that its streams have now."""
+        if n_tiles != 1:
+            raise CorruptError(f"expected one tile in a compact file, found {n_tiles}")
+        mask, detail = unpack_compact_index(self.read_section("INDEX"), self.prelude.flags)
+        words = array("L", (mask, detail, crc_of(self.read_section("TILES")), 0))
+        starts = starts_of(iter((mask + detail,)), self.prelude.section_start("TILES"))
+        return stages_apart(words, starts, 0, starts[-1])
+
     def _read_entries(self, cursor: Cursor, n_tiles: int, n_stages: int) -> tuple[array[int], array[int]]:
         """Read the entries of an image: their numbers, and one more for each.
 
@@ -275,6 +300,8 @@ class Reader:
     @cached_property
     def params(self) -> tuple[ParamBlocks, ...]:
         """The PARAMS blocks of each image; raises CorruptError where PARAMS is unsound."""
+        if self.prelude.is_compact:
+            return unpack_compact_params(self._params, self.prelude.flags)
         if self.prelude.is_short:
             return unpack_short_params(self._params)
         raw = unpack_section(self._params, "PARAMS") if self._params else b""

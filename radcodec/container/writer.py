@@ -9,6 +9,13 @@ from typing import BinaryIO
 
 from radcodec.coding.leb import pack_leb
 from radcodec.container.checksum import CrcWriter, crc_of
+from radcodec.container.compact import (
+    compact_prelude,
+    may_be_compact,
+    pack_compact_index,
+    pack_compact_meta,
+    pack_compact_params,
+)
 from radcodec.container.layout import (
     FLAG_APART,
     FLAG_BASE_ONLY,
@@ -27,6 +34,7 @@ from radcodec.container.meta import Meta, ParamBlocks, pack_meta, pack_params, p
 from radcodec.container.packing import Dictionary, pack_section
 from radcodec.container.reader import Reader
 from radcodec.errors import InputError
+from radcodec.limits import MAX_COMPACT_BYTES
 from radcodec.types import Kind, Mode, Stream
 
 # Behind more bytes of details than that a mask of an image with a base layer makes all masks lie apart.
@@ -129,6 +137,23 @@ def _write_sections(out: BinaryIO, prelude: Prelude, sections: Mapping[str, Iter
     return prelude.file_bytes
 
 
+def _compact_sections(contents: FileContents) -> tuple[Prelude, dict[str, list[Stream]]] | None:
+    """Make the prelude and the sections of a compact file (2.7); None for contents that have no such form."""
+    record, tiles = contents.meta.images[0] if contents.meta.images else None, contents.tiles
+    if contents.kind is not Kind.ARRAY or record is None or not may_be_compact(record, contents.mode, len(tiles[0])):
+        return None
+    tile, params = tiles[0][0], pack_compact_params(contents.params[0])
+    if params is None:
+        return None
+    meta, index = pack_compact_meta(contents.meta), pack_compact_index(len(tile.mask), len(tile.detail))
+    sizes = len(meta), len(params), len(index)
+    prelude = compact_prelude(contents.mode, len(tile.mask), len(tile.detail), contents.params[0], sizes)
+    if prelude.file_bytes > MAX_COMPACT_BYTES:
+        return None
+    sections: dict[str, list[Stream]] = {"META": [meta], "PARAMS": [params], "INDEX": [index]}
+    return prelude, sections | {"TILES": [tile.mask, tile.detail], "BASE": [], "EXTRA": []}
+
+
 def size_bytes(contents: FileContents, *, dictionary: Dictionary | None = None) -> int:
     """Compute the number of bytes of a file from the sizes of its streams; only META and PARAMS are packed for it.
 
@@ -137,6 +162,8 @@ def size_bytes(contents: FileContents, *, dictionary: Dictionary | None = None) 
     dictionary
         As `write_file` takes it.
     """
+    if (found := _compact_sections(contents)) is not None:
+        return found[0].file_bytes
     tiles = [tile for image in contents.tiles for tile in image]
     short, apart = contents.is_short, contents.has_masks_apart
     index = sum(
@@ -165,6 +192,8 @@ def write_file(out: BinaryIO, contents: FileContents, *, dictionary: Dictionary 
     dictionary
         Zstandard dictionary for META, used if it makes META smaller.
     """
+    if (found := _compact_sections(contents)) is not None:
+        return _write_sections(out, *found)
     meta = contents.packed_meta(dictionary)
     params = contents.packed_params()
     apart = contents.has_masks_apart

@@ -17,7 +17,15 @@ from radcodec.container.predictor_sets import unpack_sets
 from radcodec.container.reader import Reader
 from radcodec.decoding.late_parts import LateParts
 from radcodec.decoding.needed_ranges import fetched_ahead
-from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts, leading_stages, pixel_crc, restore_tile
+from radcodec.decoding.tile import (
+    ImageCoding,
+    Pixels,
+    SharedParts,
+    leading_stages,
+    pixel_crc,
+    pixel_sha256,
+    restore_tile,
+)
 from radcodec.errors import CorruptError, LimitError
 from radcodec.limits import MAX_SLAB_BYTES
 from radcodec.pixels.bounds import unpack_bounds
@@ -98,14 +106,20 @@ def decode_tile(image: StoredImage, tile: int) -> Pixels:
     mask, stream = image.reader.read_tile(image.number, tile)
     stages = () if stream and not image.coding.record.on_base else read_stages(image, tile)
     samples = restore_tile(image.coding, tile, mask, stream, stages)
-    if not image.reader.is_base_only:
-        sample_type = image.coding.record.sample_type
-        if pixel_crc(sample_type, tile, samples) != image.reader.pixel_crc(image.number, tile):
-            raise CorruptError(
-                f"the pixels of tile {tile} of image {image.number} do not match their checksum: the file is damaged, "
-                "or this machine computes otherwise than the one that wrote it (then report it)"
-            )
+    if not image.reader.is_base_only and not _has_checksum(image, tile, samples):
+        raise CorruptError(
+            f"the pixels of tile {tile} of image {image.number} do not match their checksum: the file is damaged, "
+            "or this machine computes otherwise than the one that wrote it (then report it)"
+        )
     return samples
+
+
+def _has_checksum(image: StoredImage, tile: int, samples: Pixels) -> bool:
+    """Return whether the samples of a tile have its checksum; that of a compact file (2.7) is its SHA-256."""
+    reader = image.reader
+    if reader.prelude.is_compact:
+        return pixel_sha256(samples, reader.meta.image_records[0]) == reader.meta.restored_sha256
+    return pixel_crc(image.coding.record.sample_type, tile, samples) == reader.pixel_crc(image.number, tile)
 
 
 def decode_tiles(image: StoredImage, tiles: Iterable[int], threads: int) -> Iterator[Pixels]:

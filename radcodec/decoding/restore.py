@@ -10,7 +10,7 @@ from radcodec.coding.samples import iter_sample_bytes
 from radcodec.container.reader import Reader
 from radcodec.container.units import iter_units
 from radcodec.decoding.image import StoredImage, decode_image, iter_slabs, open_image
-from radcodec.decoding.tile import Pixels
+from radcodec.decoding.tile import Pixels, pixel_sha256
 from radcodec.errors import CorruptError, InputError
 from radcodec.runtime.scratch import Scratch
 from radcodec.types import Kind, Mode
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 1 << 24  # of what is handed on at once: a writer may keep a copy
 
 
-def array_sha256(samples: Pixels, record_bytes: bytes) -> bytes:
-    """Compute the SHA-256 of an array as kind array has it (3.3)."""
-    digest = hashlib.sha256()
-    for piece in iter_sample_bytes(samples, "<"):
-        digest.update(piece)
-    digest.update(record_bytes)
-    return digest.digest()
-
-
 def decode_array(reader: Reader, threads: int, scratch: Scratch | None = None) -> Pixels:
     """Decode the one image of a file of kind array to stored samples and check its SHA-256 (3.3).
 
@@ -38,7 +29,7 @@ def decode_array(reader: Reader, threads: int, scratch: Scratch | None = None) -
     image = open_image(reader, 0)
     samples = decode_image(image, threads, scratch)
     _check_unused_base(image)
-    _check_digest(reader, array_sha256(samples, reader.meta.image_records[0]))
+    _check_digest(reader, pixel_sha256(samples, reader.meta.image_records[0]))
     return samples
 
 

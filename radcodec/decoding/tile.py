@@ -5,6 +5,7 @@ A tile goes: mask stream -> special samples; detail stream, else base streams ->
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import zlib
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from radcodec import detail
 from radcodec.base.normalise import Normalisation, decode_base, find_stored_model, round_to_type
-from radcodec.coding.samples import sample_bytes
+from radcodec.coding.samples import iter_sample_bytes, sample_bytes
 from radcodec.container.layout import pixel_crc_prefix
 from radcodec.container.meta import ImageRecord
 from radcodec.errors import CorruptError
@@ -184,6 +185,15 @@ def restore_tile(
     if marks is not None and listed is not None:
         samples[marks] = listed
     return samples
+
+
+def pixel_sha256(samples: Pixels, record_bytes: bytes) -> bytes:
+    """Compute the SHA-256 of an array as kind array has it (3.3)."""
+    digest = hashlib.sha256()
+    for piece in iter_sample_bytes(samples, "<"):
+        digest.update(piece)
+    digest.update(record_bytes)
+    return digest.digest()
 
 
 def pixel_crc(sample_type: SampleType, tile: int, samples: Pixels) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from radcodec.detail.counted import encode_counted
     from radcodec.detail.earlier import PlaneAxis, TilePlanes
+    from radcodec.detail.filled import encode_filled
     from radcodec.detail.maps import TileBound
     from radcodec.detail.orders import AS_IT_IS, order_by_roughness
     from radcodec.detail.plain import is_learned, uses_predictors
@@ -33,6 +34,7 @@ __all__ = [
     "code_tile",
     "decode_tile",
     "encode_counted",
+    "encode_filled",
     "encode_tile",
     "fit_cube",
     "fit_image",
@@ -52,6 +54,7 @@ _HOMES = {
     "TileBound": "maps",
     "TilePlanes": "earlier",
     "encode_counted": "counted",
+    "encode_filled": "filled",
     "is_learned": "plain",
     "order_by_roughness": "orders",
     "uses_predictors": "plain",

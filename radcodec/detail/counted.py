@@ -100,6 +100,11 @@ def _is_mostly_one(tile: Tile) -> bool:
     return bool(runs.max() >= USUAL_SHARE * some.size)
 
 
+def code_numbers(numbers: npt.NDArray[np.uint64], values: Values, dtype: np.dtype[Any]) -> bytes:
+    """Write method 5 of the ordinals [p, h, w] of samples that have these values, one by one."""
+    return _coded(numbers, numbers.shape, values, dtype, listed=True)
+
+
 def _coded(
     numbers: npt.NDArray[np.uint64],
     shape: tuple[int, ...],
@@ -155,7 +160,12 @@ def _walked(places: U16, n: int, usual: int, same: int) -> bytes:
 
 
 def decode_counted(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Tile:
-    """Decode the samples [p, h, w] of method 5.
+    """Decode the samples [p, h, w] of method 5; errors as `decode_numbers`."""
+    return decode_numbers(body, shape, dtype)[0]
+
+
+def decode_numbers(body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> tuple[Tile, Mask]:
+    """Decode the samples [p, h, w] of method 5, and mark those that have the usual value.
 
     Raises
     ------
@@ -190,7 +200,7 @@ def decode_counted(body: memoryview, shape: tuple[int, int, int], dtype: np.dtyp
         raise CorruptError("detail stream: its usual value is among the others")
     code = np.frombuffer(body, np.uint8, len(body) - pos, pos)
     places = walk_back(code, (n_others + 1, values.number, flags & SAME), shape)
-    return samples_of(everything, dtype)[places]
+    return samples_of(everything, dtype)[places], places == values.number
 
 
 def walk_back(code: npt.NDArray[np.uint8], values: tuple[int, int, int], shape: tuple[int, int, int]) -> U16:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ import zstandard
 from radcodec.coding.zstd import unpack_frame
 from radcodec.errors import CorruptError
 
-RAW, SHUFFLED, LEARNED, PACKED, PARTS, COUNTED = 0, 1, 2, 3, 4, 5
+RAW, SHUFFLED, LEARNED, PACKED, PARTS, COUNTED, PLATEAU = range(7)
 QUICK_LEVEL, BEST_LEVEL = 1, 19
 PROMISE = 1.2  # a quick size up to this multiple of the size to beat is worth the best level
 LARGE_TILE = 1 << 16  # samples from which a quarter is looked at
@@ -24,6 +24,14 @@ Tile = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
+class DecodePart(Protocol):
+    """Decodes a stream that is a part of another one."""
+
+    def __call__(self, stream: memoryview, shape: tuple[int, int, int], *, special: Mask | None) -> Tile:
+        """Decode the samples [p, h, w], given what is special among them."""
+        ...
+
+
 def is_learned(stream: bytes | memoryview) -> bool:
     """Tell whether a detail stream is of the learned method, the only one that uses predictors and base values."""
     return stream[0] == LEARNED
@@ -31,7 +39,7 @@ def is_learned(stream: bytes | memoryview) -> bool:
 
 def uses_predictors(stream: bytes | memoryview) -> bool:
     """Tell whether a detail stream, or a part of it, may be of the learned method."""
-    return len(stream) > 0 and stream[0] in (LEARNED, PARTS)
+    return len(stream) > 0 and stream[0] in (LEARNED, PARTS, PLATEAU)
 
 
 def little(tile: Tile) -> Tile:

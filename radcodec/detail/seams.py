@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.coding.leb import unpack_leb
 from radcodec.detail.lattices import LEAST_SAMPLES, PATCHES, Lattices, find_lattices
-from radcodec.detail.plain import Mask, Tile
+from radcodec.detail.plain import DecodePart, Mask, Tile
+from radcodec.errors import CorruptError
 from radcodec.limits import MAX_DEPTH
 
 
@@ -70,3 +72,30 @@ def _best_place(stray: npt.NDArray[np.bool_], off: npt.NDArray[np.bool_]) -> tup
                 if wrong[at] < fewest:
                     best, fewest = (axis, at + 1 if on_first else s.size - at - 1, on_first), int(wrong[at])
     return best
+
+
+def decode_parts(
+    body: memoryview, shape: tuple[int, int, int], dtype: np.dtype[Any], special: Mask | None, decode_part: DecodePart
+) -> Tile:
+    """Decode the samples [p, h, w] of a tile of two parts (method 4).
+
+    Raises
+    ------
+    CorruptError
+        If the cut or a part is unsound.
+    """
+    if not body or body[0] not in (1, 2):
+        raise CorruptError("detail stream: expected a cut along axis 1 or 2")
+    axis = body[0]
+    place, position = unpack_leb(body, 1, "detail stream")
+    n_bytes, position = unpack_leb(body, position, "detail stream")
+    if not 1 <= place < shape[axis]:
+        raise CorruptError(f"detail stream: expected a cut within {shape[axis]} lines, found {place}")
+    if n_bytes > len(body) - position:
+        raise CorruptError(f"detail stream: expected {n_bytes} bytes of a part, found {len(body) - position}")
+    streams = body[position : position + n_bytes], body[position + n_bytes :]
+    marks = (None, None) if special is None else Cut(axis=axis, place=place).of(special)
+    out = np.empty(shape, dtype)
+    for part, stream, marked in zip(np.split(out, [place], axis), streams, marks, strict=True):
+        part[:] = decode_part(stream, (part.shape[0], part.shape[1], part.shape[2]), special=marked)
+    return out

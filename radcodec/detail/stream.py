@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.coding.leb import pack_leb, unpack_leb
+from radcodec.coding.leb import pack_leb
 from radcodec.detail.counted import decode_counted, encode_counted
 from radcodec.detail.earlier import PlaneAxis, TilePlanes, middle_planes
 from radcodec.detail.effort import EFFORTS, Effort
 from radcodec.detail.lattices import Lattices
 from radcodec.detail.learned import Modelled, decode_learned, encode_learned, model, modelled_bits
-from radcodec.detail.maps import TileBound
+from radcodec.detail.maps import MapKind, TileBound
 from radcodec.detail.middle import median_fill
 from radcodec.detail.near_work import least_step, prepare_near
 from radcodec.detail.orders import AS_IT_IS, turned, turned_back
@@ -23,6 +24,7 @@ from radcodec.detail.plain import (
     LEARNED,
     PACKED,
     PARTS,
+    PLATEAU,
     RAW,
     SHUFFLED,
     Mask,
@@ -32,10 +34,11 @@ from radcodec.detail.plain import (
     decode_shuffled,
     encode_plain,
 )
+from radcodec.detail.plateaus import decode_plateau, encode_plateau, with_plateaus
 from radcodec.detail.predictors import Predictors, pack_predictors, unpack_predictors
 from radcodec.detail.prepare import Work, prepare, restored_tile, settle
 from radcodec.detail.rounding import Predictor
-from radcodec.detail.seams import Cut, find_cut
+from radcodec.detail.seams import Cut, decode_parts, find_cut
 from radcodec.detail.tables import default_tables
 from radcodec.detail.task import RADIUS_BY_SIZE, FitInput
 from radcodec.errors import CorruptError
@@ -49,6 +52,7 @@ TRIAL_SIDE = 320
 SMALL_TRIAL_SIDE = 512  # in images of up to a million samples
 LEAST_TRIAL_SIDE = 96  # of planes that follow each other
 MIN_LEARNED = 64  # samples under which the fields of a learned stream cost more than they save
+NEAR_GAIN = 16  # times that a tile near a lattice takes fewer bytes than its samples, and has no plateau
 SymbolTables = tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]
 
 
@@ -72,6 +76,7 @@ def fit_image(
         return b""
     from radcodec.detail.fit_input import fit_input  # decoders import this module, and fit nothing
 
+    special = with_plateaus(image, special) if bound is None else special
     fill, limit = median_fill(image, special), _limit(bound)
     task = fit_input(image, special, limit, fill, sample_type, max_radius)
     return _fit_block(task, _Trial(image, special, limit, fill), EFFORTS.get(effort), (), threads)
@@ -95,6 +100,7 @@ def fit_cube(
         return b""
     from radcodec.detail.fit_input import fit_input
 
+    special = with_plateaus(image, special) if bound is None else special
     fill, limit, found = median_fill(image, special), _limit(bound), []
     for way in ways:
         planes, marks = image.transpose(way.order), None if special is None else special.transpose(way.order)
@@ -266,7 +272,7 @@ def _code_cut(tile: Tile, special: Mask | None, predictors: Predictors | None, c
 
 
 def _code_whole(
-    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None
+    tile: Tile, special: Mask | None, predictors: Predictors | None, bound: TileBound | None, *, plateaus: bool = True
 ) -> tuple[bytes, Tile, Lattices | None]:
     """As ``code_tile``, without a cut; and the lattices that parts of the tile lie on."""
     work, done = _modelled(tile, special, predictors if tile.size >= MIN_LEARNED else None, bound)
@@ -282,9 +288,18 @@ def _code_whole(
     counted = encode_counted(plain, special)
     if counted is not None and (learned is None or len(counted) < len(learned)):
         learned = counted
+    may_be_flat = plateaus and bound is None and work is not None and work.how.kind == MapKind.FLOAT
+    if may_be_flat and (near is None or len(near) * NEAR_GAIN > tile.nbytes):
+        flat = encode_plateau(tile, special, lambda part, marks: code_rest(part, marks, predictors))
+        learned = flat if flat is not None and (learned is None or len(flat) < len(learned)) else learned
     other = encode_plain(plain, None if learned is None else len(learned))
     smaller = other if learned is None or len(other) < len(learned) else learned
     return smaller, plain, None if work is None else work.lattices
+
+
+def code_rest(tile: Tile, special: Mask | None, predictors: Predictors | None, *, plateaus: bool = False) -> bytes:
+    """Detail stream of an exact tile in the order of its predictors: of what is left beside a plateau, for one."""
+    return _code_whole(tile, special, predictors, None, plateaus=plateaus)[0]
 
 
 def _code_near(tile: Tile, special: Mask | None, predictors: Predictors | None, work: Work | None) -> bytes | None:
@@ -346,6 +361,7 @@ def decode_tile(
     dtype = np.dtype(sample_type.dtype_str)
     size = int(np.prod(shape)) * dtype.itemsize
     body = memoryview(stream)[1:]
+    decode_part = partial(decode_tile, sample_type=sample_type, predictors=predictors, bound=None, depth=depth + 1)
     if stream[0] == RAW:
         return decode_raw(body, shape, dtype, size)
     if stream[0] == SHUFFLED:
@@ -355,40 +371,18 @@ def decode_tile(
     if stream[0] == PARTS:
         if bound is not None or dtype.kind != "f" or depth == MAX_DEPTH:
             raise CorruptError(f"detail stream: parts in a tile with a bound, of integers, or over {MAX_DEPTH} deep")
-        return _decode_parts(body, shape, sample_type, special, predictors, depth + 1)
+        return decode_parts(body, shape, dtype, special, decode_part)
     if stream[0] == COUNTED:
         return decode_counted(body, shape, dtype)
+    if stream[0] == PLATEAU:
+        if bound is not None or depth == MAX_DEPTH:
+            raise CorruptError(f"detail stream: a plateau in a tile with a bound, or over {MAX_DEPTH} deep")
+        return decode_plateau(body, shape, dtype, special, decode_part)
     if stream[0] != LEARNED:
-        raise CorruptError(f"detail stream: expected method 0 to 5, found {stream[0]}")
+        raise CorruptError(f"detail stream: expected method 0 to 6, found {stream[0]}")
     if predictors is None:
         raise CorruptError("detail stream: uses a predictor, but the image has none")
     return decode_learned(body, shape, sample_type, special, predictors, bound)
-
-
-def _decode_parts(
-    body: memoryview,
-    shape: tuple[int, int, int],
-    sample_type: SampleType,
-    special: Mask | None,
-    predictors: Predictors | None,
-    depth: int,
-) -> Tile:
-    """Decode the samples [p, h, w] of a tile of two parts."""
-    if not body or body[0] not in (1, 2):
-        raise CorruptError("detail stream: expected a cut along axis 1 or 2")
-    axis = body[0]
-    place, position = unpack_leb(body, 1, "detail stream")
-    n_bytes, position = unpack_leb(body, position, "detail stream")
-    if not 1 <= place < shape[axis]:
-        raise CorruptError(f"detail stream: expected a cut within {shape[axis]} lines, found {place}")
-    if n_bytes > len(body) - position:
-        raise CorruptError(f"detail stream: expected {n_bytes} bytes of a part, found {len(body) - position}")
-    streams = body[position : position + n_bytes], body[position + n_bytes :]
-    marks = (None, None) if special is None else Cut(axis=axis, place=place).of(special)
-    out = np.empty(shape, sample_type.dtype_str)
-    for part, stream, marked in zip(np.split(out, [place], axis), streams, marks, strict=True):
-        part[:] = decode_tile(stream, part.shape, sample_type, marked, predictors, None, depth)
-    return out
 
 
 def model_tile(tile: Tile, special: Mask | None, predictors: Predictors, bound: TileBound | None) -> SymbolTables:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from radcodec.coding.samples import native, sample_bytes
 from radcodec.container.meta import ImageRecord, Meta, pack_image_record
 from radcodec.container.writer import FileContents
-from radcodec.decoding.restore import array_sha256
+from radcodec.decoding.tile import pixel_sha256
 from radcodec.encoding.cube_sides import choose_sides
 from radcodec.encoding.encoded_file import EncodedFile, count_bytes, stored_model
 from radcodec.encoding.image_plan import SourceImage
@@ -44,7 +44,7 @@ def _contents(encoded: EncodedImages, n_bytes: int) -> FileContents:
     meta = Meta(
         writer=WRITER,
         original_bytes=n_bytes,
-        restored_sha256=array_sha256(image.pixels, pack_image_record(image.record)),
+        restored_sha256=pixel_sha256(image.pixels, pack_image_record(image.record)),
         original_sha256=None,
         model=stored_model(encoded.model),
         images=(image.record,),

@@ -136,7 +136,7 @@ def _code_as(coded: CodedImage, tile: int, special: Mask | None) -> _CodedTile:
     return _CodedTile(mask=mask, stream=stream, special=special, restored=restored)
 
 
-def _code_tile(coded: CodedImage, tile: int, *, verify: bool) -> _CodedTile:
+def _code_tile(coded: CodedImage, tile: int, options: EncodeOptions) -> _CodedTile:
     """Code a tile with its doubtful samples marked or not, whichever is smaller; special ones are restored too.
 
     Raises
@@ -156,12 +156,16 @@ def _code_tile(coded: CodedImage, tile: int, *, verify: bool) -> _CodedTile:
         # A fill value is often the usual one of its tile.
         predictors = coded.coding.shared.predictors
         order = detail.AS_IT_IS if predictors is None else predictors.order
-        counted = detail.encode_counted(samples.transpose(order))
-        if counted is not None and len(counted) < best.size_bytes():
-            best = _CodedTile(mask=b"", stream=counted, special=None, restored=samples)
+        turned = samples.transpose(order)
+        counted, filled = detail.encode_counted(turned), None
+        if best.stream and not options.preview_percent:  # a preview needs the mask
+            filled = detail.encode_filled(turned, special.transpose(order), best.stream, predictors)
+        for stream in (counted, filled):
+            if stream is not None and len(stream) < best.size_bytes():
+                best = _CodedTile(mask=b"", stream=stream, special=None, restored=samples)
     if best.special is not None:
         best = replace(best, restored=np.where(best.special, samples, best.restored))
-    if verify:
+    if options.verify:
         breach = tile_breach(samples, best.restored, best.special, coded.coding, box)
         if breach:
             raise GuaranteeError(f"tile {tile} breaks its guarantee: {breach}; nothing was written")
@@ -184,7 +188,7 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
     pixels, keep = coded.plan.pixels, options.scratch.keep
     restored = pixels if is_exact else options.scratch.empty(pixels.shape, pixels.dtype)
     with one_blas_thread() if coded.record.on_base else nullcontext():
-        found = ordered_map(lambda tile: _code_tile(coded, tile, verify=options.verify), tiles, options.threads)
+        found = ordered_map(lambda tile: _code_tile(coded, tile, options), tiles, options.threads)
         for tile, streams in zip(tiles, found, strict=True):
             masks[tile], details[tile] = keep(streams.mask), keep(streams.stream)
             if not is_exact:

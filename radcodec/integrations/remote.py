@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, BinaryIO, cast
 
-from radcodec.container.layout import MAX_PRELUDE_BYTES, unpack_prelude
+from radcodec.container.compact import read_start
 from radcodec.container.ranges import ByteRange, ByteRanges, checked_length
 from radcodec.errors import CorruptError, InputError, RadcodecError, TruncatedError
 from radcodec.integrations.file_systems import StorageOptions, find_file_system, request_options
+from radcodec.limits import MAX_COMPACT_BYTES
 from radcodec.runtime.extras import import_extra, missing_extra
 
 # PRELUDE, META, PARAMS and INDEX of nearly all images fit, so that opening takes one request.
@@ -311,7 +312,7 @@ class RemoteRanges(ByteRanges):
         FormatError
             If it does not start as a ``.rcz`` file does, or has another length than it says.
         """
-        size = unpack_prelude(self._head[:MAX_PRELUDE_BYTES]).file_bytes
+        size = read_start(self._head[:MAX_COMPACT_BYTES]).file_bytes
         self.expect(size)
         if self._whole is not None:
             return self._whole

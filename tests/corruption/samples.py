@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import radcodec.container.writer
 import radcodec.encoding.on_base
 from radcodec.simulate import simulate_fits, simulate_image
 
@@ -42,9 +44,19 @@ def mosaic() -> npt.NDArray[np.float32]:
     return image.astype("f4")
 
 
+def ordinary_files() -> AbstractContextManager[object]:
+    """Write small arrays as ordinary files and not as compact ones (docs/format.md, 2.7)."""
+    return patch.object(radcodec.container.writer, "MAX_COMPACT_BYTES", 0)
+
+
 @cache
 def sample(name: str) -> bytes:
-    """One small file."""
+    """One small file, an ordinary one."""
+    with ordinary_files():
+        return _sample(name)
+
+
+def _sample(name: str) -> bytes:
     image = simulate_image((16, 16), seed=20)
     micro = np.round(image.astype("f8") * 1e6).astype("i2")
     cube = np.stack([image * np.float32(i + 1) for i in range(3)])

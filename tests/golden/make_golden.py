@@ -68,6 +68,9 @@ NEEDED: dict[str, set[str]] = {
     "array_u1_counted": {"method 5"},
     "array_i4_counted_same": {"method 5"},
     "array_cube_counted": {"method 5"},
+    "array_f4_plateau": {"method 6"},
+    "array_f4_plateau_special": {"method 6"},
+    "array_f8_plateau_gathered": {"method 6"},
     "array_cube_earlier": {"map 4", "planes", "earlier"},
     "array_cube_turned": {"map 0", "planes", "turned"},
     "array_f4_on_base": {"base map 4"},
@@ -142,6 +145,7 @@ def array_cases() -> Iterator[Case]:
     yield "array_f4_parts", parts.astype("f4"), {}
     yield from near_cases(image, micro)
     yield from counted_cases()
+    yield from plateau_cases(image)
     yield "array_tile16", image, {"tile": 16}
     yield "array_tile16_dither", image, {"tile": 16, "max_error": 2e-5, "dither": True}
     yield from box_cases()
@@ -168,6 +172,20 @@ def counted_cases() -> Iterator[Case]:
     yield "array_f4_counted", np.rint(islands / 9).astype("f4") * np.float32(0.37), {}
     flags = np.where(np.random.default_rng(5).random((3, 40, 41)) < 0.02, 4, 0) | np.where(x[:40, :41] == 17, -16, 0)
     yield "array_cube_counted", flags.astype("i2"), {}
+
+
+def plateau_cases(image: Array) -> Iterator[Case]:
+    """Cases of a few values that are there again and again beside others."""
+    rng = np.random.default_rng(11)
+    y, x = np.indices(image.shape)
+    level = np.float32(-5.3 * np.abs(image).max())
+    jitter = (level + rng.integers(-3, 4, image.shape) * np.spacing(level)).astype("f4")
+    plateau = np.where(np.hypot(y - 30, x - 34) < 18, image, jitter)
+    yield "array_f4_plateau", plateau, {}
+    marked = plateau.copy()
+    marked[3:6, :30], marked[28, 28:40], marked[50] = np.nan, np.nan, -0.0
+    yield "array_f4_plateau_special", marked, {}
+    yield "array_f8_plateau_gathered", np.where(rng.random((80, 80)) < 0.02, rng.exponential(size=(80, 80)), 0.0), {}
 
 
 def box_cases() -> Iterator[Case]:

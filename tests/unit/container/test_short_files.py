@@ -83,7 +83,7 @@ def test_every_damaged_byte_of_a_short_file_is_noticed() -> None:
 
 def test_flag_of_a_short_file_is_refused_on_other_files() -> None:
     """A lossless array with the flag is refused by both readers."""
-    data = bytearray(radcodec.encode(SMALL))
+    data = bytearray(radcodec.encode(SMALL, tile=16))
     data[12] |= 8
     data = data[:23]
     with pytest.raises(CorruptError, match="expected a lossy array in a short file"):
