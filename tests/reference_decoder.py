@@ -113,7 +113,7 @@ def read_sections(data: bytes) -> tuple[int, int, int, list[bytes]]:
     need(data[:8] == MAGIC, "magic")
     cur = Cursor(data)
     _, version, draft = cur.take(8), cur.get("B"), cur.get("B")
-    need((version, draft) == (0, 3), f"unsupported version {version} draft {draft}")
+    need((version, draft) == (0, 4), f"unsupported version {version} draft {draft}")
     kind, mode, flags = cur.get("B"), cur.get("B"), cur.get("B")
     if flags & 128:
         return kind, mode, flags, read_compact(data, cur, kind, mode, flags)

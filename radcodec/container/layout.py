@@ -32,12 +32,13 @@ Member = TypeVar("Member", bound=IntEnum)
 
 MAGIC = b"\x89RCZ\r\n\x1a\n"
 FORMAT_VERSION = 0
-FORMAT_DRAFT = 3
+FORMAT_DRAFT = 4
 # Releases that read other drafts of version 0, and the name for unknown ones.
 _READERS = {
     (0, 0): "radcodec 0.1.0 and its development versions before 0.2",
     (0, 1): "radcodec of the development versions of 0.2 that wrote draft 1",
     (0, 2): "radcodec of the development versions of 0.2 that wrote draft 2",
+    (0, 3): "radcodec of the development versions of 0.2 that wrote draft 3",
 }
 _NEWER = "a newer radcodec"
 FLAG_BASE_ONLY = 1

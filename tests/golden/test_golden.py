@@ -13,11 +13,12 @@ import reference_decoder
 import radcodec
 
 FOLDER = Path(__file__).resolve().parent / "files"
-OLDER = {draft: sorted((FOLDER.parent / f"draft{draft}").glob("*.rcz")) for draft in (0, 1, 2)}
+OLDER = {draft: sorted((FOLDER.parent / f"draft{draft}").glob("*.rcz")) for draft in (0, 1, 2, 3)}
 RELEASES = {
     0: r"radcodec 0\.1\.0 and its development versions before 0\.2 reads it",
     1: r"radcodec of the development versions of 0\.2 that wrote draft 1 reads it",
     2: r"radcodec of the development versions of 0\.2 that wrote draft 2 reads it",
+    3: r"radcodec of the development versions of 0\.2 that wrote draft 3 reads it",
 }
 ARRAYS = sorted(path.stem for path in FOLDER.glob("*.npy"))
 FITS = sorted(path.stem for path in FOLDER.glob("*.json"))

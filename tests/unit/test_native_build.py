@@ -79,7 +79,7 @@ def test_flags_of_the_user_change_no_number(flags: str, tmp_path: Path, monkeypa
 
 def check_golden(library: Path, variant: str) -> None:
     """A variant of a library decodes golden files of both kinds of samples and of a base layer to their bits."""
-    names = ("v0d3_array_f4_border", "v0d3_array_f4_loop_border", "v0d3_array_f4_on_base")
+    names = ("v0d4_array_f4_border", "v0d4_array_f4_loop_border", "v0d4_array_f4_on_base")
     code = (
         f"import numpy as np, radcodec\nown = native.load({variant!r})\nnative.core = lambda: own\n"
         f"for name in {names!r}:\n"

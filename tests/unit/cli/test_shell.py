@@ -82,7 +82,7 @@ def test_file_knows_the_format(tmp_path: Path) -> None:
     (tmp_path / "b.rcz").write_bytes(radcodec.encode([1.0, 2.0, 4.0] * 50, max_error=0.1))
     command = [program, "-b", "-m", str(ROOT / "docs/radcodec.magic"), "a.rcz", "b.rcz"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
-    start = "radcodec compressed image, format version 0 draft 3, an array, "
+    start = "radcodec compressed image, format version 0 draft 4, an array, "
     mode = radcodec.open(tmp_path / "b.rcz").info.mode
     words = {"bounded": "within an error bound", "lossless": "lossless"}
     assert done.stdout.splitlines() == [f"{start}lossless", start + words[mode]]

@@ -25,7 +25,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_reading_says_which_extra_to_install(command: str, tmp_path: Path) -> None:
     """The exit code is that of a missing model; the line names the model and the extra; no file is left."""
     suffix = "fits" if command == "decompress" else "png"
-    done = run(command, GOLDEN / "v0d3_fits_lossy.rcz", tmp_path / f"out.{suffix}")
+    done = run(command, GOLDEN / "v0d4_fits_lossy.rcz", tmp_path / f"out.{suffix}")
     assert done.returncode == 4, done.stderr
     assert "general-v0" in done.stderr
     assert "pip install 'radcodec[torch]'" in done.stderr
@@ -45,5 +45,5 @@ def test_writing_says_which_extra_to_install(tmp_path: Path) -> None:
 
 def test_other_files_need_no_torch(tmp_path: Path) -> None:
     """A file of a lapped model is restored without PyTorch."""
-    done = run("decompress", GOLDEN / "v0d3_fits_lapped.rcz", tmp_path / "out.fits")
+    done = run("decompress", GOLDEN / "v0d4_fits_lapped.rcz", tmp_path / "out.fits")
     assert done.returncode == 0, done.stderr

@@ -51,7 +51,7 @@ U8 = st.integers(0, 2**64 - 1)
 
 
 def _prelude_by_hand(
-    kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, draft: int = 3, meta: str = "05"
+    kind: int = 1, mode: int = 0, flags: int = 0, version: int = 0, draft: int = 4, meta: str = "05"
 ) -> bytes:
     """A prelude from format.md 2.1, not from layout: 5 bytes of META, 1, 300, 0, 2^20 and 0 of the others."""
     fields = bytes([version, draft, kind, mode, flags]) + bytes.fromhex(meta + "01" + "ac02" + "00" + "808040" + "00")
@@ -92,8 +92,8 @@ def test_longest_prelude() -> None:
         (b"", NotRadcodecError, "starts with"),
         (b"SIMPLE  =", NotRadcodecError, "starts with"),
         (MAGIC[:4], TruncatedError, "ends after 4"),
-        (_prelude_by_hand(version=1), UnsupportedVersionError, "found version 1 draft 3: a newer radcodec reads it"),
-        (_prelude_by_hand(draft=4), UnsupportedVersionError, "found version 0 draft 4: a newer radcodec reads it"),
+        (_prelude_by_hand(version=1), UnsupportedVersionError, "found version 1 draft 4: a newer radcodec reads it"),
+        (_prelude_by_hand(draft=5), UnsupportedVersionError, "found version 0 draft 5: a newer radcodec reads it"),
         (_prelude_by_hand(draft=0), UnsupportedVersionError, r"draft 0: radcodec 0\.1\.0 and its development versions"),
         (
             _prelude_by_hand(draft=1),
