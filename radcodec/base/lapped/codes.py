@@ -112,6 +112,13 @@ def empty_codes(shape: tuple[int, int], step: float) -> LappedCodes:
     return LappedCodes(shape=shape, code=0, last=last, gain=gain, offsets=(0, 0), coefficients=nothing)
 
 
+def blank_codes(shape: tuple[int, int]) -> LappedCodes:
+    """Return codes whose coefficients are all 0, for a shape [h, w]."""
+    codes = empty_codes(shape, 1.0)
+    g = transform.geometry_of(shape, codes.code)
+    return replace(codes, coefficients=np.zeros((g.rows, g.columns, g.height, g.width), np.int32))
+
+
 def planes_of_stages(count: int, n_stages: int) -> list[int]:
     """Return the number of planes in each stage."""
     first = min(count, max(1, count - n_stages + 1))

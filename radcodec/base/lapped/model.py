@@ -27,6 +27,7 @@ from radcodec.base.lapped.codes import (
     HEADER,
     LappedCodes,
     ShelvedCodes,
+    blank_codes,
     empty_codes,
     planes_below,
     planes_of_stages,
@@ -307,9 +308,7 @@ class LappedModel:
 
     def blank_tile(self, shape: tuple[int, int]) -> LappedCodes:
         """Return codes of a tile [h, w] that is 0 everywhere, in as few bytes as there can be."""
-        empty = empty_codes(shape, 1.0)
-        g = transform.geometry_of(shape, empty.code)
-        return replace(empty, coefficients=np.zeros((g.rows, g.columns, g.height, g.width), np.int32))
+        return blank_codes(shape)
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets and coefficients."""
