@@ -78,7 +78,8 @@ def with_plateaus(image: Tile, special: Mask | None) -> Mask | None:
         return special
     if _on_lattice(seen, marks):
         return special
-    found: Mask = np.isin(ordinals(np.ascontiguousarray(image)), values)
+    # Not by a table, which fails on large unsigned numbers in numpy 2.0.
+    found: Mask = np.isin(ordinals(np.ascontiguousarray(image)), values, kind="sort")
     return found if special is None else found | special
 
 
@@ -110,7 +111,7 @@ def encode_plateau(
     if values is None:
         return None
     numbers = ordinals(np.ascontiguousarray(tile))
-    on_plateau: Mask = np.isin(numbers, values)
+    on_plateau: Mask = np.isin(numbers, values, kind="sort")
     if special is not None:
         on_plateau &= ~special
     left = ~on_plateau if special is None else ~(on_plateau | special)
