@@ -15,7 +15,7 @@ from radcodec.encoding.bound_spec import MOST_SIGMA, BoundKind
 from radcodec.encoding.coded_image import CodedImage
 from radcodec.encoding.coded_set import CodedSet, code_set
 from radcodec.encoding.image_plan import SourceImage
-from radcodec.encoding.options import Bounded, EncodeOptions
+from radcodec.encoding.options import Bounded, EncodeOptions, most_bytes
 from radcodec.encoding.rate_sample import Sample, take_samples
 from radcodec.errors import BoundError
 
@@ -49,7 +49,7 @@ class BoundRate:
     @property
     def target(self) -> int:
         """Bytes that the file may have."""
-        return math.floor((self.asked.bpp or 0.0) * self.n_pixels / 8)
+        return most_bytes(self.asked.bpp or 0.0, self.n_pixels)
 
 
 def start_rate(sources: Sequence[SourceImage], options: EncodeOptions, seed: int, asked: Bounded) -> BoundRate:

@@ -18,7 +18,7 @@ from radcodec.container.layout import entry_bytes, stage_entry_bytes
 from radcodec.encoding.allocation import fill_stages, n_leading
 from radcodec.encoding.base_codes import add_base, add_stages, choose_for_groups, code_again, plan_base
 from radcodec.encoding.coded_image import CodedImage, FinishedImage
-from radcodec.encoding.options import EncodeOptions, Lossy
+from radcodec.encoding.options import EncodeOptions, Lossy, most_bytes
 from radcodec.encoding.rate_control import Filling, fill_budget, finish_all, stage_sizes
 from radcodec.errors import BoundError
 from radcodec.runtime.parallel import one_blas_thread
@@ -172,7 +172,7 @@ def _start_search(
 ) -> RateSearch:
     """Make the smallest file there is: without a base layer, of the coarsest step, or of one stage."""
     n_pixels = sum(image.plan.pixels.size for image in coded)
-    target = math.floor(bpp * n_pixels / 8)
+    target = most_bytes(bpp, n_pixels)
     if not has_base:
         return RateSearch(
             target=target,

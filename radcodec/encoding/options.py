@@ -95,6 +95,11 @@ class EncodeOptions:
     scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)
 
 
+def most_bytes(bpp: float, n_pixels: int) -> int:
+    """Return the bytes that a file of a bit-rate may have: as many as a file whose rate, as a float, this is."""
+    return math.floor(bpp * n_pixels / 8 * (1 + 1e-12))
+
+
 def needed_bytes(source_bytes: int, fidelity: Fidelity) -> int:
     """Count about the bytes of temporary files that a source needs: itself, what it restores to, half of it streams."""
     return source_bytes * (3 if isinstance(fidelity, Lossless) else 5) // 2

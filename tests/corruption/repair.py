@@ -32,7 +32,7 @@ class Parts:
     sections: dict[str, bytes] = field(repr=False)
     sizes: dict[str, int] | None = None  # what the prelude says, where that is not the truth
     version: int = 0
-    draft: int = 3
+    draft: int = 4
 
     @property
     def late(self) -> bool:
@@ -46,8 +46,8 @@ class Parts:
 
     @property
     def apart(self) -> bool:
-        """Whether the masks lie at the start of BASE (5.2)."""
-        return bool(self.flags & 16)
+        """Whether the masks lie at the start of BASE (5.2), which those of a late file never do."""
+        return bool(self.flags & 16) and not self.late
 
     @property
     def sized(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from astropy.io import fits
 import radcodec
 from radcodec.cli.app import run
 from radcodec.encoding.bound_search import BoundSearch, Point, next_value
+from radcodec.encoding.options import most_bytes
 from radcodec.simulate import simulate_image
 
 pytestmark = pytest.mark.slow
@@ -138,6 +139,13 @@ def test_given_bound_must_keep_to_the_rate(tmp_path: Path, image: np.ndarray, ca
     said = json.loads(capsys.readouterr().out)
     assert said["mode"] == "bounded"
     assert said["bits_per_pixel"] <= 1.5
+
+
+@pytest.mark.parametrize("n_pixels", [1, 7, 48000, 90000, 2**31 - 1])
+def test_a_rate_is_the_bytes_that_it_came_from(n_pixels: int) -> None:
+    """The bytes of a rate that a file has, computed in floats, are those of the file."""
+    for size in range(3000, 9000):
+        assert most_bytes(8 * size / n_pixels, n_pixels) == size
 
 
 def test_auto_needs_a_rate_and_no_other_mode(image: np.ndarray) -> None:

@@ -207,7 +207,7 @@ def test_truncated_streams_are_refused(image: Any) -> None:
 
 def test_unknown_method_is_refused() -> None:
     """A method that the format does not know raises CorruptError."""
-    with pytest.raises(CorruptError, match="method 0 to 5, found 9"):
+    with pytest.raises(CorruptError, match="method 0 to 6, found 9"):
         stream.decode_tile(b"\x09abc", (1, 1, 1), SampleType.F4, None, None, None)
 
 
