@@ -308,7 +308,8 @@ def change_section(rng: random.Random, parts: Parts) -> Parts:
 def change_prelude(rng: random.Random, parts: Parts) -> Parts:
     """Another kind, mode, flag, version or draft."""
     name = rng.choice(("kind", "mode", "mode", "mode", "flags", "flags", "version", "draft"))
-    changed = replace(parts, **{name: rng.randrange(16 if name == "flags" else 4)})  # type: ignore[arg-type]
+    number = rng.choice((rng.randrange(32), 128 | rng.randrange(128))) if name == "flags" else rng.randrange(5)
+    changed = replace(parts, **{name: number})  # type: ignore[arg-type]
     return replace(changed, mode=2) if changed.flags in (1, 9) and rng.random() < 0.5 else changed
 
 
