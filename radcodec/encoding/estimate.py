@@ -27,6 +27,7 @@ from radcodec.fits.parse import FitsBuffer, parse_fits
 from radcodec.fits.source import FitsSource
 from radcodec.fits.tile_compressed import no_image
 from radcodec.pixels.tiles import Box, TileOption, count_tiles, plane_shape, tile_grid, tile_sides
+from radcodec.runtime.parallel import ordered_map
 from radcodec.types import Hdu, ImageInfo, SampleType
 
 _BOUNDS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)  # largest errors that are tried, in sigma
@@ -38,6 +39,7 @@ _SMALL_PIXELS = 2 * _SAMPLE_TILES * _SAMPLE_SIDE * _SAMPLE_SIDE
 # the sample with less effort, and their rates are scaled. Coarse bounds have a base layer: effort matters little.
 _MAIN_BOUND, _MAIN_EFFORT = 1 / 8, 4
 _COARSE, _COARSE_EFFORT = 1 / 2, 1
+_AGAIN = ("bounded", -_MAIN_BOUND)  # the main bound on the part
 _PART_SIDE = 160
 _LEAST_PART_SIDE = 64
 _PART_EFFORT = 2
@@ -148,21 +150,21 @@ def estimate_ladder(
     sigmas = [measure(sample, special, plane) for plane in range(len(sample))]
     sigma = float(np.median([value for value in sigmas if value > 0] or [0.0]))
     part = _part(sample)
-    found: dict[tuple[str, float], _Rung] = {}
-    for mode, step, fidelity in _ladder(sigma):
-        options = EncodeOptions(fidelity=fidelity, tile=tile, threads=threads, model=model)
-        effort = _COARSE_EFFORT if step >= _COARSE else _MAIN_EFFORT
+    tries = _tries(sample, part, sigma, EncodeOptions(tile=tile, threads=threads, model=model))
+    # Threads share the tiles of a sample, or the tries of a sample of one tile.
+    one_tile = tile_grid(sample.shape, tile_sides(sample.shape, tile)).n_tiles == 1
+    inner, outer = (1, threads) if one_tile else (threads, 1)
+
+    def measured(one: _Try) -> _Rung | None:
         try:
-            if part is sample or step in (0.0, _MAIN_BOUND) or step >= _COARSE:
-                found[mode, step] = _measure(sample, replace(options, effort=effort), sigma)
-            else:
-                found[mode, step] = _measure(part, _on_part(options, sigma), sigma)
-            if part is not sample and step == _MAIN_BOUND:
-                again = _measure(part, _on_part(options, sigma), sigma)
+            return _measure(one.pixels, replace(one.options, threads=inner), sigma)
         except ModelError:
-            # Without a base layer there is no lossy mode.
-            continue
-    if part is not sample and ("bounded", _MAIN_BOUND) in found:
+            return None  # without a base layer there is no lossy mode
+
+    rungs = dict(zip([one.key for one in tries], ordered_map(measured, tries, outer), strict=True))
+    again = rungs.pop(_AGAIN, None)
+    found = {key: rung for key, rung in rungs.items() if rung is not None}
+    if again is not None and ("bounded", _MAIN_BOUND) in found:
         _scale(found, again)
     return [
         {
@@ -175,6 +177,29 @@ def estimate_ladder(
         }
         for (mode, step), rung in found.items()
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Try:
+    """Pixels [P, H, W] to encode with some options, for a mode and its bound in sigma."""
+
+    key: tuple[str, float]
+    pixels: Pixels
+    options: EncodeOptions
+
+
+def _tries(sample: Pixels, part: Pixels, sigma: float, options: EncodeOptions) -> list[_Try]:
+    """List what is encoded: each mode on the sample or on a part, and the main bound on the part as well."""
+    out = []
+    for mode, step, fidelity in _ladder(sigma):
+        full = replace(options, fidelity=fidelity, effort=_COARSE_EFFORT if step >= _COARSE else _MAIN_EFFORT)
+        whole = part is sample or step in (0.0, _MAIN_BOUND) or step >= _COARSE
+        out.append(
+            _Try(key=(mode, step), pixels=sample if whole else part, options=full if whole else _on_part(full, sigma))
+        )
+        if part is not sample and step == _MAIN_BOUND:
+            out.append(_Try(key=_AGAIN, pixels=part, options=_on_part(full, sigma)))
+    return out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,11 +230,12 @@ def _on_part(options: EncodeOptions, sigma: float) -> EncodeOptions:
 
 def _measure(sample: Pixels, options: EncodeOptions, sigma: float) -> _Rung:
     """Encode a sample and decode it again."""
-    start = time.perf_counter()
+    clock = time.thread_time if options.threads == 1 else time.perf_counter
+    start = clock()
     encoded = encode_array(sample, options)
     data = encoded.to_bytes()
     restored = decode_image(open_image(Reader(data, count_tiles=count_tiles), 0), options.threads)
-    seconds = time.perf_counter() - start
+    seconds = clock() - start
     kind = SampleType[sample.dtype.str[1:].upper()]
     sides = tile_sides(sample.shape, options.tile)
     record = ImageRecord(sample_type=kind, shape=sample.shape, sides=sides)

@@ -6,13 +6,15 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from radcodec.errors import InputError
 from radcodec.limits import MAX_THREADS
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -90,6 +92,8 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threa
     if threads == 1:
         yield from map(function, items)
         return
+    from concurrent.futures import ThreadPoolExecutor  # which one thread, and what only looks, needs not
+
     pool = ThreadPoolExecutor(threads, thread_name_prefix="radcodec")
     waiting: deque[Future[Result]] = deque()
     try:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
@@ -172,6 +170,8 @@ def check_folder(target: str) -> None:
     OSError
         The operating system refuses a temporary file: no permission, a read-only file system.
     """
+    import tempfile  # which takes a while, and what only reads needs none
+
     final = os.path.realpath(target)
     folder = os.path.dirname(final)
     if not os.path.isdir(folder):
@@ -245,7 +245,7 @@ def _temporary_path(final: str) -> str:
     """Choose a free name beside ``final`` for a temporary file."""
     folder, name = os.path.split(final)
     while True:
-        path = os.path.join(folder or ".", f".{_start_of(name)}.{secrets.token_hex(4)}.tmp")
+        path = os.path.join(folder or ".", f".{_start_of(name)}.{os.urandom(4).hex()}.tmp")
         if not os.path.lexists(path):
             return path
 
@@ -309,6 +309,8 @@ def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 
     Bytes written to a pipe cannot be recalled, so they are written only after all of them are checked.
     """
+    import tempfile
+
     with tempfile.SpooledTemporaryFile(max_size=MAX_SPOOL_MEMORY) as spool:
         yield spool  # type: ignore[misc]  # a binary file in all that is used here
         spool.seek(0)
