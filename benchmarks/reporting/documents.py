@@ -31,6 +31,7 @@ from benchmarks.reporting.pages.readme import readme
 from benchmarks.reporting.pages.science import science_report
 from benchmarks.reporting.pages.science_summary import science_summary
 from benchmarks.reporting.pages.sigma import sigma_block
+from benchmarks.reporting.pages.streams import stream_report
 from benchmarks.reporting.pages.tables import TABLE_PAGES
 from benchmarks.reporting.results import Results
 from benchmarks.reporting.section import default_model
@@ -81,6 +82,7 @@ DOCUMENTS: dict[str, Maker] = {
     "docs/effort.md": effort_report,
     "docs/native.md": kernels_report,
     "docs/scale.md": memory_report,
+    "docs/streaming.md": stream_report,
 }
 #: Files that are written whole: pages of tables, and pictures.
 WHOLE: dict[str, Maker] = {
@@ -99,6 +101,7 @@ ELSEWHERE: dict[str, Callable[[Results], list[str]]] = {
     "kernels": lambda results: kernels_report(results).splitlines(),
     "clean": lambda results: clean_report(results).splitlines(),
     "memory": lambda results: memory_report(results).splitlines(),
+    "stream": lambda results: stream_report(results).splitlines(),
     "lossless-neural": lambda results: comparison(results).splitlines(),
 }
 
