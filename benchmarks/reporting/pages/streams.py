@@ -16,8 +16,8 @@ def stream_report(results: Results) -> str:
     lines = [
         [
             row["track"], row["threads"], "yes" if row["verify"] == "True" else "no",
-            f"{float(row['planes_per_s']):.1f}", f"{float(row['median_s']):.2f}", f"{float(row['p95_s']):.2f}", f"{float(row['close_s']):.2f}",
-            f"{float(row['bits_per_pixel']):.2f}",
+            f"{float(row['planes_per_s']):.1f}",
+            *(f"{float(row[name]):.2f}" for name in ("median_s", "p95_s", "close_s", "bits_per_pixel")),
         ]
         for row in rows
     ]  # fmt: skip
