@@ -186,8 +186,8 @@ def _quick_values(
     plain = special is None and tile.dtype == np.float32 and not (averaged and (tile.shape[1] % 2 or width % 2))
     if plain:
         values = averages_of(tile.reshape(height, width)) if averaged else tile.reshape(height, width)
-        short = values.reshape(len(tile), -1, values.shape[1]) - pairs[:, 0, None, None].astype(np.float32)
         with np.errstate(all="ignore"):
+            short = values.reshape(len(tile), -1, values.shape[1]) - pairs[:, 0, None, None].astype(np.float32)
             short /= pairs[:, 1, None, None].astype(np.float32)
         if np.isfinite(short).all():
             return short.reshape(values.shape), (height, width)

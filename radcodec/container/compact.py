@@ -30,7 +30,7 @@ from radcodec.container.meta import (
     ImageRecord,
     Meta,
     ParamBlocks,
-    check_meta,
+    array_meta,
     pack_image_record,
     unpack_image_record,
 )
@@ -42,7 +42,6 @@ FLAG_MASK, FLAG_PREDICTORS, FLAG_BOUNDS = 32, 64, 16
 MAX_COMPACT_AXES = 7
 _UNIT = 128  # of the first byte of META
 _TYPES = 16
-_LONGEST_LEB = 10
 _F8_BYTES = 8
 # The start of a predictor block (8.2): the name of the one table set that compact files use, and its fill.
 _TABLES = bytes.fromhex("c97a3778bf37a087")
@@ -218,19 +217,7 @@ def unpack_compact_meta(data: bytes, mode: Mode) -> Meta:
     fields = Cursor(record, "the image record")
     image = unpack_image_record(fields, Kind.ARRAY)
     fields.end()
-    meta = Meta(
-        writer="",
-        original_bytes=image.n_pixels * image.sample_type.size_bytes,
-        restored_sha256=restored,
-        original_sha256=None,
-        model=None,
-        images=(image,),
-        hdus=(),
-        text=b"",
-        image_records=(pack_image_record(image),),
-    )
-    check_meta(meta, Kind.ARRAY)
-    return meta
+    return array_meta(image, pack_image_record(image), restored)
 
 
 def _ordinary_bound(cursor: Cursor) -> bytes:

@@ -233,6 +233,23 @@ def pack_short_meta(meta: Meta) -> bytes:
     return b"".join([*(one[:SHORT_HASH_BYTES] for one in hashes), pack_image_record(meta.images[0])])
 
 
+def array_meta(image: ImageRecord, record: bytes, restored: bytes, model: tuple[str, bytes] | None = None) -> Meta:
+    """Make and check META of a short or compact file, which leaves out the writer and what the image says."""
+    meta = Meta(
+        writer="",
+        original_bytes=image.n_pixels * image.sample_type.size_bytes,
+        restored_sha256=restored,
+        original_sha256=None,
+        model=model,
+        images=(image,),
+        hdus=(),
+        text=b"",
+        image_records=(record,),
+    )
+    _check_meta(meta, Kind.ARRAY)
+    return meta
+
+
 def unpack_short_meta(data: bytes) -> Meta:
     """Read and check META of a short file (2.6).
 
@@ -247,22 +264,10 @@ def unpack_short_meta(data: bytes) -> Meta:
     image = unpack_image_record(cursor, Kind.ARRAY)
     record = cursor.since(start)
     cursor.end()
-    meta = Meta(
-        writer="",
-        original_bytes=image.n_pixels * image.sample_type.size_bytes,
-        restored_sha256=restored,
-        original_sha256=None,
-        model=("", model),
-        images=(image,),
-        hdus=(),
-        text=b"",
-        image_records=(record,),
-    )
-    check_meta(meta, Kind.ARRAY)
-    return meta
+    return array_meta(image, record, restored, ("", model))
 
 
-def check_meta(meta: Meta, kind: Kind) -> None:
+def _check_meta(meta: Meta, kind: Kind) -> None:
     """Raise CorruptError if the records do not fit together."""
     if kind is Kind.ARRAY and (len(meta.images) != 1 or meta.hdus or meta.text):
         raise CorruptError(
@@ -336,7 +341,7 @@ def unpack_meta(data: bytes, kind: Kind, *, most_images: int = limits.MAX_HDUS) 
         text=cursor.take(cursor.left),
         image_records=tuple(records),
     )
-    check_meta(meta, kind)
+    _check_meta(meta, kind)
     return meta
 
 
