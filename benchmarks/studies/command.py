@@ -26,6 +26,7 @@ MEASURING = {
     "prior": "study: what the learned priors save, stage by stage",
     "base": "study: a base layer under the detail layer",
     "cube-tiles": "study: bits and reads of cubes in tiles of several shapes",
+    "plane-taps": "study: what prediction from earlier planes saves in cubes of several kinds",
     "clean": "study: what tables and header dictionary from invented data alone cost",
     "lossless-neural": "study: a learned base and its exact residual; without --set only the tables",
 }
@@ -85,6 +86,10 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         from benchmarks.studies.cube_tiles import run_cube_tiles
 
         return run_cube_tiles(data=data, sets=sets, out=out, commit=commit)
+    if options.command == "plane-taps":
+        from benchmarks.studies.plane_taps import run_plane_taps
+
+        return run_plane_taps(data=data, sets=sets, out=out, commit=commit)
     from benchmarks.studies.base_under import run_base
 
     return run_base(data=data, sets=sets, out=out, commit=commit)
