@@ -37,11 +37,19 @@ def _is_within(original: Pixels, restored: Pixels, special: Mask | None, coding:
     return bool((difference <= errors).all())
 
 
+def blank_breach(original: Pixels, restored: Pixels, record: ImageRecord) -> str:
+    """Describe how restored integers are BLANK where the original ones are not; "" if they are not."""
+    if record.blank is None or original.dtype.kind == "f":
+        return ""
+    made = np.count_nonzero((restored == record.blank) & (original != record.blank))
+    return f"{made} pixels have become BLANK" if made else ""
+
+
 def tile_breach(original: Pixels, restored: Pixels, special: Mask | None, coding: ImageCoding, box: Box) -> str:
     """Describe how restored samples [p, h, w] of a tile break its guarantee; "" if they keep it.
 
     Special samples, and all samples with E = 0, must have the same bits. The others must be within E in physical units,
-    without tolerance.
+    without tolerance, and none of them may become BLANK.
     """
     if coding.record.bound is not None and _is_within(original, restored, special, coding, box):
         return ""
@@ -55,6 +63,6 @@ def tile_breach(original: Pixels, restored: Pixels, special: Mask | None, coding
     if special is not None:
         within[special] = same[special]
     if bool(within.all()):
-        return ""
+        return blank_breach(original, restored, coding.record)
     worst = np.nan_to_num(difference[~within], nan=np.inf).max()
     return f"{np.count_nonzero(~within)} pixels are off by up to {worst}, more than allowed"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from radcodec.container.reader import Reader
 from radcodec.container.units import iter_units
 from radcodec.decoding.consistency import check_consistency
-from radcodec.decoding.guarantee import tile_breach
+from radcodec.decoding.guarantee import blank_breach, tile_breach
 from radcodec.decoding.image import StoredImage, decode_tiles, open_image, read_stages
 from radcodec.decoding.regions import axis_name
 from radcodec.decoding.restore import check_array, iter_fits_bytes
@@ -203,6 +203,7 @@ def _check_pixels(image: StoredImage, original: ReadBox, mode: Mode, threads: in
         if mode is Mode.LOSSY and not stream:
             same = special is None or _same_bits(samples[special], restored[special])
             breach = "" if same else "special pixels differ from the original"
+            breach = breach or blank_breach(samples, restored, image.coding.record)
         else:
             breach = tile_breach(samples, restored, special, image.coding, box)
         if breach:

@@ -15,7 +15,9 @@ from radcodec.container.meta import ImageRecord, ParamBlocks
 from radcodec.container.writer import TileStreams
 from radcodec.decoding.tile import ImageCoding, Pixels, pixel_crc
 from radcodec.encoding.image_plan import ImagePlan
+from radcodec.encoding.missing import made_missing
 from radcodec.encoding.options import EncodeOptions, Lossy
+from radcodec.pixels.masks import encode_mask
 from radcodec.pixels.pieces import same_bits
 from radcodec.pixels.tiles import Box, slices
 from radcodec.runtime.parallel import ordered_map
@@ -123,15 +125,25 @@ def base_values_of(coded: CodedImage, tile: int, n_stages: int) -> npt.NDArray[n
     return restore_codes(coded.coding.shared.model, codes, n_stages, pairs[box[0] : box[1]])
 
 
-def _lossy_samples(coded: CodedImage, tile: int, n_stages: int) -> Pixels:
-    """Restore the samples [p, h, w] of a tile without details from its base layer; special ones are of the image."""
-    part = slices(coded.coding.grid.box(tile))
-    samples, special = coded.plan.pixels[part], None if coded.plan.special is None else coded.plan.special[part]
+def _lossy_tile(coded: CodedImage, tile: int, n_stages: int) -> tuple[Stream, bool, Pixels]:
+    """Restore the samples [p, h, w] of a tile without details from its base layer; special ones are of the image.
+
+    Before them, its mask, and whether all of its samples are special. Samples that would become a missing value are
+    special, too.
+    """
+    part, plan = slices(coded.coding.grid.box(tile)), coded.plan
+    samples, special = plan.pixels[part], None if plan.special is None else plan.special[part]
     base = base_values_of(coded, tile, n_stages)
     if base is None:  # all samples are special
-        return samples
-    restored = round_to_type(base, coded.record.sample_type)
-    return restored if special is None else np.where(special, samples, restored)
+        return coded.masks[tile], True, samples
+    mask, restored = coded.masks[tile], round_to_type(base, coded.record.sample_type)
+    made = made_missing(samples, restored, special, plan.missing) if plan.missing else None
+    if made is not None:
+        special = made if special is None else special | made
+        mask = encode_mask(np.ascontiguousarray(samples), special)
+    if special is None:
+        return mask, False, restored
+    return mask, bool(special.all()), np.where(special, samples, restored)
 
 
 def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options: EncodeOptions) -> FinishedImage:
@@ -148,12 +160,13 @@ def finish_image(coded: CodedImage, kept: Sequence[int], n_stages: int, options:
     grid = coded.coding.grid
 
     def finish(tile: int) -> tuple[TileStreams, Pixels]:
-        stages = coded.base[tile][: kept[tile]] + (b"",) * (n_stages - kept[tile]) if n_stages else ()
-        made = coded.is_lossy and not coded.details[tile]
-        samples = _lossy_samples(coded, tile, kept[tile]) if made else coded.restored[slices(grid.box(tile))]
+        mask, n_kept, samples = coded.masks[tile], kept[tile], coded.restored[slices(grid.box(tile))]
+        if coded.is_lossy and not coded.details[tile]:
+            mask, is_special, samples = _lossy_tile(coded, tile, n_kept)
+            n_kept = 0 if is_special else n_kept
+        stages = coded.base[tile][:n_kept] + (b"",) * (n_stages - n_kept) if n_stages else ()
         crc = pixel_crc(record.sample_type, tile, samples)
-        streams = TileStreams(mask=coded.masks[tile], detail=coded.details[tile], pixel_crc=crc, stages=stages)
-        return streams, samples
+        return TileStreams(mask=mask, detail=coded.details[tile], pixel_crc=crc, stages=stages), samples
 
     pixels = coded.restored
     if coded.is_lossy:

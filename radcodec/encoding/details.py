@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from radcodec.decoding.tile import ImageCoding, Pixels, base_values
 from radcodec.encoding.coded_image import CodedImage, report_progress
 from radcodec.encoding.image_plan import ImagePlan
 from radcodec.encoding.marking import part_of
+from radcodec.encoding.missing import code_apart
 from radcodec.encoding.options import EncodeOptions
 from radcodec.errors import GuaranteeError
 from radcodec.pixels.bounds import tile_bound
@@ -147,11 +149,13 @@ def _code_tile(coded: CodedImage, tile: int, options: EncodeOptions) -> _CodedTi
     plan, box = coded.plan, coded.coding.grid.box(tile)
     samples = np.ascontiguousarray(plan.pixels[slices(box)])
     special = part_of(plan.special, box)
-    best = _code_as(coded, tile, special)
+    code, place = partial(_code_as, coded, tile), (coded.coding, box)
+    best = code_apart(code, samples, special, plan.missing, place)
     doubtful = None if coded.record.on_base else part_of(plan.doubtful, box)
     if special is not None and doubtful is not None:
         sure = special & ~doubtful
-        best = min(best, _code_as(coded, tile, sure if sure.any() else None), key=_CodedTile.size_bytes)
+        fewer = code_apart(code, samples, sure if sure.any() else None, plan.missing, place)
+        best = min(best, fewer, key=_CodedTile.size_bytes)
     if coded.record.bound is None and special is not None and always_special(samples, coded.record.blank) is None:
         # A fill value is often the usual one of its tile.
         predictors = coded.coding.shared.predictors

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from radcodec.encoding.exact_probe import may_be_smaller
 from radcodec.encoding.frame_bounds import FrameBoundPlanner, FrameBounds
 from radcodec.encoding.frame_sets import SetChoice
 from radcodec.encoding.marking import mark_special, part_of
+from radcodec.encoding.missing import code_apart
 from radcodec.encoding.options import Bounded, EncodeOptions, Lossless
 from radcodec.encoding.special import all_marks
 from radcodec.errors import GuaranteeError
@@ -65,6 +67,7 @@ class _Frame:
     first_tile: int
     special: Mask | None = field(repr=False)
     doubtful: Mask | None = field(repr=False)
+    missing: tuple[Any, ...] = ()
 
     def with_set(self, block: bytes) -> _Frame:
         """Give the planes predictors."""
@@ -144,6 +147,7 @@ class FrameCoder:
             first_tile=first_tile,
             special=all_marks(found),
             doubtful=found.doubtful,
+            missing=found.missing,
         )
         bounded = self._code(frame, planned, self._bounded)
         tile_bytes = _tile_bytes(bounded.tiles)
@@ -247,15 +251,29 @@ def _tile_bytes(tiles: Sequence[TileStreams]) -> list[int]:
     return [len(tile.mask) + len(tile.detail) for tile in tiles]
 
 
-def _code_as(frame: _Frame, tile: int, samples: Pixels, special: Mask | None) -> tuple[bytes, bytes, Pixels]:
-    """Code a tile with these special samples: its mask, its details, and what it restores to."""
-    coding = frame.coding
-    mask = encode_mask(samples, special)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CodedTile:
+    """Streams of a tile, its special samples, and what it restores to."""
+
+    mask: bytes
+    detail: bytes
+    special: Mask | None
+    restored: Pixels
+
+    def size_bytes(self) -> int:
+        """Count the bytes of both streams."""
+        return len(self.mask) + len(self.detail)
+
+
+def _code_as(frame: _Frame, tile: int, samples: Pixels, special: Mask | None) -> _CodedTile:
+    """Code a tile with these special samples."""
+    coding, mask = frame.coding, encode_mask(samples, special)
     if special is not None and bool(special.all()):
-        return mask, b"", samples
+        return _CodedTile(mask=mask, detail=b"", special=special, restored=samples)
     bound = tile_bound(coding.record, coding.bounds, coding.grid.box(tile), tile)
     stream, restored = detail.code_tile(samples, special, coding.shared.predictors, bound)
-    return mask, stream, restored if special is None else np.where(special, samples, restored)
+    restored = restored if special is None else np.where(special, samples, restored)
+    return _CodedTile(mask=mask, detail=stream, special=special, restored=restored)
 
 
 def _code_tile(frame: _Frame, verify: bool, tile: int) -> tuple[TileStreams, Pixels]:
@@ -269,19 +287,19 @@ def _code_tile(frame: _Frame, verify: bool, tile: int) -> tuple[TileStreams, Pix
     coding, box = frame.coding, frame.coding.grid.box(tile)
     samples = np.ascontiguousarray(frame.pixels[slices(box)])
     special, doubtful = part_of(frame.special, box), part_of(frame.doubtful, box)
-    used, (mask, stream, restored) = special, _code_as(frame, tile, samples, special)
+    code, place = partial(_code_as, frame, tile, samples), (coding, box)
+    coded = code_apart(code, samples, special, frame.missing, place)
     if special is not None and doubtful is not None:
         sure = special & ~doubtful
-        fewer = sure if sure.any() else None
-        other = _code_as(frame, tile, samples, fewer)
-        if len(other[0]) + len(other[1]) < len(mask) + len(stream):
-            used, (mask, stream, restored) = fewer, other
+        fewer = code_apart(code, samples, sure if sure.any() else None, frame.missing, place)
+        coded = min(coded, fewer, key=_CodedTile.size_bytes)
     number = frame.first_tile + tile
     if verify:
-        breach = tile_breach(samples, restored, used, coding, box)
-        if not breach and (as_bits(restore_tile(coding, tile, mask, stream, ())) != as_bits(restored)).any():
+        breach = tile_breach(samples, coded.restored, coded.special, coding, box)
+        again = restore_tile(coding, tile, coded.mask, coded.detail, ()) if not breach else coded.restored
+        if (as_bits(again) != as_bits(coded.restored)).any():
             breach = "its streams decode to other samples"
         if breach:
             raise GuaranteeError(f"tile {number} breaks its guarantee: {breach}; its planes were not written")
-    crc = pixel_crc(coding.record.sample_type, number, restored)
-    return TileStreams(mask=mask, detail=stream, pixel_crc=crc), restored
+    crc = pixel_crc(coding.record.sample_type, number, coded.restored)
+    return TileStreams(mask=coded.mask, detail=coded.detail, pixel_crc=crc), coded.restored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from radcodec.container.meta import ImageRecord
 from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts
@@ -38,8 +39,9 @@ class ImagePlan:
     """What is decided about an image before it is coded.
 
     ``coding`` has the record with the bound, and the tiles. ``special`` samples, bool [P, H, W], are exact;
-    ``doubtful`` ones among them are coded like others in tiles where that is smaller. ``noise``, physical units, was
-    measured beside an absolute bound.
+    ``doubtful`` ones among them are coded like others in tiles where that is smaller. ``missing`` are the stored values
+    of missing pixels, which no other sample may become. ``noise``, physical units, was measured beside an absolute
+    bound.
     """
 
     source: SourceImage
@@ -47,6 +49,7 @@ class ImagePlan:
     coding: ImageCoding
     special: Mask | None = field(default=None, repr=False)
     doubtful: Mask | None = field(default=None, repr=False)
+    missing: tuple[Any, ...] = ()
     warnings: tuple[str, ...] = ()
     noise: float | None = None
 
@@ -84,6 +87,7 @@ def plan_image(source: SourceImage, options: EncodeOptions, *, seed: int) -> Ima
         coding=coding,
         special=all_marks(found, options.scratch),
         doubtful=found.doubtful,
+        missing=found.missing,
     )
     return _with_bound(plan, source.fidelity, options, seed) if isinstance(source.fidelity, Bounded) else plan
 

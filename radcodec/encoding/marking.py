@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from radcodec import detail
@@ -30,7 +32,8 @@ def mark_special(image: Pixels, coding: ImageCoding, fidelity: Fidelity, options
         return special
     marks = all_marks(special, scratch)
     shared = coding.grid.n_tiles > 0 and coding.grid.box(0)[1] > 1
-    return Special(sure=_with_constant_planes(image, marks, scratch) if shared else marks, doubtful=None)
+    sure = _with_constant_planes(image, marks, scratch) if shared else marks
+    return replace(special, sure=sure, doubtful=None)
 
 
 def _with_constant_planes(image: Pixels, marks: Mask | None, scratch: Scratch) -> Mask | None:

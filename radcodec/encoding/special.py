@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,12 +30,14 @@ class Special:
     """``sure`` samples are special everywhere; a tile codes ``doubtful`` ones like others where that is smaller.
 
     Both are bool [P, H, W], None where there are none, and no sample is in both. ``values`` are fill values that are
-    worth marking where it makes the image smaller.
+    worth marking where it makes the image smaller. ``missing`` are the stored values that stand for missing pixels:
+    no other sample may be restored as one of them.
     """
 
     sure: Mask | None
     doubtful: Mask | None
     values: tuple[Any, ...] = ()
+    missing: tuple[Any, ...] = ()
 
 
 def find_special(
@@ -71,16 +73,19 @@ def find_special(
     doubtful: Mask | None = None
     if exact and image.dtype.kind != "f" and sure is not None:
         sure, doubtful = (sure, None) if np.count_nonzero(sure) > _FREQUENT_SHARE * image.size else (None, sure)
+    missing = [] if record.blank is None or image.dtype.kind == "f" else [record.blank]
     for value in fills:
         sure = add_marks(sure, image, partial(_matches_physical_in, flat, value, record), scratch)
+        stored = stored_value(value, image.dtype, record)
+        missing += [] if stored is None else [stored]
     marks = all_marks(Special(sure=sure, doubtful=doubtful), scratch)
     if marks is not None and marks.all():
-        return Special(sure=sure, doubtful=doubtful)
+        return Special(sure=sure, doubtful=doubtful, missing=tuple(missing))
     with np.errstate(all="ignore"):
         found: Fills = find_fills(image, marks, exact=exact, in_steps=in_steps and image.dtype.kind != "f")
     for value in found.sure:
         sure = add_marks(sure, image, partial(_matches_beside, flat, value, marks), scratch)
-    return Special(sure=sure, doubtful=doubtful, values=found.doubtful)
+    return Special(sure=sure, doubtful=doubtful, values=found.doubtful, missing=(*missing, *found.sure))
 
 
 def _matches_physical_in(flat: Pixels, value: float, record: ImageRecord, piece: slice) -> Mask:
@@ -97,7 +102,7 @@ def with_value(special: Special, image: Pixels, value: Any, scratch: Scratch) ->
     """Add a value that is special everywhere."""
     sure = None if special.sure is None else copied(special.sure, scratch)
     sure = add_marks(sure, image, partial(_matches_beside, image.reshape(-1), value, special.doubtful), scratch)
-    return Special(sure=sure, doubtful=special.doubtful)
+    return replace(special, sure=sure, values=())
 
 
 def with_outliers(special: Special, image: Pixels, scratch: Scratch) -> Special:
@@ -108,7 +113,7 @@ def with_outliers(special: Special, image: Pixels, scratch: Scratch) -> Special:
     if special.sure is not None:
         np.greater(outliers, special.sure, out=outliers)
     doubtful = joined(special.doubtful, outliers if outliers.any() else None, scratch)
-    return Special(sure=special.sure, doubtful=doubtful, values=special.values)
+    return replace(special, doubtful=doubtful)
 
 
 def all_marks(special: Special, scratch: Scratch | None = None) -> Mask | None:
@@ -118,23 +123,31 @@ def all_marks(special: Special, scratch: Scratch | None = None) -> Mask | None:
 
 def matches_physical(image: Pixels, value: float, record: ImageRecord) -> Mask:
     """Say which stored samples stand for a physical value."""
-    bscale, bzero, nothing = record.bscale, record.bzero, np.zeros(image.shape, np.bool_)
-    with np.errstate(all="ignore"):
-        if image.dtype.kind == "f":
-            if bscale == 1.0 and bzero == 0.0:
-                return matches(image, image.dtype.type(value))
-            physical = bzero + bscale * image.astype(np.float64)
+    if image.dtype.kind == "f" and (record.bscale != 1.0 or record.bzero != 0.0):
+        with np.errstate(all="ignore"):
+            physical = record.bzero + record.bscale * image.astype(np.float64)
             return np.asarray(np.isclose(physical, value, rtol=1e-6, atol=0.0))
+    stored = stored_value(value, image.dtype, record)
+    return np.zeros(image.shape, np.bool_) if stored is None else matches(image, stored)
+
+
+def stored_value(value: float, dtype: np.dtype[Any], record: ImageRecord) -> Any | None:
+    """Return the sample that stands for a physical value; None if none does."""
+    bscale, bzero = record.bscale, record.bzero
+    with np.errstate(all="ignore"):
+        if dtype.kind == "f":
+            steps = value if bscale == 1.0 and bzero == 0.0 else (np.float64(value) - bzero) / np.float64(bscale)
+            return dtype.type(steps)
         if bscale == 1.0 and float(bzero).is_integer():
             if isinstance(value, float) and not value.is_integer():
-                return nothing
+                return None
             stored = int(value) - int(bzero)
         elif bscale != 0.0:
             steps = (float(value) - bzero) / bscale
             if not np.isfinite(steps) or abs(steps - round(steps)) > _NEAR_STEP:
-                return nothing
+                return None
             stored = round(steps)
         else:
-            return nothing
-    limits = np.iinfo(image.dtype)
-    return matches(image, image.dtype.type(stored)) if limits.min <= stored <= limits.max else nothing
+            return None
+    limits = np.iinfo(dtype)
+    return dtype.type(stored) if limits.min <= stored <= limits.max else None
