@@ -152,13 +152,15 @@ def _pass(watch: _Watch) -> tuple[int, bool]:
         if job.error is not None:
             state = watch.watched.seen[key][0]
             watch.watched.finish(key)
-            code = code or watch.note(job, Outcome(error=job.error), state)
+            noted = watch.note(job, Outcome(error=job.error), state)
+            code = code or noted
         else:
             ready.append(job)
     for job, outcome in _compressed(watch, ready) if ready else ():
         key = os.path.abspath(job.source)
         state = watch.watched.seen[key][0]
-        code = code or watch.note(job, outcome, state)
+        noted = watch.note(job, outcome, state)
+        code = code or noted
         if is_passing(outcome.error):
             watch.watched.seen.pop(key, None)  # tried again once it has settled anew
             waiting = True

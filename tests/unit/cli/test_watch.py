@@ -130,6 +130,19 @@ def test_bad_files_are_reported_and_do_not_stop_the_rest(capsys: pytest.CaptureF
     assert "a.fits" in capsys.readouterr().err
 
 
+def test_a_pass_reports_all_of_its_files(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each file has its line of the manifest, and each failure its message, also after a failure."""
+    for name in ("a.fits", "c.fits"):
+        Path("in", name).write_bytes(b"no FITS file at all")
+    for name in ("b.fits", "d.fits"):
+        drop(name)
+    assert run(["watch", "in", "--out-dir", "out", *QUICK]) == 3
+    said = capsys.readouterr()
+    assert sorted(Path(record["path"]).name for record in records()) == ["a.fits", "b.fits", "c.fits", "d.fits"]
+    assert [name for name in ("a.fits", "c.fits") if name not in said.err] == []
+    assert [name for name in ("b.fits", "d.fits") if name not in said.out] == []
+
+
 def test_a_changed_file_needs_leave_to_replace_its_output(capsys: pytest.CaptureFixture[str]) -> None:
     """Without --overwrite an output is never replaced; with it the new content is compressed."""
     drop("a.fits")
