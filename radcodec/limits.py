@@ -5,9 +5,9 @@ Sizes are checked against their caps before anything is allocated. A file over a
 
 from __future__ import annotations
 
-# FITS allows 999 axes, NumPy 64.
-MAX_AXES = 999
-MAX_ARRAY_AXES = 64
+# FITS allows 999 axes. An image has at most as many as an array of NumPy.
+MAX_FITS_AXES = 999
+MAX_AXES = 64
 # Border sets take milliseconds a predictor, so details need this many bytes for each predictor.
 MIN_BORDER_BYTES = 128
 # Positions stay exact in float64, and no existing image comes near.

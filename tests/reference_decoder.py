@@ -278,7 +278,7 @@ def read_image_record(cur: Cursor, kind: int) -> Image:
     """One image record (3.1)."""
     start = cur.pos
     sample_type, n_axes = cur.get("B"), cur.leb()
-    need(1 <= sample_type <= 10 and n_axes <= (999 if kind else 64), "sample type or number of axes")
+    need(1 <= sample_type <= 10 and n_axes <= 64, "sample type or number of axes")
     shape = tuple(cur.leb() for _ in range(n_axes))
     need(kind == 0 or (n_axes > 0 and 0 not in shape), "axis of length 0, or none")
     need(math.prod(length for length in shape if length) < 1 << 48, "number of pixels")
@@ -479,7 +479,7 @@ def structure_of(values: dict[bytes, Any], primary: bool) -> tuple[int, int, tup
     need(primary or extension == "IMAGE", "XTENSION of a header")
     if size == 0 and (0 in axes or not axes):
         return 1, size, ()
-    need((pcount, gcount) == (0, 1), "PCOUNT or GCOUNT of an image")
+    need((pcount, gcount) == (0, 1) and naxis <= 64, "PCOUNT, GCOUNT or NAXIS of an image")
     return 0, size, tuple(reversed(axes))
 
 

@@ -124,9 +124,8 @@ def pack_image_record(record: ImageRecord) -> bytes:
     return b"".join([*parts, pack_str(record.unit)])
 
 
-def _unpack_shape(cursor: Cursor, kind: Kind) -> tuple[int, ...]:
-    most = limits.MAX_ARRAY_AXES if kind is Kind.ARRAY else limits.MAX_AXES
-    n_axes = cursor.leb_up_to(most, "number of axes")
+def _unpack_shape(cursor: Cursor) -> tuple[int, ...]:
+    n_axes = cursor.leb_up_to(limits.MAX_AXES, "number of axes")
     shape = tuple(cursor.leb_up_to(limits.MAX_PIXELS, "length of an axis") for _ in range(n_axes))
     # Zeros count as ones here, so that 0 x 2^47 x 2^47 is refused and no product below overflows.
     if math.prod(length for length in shape if length) > limits.MAX_PIXELS:
@@ -167,7 +166,7 @@ def _unpack_blank(cursor: Cursor, sample_type: SampleType) -> int:
 def unpack_image_record(cursor: Cursor, kind: Kind = Kind.FITS) -> ImageRecord:
     """Read an image record; raises CorruptError or LimitError if a field is out of range."""
     sample_type = member_of(SampleType, cursor.u1(), "the sample type")
-    shape = _unpack_shape(cursor, kind)
+    shape = _unpack_shape(cursor)
     sides = unpack_sides(cursor, shape)
     n_stages, flags = cursor.u1(), cursor.u1()
     if n_stages > limits.MAX_STAGES:

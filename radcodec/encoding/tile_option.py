@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from radcodec.errors import InputError
-from radcodec.limits import MAX_ARRAY_AXES, MAX_PIXELS, MAX_TILE, MIN_TILE, MIN_TILE_SAMPLES
+from radcodec.limits import MAX_AXES, MAX_PIXELS, MAX_TILE, MIN_TILE, MIN_TILE_SAMPLES
 from radcodec.pixels.tiles import TileOption
 
 _SIDES = re.compile(r"[0-9]{1,15}(x[0-9]{1,15})*", re.ASCII)
@@ -36,8 +36,8 @@ def parse_tile(tile: int | str | Sequence[int]) -> TileOption:
     else:
         return _square(_whole(tile))
     sides = tuple(map(_whole, parts))
-    if not 1 <= len(sides) <= MAX_ARRAY_AXES:
-        raise InputError(f"expected sides of a tile for 1 to {MAX_ARRAY_AXES} axes, found {len(sides)}")
+    if not 1 <= len(sides) <= MAX_AXES:
+        raise InputError(f"expected sides of a tile for 1 to {MAX_AXES} axes, found {len(sides)}")
     if min(sides) < 1 or max(sides) > MAX_PIXELS:
         raise InputError(f"expected sides of a tile of 1 or more, found {tile!r:.80}")
     if math.prod(sides) < MIN_TILE_SAMPLES:

@@ -18,7 +18,7 @@ from typing import Protocol
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.cards import BLOCK_BYTES, CARD_BYTES, CardValue, find_end, parse_value
 from radcodec.fits.sniff import describe_bytes
-from radcodec.limits import MAX_AXES
+from radcodec.limits import MAX_AXES, MAX_FITS_AXES
 from radcodec.types import Hdu, HduKind, ImageInfo, SampleType
 
 
@@ -96,8 +96,8 @@ def _structure(values: dict[bytes, CardValue], *, primary: bool) -> _Structure:
     naxis = _integer(values, b"NAXIS", None)
     if bitpix not in _SAMPLE_TYPES:
         return _Structure(problem=f"BITPIX is {values.get(b'BITPIX')!r}, not one of 8, 16, 32, 64, -32, -64")
-    if naxis is None or not 0 <= naxis <= MAX_AXES:
-        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_AXES}")
+    if naxis is None or not 0 <= naxis <= MAX_FITS_AXES:
+        return _Structure(problem=f"NAXIS is {values.get(b'NAXIS')!r}, not an integer of 0 to {MAX_FITS_AXES}")
     axes: list[int] = []
     for n in range(1, naxis + 1):
         length = _integer(values, b"NAXIS%d" % n, None)
@@ -150,6 +150,8 @@ def _classify(values: dict[bytes, CardValue], structure: _Structure, *, primary:
     if structure.pcount != 0 or structure.gcount != 1:
         found = f"found {structure.pcount} and {structure.gcount}"
         return HduKind.OPAQUE, f"an image has PCOUNT 0 and GCOUNT 1, {found}"
+    if len(structure.shape) > MAX_AXES:
+        return HduKind.OPAQUE, f"an image has at most {MAX_AXES} axes here, found {len(structure.shape)}"
     return HduKind.IMAGE, ""
 
 

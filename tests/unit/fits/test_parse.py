@@ -14,6 +14,7 @@ from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import radcodec
 from radcodec.errors import UnsupportedDataError
 from radcodec.fits.arrays import to_physical
 from radcodec.fits.parse import parse_fits
@@ -133,6 +134,17 @@ def test_malformed_header_is_opaque(header: bytes, note: str) -> None:
     assert hdu.kind is HduKind.OPAQUE
     assert note in hdu.note
     assert hdu.end == len(header)
+
+
+@pytest.mark.parametrize(("n_axes", "kind"), [(64, HduKind.IMAGE), (65, HduKind.OPAQUE), (999, HduKind.OPAQUE)])
+def test_an_image_has_as_many_axes_as_an_array(n_axes: int, kind: HduKind) -> None:
+    """FITS allows 999 axes. An HDU with more than an array of NumPy has is restored as it is."""
+    data = image(8, *([3, 3] + [1] * (n_axes - 2))) + bytes(range(9)) + bytes(2871)
+    assert parse_fits(data)[0].kind is kind
+    packed, back = io.BytesIO(), io.BytesIO()
+    radcodec.compress(io.BytesIO(data), packed)
+    radcodec.decompress(io.BytesIO(packed.getvalue()), back)
+    assert back.getvalue() == data
 
 
 def test_truncated_data_are_opaque() -> None:
