@@ -11,6 +11,7 @@ from radcodec.fits.cards import (
     BLOCK_BYTES,
     CARD_BYTES,
     CardValue,
+    card_comment,
     card_keyword,
     find_end,
     format_card,
@@ -102,11 +103,10 @@ def provenance_cards(
     bound, sigma
         Largest error and noise of the image, in ``unit`` (BUNIT), written so that they read back as the same float64.
     """
-    label = f"[{unit}] " if unit else ""
     return [
         ("RCZMODE", mode.name.lower(), "radcodec: fidelity of the pixels"),
-        ("RCZMAXE", bound, f"{label}largest error"),
-        ("RCZSIGMA", sigma, f"{label}noise"),
+        ("RCZMAXE", bound, _with_unit(unit, "largest error")),
+        ("RCZSIGMA", sigma, _with_unit(unit, "noise")),
         ("RCZMODEL", model_name, "model"),
         ("RCZSHA", model_sha256, ""),
         ("RCZVERS", version, "radcodec version"),
@@ -114,20 +114,34 @@ def provenance_cards(
 
 
 def earlier_bound(header: bytes) -> EarlierBound | None:
-    """Read what provenance cards say of an earlier compression; None where a header has none of a changed image."""
+    """Read what provenance cards say of an earlier compression; None where a header has none of a changed image.
+
+    Errors in another unit than BUNIT are not known: pixels were converted since then, or the header was changed.
+    """
     mode = card_value(header, "RCZMODE")
     names = [Mode.BOUNDED.name.lower(), Mode.LOSSY.name.lower()]
     if not isinstance(mode, str) or mode.strip().lower() not in names:
         return None
     total, last = _positive(header, "RCZMAXE"), _positive(header, LAST_KEYWORD)
+    sigma, last = _positive(header, "RCZSIGMA"), total if last is None else last
+    if not _has_unit(header, "RCZMAXE", "largest error"):
+        total, last, sigma = None, None, None
     if mode.strip().lower() == Mode.LOSSY.name.lower():
         total = None
-    return EarlierBound(
-        mode=mode.strip().lower(),
-        total=total,
-        last=total if last is None else last,
-        sigma=_positive(header, "RCZSIGMA"),
-    )
+    return EarlierBound(mode=mode.strip().lower(), total=total, last=last, sigma=sigma)
+
+
+def _with_unit(unit: str, text: str) -> str:
+    """Begin the comment of a card with its unit."""
+    return f"[{unit}] {text}" if unit else text
+
+
+def _has_unit(header: bytes, keyword: str, text: str) -> bool:
+    """Say whether the comment of a card names the unit of its image."""
+    name, unit = keyword.encode("ascii"), card_value(header, "BUNIT")
+    card = next((card for found, card in iter_cards(header) if found == name), b"")
+    expected = _with_unit(unit if isinstance(unit, str) else "", text)
+    return card_comment(card) == card_comment(format_card(name, parse_value(card), expected))
 
 
 def _positive(header: bytes, keyword: str) -> float | None:
@@ -146,18 +160,18 @@ def cards_after(
     The largest error is the sum of the bounds, rounded upwards. After a lossy compression it is unknown: the mode stays
     lossy and the cards of its model do not change.
     """
-    label = f"[{unit}] " if unit else ""
     values = {keyword: value for keyword, value, _ in cards}
     last, kept = values["RCZMAXE"], list(cards)
     if earlier.total is None:
         kept = [card for card in cards if card[0] not in ("RCZMODE", "RCZMAXE", "RCZMODEL", "RCZSHA")]
         if earlier.mode != Mode.LOSSY.name.lower():
             kept.insert(0, ("RCZMODE", values["RCZMODE"], "radcodec: fidelity of the pixels"))
-        kept.append(("RCZMAXE", None, f"{label}largest error"))
+        kept.append(("RCZMAXE", None, _with_unit(unit, "largest error")))
     elif isinstance(last, float):
         total = sum_up(earlier.total, last)
-        kept = [("RCZMAXE", total, f"{label}largest error") if card[0] == "RCZMAXE" else card for card in cards]
-    return [*kept, (LAST_KEYWORD, last, f"{label}of the last compression")]
+        summed = ("RCZMAXE", total, _with_unit(unit, "largest error"))
+        kept = [summed if card[0] == "RCZMAXE" else card for card in cards]
+    return [*kept, (LAST_KEYWORD, last, _with_unit(unit, "of the last compression"))]
 
 
 def sum_up(first: float, second: float) -> float | None:

@@ -138,3 +138,25 @@ def test_after_a_lossy_compression_the_error_is_not_known() -> None:
         assert header["RCZMODEL"] == "some-model"
         assert header["RCZLAST"] == bound
         assert any("not known" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("mJy/beam", 1000.0), ("K", 1000.0), (None, 1000.0), ("JY/BEAM", 1.0)])
+def test_errors_in_another_unit_are_not_added(unit: str | None, scale: float) -> None:
+    """After a change of BUNIT the error against the first original is not known: a warning says so, none is written."""
+    hdu = fits.PrimaryHDU(_correlated(64, 64))
+    hdu.header["BUNIT"] = "Jy/beam"
+    buffer = io.BytesIO()
+    hdu.writeto(buffer)
+    first = _hdu(_again(buffer.getvalue(), max_error=0.1)[0])
+    assert first.header["RCZMAXE"] == 0.1
+    first.header["BUNIT"] = unit
+    if unit is None:
+        del first.header["BUNIT"]
+    changed = io.BytesIO()
+    fits.PrimaryHDU((first.data * scale).astype("f4"), first.header).writeto(changed)
+    restored, report = _again(changed.getvalue(), max_error=0.23 * scale)
+    header = fits.open(io.BytesIO(restored))[0].header
+    assert header["RCZMODE"] == "bounded"
+    assert header["RCZMAXE"] is None
+    assert header["RCZLAST"] == pytest.approx(0.23 * scale)
+    assert any("an error that is not known" in warning for warning in report.warnings)

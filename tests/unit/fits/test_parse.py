@@ -37,7 +37,7 @@ PRIMARY = ("SIMPLE  =                    T", "BITPIX  =                   16", "
 
 def image(bitpix: int, *axes: int, extra: tuple[str, ...] = ()) -> bytes:
     """Header of a primary image with these axes, fastest first."""
-    lengths = [f"NAXIS{n}  = {length}" for n, length in enumerate(axes, start=1)]
+    lengths = [f"{f'NAXIS{n}':8}= {length}" for n, length in enumerate(axes, start=1)]
     return block("SIMPLE  =                    T", f"BITPIX  = {bitpix}", f"NAXIS   = {len(axes)}", *lengths, *extra)
 
 
