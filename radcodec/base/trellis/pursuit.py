@@ -67,8 +67,8 @@ class Pursuit:
             if not places:
                 break
             for y, x in places:
-                if len(found) == most:
-                    return ordered(found)
+                if len(found) == most:  # full of emission, on which atoms save nothing
+                    return ordered([])
                 atom = self._best(state, y, x, cost, place_bits)
                 if atom is None:
                     given_up.add((y, x))
