@@ -108,6 +108,24 @@ def test_run_of_atoms_alone_keeps_the_rest_of_its_start(tmp_path: Path) -> None:
     np.testing.assert_array_equal(model.wide.points, start.wide.points)
 
 
+def test_rounds_from_a_model_with_atoms_keep_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that learns no atoms of its own, as fine-tuning does, has those of its start."""
+    monkeypatch.setattr("radcodec.training.rate.MAX_LOOKS", 2)
+    path = write_config(tmp_path, atoms=0)
+    text = path.read_text(encoding="utf-8").replace("vqvae-v1", "vqvae-v3").replace("[128]", "[40]")
+    text = text.replace("simulated = 12", "simulated = 2").replace("steps = []", "steps = [8]")
+    path.write_text(text.replace("learning_rates = []", "learning_rates = [0.01]"), encoding="utf-8")
+    train(path)
+    model, start = load_model(str(tmp_path / "out" / "model")), load_model("vqvae-v3")
+    assert isinstance(model, TrellisModel)
+    assert isinstance(start, TrellisModel)
+    assert model.wide.atoms is not None
+    assert start.wide.atoms is not None
+    for name, tensor in start.wide.atoms.tensors().items():
+        np.testing.assert_array_equal(model.wide.atoms.tensors()[name], tensor)
+    assert np.any(model.wide.layers["wide0"].weight != start.wide.layers["wide0"].weight)
+
+
 def test_shipped_model_has_the_arrays_of_the_one_that_its_configuration_starts_from() -> None:
     """Files of vqvae-v3 without atoms are those of vqvae-v1."""
     ours, start = load_model("vqvae-v3"), load_model("vqvae-v1")
