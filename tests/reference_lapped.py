@@ -25,6 +25,7 @@ class LappedTile:
     ) -> None:
         self.tensors, self.layers, self.stages = tensors, layers, stages
         need(len(head) >= 6, "header of a tile")
+        self.start = 6
         self.code, self.S, self.g, self.P, self.o1, self.o2 = struct.unpack_from("<BBBBbb", head)
         need(self.code <= 6 and 1 <= self.S <= 14 and self.P <= 24, "block code, last plane or planes")
         need(-32 <= self.o1 <= 31 and -32 <= self.o2 <= 31, "offsets")
@@ -62,7 +63,7 @@ class LappedTile:
         """Read the stages' streams; gives the number of planes."""
         done = 0
         for stage, stream in enumerate(streams):
-            body = stream[6:] if stage == 0 else b"" if stream == b"\0" else stream
+            body = stream[self.start :] if stage == 0 else b"" if stream == b"\0" else stream
             need(not body or body[-1] != 0, "zero at the end of a stage")
             words = body + bytes(-len(body) % 4)
             self.ans, self.n_symbols = Ans(list(struct.unpack(f"<{len(words) // 4}I", words))), 0
@@ -281,9 +282,15 @@ def lapped_units(
     tensors: dict[str, Samples], layers: dict[str, Any], stages: int, streams: list[bytes], height: int, width: int
 ) -> Samples:
     """q [height, width] of a tile's streams."""
+    from reference_atoms import atom_units, read_atoms
     from reference_trellis import TrellisTile
 
     is_trellis = "points" in tensors and len(streams[0]) > 0 and streams[0][0] & 8
     tile = (TrellisTile if is_trellis else LappedTile)(tensors, layers, stages, streams[0])
     tile.set_shape(height, width)
-    return tile.units(tile.read(streams))
+    if not (is_trellis and "atoms" in tensors and streams[0][0] & 16):
+        return tile.units(tile.read(streams))
+    atoms, n_bytes = read_atoms(tensors, streams[0][6:], height, width)
+    tile.start += n_bytes
+    q = tile.units(tile.read(streams)) + atom_units(tensors, atoms, height, width)
+    return np.clip(q, -3071, 3071)

@@ -15,7 +15,8 @@ class TrellisTile(LappedTile):
 
     def __init__(self, tensors: dict[str, Samples], layers: dict[str, Any], stages: int, head: bytes) -> None:
         need(len(head) >= 6 and head[0] & 8, "header of a tile")
-        super().__init__(tensors, layers, stages, bytes([head[0] - 8]) + head[1:])
+        flags = 24 if "atoms" in tensors else 8
+        super().__init__(tensors, layers, stages, bytes([head[0] & ~flags]) + head[1:])
         self.values: dict[tuple[Pair, int], int] = {}
         self.books: dict[tuple[Pair, int], int] = {}
         self.state = 0

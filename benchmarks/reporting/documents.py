@@ -34,7 +34,7 @@ from benchmarks.reporting.pages.sigma import sigma_block
 from benchmarks.reporting.pages.streams import stream_report
 from benchmarks.reporting.pages.tables import TABLE_PAGES
 from benchmarks.reporting.results import Results
-from benchmarks.reporting.section import default_model
+from benchmarks.reporting.section import measured_model
 from benchmarks.reporting.sections import sections
 from benchmarks.reporting.tables import REPOSITORY_FOLDER
 
@@ -72,12 +72,12 @@ DOCUMENTS: dict[str, Maker] = {
     "README.md": lambda results: readme(results),
     "docs/quickstart.md": bounds_block,
     "docs/guarantee.md": sigma_block,
-    "docs/benchmarks.md": lambda results: overview(results, default_model()),
+    "docs/benchmarks.md": lambda results: overview(results, measured_model(results)),
     "docs/detail.md": detail_summary,
     "docs/science.md": science_summary,
     "docs/codes.md": codes_summary,
     "docs/models.md": clean_report,
-    "docs/comparison.md": lambda results: comparison_summary(results, default_model()),
+    "docs/comparison.md": lambda results: comparison_summary(results, measured_model(results)),
     "docs/previews.md": previews_report,
     "docs/effort.md": effort_report,
     "docs/native.md": kernels_report,

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.reporting.charts import Axis, Plot, Series, chart
 from benchmarks.reporting.results import Results, grouped
-from benchmarks.reporting.section import Section, default_model, kept, split_lines
+from benchmarks.reporting.section import Section, kept, measured_model, split_lines
 from benchmarks.reporting.sizes import OURS
 from benchmarks.reporting.tables import Table, from_files
 from benchmarks.run import curves as rd
@@ -22,7 +22,7 @@ from benchmarks.types import Row
 def distortion(results: Results) -> Section:
     """Make the section on bits against error of the lossy mode."""
     rows = results.rows("rd")
-    figures, tables = [], []
+    figures, tables, model_shown = [], [], measured_model(results)
     for (chosen,), some in grouped(rows, "set").items():
         for measure, unit in (("rmse_companded", "companded"), ("rmse_faint", "of faint pixels, in sigma")):
             curves = rd.curves_of(some, measure)
@@ -30,9 +30,9 @@ def distortion(results: Results) -> Section:
             for codec, model in sorted(curves):
                 if codec == OURS:
                     tables.append(needed_table(results, some, curves, model, f"{chosen}, RMSE {unit}, {model}"))
-            if chosen == "telescopes" and measure == "rmse_companded" and (OURS, default_model()) in curves:
-                header, *lines = rd.single_images(curves, default_model())
-                title = f"Image by image: bits of the others over those of {default_model()}, companded RMSE"
+            if chosen == "telescopes" and measure == "rmse_companded" and (OURS, model_shown) in curves:
+                header, *lines = rd.single_images(curves, model_shown)
+                title = f"Image by image: bits of the others over those of {model_shown}, companded RMSE"
                 notes = [from_files(results.sources(some))]
                 tables.append(Table(title=title, header=header, rows=lines, notes=notes))
     return Section(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.paths import ROOT
+from benchmarks.reporting.results import Results
 from benchmarks.reporting.tables import Table
 
 MODELS = ROOT / "models" / "registry.toml"
@@ -42,6 +43,17 @@ def default_model() -> str:
     """Return the name of the base layer's default model."""
     listed = tomllib.loads(MODELS.read_text(encoding="utf-8"))["model"]
     return str(next(model["name"] for model in listed if model["default"]))
+
+
+def measured_model(results: Results) -> str:
+    """Return the default model, or the one whose arrays it has as long as there are no rows of it on first/test."""
+    name = default_model()
+    rows = results.rows("rd")
+    if not rows or any(row["variant"] == name and row["set"] == "first/test" for row in rows):
+        return name
+    config = MODELS.parent / name / "config.toml"
+    start = tomllib.loads(config.read_text(encoding="utf-8"))["run"].get("start") if config.is_file() else None
+    return str(start or name)
 
 
 def kept(tables: Sequence[Table | None]) -> list[Table]:

@@ -8,7 +8,7 @@ from benchmarks.reporting import sizes
 from benchmarks.reporting.charts import Axis, Plot, Series
 from benchmarks.reporting.pages.readme import lossy_table, size_table
 from benchmarks.reporting.results import Results
-from benchmarks.reporting.section import Section, default_model, kept
+from benchmarks.reporting.section import Section, kept, measured_model
 from benchmarks.reporting.sizes import OURS
 
 MAX_CURVES = 9
@@ -23,7 +23,7 @@ def summary(results: Results) -> Section:
         text="Bits a pixel are stored bytes times 8 over pixels; the smaller of each pair is in bold. "
         "E is the same for every codec: a part of sigma = 1.4826 MAD of the image.",
         command="python -m benchmarks run",
-        tables=kept([table if table.rows else None, lossy_table(results, default_model())]),
+        tables=kept([table if table.rows else None, lossy_table(results, measured_model(results))]),
     )
 
 

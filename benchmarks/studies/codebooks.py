@@ -23,6 +23,7 @@ import numpy.typing as npt
 from benchmarks import machine
 from benchmarks.figures import new_figure, save_figure
 from benchmarks.rows import append_row, rows_done
+from benchmarks.studies.atoms import draw_atoms
 from benchmarks.studies.indices import (
     Part,
     Ratio,
@@ -79,6 +80,7 @@ class Usage:
         model = load_model(name)
         self.name, self.lapped, self.n_images = name, isinstance(model, LappedModel), len(ratios)
         self.points = model.wide.points if isinstance(model, TrellisModel) else None
+        self.atoms = model.wide.atoms if isinstance(model, TrellisModel) else None
         self.codes: dict[tuple[int, str], Counts] = {}
         self.tables: dict[tuple[int, str], Counts] = defaultdict(lambda: np.zeros(0, np.int64))
         n_tables = table_counts(model) if isinstance(model, LappedModel) else {}
@@ -189,6 +191,9 @@ def run_codebooks(*, data: Path, figures: Path, models: Sequence[str], out: Path
                 append_row(out, COLUMNS, known | usage_cells(counts, usage.tables[number, kind]))
         draw = draw_lapped if next(iter(usages.values())).lapped else draw_convolutional
         lines.append(f"drawn: {draw(usages, figures / f'codebooks-{name}.png')}")
+        atoms = next(iter(usages.values())).atoms
+        if atoms is not None:
+            lines.append(f"drawn: {draw_atoms(atoms, figures / f'atoms-{name}.png')}")
     return lines
 
 

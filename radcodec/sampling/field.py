@@ -12,6 +12,7 @@ from radcodec.base.companding import KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.lapped import transform
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.normalise import read_tile_codes
+from radcodec.base.trellis.model import TrellisModel
 from radcodec.decoding.image import StoredImage, read_stages
 from radcodec.errors import UnsupportedDataError
 from radcodec.pixels.masks import decode_mask
@@ -28,6 +29,7 @@ class TileCells:
     box : of the tile, with planes counted from the field's first. geometry : of its blocks.
     lower, upper : float64 [A, B, n, m], companded units.
     canvas : float64 [A n, B m], what the codes decode to, with the part of the blocks beyond the image.
+    atoms : float64 like canvas, what of it coefficients do not give.
     """
 
     box: Box
@@ -35,6 +37,7 @@ class TileCells:
     lower: F64
     upper: F64
     canvas: F64
+    atoms: F64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +115,10 @@ def _read_cells(model: LappedModel, streams: tuple[bytes, ...], box: Box) -> Til
     whole = (geometry.rows * geometry.height, geometry.columns * geometry.width)
     canvas = model.canvas(codes, left_out)
     assert canvas.shape == whole
-    return TileCells(box=box, geometry=geometry, lower=lower, upper=upper, canvas=canvas)
+    atoms = np.zeros(whole)
+    if isinstance(model, TrellisModel):
+        atoms[: codes.shape[0], : codes.shape[1]] = model.drawn(codes)
+    return TileCells(box=box, geometry=geometry, lower=lower, upper=upper, canvas=canvas + atoms, atoms=atoms)
 
 
 def image_part(tile: TileCells, canvas: F64) -> F64:
@@ -125,14 +131,14 @@ def coefficients_of(tile: TileCells, pixels: F64) -> F64:
     """Return the coefficients [A, B, n, m] of pixels [p, h, w], the rest of the canvas being as decoded."""
     canvas = tile.canvas.copy()
     image_part(tile, canvas)[...] = pixels
-    return transform.forward(np.rint(canvas * transform.UNIT), tile.geometry) / transform.UNIT
+    return transform.forward(np.rint((canvas - tile.atoms) * transform.UNIT), tile.geometry) / transform.UNIT
 
 
 def canvas_of(tile: TileCells, coefficients: F64) -> F64:
     """Return the canvas that coefficients give."""
     whole = np.rint(coefficients * transform.UNIT).astype(np.int64)
     limit = OUTPUT_LIMIT / OUTPUT_UNIT
-    return np.clip(transform.inverse(whole, tile.geometry) / transform.UNIT, -limit, limit)
+    return np.clip(transform.inverse(whole, tile.geometry) / transform.UNIT + tile.atoms, -limit, limit)
 
 
 def inner_cells(tile: TileCells) -> tuple[F64, F64]:

@@ -123,12 +123,15 @@ class LappedFitConfig:
 
     steps, learning_rates : of the network, one for each round.
     batch : pairs a step. pairs : pairs taken of each image, plane and phase.
+    atoms : entries of the codebook of atoms of a model of kind vqvae; 0 for none, or for those of ``start``. They are
+    learned after the rounds. With atoms and ``start``, steps and learning_rates may be empty: all else stays.
     """
 
     steps: tuple[int, ...]
     learning_rates: tuple[float, ...]
     batch: int
     pairs: int
+    atoms: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,8 +339,10 @@ def _lapped_config(sections: dict[str, dict[str, Any]]) -> LappedConfig:
     config = build(LappedConfig, "model and run", {**sections["model"], **sections["run"], "data": data, "fit": fit})
     _refuse({
         "stages beyond 1..16": not 1 <= config.stages <= 16,
-        "steps and learning_rates of different lengths, or empty": not fit.steps
+        "steps and learning_rates of different lengths, or empty": not (fit.steps or (fit.atoms and config.start))
         or len(fit.steps) != len(fit.learning_rates),
+        "atoms beyond 2..256, or of a model that is not of kind vqvae": fit.atoms != 0
+        and not (2 <= fit.atoms <= 256 and kind == "vqvae"),
         "steps, batch, pairs or threads below 1": min(*fit.steps, 1, fit.batch, fit.pairs, config.threads) < 1,
         "a learning rate that is not above 0": not min(fit.learning_rates, default=1) > 0,
         "simulated or emission below 0": min(data.simulated, data.emission) < 0,

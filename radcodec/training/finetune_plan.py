@@ -106,6 +106,7 @@ def _plan_lapped(raw: dict[str, Any], start: LappedModel, kept: Sequence[Item], 
     raw["data"] |= {"validation": [], "images": images, "simulated": 0}
     if is_trellis:
         raw["data"]["emission"] = 0
+        raw["fit"]["atoms"] = 0  # those of the start model stay: a folder may have few sources
     raw["fit"] |= {"steps": [round(steps * share) for share in ROUND_SHARES], "learning_rates": list(ROUND_RATES)}
 
 

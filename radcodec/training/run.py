@@ -11,7 +11,8 @@ from radcodec.base.lapped.answer import known_answer as lapped_answer
 from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.weights import pack_model as pack_lapped
 from radcodec.base.store import WEIGHTS_FILE
-from radcodec.base.trellis.model import TrellisModel, trellis_answer
+from radcodec.base.trellis.load import trellis_answer
+from radcodec.base.trellis.model import TrellisModel
 from radcodec.base.trellis.weights import pack_model as pack_trellis
 from radcodec.sampling.network import Denoiser
 from radcodec.sampling.weights import pack_denoiser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,15 +13,16 @@ from radcodec.base.lapped.spec import LappedSpec
 from radcodec.base.store import load_model
 from radcodec.base.trellis.codes import TrellisCodes
 from radcodec.base.trellis.model import TrellisModel
-from radcodec.base.trellis.spec import WIDE_TABLES, WideArrays, check_wide
+from radcodec.base.trellis.spec import WIDE_TABLES, check_wide
 from radcodec.errors import InputError
+from radcodec.training.atoms import learn_atoms
 from radcodec.training.config import LappedConfig
 from radcodec.training.data import compand_ratio
 from radcodec.training.datasets import Image
 from radcodec.training.emission import simulate_emission
 from radcodec.training.log import Console, Value, Watch
 from radcodec.training.rate import bits_at_errors
-from radcodec.training.rounds import RoundTrainer, stored_tables
+from radcodec.training.rounds import RoundTrainer, stored_tables, training_images
 from radcodec.training.trellis import (
     Floats,
     Gathered,
@@ -63,8 +65,20 @@ class TrellisTrainer(RoundTrainer):
             self.networks.load_state_dict(state["networks"])
             tables = {name: state["tables"][name].numpy().astype(np.uint32) for name in WIDE_TABLES}
             points = state["points"].numpy().astype(np.int16)
-            self.wide = WideArrays(layers=integer_wide(self.networks), tables=tables, points=points)
+            self.wide = replace(self.wide, layers=integer_wide(self.networks), tables=tables, points=points)
         self._open_log(state)
+
+    def fit(self) -> None:
+        """Train the remaining rounds, then learn the atoms."""
+        super().fit()
+        if self.config.fit.atoms:
+            self.console.status("learning atoms")
+            data, seed = self.config.data, self.config.seed
+            simulated = training_images(replace(data, folders=(), simulated=max(1, data.simulated)), seed + 1)
+            real = training_images(replace(data, simulated=0), seed) if data.folders else []
+            kinds = [kind for kind in (real, simulated) if kind]
+            atoms = learn_atoms(kinds, self.config.fit.atoms, seed, self.scalar.arrays.sinh)
+            self.wide = replace(self.wide, atoms=atoms)
 
     def export(self) -> TrellisModel:
         """Return the run-time model of the present state (its SHA-256 left empty)."""
@@ -92,14 +106,14 @@ class TrellisTrainer(RoundTrainer):
             on_step=lambda step, bits: self._status(f"fitting {step}/{3 * steps}  {bits:.4f} bits"),
         )  # fmt: skip
         points = moved_points(self.wide.points, found)
-        self.wide = WideArrays(layers=integer_wide(self.networks), tables=self.wide.tables, points=points)
+        self.wide = replace(self.wide, layers=integer_wide(self.networks), points=points)
         self._status("counting")
         counter = Gatherer(self.export(), 1, rng)
         for codes, target in coded:
             counter.add(codes, target)
         counts = counter.counts.astype(np.float64)
         tables = wide_tables(counts if self.start_counts is None else counts + self.start_counts)
-        self.wide = WideArrays(layers=self.wide.layers, tables=tables, points=points)
+        self.wide = replace(self.wide, tables=tables)
         self.rounds += 1
         self._status("measuring")
         bits = bits_at_errors(self.export(), validation)

@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import reference_atoms
 import reference_decoder
 import reference_lapped
 from reference_decoder import Image
@@ -43,6 +44,8 @@ Case = tuple[str, Any, dict[str, Any]]
 NEEDED: dict[str, set[str]] = {
     "array_f4": {"map 0"},
     "fits_lapped_wavelets": {"wavelets"},
+    "fits_atoms": {"atoms"},
+    "fits_atoms_tiles": {"atoms"},
     "array_f4_lattice": {"map 1"},
     "array_i2": {"map 2"},
     "array_f4_dither": {"map 3"},
@@ -313,6 +316,13 @@ def fits_cases() -> Iterator[Case]:
     yield "fits_trellis", image, {"lossy_stages": 6, "model": "vqvae-v1"}
     yield "fits_trellis_cut", image, {"lossy_stages": 2, "model": "vqvae-v1"}
     yield "fits_trellis_wavelets", pack_fits(disc), {"lossy_bpp": 2.0, "model": "vqvae-v1"}
+    places = np.random.default_rng(8).uniform(8, 56, (5, 2))
+    at = np.indices((64, 90))[:, None] - places.T[:, :, None, None]
+    points = simulate_image((64, 90), seed=8) + (80 * SIGMA * 2.0 ** (-(at**2).sum(axis=0) / 3)).sum(axis=0).astype(
+        "f4"
+    )
+    yield "fits_atoms", pack_fits(points), {"lossy_bpp": 1.5, "model": "vqvae-v3"}
+    yield "fits_atoms_tiles", pack_fits(points), {"lossy_bpp": 2.5, "model": "vqvae-v3", "tile": 45}
     yield "fits_box_lossy", fits_cube(cube), {"lossy_stages": 6, "model": "lapped-v2", "tile": "30x20x4"}
     local = {"max_error": "0.5localsigma", "preview": 0, "tile": "52x16x2"}
     yield "fits_box_localsigma", fits_cube(cube), local
@@ -419,7 +429,14 @@ def decode_watched(data: bytes) -> tuple[bytes | Array, set[str]]:
         found.add("wavelets")
         return inverse(coefficients)
 
+    read_atoms = reference_atoms.read_atoms
+
+    def watch_atoms(*arguments: Any) -> Any:
+        found.add("atoms")
+        return read_atoms(*arguments)
+
     with (
+        patch.object(reference_atoms, "read_atoms", watch_atoms),
         patch.object(reference_decoder, "decode_detail", watch),
         patch.object(reference_lapped, "inverse_wavelets", watch_wavelets),
     ):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radcodec.base.trellis.codes import TrellisCodes
-    from radcodec.base.trellis.model import TrellisModel, load_bytes
+    from radcodec.base.trellis.load import load_bytes
+    from radcodec.base.trellis.model import TrellisModel
     from radcodec.base.trellis.weights import is_trellis
 
 __all__ = ["TrellisCodes", "TrellisModel", "is_trellis", "load_bytes"]
 
-_MODULES = {"TrellisCodes": "codes", "TrellisModel": "model", "is_trellis": "weights", "load_bytes": "model"}
+_MODULES = {"TrellisCodes": "codes", "TrellisModel": "model", "is_trellis": "weights", "load_bytes": "load"}
 
 
 def __getattr__(name: str) -> Any:

@@ -20,9 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
-from radcodec.base.companding import OUTPUT_UNIT
-from radcodec.base.lapped import contexts, planes, search, transform
-from radcodec.base.lapped.answer import check_answer, fixed_codes, hash_answer, known_answer
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
+from radcodec.base.lapped import contexts, emphasis, planes, search, transform
 from radcodec.base.lapped.codes import (
     HEADER,
     LappedCodes,
@@ -34,7 +33,8 @@ from radcodec.base.lapped.codes import (
 )
 from radcodec.base.lapped.model import CUT_OFFSET, Ints, LappedModel
 from radcodec.base.lapped.spec import LappedArrays, LappedSpec
-from radcodec.base.trellis.codes import TRELLIS_BIT, TrellisCodes
+from radcodec.base.trellis.atoms import AtomBook, Atoms
+from radcodec.base.trellis.codes import ATOM_BIT, NO_ATOMS, TRELLIS_BIT, TrellisCodes
 from radcodec.base.trellis.planes import (
     CODE,
     COST,
@@ -45,8 +45,8 @@ from radcodec.base.trellis.planes import (
     cumulative_of,
     price_tables,
 )
+from radcodec.base.trellis.pursuit import Pursuit
 from radcodec.base.trellis.spec import WideArrays
-from radcodec.base.trellis.weights import unpack_model
 
 #: Step of a codebook over that of a scalar quantiser of about the same error: two codebooks are half a step apart.
 RATIO = 1.45
@@ -75,6 +75,8 @@ class TrellisModel(LappedModel):
         self._wide_network = WideNetwork(arrays, wide)
         self.cumulative = cumulative_of(wide)
         self._wide_prices = price_tables(wide)
+        self.book = None if wide.atoms is None else AtomBook(wide.atoms, arrays.sinh)
+        self._pursuit = None if self.book is None else Pursuit(self.book)
 
     def encode_tile(
         self,
@@ -94,7 +96,36 @@ class TrellisModel(LappedModel):
             like = like.choices
         if like is not None and not isinstance(like, TrellisCodes):
             return self.scalar.encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+        if keep_flux and step is not None and self._pursuit is not None and values.ndim == 2 and values.size:
+            companded = compand(values, offset, scale)
+            atoms = self._pursuit.find(companded, step)
+            if len(atoms):
+                return self._with_atoms(companded, atoms, step, like)
         return super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+
+    def _with_atoms(self, companded: F64, atoms: Atoms, step: float, like: LappedCodes | None) -> LappedCodes:
+        """Code what atoms leave of a tile, unless the whole costs less; look after the flux of bright sources."""
+        found: list[tuple[float, LappedCodes, F64, F64]] = []
+        for some in (NO_ATOMS, atoms):
+            drawn = self._atom_units(some, (companded.shape[0], companded.shape[1])) / OUTPUT_UNIT
+            choose = super()._first_codes if len(some) else self._first_codes  # atoms need a trellis
+            codes = choose(companded - drawn, step, like)[0]
+            if isinstance(codes, TrellisCodes):
+                codes = replace(codes, atoms=some)
+            pixels = self.companded(codes) / OUTPUT_UNIT
+            bits = 8.0 * sum(map(len, self.stage_streams(codes)))
+            cost = search.cost(pixels - companded, empty_codes(codes.shape, step).step, bits)
+            found.append((cost, codes, pixels, drawn))
+        _, codes, pixels, drawn = min(found, key=lambda one: one[0])
+        bright = emphasis.bright_parts(companded)
+        if bright is None:
+            return codes
+        head = codes.without_content()
+        target = emphasis.keep_flux(companded, pixels, bright, lambda target: drawn + self._draft(head, target - drawn))
+        final = self._final(head, target - drawn)
+        if isinstance(codes, TrellisCodes) and isinstance(final, TrellisCodes):
+            return replace(final, atoms=codes.atoms)
+        return final
 
     def _first_codes(
         self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None
@@ -145,7 +176,7 @@ class TrellisModel(LappedModel):
         target, values = np.ascontiguousarray(np.abs(steps), np.float32), np.zeros(steps.shape, np.int32)
         sizes, _ = self._path(like, g, target, _weight(like), values)
         drafted = replace(like, coefficients=np.where(steps < 0, -sizes, sizes), values=values)
-        return self.companded(replace(drafted, offsets=_offsets(target, sizes, values))) / OUTPUT_UNIT
+        return super().companded(replace(drafted, offsets=_offsets(target, sizes, values))) / OUTPUT_UNIT
 
     def _quantise(self, like: LappedCodes, steps: F64) -> tuple[LappedCodes, float]:
         """Find the path of least error and bits with the block code and step of ``like``; return codes and bits.
@@ -251,7 +282,10 @@ class TrellisModel(LappedModel):
         codes = unshelve(codes)
         if not isinstance(codes, TrellisCodes):
             return self.scalar.stage_streams(codes, n_stages)
-        head = HEADER.pack(codes.code | TRELLIS_BIT, codes.last, codes.gain, codes.n_planes, *codes.offsets)
+        code = codes.code | TRELLIS_BIT | (ATOM_BIT if len(codes.atoms) else 0)
+        head = HEADER.pack(code, codes.last, codes.gain, codes.n_planes, *codes.offsets)
+        if self.book is not None and len(codes.atoms):
+            head += self.book.pack(codes.atoms, codes.shape[1])
         return [head + codes.bodies[0], *codes.bodies[1:]][:n_stages]
 
     def read_codes(self, streams: Sequence[bytes], shape: tuple[int, int]) -> tuple[LappedCodes, int]:
@@ -266,15 +300,20 @@ class TrellisModel(LappedModel):
         """
         if not streams or not streams[0] or not streams[0][0] & TRELLIS_BIT or len(streams) > self.n_stages:
             return self.scalar.read_codes(streams, shape)
-        first = bytes([streams[0][0] ^ TRELLIS_BIT]) + streams[0][1:]
+        has_atoms = self.book is not None and bool(streams[0][0] & ATOM_BIT)
+        first = bytes([streams[0][0] & ~(TRELLIS_BIT | (ATOM_BIT if has_atoms else 0))]) + streams[0][1:]
         code, last, gain, count, *offsets = read_header(first)
+        atoms, start = NO_ATOMS, HEADER.size
+        if has_atoms and self.book is not None:
+            atoms, n_bytes = self.book.unpack(streams[0][start:], shape)
+            start += n_bytes
         g = transform.geometry_of(shape, code)
         walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)
         sizes = np.zeros((g.rows, g.columns, g.height, g.width), np.int32)
         sign, values = np.zeros(sizes.shape, np.int8), np.zeros(sizes.shape, np.int32)
         left_out = count
         for stage, below in enumerate(planes_below(count, self.n_stages)[: len(streams)]):
-            body = streams[stage][HEADER.size :] if stage == 0 else streams[stage]
+            body = streams[stage][start:] if stage == 0 else streams[stage]
             walk.open(body, stage, len(below))
             for after in below:
                 before, sizes = sizes, np.zeros_like(sizes)
@@ -289,15 +328,34 @@ class TrellisModel(LappedModel):
             offsets=(offsets[0], offsets[1]),
             coefficients=sizes * sign,
             values=values,
+            atoms=atoms,
         )
         return found, left_out
+
+    def companded(self, codes: LappedCodes, left_out: int = 0) -> Ints:
+        """Return pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
+        units = super().companded(codes, left_out)
+        if not isinstance(codes, TrellisCodes) or not len(codes.atoms):
+            return units
+        units += self._atom_units(codes.atoms, codes.shape)
+        return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
+
+    def drawn(self, codes: LappedCodes) -> F64:
+        """Return what the atoms of codes add to the companded samples [h, w]."""
+        atoms = codes.atoms if isinstance(codes, TrellisCodes) else NO_ATOMS
+        return np.asarray(self._atom_units(atoms, codes.shape) / OUTPUT_UNIT, np.float64)
+
+    def _atom_units(self, atoms: Atoms, shape: tuple[int, int]) -> Ints:
+        """Return what atoms add to the pixels, in units of 1/64 of a companded unit."""
+        return np.zeros(shape, np.int64) if self.book is None else self.book.units(atoms, shape)
 
     def digest(self, codes: LappedCodes) -> bytes:
         """Return the BLAKE2b digest of block code, step, offsets, indices and what they stand for."""
         plain = super().digest(codes)
         if not isinstance(codes, TrellisCodes):
             return plain
-        return hashlib.blake2b(plain + codes.values.reshape(-1)[np.flatnonzero(codes.values)].tobytes()).digest()
+        values = codes.values.reshape(-1)[np.flatnonzero(codes.values)]
+        return hashlib.blake2b(plain + values.tobytes() + codes.atoms.tobytes()).digest()
 
     def cells(self, codes: LappedCodes, left_out: int = 0) -> tuple[F64, F64]:
         """Return the ends of the cell of every coefficient, in companded units (``lapped.cells``).
@@ -339,26 +397,3 @@ def _offsets(
 ) -> tuple[int, int]:
     """Return the offsets that bring what indices stand for to the mean of their targets."""
     return search.choose_offsets(target.astype(np.float64) - (values - 64 * sizes) / 64.0, sizes)
-
-
-def trellis_answer(model: TrellisModel) -> str:
-    """Return the SHA-256 of what both ways of coding give for fixed pseudo-random coefficients."""
-    tiles = (
-        model._coded(codes, transform.geometry_of(codes.shape, codes.code), codes.coefficients)
-        for codes in fixed_codes()
-    )
-    return hash_answer(model, tiles, known_answer(model.scalar).encode())
-
-
-def load_bytes(data: bytes, where: str) -> TrellisModel:
-    """Load the model in the bytes of a weights file and check its known answer.
-
-    Raises
-    ------
-    ModelMismatchError
-        The bytes are not a trellis model, or this machine's arithmetic is not exact.
-    """
-    spec, arrays, wide, expected = unpack_model(data, where)
-    model = TrellisModel(spec, arrays, wide, hashlib.sha256(data).hexdigest())
-    check_answer(model, trellis_answer(model), expected)
-    return model

@@ -18,6 +18,7 @@ from radcodec.base.lapped.spec import (
     LappedSpec,
     check_arrays,
 )
+from radcodec.base.trellis.atoms import AtomArrays, check_atoms
 from radcodec.errors import ModelMismatchError
 
 PHASES = 3
@@ -61,11 +62,13 @@ class WideArrays:
     layers : wide0, wide1, wide2
     tables : uint32 counts of the shapes of WIDE_TABLES, last axes summing to 2^24
     points : int16 [2, 6, 3], corrections of reconstruction points in 64ths of a step
+    atoms : the codebook of atoms; None without one
     """
 
     layers: Mapping[str, WideLayer]
     tables: Mapping[str, npt.NDArray[np.uint32]]
     points: npt.NDArray[np.int16]
+    atoms: AtomArrays | None = None
 
 
 def check_wide(spec: LappedSpec, arrays: LappedArrays, wide: WideArrays) -> None:
@@ -97,3 +100,5 @@ def check_wide(spec: LappedSpec, arrays: LappedArrays, wide: WideArrays) -> None
         need(int(table.min()) >= 2 and bool((sums == TOTAL).all()), f"{name}: counts of at least 2 summing to 2^24")
     need(wide.points.shape == (CODEBOOKS, POINT_CLASSES, RANKS), "codebooks of [2, 6, 3] points")
     need(int(np.abs(wide.points.astype(np.int32)).max()) <= POINT_LIMIT, f"points within +-{POINT_LIMIT}")
+    if wide.atoms is not None:
+        check_atoms(spec.name, wide.atoms)

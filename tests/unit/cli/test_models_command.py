@@ -12,7 +12,7 @@ from radcodec.base.store import list_models
 from radcodec.cli.app import run
 from radcodec.simulate import simulate_fits
 
-WEIGHTS = Path(__file__).parents[3] / "models" / "vqvae-v1" / "weights.safetensors"
+WEIGHTS = Path(__file__).parents[3] / "models" / "vqvae-v3" / "weights.safetensors"
 
 
 def test_the_table_has_a_line_a_model(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,19 +20,19 @@ def test_the_table_has_a_line_a_model(capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["models"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(list_models()) + 2
-    default = next(line for line in lines if line.startswith("vqvae-v1"))
+    default = next(line for line in lines if line.startswith("vqvae-v3"))
     assert default.split()[1:3] == ["default", hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()[:12]]
     assert "radcodec models NAME" in lines[-1]
 
 
 def test_a_card_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     """With a name, the full hash and the card of that model."""
-    assert run(["models", "vqvae-v1"]) == 0
+    assert run(["models", "vqvae-v3"]) == 0
     text = capsys.readouterr().out
-    assert text.startswith(f"vqvae-v1  sha256 {hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()}\n")
+    assert text.startswith(f"vqvae-v3  sha256 {hashlib.sha256(WEIGHTS.read_bytes()).hexdigest()}\n")
     assert (WEIGHTS.parent / "card.md").read_text(encoding="utf-8").strip() in text
-    assert run(["models", "vqvae-v1", "--json"]) == 0
-    assert [model["name"] for model in json.loads(capsys.readouterr().out)["models"]] == ["vqvae-v1"]
+    assert run(["models", "vqvae-v3", "--json"]) == 0
+    assert [model["name"] for model in json.loads(capsys.readouterr().out)["models"]] == ["vqvae-v3"]
 
 
 def test_a_card_of_no_model(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +60,7 @@ def test_a_wrong_model_is_found_before_the_work(
     assert [path.name for path in tmp_path.iterdir()] == ["a.fits"]
 
 
-@pytest.mark.parametrize("model", ["vqvae-v1", str(WEIGHTS), str(WEIGHTS.parent)])
+@pytest.mark.parametrize("model", ["vqvae-v3", str(WEIGHTS), str(WEIGHTS.parent)])
 def test_names_and_paths_of_models_are_taken(model: str, tmp_path: Path) -> None:
     """A name, a weights file and its folder all pass the check and compress."""
     (tmp_path / "a.fits").write_bytes(simulate_fits((32, 32), seed=1))

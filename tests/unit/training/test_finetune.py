@@ -87,16 +87,16 @@ def test_one_command_makes_a_model_that_files_use(images: Path, capsys: pytest.C
     assert run(["finetune", "survey 1", "--minutes", "1"]) == 0
     told = capsys.readouterr()
     assert "trained on 9 images of 9 files" in told.out
-    assert re.search(r"needs \d+\.\d % fewer bits than vqvae-v1|NOT smaller than vqvae-v1", told.out)
+    assert re.search(r"needs \d+\.\d % fewer bits than vqvae-v3|NOT smaller than vqvae-v3", told.out)
     assert "round 1/1" in told.err
-    folder = Path("runs/vqvae-v1-survey-1/model")
+    folder = Path("runs/vqvae-v3-survey-1/model")
     sha256 = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text(encoding="utf-8")
     assert sha256 in card
-    assert load_model("vqvae-v1").sha256 in card
+    assert load_model("vqvae-v3").sha256 in card
     assert "| held out | 1 images of 1 files, 0.00269 Mpix |" in card
     config = read_config(folder / "config.toml")
-    assert (config.start, config.name) == ("vqvae-v1", "vqvae-v1-survey-1")
+    assert (config.start, config.name) == ("vqvae-v3", "vqvae-v3-survey-1")
     image = "survey 1/03.fits"
     assert run(["compress", image, "a.rcz", "--lossy", "--bpp", "8", "--model", str(folder)]) == 0
     capsys.readouterr()

@@ -17,7 +17,8 @@ from radcodec.base.lapped.model import LappedModel
 from radcodec.base.store import load_model
 from radcodec.base.trellis import weights
 from radcodec.base.trellis.codes import TRELLIS_BIT, TrellisCodes
-from radcodec.base.trellis.model import TrellisModel, load_bytes, trellis_answer
+from radcodec.base.trellis.load import load_bytes, trellis_answer
+from radcodec.base.trellis.model import TrellisModel
 from radcodec.base.trellis.spec import WEIGHT_SHAPES, WIDE_TABLES, WideArrays, WideLayer
 from radcodec.errors import CorruptError, ModelMismatchError, RadcodecError
 from radcodec.runtime import native
