@@ -293,10 +293,10 @@ def _copy_planes(part: BinaryIO, out: BinaryIO) -> tuple[str, ...]:
     from radcodec.container.ranges import LocalRanges
     from radcodec.encoding.plane_stream import PlaneRestorer
     from radcodec.pixels.tiles import count_tiles
-    from radcodec.runtime.resources import load_header_dictionary
+    from radcodec.runtime.resources import header_dictionaries
 
     source = LocalRanges(part)
-    opening = read_opening(source, dictionary=load_header_dictionary())
+    opening = read_opening(source, dictionaries=header_dictionaries())
     restorer, end, why = PlaneRestorer(out, opening), opening.end, ""
     for planes in iter_planes(source, opening, count_tiles):
         try:

@@ -67,6 +67,9 @@ def encode(array: npt.ArrayLike, **options: Unpack[EncodeKeywords]) -> bytes:
         Values that fill areas far outside the rest are found without it.
     force
         Take a bound of over 10 times the noise.
+    clean
+        Make a file that needs nothing learned from survey data. Its tables, header dictionary and default model are
+        those from invented data alone; docs/models.md says what that costs.
 
     Raises
     ------

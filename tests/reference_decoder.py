@@ -26,6 +26,7 @@ import safetensors.numpy
 import zstandard
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
+TABLE_SETS = ("detail.tables", "clean.tables")
 MAGIC = b"\x89RCZ\r\n\x1a\n"
 DTYPES = ("", "u1", "i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f4", "<f8")
 Samples = npt.NDArray[Any]
@@ -212,11 +213,18 @@ def unpack_section(section: bytes, dictionary_allowed: bool) -> bytes:
     need(packing == 1 or (packing == 2 and dictionary_allowed), "packing")
     size, dictionary = cur.leb(), None
     if packing == 2:
-        sha, dictionary = cur.take(32), (MODELS / "headers.zdict").read_bytes()
-        need(sha == hashlib.sha256(dictionary).digest(), "missing dictionary")
+        dictionary = shipped(("headers.zdict", "clean.zdict"), cur.take(32), "missing dictionary")
     frame = cur.rest()
     need(size <= min(1 << 32, (1 << 24) + 1024 * len(frame)), "raw size of a section")
     return unzstd(frame, size, dictionary)
+
+
+def shipped(names: tuple[str, ...], sha: bytes, what: str) -> bytes:
+    """The one of these files whose SHA-256 starts so."""
+    contents = [(MODELS / name).read_bytes() for name in names]
+    found = [content for content in contents if hashlib.sha256(content).digest().startswith(sha)]
+    need(bool(found), what)
+    return found[0]
 
 
 # ---- 3. META --------------------------------------------------------------------------------------------------------
@@ -615,11 +623,12 @@ def read_bounds(cur: Cursor, image: Image) -> Samples:
 
 @dataclass
 class Predictors:
-    """fill, and of each predictor (radius R, border radius b, reach B, coefficients in tap order, taps before)."""
+    """fill, of each predictor (radius R, border radius b, reach B, coefficients in tap order, taps before), tables."""
 
     fill: float
     predictors: list[tuple[int, int, int, list[float], TapsBefore | None]]
     order: tuple[int, ...] = (0, 1, 2)
+    table_set: bytes = b""
 
 
 @dataclass
@@ -727,7 +736,8 @@ def read_taps_before(cur: Cursor) -> TapsBefore:
 
 def read_predictors(cur: Cursor) -> Predictors:
     """The predictor block of an image."""
-    need(cur.take(8) == hashlib.sha256((MODELS / "detail.tables").read_bytes()).digest()[:8], "missing table set")
+    table_set = cur.take(8)
+    shipped(TABLE_SETS, table_set, "missing table set")
     fill = cur.get("d")
     need(abs(fill) <= 2.0**900, "fill")
     order, count = divmod(cur.leb(), 16)
@@ -742,7 +752,7 @@ def read_predictors(cur: Cursor) -> Predictors:
         need(len(body) <= 9 * 2 * radius * (radius + 1), "bytes of coefficients")
         coefficients = [c * 2.0**-shift for c in rice_decode(body, tap_order(radius))]
         out.append((radius, border, reach, coefficients, read_taps_before(cur) if has_before else None))
-    return Predictors(fill, out, ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))[order])
+    return Predictors(fill, out, ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))[order], table_set)
 
 
 # ---- 8.1, 8.6, 8.7 --------------------------------------------------------------------------------------------------
@@ -769,9 +779,9 @@ def eighth(v: float) -> int:
 
 
 @cache
-def table_counts() -> Samples:
-    """Counts [shape, table, phase, symbol] of the table set."""
-    frame = (MODELS / "detail.tables").read_bytes()
+def table_counts(table_set: bytes) -> Samples:
+    """Counts [shape, table, phase, symbol] of the table set of this name."""
+    frame = shipped(TABLE_SETS, table_set, "missing table set")
     content = unzstd(frame, zstandard.get_frame_parameters(frame).content_size)
     shapes, *sizes = struct.unpack_from("<4I", content)
     need(sizes == [88, 9, 128], "table set")
@@ -781,9 +791,9 @@ def table_counts() -> Samples:
 
 
 @cache
-def cumulative(shape: int, table: int, phase: int) -> list[int]:
+def cumulative(table_set: bytes, shape: int, table: int, phase: int) -> list[int]:
     """129 cumulative counts."""
-    return [0, *np.cumsum(table_counts()[shape, table, phase], dtype="i8").tolist()]
+    return [0, *np.cumsum(table_counts(table_set)[shape, table, phase], dtype="i8").tolist()]
 
 
 class Ans:
@@ -915,8 +925,9 @@ def decode_detail(
     coder.kind, coder.z, coder.gain, coder.dither = maps.kind, maps.z, maps.gain, maps.dither
     coder.fraction_bits = maps.fraction_bits
     coder.fill = maps.working_fill(image.predictors.fill)
+    coder.table_set = image.predictors.table_set
     coder.shape_number, coder.level, coder.clamp = cur.get("B"), cur.get("h"), cur.get("h")
-    need(coder.shape_number < table_counts().shape[0], "shape")
+    need(coder.shape_number < table_counts(coder.table_set).shape[0], "shape")
     need(abs(coder.level) <= 4000 and abs(coder.clamp) <= 1000, "level or clamp exponent")
     need(coder.kind == 0 or coder.clamp <= 52, "clamp exponent")
     n_words, n_raw, n_patches = cur.leb(), cur.leb(), cur.leb()
@@ -1494,6 +1505,7 @@ class LearnedTile:
     z: int
     fraction_bits: int
     fill: float
+    table_set: bytes
     shape_number: int
     level: int
     clamp: int
@@ -1648,7 +1660,7 @@ class LearnedTile:
         if self.kind == 4 and d == 0:
             phase = 8
         table = min(max(eighth(s) - 8 * d + 64, 0), 87)
-        S = self.ans.symbol(cumulative(self.shape_number, table, phase))
+        S = self.ans.symbol(cumulative(self.table_set, self.shape_number, table, phase))
         if S:
             return base + S - 64
         length = self.raw.take(6)

@@ -17,6 +17,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
 
@@ -85,14 +86,16 @@ def header_bytes(path: Path, dictionary: bytes) -> int:
 
 
 def run_clean(
-    *, data: Path, sets: Sequence[str], tables: Path | None, headers: Path | None, out: Path, commit: str
-) -> list[str]:
+    *, data: Path, sets: Sequence[str], every: int = 1, tables: Path | None, headers: Path | None, out: Path,
+    commit: str,
+) -> list[str]:  # fmt: skip
     """Add the rows that ``out`` lacks for the given files; gives a Markdown table of all of them."""
     from radcodec.runtime.resources import load_header_dictionary
 
     done, rows = rows_done(out, KEY), list[Row]()
     dictionary = load_header_dictionary()
-    for chosen, image in ((name, image) for name in sets or SETS for image in images(data, name)):
+    taken = ((name, image) for name in sets or SETS for image in islice(images(data, name), 0, None, every))
+    for chosen, image in taken:
         missing = {what for what in (TABLES, HEADERS) if (image.file, str(image.hdu), what, "") not in done}
         cells: list[Cells] = []
         if tables is not None and TABLES in missing and image.samples.dtype.kind == "f":

@@ -43,7 +43,8 @@ def add_commands(commands: Commands) -> None:
         made[name].add_argument("--divisor", type=float, default=8.0, help=f"E = sigma / DIVISOR (default: 8{more})")
     made["ablation"].add_argument("--variants", help="names with commas between them (default: all); see `list`")
     add_repeat(made["ablation"], 3)
-    made["lossless-neural"].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
+    for name in ("lossless-neural", "clean"):
+        made[name].add_argument("--every", type=int, default=1, help="take every EVERYth image of a FITS set")
     made["lossless-neural"].add_argument("--codecs", help="names with commas between them (default: all)")
     made["clean"].add_argument("--tables", type=Path, help="table set of radcodec.training.detail_tables")
     made["clean"].add_argument("--headers", type=Path, help="dictionary of radcodec.training.header_dictionary")
@@ -81,7 +82,7 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
         from benchmarks.studies.clean import run_clean
 
         files = {"tables": options.tables, "headers": options.headers}
-        return run_clean(data=data, sets=sets, **files, out=out, commit=commit)
+        return run_clean(data=data, sets=sets, every=options.every, **files, out=out, commit=commit)
     if options.command == "cube-tiles":
         from benchmarks.studies.cube_tiles import run_cube_tiles
 

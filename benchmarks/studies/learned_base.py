@@ -76,7 +76,7 @@ def picture_base(name: str, rates: tuple[float, ...]) -> Base:
     from benchmarks.rivals.neural.rival import NeuralAe, NeuralVae
 
     network = load_network(name)
-    coder: VaeCoder | AeCoder = VaeCoder(network) if isinstance(network, Vae) else AeCoder(network)
+    coder: VaeCoder | AeCoder = VaeCoder(network, plain=True) if isinstance(network, Vae) else AeCoder(network)
 
     def code(ratio: F64, rate: float) -> tuple[bytes, F64]:
         stream = coder.encode(compand(ratio, 0.0, 1.0), rate)

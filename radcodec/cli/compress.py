@@ -151,7 +151,7 @@ HEADINGS = {
     "How exact (lossless by default)": ("max_error", "lossy", "lossy_bpp", "lossy_stages"),
     "Output": ("out_dir", "overwrite", "quiet", "as_json", "threads", "effort"),
     "Which images and pixels": ("hdu", "exact_hdu", "fill", "recompress"),
-    "Preview and model": ("preview_percent", "no_preview", "model"),
+    "Preview and model": ("preview_percent", "no_preview", "model", "clean"),
     "Details of a bound": ("sigma", "force", "dither", "details_on_base", "smallest"),
     "Checks, headers and tiles": ("no_verify", "no_provenance", "tile"),
 }
@@ -190,6 +190,8 @@ _EXAMPLES = (
               help="Percent of the file for a quick-look preview (default: 1).")  # fmt: skip
 @click.option("--no-preview", is_flag=True, help="Same as --preview 0.")
 @click.option("--model", metavar="NAME|PATH", help="Model of the base layer (see: radcodec models).")
+@click.option("--clean", is_flag=True,
+              help="The file needs nothing learned from survey data (see: radcodec models vqvae-v2).")  # fmt: skip
 @click.option("--tile", default=str(DEFAULT_TILE), show_default=True, metavar="N|AxBxC",
               help="Side of a tile, or its side along each axis, x first.")  # fmt: skip
 @click.option("--no-verify", is_flag=True, help="Do not decode and compare before writing.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from radcodec.container.checksum import crc_of
@@ -61,7 +61,7 @@ def is_open(start: bytes) -> bool:
     return len(start) > place and start.startswith(MAGIC) and bool(start[place] & FLAG_OPEN)
 
 
-def read_opening(source: ByteRanges, *, dictionary: Dictionary | None) -> Opening:
+def read_opening(source: ByteRanges, *, dictionaries: Sequence[Dictionary]) -> Opening:
     """Read the start of an open file.
 
     Raises
@@ -83,7 +83,7 @@ def read_opening(source: ByteRanges, *, dictionary: Dictionary | None) -> Openin
     found = None if packed is None else unpack_record(packed)
     if packed is None or found is None or found[0] is not RecordKind.OPENING or found[1][:1] not in (b"\0", b"\1"):
         raise TruncatedError("expected the opening record after the prelude, found none that is whole: no plane is")
-    raw = unpack_section(found[1][1:], "META", dictionary=dictionary, may_share=True)
+    raw = unpack_section(found[1][1:], "META", dictionaries=dictionaries, may_share=True)
     meta = unpack_meta(raw, Kind.FITS, most_images=1)
     if len(meta.images) != 1 or len(meta.hdus) != 1 or meta.images[0].shape[0] != 2 * meta.images[0].sides[0]:
         raise CorruptError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from radcodec.coding.leb import pack_leb
 from radcodec.coding.zstd import pack_frame, unpack_frame
 from radcodec.container.layout import SHA256_BYTES, Cursor
@@ -35,13 +37,15 @@ def _most_bytes(frame: bytes) -> int:
     return PACKED_ROOM_BYTES + PACKED_RATIO * len(frame)
 
 
-def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = None, may_share: bool = False) -> bytes:
+def unpack_section(
+    stored: bytes, what: str, *, dictionaries: Sequence[Dictionary] = (), may_share: bool = False
+) -> bytes:
     """Return the content of a stored section.
 
     Parameters
     ----------
-    dictionary
-        The installed dictionary, or None.
+    dictionaries
+        The installed ones.
     may_share
         Whether this section may use a dictionary (META only).
 
@@ -62,12 +66,12 @@ def unpack_section(stored: bytes, what: str, *, dictionary: Dictionary | None = 
     content = None
     if packing == _ZSTD_DICTIONARY:
         wanted = cursor.take(SHA256_BYTES)
-        if dictionary is None or dictionary[1] != wanted:
+        content = next((known for known, sha256 in dictionaries if sha256 == wanted), None)
+        if content is None:
             raise ModelNotFoundError(
                 f"the headers need the dictionary of SHA-256 {wanted.hex()}, which is not installed: "
                 "install the version of radcodec that wrote the file"
             )
-        content = dictionary[0]
     frame = cursor.take(cursor.left)
     if size > _most_bytes(frame):
         raise LimitError(f"expected at most {_most_bytes(frame)} bytes in {what} of {len(frame)}, it declares {size}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import zlib
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import BinaryIO
 
@@ -75,8 +75,8 @@ class Reader:
         The bytes of a file, a seekable binary file, which stays open, or ranges of a file that is elsewhere.
     count_tiles
         Number of tiles of an image, by its shape and tile size.
-    dictionary
-        The installed zstandard dictionary for headers.
+    dictionaries
+        The installed zstandard dictionaries for headers.
 
     Raises
     ------
@@ -91,7 +91,7 @@ class Reader:
         source: bytes | bytearray | memoryview | BinaryIO | ByteRanges,
         *,
         count_tiles: TileCounter,
-        dictionary: Dictionary | None = None,
+        dictionaries: Sequence[Dictionary] = (),
     ) -> None:
         self._source = source if isinstance(source, ByteRanges) else LocalRanges(source)
         self.prelude: Prelude = self._read_prelude()
@@ -99,20 +99,20 @@ class Reader:
         self._fetch_index()
         if self.prelude.is_short:
             self._check_head()
-        self.meta: Meta = self._read_meta(dictionary)
+        self.meta: Meta = self._read_meta(dictionaries)
         self._params = self._checked_section("PARAMS", self.prelude.params_crc)
         self.images: tuple[ImageIndex, ...] = self._read_index(count_tiles)
         check_mode(self.prelude, self.meta, self.images)
         self._check_extra()
 
-    def _read_meta(self, dictionary: Dictionary | None) -> Meta:
+    def _read_meta(self, dictionaries: Sequence[Dictionary]) -> Meta:
         """Read META in the form that the file has."""
         stored = self._checked_section("META", self.prelude.meta_crc)
         if self.prelude.is_compact:
             return unpack_compact_meta(stored, self.prelude.mode)
         if self.prelude.is_short:
             return unpack_short_meta(stored)
-        raw = unpack_section(stored, "META", dictionary=dictionary, may_share=True)
+        raw = unpack_section(stored, "META", dictionaries=dictionaries, may_share=True)
         # An array without samples has no tile; any other image has one or more.
         least = least_entry_bytes(0, late=self.prelude.is_late)
         most = self.section_bytes("INDEX") // least if self.prelude.kind is Kind.FITS else MAX_HDUS

@@ -22,7 +22,7 @@ from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import is_url
-from radcodec.runtime.resources import load_header_dictionary
+from radcodec.runtime.resources import header_dictionaries
 from radcodec.runtime.spool import spooled
 from radcodec.types import HduKind, Kind
 
@@ -67,7 +67,7 @@ def open_reader(
 
         remote = open_remote(str(source), storage_options, whole=whole)
         stack.callback(remote.close)
-        reader = Reader(remote, count_tiles=count_tiles, dictionary=load_header_dictionary())
+        reader = Reader(remote, count_tiles=count_tiles, dictionaries=header_dictionaries())
         check_consistency(reader)
         return reader
     if isinstance(source, (str, os.PathLike)):
@@ -75,7 +75,7 @@ def open_reader(
         source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
     if not isinstance(source, (bytes, bytearray, memoryview)):
         source = _seekable(source, stack)
-    reader = Reader(source, count_tiles=count_tiles, dictionary=load_header_dictionary())
+    reader = Reader(source, count_tiles=count_tiles, dictionaries=header_dictionaries())
     check_consistency(reader)
     return reader
 

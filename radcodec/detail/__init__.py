@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from radcodec.detail.maps import TileBound
     from radcodec.detail.orders import AS_IT_IS, order_by_roughness
     from radcodec.detail.plain import is_learned, uses_predictors
-    from radcodec.detail.predictors import Predictors, least_detail_bytes, pack_predictors, without_borders
+    from radcodec.detail.predictors import (
+        Predictors,
+        least_detail_bytes,
+        pack_predictors,
+        with_clean_tables,
+        without_borders,
+    )
     from radcodec.detail.stream import (
         code_tile,
         decode_tile,
@@ -44,10 +50,11 @@ __all__ = [
     "order_by_roughness",
     "pack_predictors",
     "uses_predictors",
+    "with_clean_tables",
     "without_borders",
 ]
 
-_OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "without_borders")
+_OF_PREDICTORS = ("Predictors", "least_detail_bytes", "pack_predictors", "with_clean_tables", "without_borders")
 _HOMES = {
     "AS_IT_IS": "orders",
     "PlaneAxis": "earlier",

@@ -17,6 +17,8 @@ from radcodec.limits import MAX_SHAPES
 from radcodec.runtime import resources
 
 FILE_NAME = "detail.tables"
+#: The set that was trained on simulated images alone (docs/models.md).
+CLEAN_NAME = "clean.tables"
 TOTAL = 1 << 24
 HEAD = struct.Struct("<4I")
 
@@ -94,10 +96,20 @@ def default_tables() -> TableSet:
     ModelNotFoundError
         If the installation lacks it.
     """
+    return _load_tables(FILE_NAME)
+
+
+@lru_cache(maxsize=1)
+def clean_tables() -> TableSet:
+    """Table set from simulated images alone, which ships beside the default one; raises as `default_tables` does."""
+    return _load_tables(CLEAN_NAME)
+
+
+def _load_tables(name: str) -> TableSet:
     folder = resources.find_models_folder()
-    path = folder / FILE_NAME if folder is not None else None
+    path = folder / name if folder is not None else None
     if path is None or not path.is_file():
-        raise ModelNotFoundError(f"detail tables: expected {FILE_NAME} in the models folder; reinstall radcodec")
+        raise ModelNotFoundError(f"detail tables: expected {name} in the models folder; reinstall radcodec")
     return unpack_tables(path.read_bytes())
 
 
@@ -107,12 +119,14 @@ def find_tables(sha256_prefix: bytes) -> TableSet:
     Raises
     ------
     ModelNotFoundError
-        If it is not the shipped one.
+        If it is none of those that ship.
     """
-    tables = default_tables()
-    if tables.sha256[:8] != sha256_prefix:
-        raise ModelNotFoundError(
-            f"detail tables: the file needs table set {sha256_prefix.hex()}, installed is "
-            f"{tables.sha256[:8].hex()}; use the radcodec version that wrote the file"
-        )
-    return tables
+    known = []
+    for load in (default_tables, clean_tables):
+        known.append(load())
+        if known[-1].sha256[:8] == sha256_prefix:
+            return known[-1]
+    raise ModelNotFoundError(
+        f"detail tables: the file needs table set {sha256_prefix.hex()}, installed are "
+        f"{' and '.join(tables.sha256[:8].hex() for tables in known)}; use the radcodec version that wrote the file"
+    )

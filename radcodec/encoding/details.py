@@ -72,18 +72,20 @@ def fit_predictors(plan: ImagePlan, pixels: Pixels, options: EncodeOptions, max_
     step, sample_type = _smallest_step(plan), plan.coding.record.sample_type
     ways = tile_planes(plan.coding, pixels, plan.special)
     if ways and max_radius is None:
-        return detail.fit_cube(
+        block = detail.fit_cube(
             pixels, plan.special, step, sample_type, ways=ways, threads=options.threads, effort=options.effort
         )
-    return detail.fit_image(
-        pixels,
-        plan.special,
-        step,
-        sample_type,
-        max_radius=max_radius,
-        threads=options.threads,
-        effort=options.effort,
-    )
+    else:
+        block = detail.fit_image(
+            pixels,
+            plan.special,
+            step,
+            sample_type,
+            max_radius=max_radius,
+            threads=options.threads,
+            effort=options.effort,
+        )
+    return detail.with_clean_tables(block) if options.clean else block
 
 
 def plane_axes(record: ImageRecord) -> tuple[detail.PlaneAxis, ...]:

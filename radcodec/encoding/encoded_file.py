@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from radcodec.container.packing import Dictionary
 from radcodec.container.writer import FileContents, size_bytes, write_file
-from radcodec.runtime.resources import load_header_dictionary
+from radcodec.runtime.resources import load_clean_dictionary, load_header_dictionary
 from radcodec.types import Kind
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class EncodedFile:
 
     ``model`` is that of its base layer, None where it has none. ``noise``, physical units, was measured beside an
     absolute bound, in the image with the largest one. ``largest_error``, physical units, is that of a lossy file.
+    ``clean``: headers are packed with the dictionary from invented ones alone.
     """
 
     contents: FileContents = field(repr=False)
@@ -27,10 +28,11 @@ class EncodedFile:
     warnings: tuple[str, ...] = ()
     noise: float | None = None
     largest_error: float | None = None
+    clean: bool = False
 
     def write_to(self, out: BinaryIO) -> int:
         """Write the file; gives its number of bytes."""
-        return write_file(out, self.contents, dictionary=_dictionary_for(self.contents.kind))
+        return write_file(out, self.contents, dictionary=_dictionary_for(self.contents.kind, clean=self.clean))
 
     def to_bytes(self) -> bytes:
         """Put the file together once from its streams: no buffer grows beside them."""
@@ -48,14 +50,16 @@ class _Pieces(list[bytes | memoryview]):
         return len(data)
 
 
-def _dictionary_for(kind: Kind) -> Dictionary | None:
+def _dictionary_for(kind: Kind, *, clean: bool) -> Dictionary | None:
     """Load the dictionary for headers, which files of kind FITS may use."""
-    return load_header_dictionary() if kind is Kind.FITS else None
+    if kind is not Kind.FITS:
+        return None
+    return load_clean_dictionary() if clean else load_header_dictionary()
 
 
-def count_bytes(contents: FileContents) -> int:
+def count_bytes(contents: FileContents, *, clean: bool = False) -> int:
     """Compute the number of bytes that a file will have."""
-    return size_bytes(contents, dictionary=_dictionary_for(contents.kind))
+    return size_bytes(contents, dictionary=_dictionary_for(contents.kind, clean=clean))
 
 
 def stored_model(model: Model | None) -> tuple[str, bytes] | None:

@@ -254,7 +254,10 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
     sources = [_source_image(parts, unit, next(fidelities), options.tile) for unit in images]
     encoded = encode_images(sources, options, seed=seed_of(parts.sha256), extra_bytes=len(parts.extra))
     contents, changed = _contents(parts, options, encoded)
-    while encoded.may_be_too_large and (smaller := smaller_images(encoded, count_bytes(contents))) is not None:
+    while encoded.may_be_too_large:
+        smaller = smaller_images(encoded, count_bytes(contents, clean=options.clean))
+        if smaller is None:
+            break
         encoded = smaller
         contents, changed = _contents(parts, options, encoded)
     carried = [] if isinstance(options.fidelity, Lossless) else _carried_warnings(parts)
@@ -265,6 +268,7 @@ def encode_fits(data: memoryview, options: EncodeOptions) -> EncodedFile:
         warnings=(*carried, *plan.warnings, *encoded.warnings, *last),
         noise=encoded.noise,
         largest_error=largest_error(encoded.images),
+        clean=options.clean,
     )
 
 

@@ -38,6 +38,7 @@ class ImageKeywords(TypedDict, total=False):
     effort: Annotated[int, DEFAULT_EFFORT]
     fill: Annotated[Fill | Sequence[Fill], ()]
     force: Annotated[bool, False]
+    clean: Annotated[bool, False]
 
 
 class StreamKeywords(TypedDict, total=False):

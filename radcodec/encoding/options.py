@@ -32,6 +32,8 @@ from radcodec.runtime.scratch import Scratch
 from radcodec.types import DetailsOnBase, HduChoice, Mode
 
 DEFAULT_PREVIEW_PERCENT = 1.0
+#: The model that was trained on simulated images alone.
+CLEAN_MODEL = "vqvae-v2"
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
 
 
@@ -77,7 +79,8 @@ class EncodeOptions:
 
     ``hdus`` are the images of a FITS file that are not exact, where they are named; ``exact_hdus`` are some that are.
     ``fills`` are values, in physical units, that are special. ``progress`` gets the number of pixels done since its
-    last call, in the caller's thread. ``scratch`` holds what grows with an image.
+    last call, in the caller's thread. ``scratch`` holds what grows with an image. ``clean``: tables and header
+    dictionary are those from invented data alone, and so is the default model.
     """
 
     fidelity: Fidelity = field(default_factory=Lossless)
@@ -87,6 +90,7 @@ class EncodeOptions:
     preview_percent: float = 0.0
     effort: int = DEFAULT_EFFORT
     model: str | None = None
+    clean: bool = False
     tile: TileOption
     threads: int
     verify: bool = True
@@ -181,13 +185,19 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
         fills=parse_fills(given["fill"]),
         preview_percent=0.0 if isinstance(fidelity, Lossy) else float(preview),
         effort=_checked_effort(given["effort"]),
-        model=None if given["model"] is None else os.fspath(given["model"]),
+        model=_model_name(given["model"], clean=given["clean"]),
+        clean=given["clean"],
         tile=parse_tile(given["tile"]),
         threads=usable_threads(given["threads"]),
         verify=given["verify"],
         provenance=not given["no_provenance"],
         progress=given["progress"],
     )
+
+
+def _model_name(model: Any, *, clean: bool) -> str | None:
+    """Read a name or path of a model; None is the default one."""
+    return os.fspath(model) if model is not None else CLEAN_MODEL if clean else None
 
 
 def _fidelity(given: Mapping[str, Any]) -> Fidelity:

@@ -23,6 +23,7 @@ class DataConfig:
     folders : FITS folders to train on (environment variables expanded); may be empty.
     validation : FITS folder for the figures in the log, "" for simulated images.
     simulated_share : share of crops from simulated images, 0..1 (1 where there are no folders).
+    emission_share : share of the simulated images that are full of emission, 0..1; 0 (default): none.
     crop_px : side of a crop, a multiple of the coarsest stride.
     pool : simulated images held at a time; one is replaced at every step.
     images : number of the folders' images used, evenly spread; 0 (default) for all.
@@ -37,6 +38,7 @@ class DataConfig:
     pool: int
     images: int = 0
     held_out_every: int = 0
+    emission_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,8 +312,9 @@ def _convolutional_config(sections: dict[str, dict[str, Any]]) -> TrainConfig:
         "pool below 1 with simulated images": data.pool < 1
         and (data.simulated_share > 0 or not data.folders),
         "a learning rate that is not above 0": not min(fit.learning_rate, fit.prior_learning_rate) > 0,
-        "simulated_share, noise_share, beam_share or decay beyond 0..1": any(
-            not 0 <= share <= 1 for share in (data.simulated_share, fit.noise_share, fit.beam_share, fit.decay)),
+        "simulated_share, emission_share, noise_share, beam_share or decay beyond 0..1": any(
+            not 0 <= share <= 1 for share in (
+                data.simulated_share, data.emission_share, fit.noise_share, fit.beam_share, fit.decay)),
         **_data_problems(data.images, data.held_out_every),
     })  # fmt: skip
     return config
@@ -377,7 +380,8 @@ def _diffusion_problems(config: DiffusionConfig) -> dict[str, bool]:
         "steps, batch, validate_every or threads below 1": min(
             fit.steps, fit.batch, fit.validate_every, config.threads) < 1,
         "a learning rate that is not above 0": not fit.learning_rate > 0,
-        "decay or simulated_share beyond 0..1": not 0 <= fit.decay <= 1 or not 0 <= config.data.simulated_share <= 1,
+        "decay, simulated_share or emission_share beyond 0..1": any(
+            not 0 <= share <= 1 for share in (fit.decay, config.data.simulated_share, config.data.emission_share)),
         "pool below 1 with simulated images": config.data.pool < 1
         and (config.data.simulated_share > 0 or not config.data.folders),
     }  # fmt: skip

@@ -14,6 +14,7 @@ from radcodec.errors import InputError
 from radcodec.simulate import Coverage, ImageKind, simulate_image
 from radcodec.training.config import DataConfig, LappedDataConfig
 from radcodec.training.datasets import Image, load_planes, measure_noise, normalise
+from radcodec.training.emission import simulate_emission
 from radcodec.training.sources import load_held_out, load_images
 
 __all__ = [
@@ -79,6 +80,7 @@ class CropStream:
         if real and not self._real:
             raise InputError(f"data: expected images of at least crop_px = {config.crop_px} pixels a side, found none")
         self._share = config.simulated_share if self._real else 1.0
+        self._emission = config.emission_share
         self._pool: list[Image] = []
         self._size = config.pool if self._share > 0 else 0
         self._simulated = self.given = start
@@ -95,7 +97,8 @@ class CropStream:
         """Hold the last simulated images before number `end`."""
         for number in range(self._simulated, end if self._size else 0):
             rng = np.random.default_rng([self._seed, 2, number])
-            self._pool.append(simulate_ratio(rng, max(SIMULATED_PX, self._crop)))
+            simulate = simulate_emission if self._emission and rng.random() < self._emission else simulate_ratio
+            self._pool.append(simulate(rng, max(SIMULATED_PX, self._crop)))
         self._pool = self._pool[-self._size :]
         self._simulated = end
 

@@ -116,6 +116,7 @@ def array_cases() -> Iterator[Case]:
     micro = np.round(image.astype("f8") * 1e6)
     rng = np.random.default_rng(7)
     yield "array_f4", image, {}
+    yield "array_f4_clean", image, {"clean": True}
     yield "array_f8", image.astype("f8") * np.pi, {}
     yield "array_i2", micro.clip(-32768, 32767).astype("i2"), {}
     yield "array_u1", (micro / 10 + 100).clip(0, 255).astype("u1"), {}
@@ -290,6 +291,7 @@ def fits_cases() -> Iterator[Case]:
     """Name, file and options of each case of kind FITS."""
     image = simulate_fits((64, 64), seed=5, n_axes=4, nan_border_px=3)
     yield "fits_multi_hdu", multi_hdu(), {"preview": 0}
+    yield "fits_clean", image, {"clean": True, "preview": 20}
     yield "fits_sigma", image, {"max_error": "0.125sigma", "preview": 0}
     yield "fits_localsigma", image, {"max_error": "0.25localsigma", "preview": 0}
     yield "fits_loop", image, {"max_error": "1sigma", "preview": 0}

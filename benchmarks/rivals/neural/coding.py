@@ -26,10 +26,12 @@ from benchmarks.rivals.neural.networks import (
     Vae,
     interpolate,
 )
+from benchmarks.rivals.neural.search import DRAFT_PASSES, Fixed, choose_symbols, unit_energies
 from benchmarks.types import F32, F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.convolutional.network import one_thread
 from radcodec.base.convolutional.spec import CELL, LATENT_UNIT
+from radcodec.base.lapped import emphasis
 
 I32 = npt.NDArray[np.int32]
 Box = tuple[slice, slice]
@@ -65,10 +67,14 @@ def padded(tile: F64, multiple: int) -> torch.Tensor:
 
 
 class VaeCoder:
-    """A trained VAE as a codec at levels -2 to 7, in sixteenths."""
+    """A trained VAE as a codec at levels -2 to 7, in sixteenths.
 
-    def __init__(self, network: Vae) -> None:
-        self.network = network.eval()
+    ``plain`` encoding rounds the latents of the picture. Else symbols are searched for, and bright sources are made up
+    for what coding leaves of them, as in radcodec's own lossy mode (``emphasis``).
+    """
+
+    def __init__(self, network: Vae, *, plain: bool = False) -> None:
+        self.network, self.plain = network.eval().requires_grad_(False), plain
 
     def encode(self, picture: F64, level: float) -> bytes:
         """Encode a picture."""
@@ -76,9 +82,10 @@ class VaeCoder:
 
         stored = round(level * LEVEL_UNIT)
         hypers, symbols, scales = [], [], []
-        with torch.inference_mode(), one_thread():
+        # Not inference_mode: the search asks for gradients.
+        with torch.no_grad(), one_thread():
             for box in tiles((picture.shape[0], picture.shape[1])):
-                hyper, tile_symbols, tile_scales = self._analyse(picture[box], stored / LEVEL_UNIT)
+                hyper, tile_symbols, tile_scales = self._choose(picture[box], stored / LEVEL_UNIT)
                 hypers.append(hyper.reshape(HYPER_CHANNELS, -1))
                 symbols.append(tile_symbols.ravel())
                 scales.append(tile_scales.ravel())
@@ -121,10 +128,10 @@ class VaeCoder:
     def ideal_bits(self, picture: F64, level: float) -> float:
         """Return the bits of the symbols of a picture by the logarithms of the prior's probabilities."""
         total, stored = 0.0, round(level * LEVEL_UNIT) / LEVEL_UNIT
-        with torch.inference_mode(), one_thread():
+        with torch.no_grad(), one_thread():
             gain = self._gains(stored)[2]
             for box in tiles((picture.shape[0], picture.shape[1])):
-                hyper, symbols, scales = self._analyse(picture[box], stored)
+                hyper, symbols, scales = self._choose(picture[box], stored)
                 total += float(self.network.hyper_bits(torch.from_numpy(hyper)[None].float(), gain).sum())
                 deviation, size = deviations()[scales], np.abs(symbols).astype(np.float64)
                 erf = np.vectorize(math.erf, otypes=[np.float64])
@@ -153,15 +160,45 @@ class VaeCoder:
             for mass in masses
         ]
 
-    def _analyse(self, tile: F64, level: float) -> tuple[I32, I32, npt.NDArray[np.int64]]:
-        """Return the symbols of z [8, h/16, w/16], the symbols and the scale indices [D, h/4, w/4] of a tile."""
+    def _choose(self, tile: F64, level: float) -> tuple[I32, I32, npt.NDArray[np.int64]]:
+        """Return what a tile is coded as: symbols of z [8, h/16, w/16], symbols and scale indices [D, h/4, w/4]."""
+        if self.plain:
+            return self._analyse(tile, level)[:3]
+        _, rounded, fixed = self._prepare(tile, level)
+        energy = unit_energies(self.network, fixed, rounded)
+
+        def draft(target: F64) -> F64:
+            _, start, near = self._prepare(target, level)
+            symbols = choose_symbols(self.network, near, start, level, energy=energy, passes=DRAFT_PASSES)
+            decoded = self._decode_tile(near.mean, symbols[0].numpy().astype(np.int32), level)
+            return decoded[: tile.shape[0], : tile.shape[1]].astype(np.float64)
+
+        bright, target = emphasis.bright_parts(tile), tile
+        if bright is not None:
+            target = emphasis.keep_flux(tile, draft(tile), bright, draft)
+        hyper, rounded, fixed = self._prepare(target, level)
+        symbols = choose_symbols(self.network, fixed, rounded, level, energy=energy)
+        chosen = symbols.clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)[0].numpy().astype(np.int32)
+        return hyper, chosen, fixed.scales
+
+    def _prepare(self, target: F64, level: float) -> tuple[I32, torch.Tensor, Fixed]:
+        """Return the symbols of z of a target [h, w], its rounded symbols [1, D, h/4, w/4], and what a search needs."""
+        hyper, rounded, scales, mean = self._analyse(target, level)
+        fixed = Fixed(
+            target=padded(target, HYPER_CELL), mean=mean, inverse=self._gains(level)[1], scales=scales,
+            deviation=torch.from_numpy(deviations()[scales]).float()[None],
+        )  # fmt: skip
+        return hyper, torch.from_numpy(rounded).float()[None], fixed
+
+    def _analyse(self, tile: F64, level: float) -> tuple[I32, I32, npt.NDArray[np.int64], torch.Tensor]:
+        """Return the symbols of z [8, h/16, w/16], rounded symbols, scale indices and means [D, h/4, w/4] of a tile."""
         gain, _, hyper_gain = self._gains(level)
         latent = self.network.encoder(padded(tile, HYPER_CELL))
         hyper = torch.round(self.network.hyper(latent) * hyper_gain).clamp(-HYPER_LIMIT, HYPER_LIMIT)
         whole = hyper[0].numpy().astype(np.int32)
         mean, scales = self._synthesise(whole, level)
         symbols = torch.round((latent - mean) / LATENT_UNIT * gain).clamp(-SYMBOL_LIMIT, SYMBOL_LIMIT)
-        return whole, symbols[0].numpy().astype(np.int32), scales
+        return whole, symbols[0].numpy().astype(np.int32), scales, mean
 
     def _synthesise(self, hyper: I32, level: float) -> tuple[torch.Tensor, npt.NDArray[np.int64]]:
         """Return the means [1, D, h, w] in units of 1/32, and indices of deviations [D, h, w], of the symbols of z."""

@@ -51,6 +51,7 @@ class NeuralVae(_Neural):
     """The VAE. Quality is its level, -2 to 7; between whole ones gains are interpolated."""
 
     name = "vae"
+    setting = "companded, search of symbols, flux kept, ANS, 1 thread"
     knob = "level"
     qualities = tuple(float(level) for level in range(-2, 8))
 

@@ -107,7 +107,12 @@ class Trainer:
         self.config, self.folder = config, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.network: Vae | Ae = Vae() if name == "vae" else Ae()
-        if start:
+        self.goes_on = bool(start and start.endswith(".safetensors"))
+        if start and self.goes_on:
+            from safetensors.torch import load_file
+
+            self.network.load_state_dict(load_file(start))
+        elif start:
             start_from(self.network, start)
         slow = [p for n, p in self.network.named_parameters() if not n.startswith(FAST)]
         fast = [p for n, p in self.network.named_parameters() if n.startswith(FAST)]
@@ -149,8 +154,9 @@ class Trainer:
         rate = fit.learning_rate * min(1.0, (self.step + 1) / (WARM_UP_SHARE * fit.steps)) * cosine(share)
         for group in self.adam.param_groups:
             group["lr"] = rate * group["factor"]
+        rounded = self.goes_on or share > NOISE_ONLY_SHARE
         level = LOWEST + torch.rand(fit.batch) * (LEVELS - 1 - LOWEST)
-        found = step_loss(self.network, self.data.batch(fit.batch), level, rounded=share > NOISE_ONLY_SHARE)
+        found = step_loss(self.network, self.data.batch(fit.batch), level, rounded=rounded)
         self.adam.zero_grad()
         found[0].backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -182,14 +188,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="default: those of general-v0")
     parser.add_argument("--batch", type=int, help="default: that of general-v0")
     parser.add_argument("--rate", type=float, help="learning rate, default: that of general-v0")
-    parser.add_argument("--start", help="VQ-VAE whose encoder and decoder a new network starts with")
+    parser.add_argument(
+        "--emission", type=float, default=0.0, help="share of simulated images that are full of emission, default 0"
+    )
+    parser.add_argument(
+        "--start", help="VQ-VAE whose encoder and decoder a new network starts with, or trained weights (.safetensors)"
+    )
     parser.add_argument("--config", type=Path, default=CONFIG, help="default: general-v0's")
     options = parser.parse_args()
     config = read_config(options.config)
     assert isinstance(config, TrainConfig)
     given = {"steps": options.steps, "batch": options.batch, "learning_rate": options.rate}
     fit = replace(config.fit, **{name: value for name, value in given.items() if value is not None})
-    config = replace(config, fit=fit)
+    data = replace(config.data, emission_share=options.emission)
+    config = replace(config, fit=fit, data=data)
     Trainer(options.name, config, options.out, options.start).fit()
 
 

@@ -323,7 +323,7 @@ def test_section_round_trip(raw: bytes) -> None:
     dictionary = (b"SIMPLE  =                    T" * 40, b"\5" * 32)
     packed = pack_section(raw, dictionary)
     assert len(packed) <= len(raw) + 1
-    assert unpack_section(packed, "META", dictionary=dictionary, may_share=True) == raw
+    assert unpack_section(packed, "META", dictionaries=[dictionary], may_share=True) == raw
 
 
 def test_section_made_with_a_dictionary_needs_it() -> None:
@@ -332,9 +332,9 @@ def test_section_made_with_a_dictionary_needs_it() -> None:
     packed = pack_section(bytes(range(256)) * 2, dictionary)
     assert packed[0] == 2
     with pytest.raises(ModelNotFoundError, match="05050505"):
-        unpack_section(packed, "META", dictionary=(b"other", b"\6" * 32), may_share=True)
+        unpack_section(packed, "META", dictionaries=[(b"other", b"\6" * 32)], may_share=True)
     with pytest.raises(CorruptError, match="packing of PARAMS"):
-        unpack_section(packed, "PARAMS", dictionary=dictionary)
+        unpack_section(packed, "PARAMS", dictionaries=[dictionary])
 
 
 def test_section_that_lies_about_its_size_is_rejected() -> None:
