@@ -27,6 +27,7 @@ MEASURING = {
     "base": "study: a base layer under the detail layer",
     "cube-tiles": "study: bits and reads of cubes in tiles of several shapes",
     "plane-taps": "study: what prediction from earlier planes saves in cubes of several kinds",
+    "matrices": "study: what trained lapped matrices would save in the lossy mode",
     "clean": "study: what tables and header dictionary from invented data alone cost",
     "lossless-neural": "study: a learned base and its exact residual; without --set only the tables",
 }
@@ -83,6 +84,10 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
 
         files = {"tables": options.tables, "headers": options.headers}
         return run_clean(data=data, sets=sets, every=options.every, **files, out=out, commit=commit)
+    if options.command == "matrices":
+        from benchmarks.studies.matrices import run_matrices
+
+        return run_matrices(data=data, sets=sets, out=out, commit=commit)
     if options.command == "cube-tiles":
         from benchmarks.studies.cube_tiles import run_cube_tiles
 
