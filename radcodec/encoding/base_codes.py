@@ -77,8 +77,9 @@ def plan_base(coded: CodedImage, model: SteppedModel, options: EncodeOptions) ->
         return coded
     coded, held = _find_base(coded, model)
     boxes = map(coded.coding.grid.box, range(coded.n_tiles))
-    shapes = (((p1 - p0) * (y1 - y0), x1 - x0) for p0, p1, y0, y1, x0, x1 in boxes)
-    codes = [model.blank_tile(shape) if has else None for shape, has in zip(shapes, held, strict=True)]
+    shapes = [((p1 - p0) * (y1 - y0), x1 - x0) for p0, p1, y0, y1, x0, x1 in boxes]
+    blank = {shape: model.blank_tile(shape) for shape in set(shapes)}  # one for all: it is as large as a tile
+    codes = [blank[shape] if has else None for shape, has in zip(shapes, held, strict=True)]
     for tile in (tile for tile, has in enumerate(held) if not has):
         report_progress(options, coded.coding.grid.box(tile))
     return _add_exact(replace(coded, codes=codes), options)
