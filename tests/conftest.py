@@ -51,18 +51,48 @@ SLOW = (
     "unit/test_outliers.py",
     "unit/test_quick_look.py",
     "unit/test_readme.py",
+    "unit/test_rough_estimates.py",
     "unit/test_units_in_the_last_place.py",
     "unit/test_written_streams.py",
     "unit/training",
 )
+# Files that take longest. Where several processes share the files (--dist loadfile), each starts with some of these, so
+# that none of them is still at one when the others have ended.
+LONG = (
+    "unit/training",
+    "corruption/test_native_fuzzing.py",
+    "corruption/test_native_safety.py",
+    "interop/test_other_processors.py",
+    "unit/test_native_build.py",
+    "unit/lapped/test_reference.py",
+    "unit/test_never_larger.py",
+    "unit/benchmarks",
+    "unit/test_tutorials.py",
+    "unit/test_readme.py",
+    "unit/detail/test_stream.py",
+    "unit/test_effort.py",
+    "determinism/test_same_bytes.py",
+    "corruption",
+    "interop",
+    "integrations",
+    "roundtrip",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the order of `LONG` where several processes share files; pytest-xdist would order them by number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the slow files and folders."""
-    slow = tuple(TESTS / name for name in SLOW)
+    """Mark the tests of the slow files and folders, and put those of the longest files first."""
+    slow, long = ([TESTS / name for name in names] for names in (SLOW, LONG))
     for item in items:
-        if any(item.path == place or item.path.is_relative_to(place) for place in slow):
+        if any(item.path.is_relative_to(place) for place in slow):
             item.add_marker(pytest.mark.slow)
+    # Stable: the tests of a file stay in their order.
+    items.sort(key=lambda item: next((n for n, place in enumerate(long) if item.path.is_relative_to(place)), len(long)))
 
 
 def find_shared_data() -> Path | None:
