@@ -80,7 +80,7 @@ LONG = (
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the order of `LONG` where several processes share files; pytest-xdist would order them by number of tests."""
+    """Keep the order of `LONG` where several processes share files: pytest-xdist orders them by number of tests."""
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
 
