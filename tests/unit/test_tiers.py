@@ -21,6 +21,7 @@ def test_every_file_is_there(names: str) -> None:
     assert [name for name in listed if not (TESTS / name).exists()] == []
 
 
+@pytest.mark.slow
 def test_long_files_come_first() -> None:
     """Of two files the longer one is run first, whatever their order on the command line. Slow ones can be left out."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
