@@ -254,7 +254,7 @@ def _best_trial(job: _Job, gain: float) -> tuple[int | None, _Trial | None, byte
 
 
 def _attempt(job: _Job, box: Box, bound: detail.TileBound, place: int) -> _Trial:
-    """Code a box, of which not all samples are special, on a base layer of one of the ratios."""
+    """Code a box on a base layer of one of the ratios; not all of its samples may be special."""
     record, model = job.coding.record, job.model
     samples, marks = job.samples(box)
     share = samples.size / job.plan.pixels.size
