@@ -59,23 +59,25 @@ SLOW = (
 # Files that take longest. Where several processes share the files (--dist loadfile), each starts with some of these, so
 # that none of them is still at one when the others have ended.
 LONG = (
+    "interop/test_other_processors.py",
     "unit/training",
+    "corruption/test_damage.py",
+    "unit/test_tutorials.py",
     "corruption/test_native_fuzzing.py",
     "corruption/test_native_safety.py",
-    "interop/test_other_processors.py",
+    "corruption/test_differential.py",
+    "roundtrip",
+    "golden",
     "unit/test_native_build.py",
-    "unit/lapped/test_reference.py",
-    "unit/test_never_larger.py",
+    "interop/test_recover_killed.py",
+    "unit/container/test_short_files.py",
+    "unit/detail/test_turned_tiles.py",
     "unit/benchmarks",
-    "unit/test_tutorials.py",
     "unit/test_readme.py",
-    "unit/detail/test_stream.py",
-    "unit/test_effort.py",
-    "determinism/test_same_bytes.py",
+    "determinism",
     "corruption",
     "interop",
     "integrations",
-    "roundtrip",
 )
 
 

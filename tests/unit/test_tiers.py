@@ -25,11 +25,11 @@ def test_every_file_is_there(names: str) -> None:
 def test_long_files_come_first() -> None:
     """Of two files the longer one is run first, whatever their order on the command line. Slow ones can be left out."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    files = ["tests/unit/test_leb.py", "tests/unit/test_never_larger.py"]
-    for options, first, some in (([], "test_never_larger.py", True), (["-m", "not slow"], "test_leb.py", False)):
+    files = ["tests/unit/test_leb.py", "tests/interop/test_recover_killed.py"]
+    for options, first, some in (([], "test_recover_killed.py", True), (["-m", "not slow"], "test_leb.py", False)):
         done = subprocess.run(
             [*command, *options, *files], cwd=TESTS.parent, capture_output=True, check=False, text=True, timeout=120
         )
         assert done.returncode == 0, done.stdout
         assert f"/{first}::" in done.stdout.splitlines()[0]
-        assert ("test_never_larger" in done.stdout) == some
+        assert ("test_recover_killed" in done.stdout) == some
