@@ -7,11 +7,9 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
-from radcodec.container.report import Report
 from radcodec.decoding.description import describe
 from radcodec.decoding.keywords import CutoutKeywords, PreviewKeywords
-from radcodec.decoding.rcz_file import RczFile, Source, StorageOptions, open_reader
-from radcodec.encoding.keywords import Path, Progress
+from radcodec.decoding.rcz_file import RczFile, open_reader
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
 from radcodec.limits import MAX_PICTURE_SIDE
@@ -24,7 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from radcodec.container.report import Report
+    from radcodec.decoding.rcz_file import Source, StorageOptions
     from radcodec.decoding.regions import Region
+    from radcodec.encoding.keywords import Path, Progress
     from radcodec.types import HduChoice
 
 

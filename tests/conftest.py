@@ -51,18 +51,50 @@ SLOW = (
     "unit/test_outliers.py",
     "unit/test_quick_look.py",
     "unit/test_readme.py",
+    "unit/test_rough_estimates.py",
     "unit/test_units_in_the_last_place.py",
     "unit/test_written_streams.py",
     "unit/training",
 )
+# Files that take longest. Where several processes share the files (--dist loadfile), each starts with some of these, so
+# that none of them is still at one when the others have ended.
+LONG = (
+    "interop/test_other_processors.py",
+    "unit/training",
+    "corruption/test_damage.py",
+    "unit/test_tutorials.py",
+    "corruption/test_native_fuzzing.py",
+    "corruption/test_native_safety.py",
+    "corruption/test_differential.py",
+    "roundtrip",
+    "golden",
+    "unit/test_native_build.py",
+    "interop/test_recover_killed.py",
+    "unit/container/test_short_files.py",
+    "unit/detail/test_turned_tiles.py",
+    "unit/benchmarks",
+    "unit/test_readme.py",
+    "determinism",
+    "corruption",
+    "interop",
+    "integrations",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the order of `LONG` where several processes share files: pytest-xdist orders them by number of tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of the slow files and folders."""
-    slow = tuple(TESTS / name for name in SLOW)
+    """Mark the tests of the slow files and folders, and put those of the longest files first."""
+    slow, long = ([TESTS / name for name in names] for names in (SLOW, LONG))
     for item in items:
-        if any(item.path == place or item.path.is_relative_to(place) for place in slow):
+        if any(item.path.is_relative_to(place) for place in slow):
             item.add_marker(pytest.mark.slow)
+    # Stable: the tests of a file stay in their order.
+    items.sort(key=lambda item: next((n for n, place in enumerate(long) if item.path.is_relative_to(place)), len(long)))
 
 
 def find_shared_data() -> Path | None:

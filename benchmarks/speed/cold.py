@@ -2,7 +2,8 @@
 
 Files are in the system's cache, as after one call that is not timed. The process is cold: the interpreter starts and
 imports modules. Commands take turns in ``--repeat`` rounds. Those marked *first use* run once, without compiled modules
-of Python, as after installation. Each image is measured by itself: the first one of every set, and simulated ones.
+of Python: pip compiles them when it installs, other installers may not. Each image is measured by itself: the first
+one of every set, and simulated ones.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ COLUMNS = (
 KEY = ("file", "command")
 BOUND = "0.125sigma"
 SEED = 20
+_COMPILED = ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX")  # variables that say where compiled modules go
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +58,9 @@ class Command:
         if self.makes:
             (folder / self.makes).unlink(missing_ok=True)
         with tempfile.TemporaryDirectory() as empty:
-            known = os.environ | ({"PYTHONPYCACHEPREFIX": empty} if self.first_use else {})
+            # What keeps Python from writing compiled modules would make every call a first one.
+            known = {name: value for name, value in os.environ.items() if name not in _COMPILED}
+            known |= {"PYTHONPYCACHEPREFIX": empty} if self.first_use else {}
             start = time.perf_counter()
             done = subprocess.run(self.arguments, cwd=folder, env=known, capture_output=True, check=False)
             seconds = time.perf_counter() - start

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import median
 from radcodec.base import store as model_store
 from radcodec.errors import CorruptError, ModelError
 from radcodec.pixels.noise import MAD_TO_SIGMA
@@ -98,8 +99,8 @@ def plan_normalisation(
         if not samples.size:
             # Fill values need not be marked in the file: what a base-only copy shows of them is the offset.
             samples = _known(image[plane], ~np.isfinite(image[plane]), enough)
-        offset = float(np.median(samples)) if samples.size else 0.0
-        scale = MAD_TO_SIGMA * float(np.median(np.abs(samples - offset))) if samples.size else 0.0
+        offset = median(samples) if samples.size else 0.0
+        scale = MAD_TO_SIGMA * median(np.abs(samples - offset)) if samples.size else 0.0
         if not scale > 0:
             scale = noise(plane)
         if not scale > 0:

@@ -91,7 +91,10 @@ def _with_fills(file: RczFile) -> Report:
 @json_option
 def info(source: str, as_json: bool) -> int:
     """Describe a file, from its header and tile index alone."""
-    with report_errors(source), seekable_source(source) as stream, api.open(stream) as file:
+    # Not by `radcodec.open`, whose module restores and verifies too: importing that takes as long as all of this.
+    from radcodec.decoding.rcz_file import RczFile
+
+    with report_errors(source), seekable_source(source) as stream, RczFile(stream) as file:
         report = _with_fills(file)
     if as_json:
         print_json(report.to_dict())

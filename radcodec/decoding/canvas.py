@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.arrays import F64
+from radcodec.arrays import F64, median
 from radcodec.limits import MAX_WHOLE_LOOK
 from radcodec.pixels.noise import MAD_TO_SIGMA
 
@@ -91,4 +91,4 @@ class _Averages:
 
 def _spread(picture: F64) -> float:
     finite = picture[np.isfinite(picture)]
-    return MAD_TO_SIGMA * float(np.median(np.abs(finite - np.median(finite)))) if finite.size else 0.0
+    return MAD_TO_SIGMA * median(np.abs(finite - median(finite))) if finite.size else 0.0

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import median
 from radcodec.errors import InputError
 from radcodec.limits import MAX_ASKED_SIDE, MAX_PICTURE_SIDE
 
@@ -62,8 +63,8 @@ def stretch_limits(image: npt.NDArray[Any], noise: float | None = None) -> tuple
     finite = image[np.isfinite(image)].astype(np.float64)
     if finite.size == 0:
         return 0.0, 1.0, 1.0
-    middle = float(np.median(finite))
-    sigma = 1.4826 * float(np.median(np.abs(finite - middle)))
+    middle = median(finite)
+    sigma = 1.4826 * median(np.abs(finite - middle))
     top = float(finite.max())
     sigma = max(sigma, noise or 0.0)
     if sigma > 0:

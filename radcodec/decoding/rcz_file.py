@@ -8,7 +8,6 @@ import weakref
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,7 +16,6 @@ from radcodec.container.reader import Reader
 from radcodec.container.report import Report
 from radcodec.decoding.consistency import check_consistency
 from radcodec.decoding.description import describe
-from radcodec.decoding.image_handle import ImageHandle
 from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles
 from radcodec.runtime.parallel import usable_threads
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from astropy.io.fits import HDUList, Header
 
+    from radcodec.decoding.image_handle import ImageHandle
     from radcodec.decoding.quick_look import QuickLook
     from radcodec.decoding.virtual_fits import VirtualFits
     from radcodec.types import HduChoice
@@ -72,7 +71,7 @@ def open_reader(
         return reader
     if isinstance(source, (str, os.PathLike)):
         # The stack closes it.
-        source = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115
+        source = stack.enter_context(open(source, "rb"))  # noqa: SIM115
     if not isinstance(source, (bytes, bytearray, memoryview)):
         source = _seekable(source, stack)
     reader = Reader(source, count_tiles=count_tiles, dictionaries=header_dictionaries())
@@ -259,6 +258,7 @@ class RczFile:
     def images(self) -> tuple[ImageHandle, ...]:
         """Every image with pixels, in order, each an array as the file itself is."""
         from radcodec.container.units import iter_units
+        from radcodec.decoding.image_handle import ImageHandle
         from radcodec.fits.select import hdu_name
 
         if self.reader.prelude.kind is Kind.ARRAY:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from radcodec.arrays import list_distinct
 from radcodec.detail.counted import ordinals
 from radcodec.detail.plain import PLATEAU, Mask, Tile
 from radcodec.detail.plateaus import LEAST_COUNT, MOST_VALUES, encode_plateau
@@ -22,7 +23,7 @@ def encode_filled(tile: Tile, special: Mask, stream: bytes, predictors: Predicto
         The detail stream that goes with the mask.
     """
     fills = ordinals(np.ascontiguousarray(tile[special]))
-    values = np.unique(fills)
+    values = list_distinct(fills)
     if tile.dtype.kind != "f" or (values.size > 1 and not values.size <= min(MOST_VALUES, fills.size // LEAST_COUNT)):
         return None
     if stream[:1] == bytes((PLATEAU,)):  # one more value of it

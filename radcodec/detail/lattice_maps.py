@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.arrays import F64
+from radcodec.arrays import F64, list_distinct
 from radcodec.detail.maps import GAIN_LIMIT, I64, MapKind, ValueMap
 from radcodec.detail.near import Near
 from radcodec.types import SampleType
@@ -45,7 +45,7 @@ def int_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -
 def float_lattice(tile: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None) -> tuple[I64, ValueMap] | None:
     """Compute the working integers and the map of a float tile of roundings of a + b*k; None for other values."""
     known = tile[~special] if special is not None else tile.ravel()
-    if known.size < 64 or np.unique(known[:: max(1, known.size // 512)]).size > 0.9 * min(known.size, 512):
+    if known.size < 64 or list_distinct(known[:: max(1, known.size // 512)]).size > 0.9 * min(known.size, 512):
         return None
     distinct = np.unique(known).astype(np.float64)
     if not 2 <= distinct.size <= min(MAX_LATTICE_VALUES, known.size // 2):

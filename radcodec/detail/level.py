@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import median
 from radcodec.detail import kernels
 from radcodec.detail.blocks import local_error
 from radcodec.detail.maps import MapKind, ValueMap
@@ -44,6 +45,6 @@ def error_level(
     padded = np.zeros((predicted.shape[0] + r, predicted.shape[1] + 2 * r))
     padded[r:, r:-r] = np.where(known, predicted, 0.0)
     error = local_error(padded, r, predictor.coefficients, known)[known]
-    middle = float(np.median(error)) if error.size else 1.0
+    middle = median(error) if error.size else 1.0
     floor = 2.0**-1000 if how.kind == MapKind.FLOAT else kernels.ERROR_FLOOR
     return max(-3900, min(3900, int(np.floor(4.0 * np.log2(max(middle, floor))))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from radcodec.arrays import median
 from radcodec.detail.plain import Mask, Tile
 
 
@@ -21,7 +22,7 @@ def typical_size(image: Tile, special: Mask | None, fill: float) -> float:
     """Median distance of samples that are not special from the fill; 0 if there are none."""
     values = _some(image, special)
     with np.errstate(over="ignore", invalid="ignore"):
-        return float(np.median(np.abs(values.astype(np.float64) - fill))) if values.size else 0.0
+        return median(np.abs(values.astype(np.float64) - fill)) if values.size else 0.0
 
 
 def median_fill(image: Tile, special: Mask | None) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from radcodec.arrays import F64
+from radcodec.arrays import F64, list_distinct
 from radcodec.detail.lattice_maps import LATTICE_RANGE, sound_lattice
 
 WINDOWS = ((0.02, 0.98), (0.35, 0.65), (0.47, 0.53))  # quantiles between which values are looked at
@@ -130,7 +130,7 @@ def _coarsest(x: F64, a: float, b: float) -> tuple[float, float]:
         k = np.rint((x - a) / b).astype(np.int64)
         for factor in range(MULTIPLES, 1, -1):
             counts = np.bincount(k % factor, minlength=factor)
-            if counts.max() >= LEAST_SHARE * k.size and np.unique(k).size > 1:
+            if counts.max() >= LEAST_SHARE * k.size and list_distinct(k).size > 1:
                 a, b = a + b * int(np.argmax(counts)), b * factor
                 break
         else:

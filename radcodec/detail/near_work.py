@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from radcodec.arrays import F64
+from radcodec.arrays import F64, median
 from radcodec.detail.lattice_maps import near_map
 from radcodec.detail.maps import MapKind, restore
 from radcodec.detail.near import UNIT_RANGE, Near, correct
@@ -84,7 +84,7 @@ def _pairs(tile: Tile, special: Mask | None) -> F64 | None:
     own = _plane_pairs(tile, special)
     if shared is None or own is None:
         return own if shared is None else np.array([shared])
-    return np.array([shared]) if shared[1] >= SHARED * np.median(own[:, 1]) else own
+    return np.array([shared]) if shared[1] >= SHARED * median(own[:, 1]) else own
 
 
 def _varies(values: F64) -> bool:

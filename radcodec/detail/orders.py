@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import list_distinct, median
+
 # For each axis of a turned tile its axis in the tile [p, h, w].
 Order = tuple[int, ...]
 
@@ -49,7 +51,7 @@ def order_by_roughness(image: npt.NDArray[Any], special: npt.NDArray[np.bool_] |
 def _roughness(image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, axis: int) -> float:
     """Return the median of the absolute third differences along an axis, at places spread evenly over the image."""
     places = [
-        np.unique(np.linspace(0, n - 1 - (DIFFERENCES if i == axis else 0), LOOK).astype(np.int64))
+        list_distinct(np.linspace(0, n - 1 - (DIFFERENCES if i == axis else 0), LOOK).astype(np.int64))
         for i, n in enumerate(image.shape)
     ]
     total, known = np.zeros(tuple(map(len, places))), np.ones(tuple(map(len, places)), np.bool_)
@@ -61,4 +63,4 @@ def _roughness(image: npt.NDArray[Any], special: npt.NDArray[np.bool_] | None, a
                 known &= ~special[at]
             places[axis] = places[axis] + 1
     known &= np.isfinite(total) & (total != 0.0)
-    return float(np.median(np.abs(total[known]))) if known.any() else 0.0
+    return median(np.abs(total[known])) if known.any() else 0.0

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from radcodec.arrays import list_distinct
 from radcodec.coding.zstd import unpack_frame
 from radcodec.errors import CorruptError
 
@@ -70,7 +71,7 @@ def _repeats(tile: Tile) -> bool:
     if tile.dtype.kind != "f" or tile.size < MANY:
         return False
     some = tile.reshape(-1)[:: tile.size // MANY]
-    return FEW * some.size < np.unique(some).size < MOST * some.size
+    return FEW * some.size < list_distinct(some).size < MOST * some.size
 
 
 def _quick_size(tile: Tile, method: Callable[[Tile, int], bytes], enough: float) -> float:

@@ -166,6 +166,7 @@ def estimate_ladder(
     found = {key: rung for key, rung in rungs.items() if rung is not None}
     if again is not None and ("bounded", _MAIN_BOUND) in found:
         _scale(found, again)
+    _keep_exact(found)
     return [
         {
             "mode": mode,
@@ -191,7 +192,10 @@ class _Try:
 def _tries(sample: Pixels, part: Pixels, sigma: float, options: EncodeOptions) -> list[_Try]:
     """List what is encoded: each mode on the sample or on a part, and the main bound on the part as well."""
     out = []
+    options = replace(options, rough=True)
     for mode, step, fidelity in _ladder(sigma):
+        if isinstance(fidelity, Bounded) and len(sample) == 1:
+            fidelity = replace(fidelity, sigma=sigma)  # which is not measured again then
         full = replace(options, fidelity=fidelity, effort=_COARSE_EFFORT if step >= _COARSE else _MAIN_EFFORT)
         whole = part is sample or step in (0.0, _MAIN_BOUND) or step >= _COARSE
         out.append(
@@ -262,6 +266,14 @@ def _scale(found: dict[tuple[str, float], _Rung], main: _Rung) -> None:
             rate = rung.rate if rung.on_base or not main.rate > 0.0 else rung.rate * whole.rate / main.rate
             seconds = max(rung.seconds - main.seconds, 0.0) + whole.seconds
             found[key] = replace(rung, rate=rate, seconds=seconds)
+
+
+def _keep_exact(found: dict[tuple[str, float], _Rung]) -> None:
+    """Take the exact rung for bounds that save nothing, as the encoder does. Rough looks do not compare them."""
+    exact = found["lossless", 0.0]
+    for key, rung in found.items():
+        if key[0] == "bounded" and rung.rate >= exact.rate:
+            found[key] = replace(exact, seconds=rung.seconds)
 
 
 def _noise_added(before: Pixels, after: Pixels, special: npt.NDArray[np.bool_] | None, sigma: float) -> float | None:

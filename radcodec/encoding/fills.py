@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
+from radcodec.arrays import median
 from radcodec.limits import MAX_WHOLE_BITMAP
 from radcodec.pixels.pieces import pieces
 
@@ -74,7 +75,7 @@ class _Sample:
         around = np.concatenate(
             [self.counts[max(0, place - NEIGHBOURS) : place], self.counts[place + 1 : place + 1 + NEIGHBOURS]]
         )
-        return around.size == 0 or bool(count >= SPIKE * np.median(around))
+        return around.size == 0 or bool(count >= SPIKE * median(around))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,7 @@ class _Usual:
         if low <= value <= high or self.values.size < 2:
             return False
         edge = low if value < low else high
-        spacing = float(np.median(np.diff(self.values)))
+        spacing = median(np.diff(self.values))
         return abs(value - self.middle) > FAR * abs(edge - self.middle) and abs(value - edge) > STEPS_FAR * spacing
 
 
@@ -128,7 +129,7 @@ def find_fills(image: Pixels, special: Mask | None, *, exact: bool, in_steps: bo
         return _lone_zero(image, sample)
     values, counts = sample.values[rest], sample.counts[rest]
     continuous = float(counts[counts == 1].sum()) > CONTINUOUS * float(counts.sum())
-    middle = float(np.median(np.repeat(values, np.minimum(counts, 64)).astype(np.float64)))
+    middle = median(np.repeat(values, np.minimum(counts, 64)).astype(np.float64))
     usual = _Usual(middle=middle, values=values.astype(np.float64))
     sure: list[Any] = []
     inside: list[Any] = []

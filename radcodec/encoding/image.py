@@ -51,7 +51,7 @@ def code_image(
     else:
         coded = with_predictors(coded, fit_predictors(plan, plan.pixels, options) if block is None else block)
     coded = add_details(coded, options, range(coded.n_tiles))
-    bounded = coded.record.bound is not None
+    bounded = coded.record.bound is not None and not options.rough
     if not bounded or not may_be_smaller(coded.coding, plan.pixels, plan.special, coded.tile_bytes(), options.effort):
         return coded
     exact = code_image(exact_plan(plan, options), replace(options, progress=None))
@@ -76,7 +76,9 @@ def _masked(plan: ImagePlan, options: EncodeOptions) -> CodedImage:
 
 def _on_base(coded: CodedImage, base: Base, options: EncodeOptions) -> CodedImage:
     """Give an image the base layer that its details are coded on, and predictors of what that leaves."""
-    block = fit_predictors(coded.plan, base.left, options, MAX_RADIUS)
+    block = base.predictors
+    if block is None:
+        block = fit_predictors(coded.plan, base.left, options, MAX_RADIUS)
     record = replace(coded.record, on_base=True)
     shared = SharedParts(block, base.model)
     return replace(

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from radcodec.encoding.bound_rate import BoundRate, next_set, start_rate
 from radcodec.encoding.coded_image import CodedImage, FinishedImage
 from radcodec.encoding.coded_set import CodedSet, code_set
 from radcodec.encoding.image_plan import SourceImage
-from radcodec.encoding.lossy import LossyImages, finish_lossy, next_try
 from radcodec.encoding.options import Bounded, EncodeOptions, Lossy
 from radcodec.encoding.preview import finish_with_previews
 from radcodec.types import Mode
 
 if TYPE_CHECKING:
     from radcodec.base.store import Model
+    from radcodec.encoding.bound_rate import BoundRate
+    from radcodec.encoding.lossy import LossyImages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +71,14 @@ def encode_images(
     """
     fidelity = options.fidelity
     if isinstance(fidelity, Bounded) and fidelity.bpp is not None:
+        from radcodec.encoding.bound_rate import start_rate
+
         rate = start_rate(sources, options, seed, fidelity)
         return replace(_finish_all(rate.best, options, extra_bytes), bounded=rate)
     coded = code_set(sources, options, seed)
     if isinstance(fidelity, Lossy):
+        from radcodec.encoding.lossy import finish_lossy
+
         lossy = finish_lossy(coded.images, coded.model, options, fidelity)
         encoded = EncodedImages(images=lossy.images, model=lossy.model, lossy=lossy)
         if _is_without_effect(coded.images, encoded):
@@ -106,11 +110,17 @@ def smaller_images(encoded: EncodedImages, size_bytes: int) -> EncodedImages | N
         If even the smallest file, or that of a given bound, does not keep to the bit-rate.
     """
     if encoded.bounded is not None:
+        from radcodec.encoding.bound_rate import next_set
+
         rate = next_set(encoded.bounded, size_bytes)
         if rate is None:
             return None
         return replace(_finish_all(rate.best, rate.options, encoded.extra_bytes), bounded=rate)
-    lossy = None if encoded.lossy is None else next_try(encoded.lossy, size_bytes)
+    if encoded.lossy is None:
+        return None
+    from radcodec.encoding.lossy import next_try
+
+    lossy = next_try(encoded.lossy, size_bytes)
     return None if lossy is None else replace(encoded, images=lossy.images, lossy=lossy)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,12 @@ def plain_array(array: Any) -> npt.NDArray[Any]:
     InputError
         If integers have masked pixels, or a mask has not the shape of its array.
     """
-    if isinstance(array, (list, tuple)) and any(isinstance(part, np.ma.MaskedArray) for part in array):
-        array = np.ma.array(array)
-    is_masked = isinstance(array, np.ma.MaskedArray)
-    mask = np.ma.getmask(array) if is_masked else getattr(array, "mask", None)
+    # Importing it takes longer than a small image, and where nobody did there are no masked arrays.
+    masked: Any = sys.modules.get("numpy.ma")
+    if masked and isinstance(array, (list, tuple)) and any(isinstance(part, masked.MaskedArray) for part in array):
+        array = masked.array(array)
+    is_masked = masked is not None and isinstance(array, masked.MaskedArray)
+    mask = masked.getmask(array) if is_masked else getattr(array, "mask", None)
     values = np.asarray(getattr(array, "unmasked", array))
     # Of pandas objects ``mask`` is a method.
     if mask is None or callable(mask) or values.dtype.kind not in "fiu" or not np.any(mask):

@@ -8,12 +8,14 @@ without it. It is tried on the middle of an image (docs/design/0014-detail-on-ba
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec import detail
+from radcodec.arrays import median
 from radcodec.base.normalise import (
     MAX_STEP,
     MIN_STEP,
@@ -48,6 +50,7 @@ LEAST_BOUND = 0.26  # of the noise: up to a quarter of it, details that stand al
 LEAST_PAYING = 0.04  # of the noise: the base layer of a finer bound never pays
 LARGE = 1 << 20  # samples from which time counts
 TRIAL_SIDES = (512, 256)  # of the middle that is tried, of images that are not large and of large ones
+LOOK_PIXELS, LOOK_SIDE = 1 << 17, 128  # of images that a rough look finds the ratio on a part of; of that part
 LEAST_GAINS = (0.05, 0.15)  # share of the bits that a base layer must save for its time, of the same two kinds
 ROUGH_RADIUS, SURE = 8, 0.94  # and what the best predictor leaves of its bits at least, but for few images
 MAX_RADIUS = 4  # of predictors of what a base layer leaves, which is nearly white
@@ -57,13 +60,25 @@ MAX_RADIUS = 4  # of predictors of what a base layer leaves, which is nearly whi
 class Base:
     """The base layer of an image: its model, offset and scale of each plane, and the streams of every tile.
 
-    ``left`` [P, H, W] is what it leaves of the image. A tile that is special everywhere has empty streams.
+    ``left`` [P, H, W] is what it leaves of the image, and ``predictors`` their block where the trial fitted it. A tile
+    that is special everywhere has empty streams.
     """
 
     model: Model
     scaling: Normalisation
     streams: tuple[tuple[Stream, ...], ...] = field(repr=False)
     left: Pixels = field(repr=False)
+    predictors: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    """A base layer of the middle of an image: its streams, what it leaves, its predictors, and all of its bytes."""
+
+    streams: tuple[bytes, ...] = field(repr=False)
+    left: Pixels = field(repr=False)
+    predictors: bytes = field(repr=False)
+    size_bytes: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +194,10 @@ def find_base(
     job = _Job(plan=plan, pairs=scaling, model=model, options=options)
     always = plan.fidelity.details_on_base is DetailsOnBase.ALWAYS
     with one_blas_thread():
-        ratio, block = _best_ratio(job, 0.0 if always else LEAST_GAINS[plan.pixels.size > LARGE])
-        return None if ratio is None else _whole_base(job, ratio), block
+        place, trial, block = _best_trial(job, 0.0 if always else LEAST_GAINS[plan.pixels.size > LARGE])
+        if place is None or trial is None:
+            return None, block
+        return _as_base(job, trial) or _whole_base(job, RATIOS[place]), block
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a bound far above the noise
@@ -192,63 +209,115 @@ def _unit(coding: ImageCoding, pairs: Normalisation, box: Box) -> float:
         return 0.0
     with np.errstate(all="ignore"):  # bounds and scales near the ends of the range
         stored = (np.median(errors, axis=(1, 2)) if errors.ndim else errors) / abs(coding.record.bscale)
-        return float(np.median(stored / pairs[box[0] : box[1], 1]))
+        return median(stored / pairs[box[0] : box[1], 1])
 
 
-def _middle(shape: tuple[int, ...], size: int) -> Box:
-    """Choose the box of an image [P, H, W] on which a base layer is tried."""
-    side = TRIAL_SIDES[size > LARGE]
+def _middle(shape: tuple[int, ...], side: int) -> Box:
+    """Choose the box of an image [P, H, W] on which a base layer is tried: as many samples as a square has."""
     height, width = (min(n, side) for n in shape[1:])
     sizes = (min(shape[0], max(1, side * side // (height * width))), height, width)
     (p0, p1), (y0, y1), (x0, x1) = (((n - k) // 2, (n - k) // 2 + k) for n, k in zip(shape, sizes, strict=True))
     return p0, p1, y0, y1, x0, x1
 
 
-def _best_ratio(job: _Job, gain: float) -> tuple[float | None, bytes | None]:
+def _best_trial(job: _Job, gain: float) -> tuple[int | None, _Trial | None, bytes | None]:
     """Find the ratio of the base layer's step to the bound that takes the fewest bits in the middle of an image.
 
-    The ratio is None where no base layer saves a share ``gain`` of them. The predictor block of the image without a
-    base layer goes along where it had to be fitted.
+    Returns
+    -------
+    place, trial
+        Of the ratio, and what it gave; None where no base layer saves a share ``gain`` of the bits.
+    predictors
+        The predictor block of the image without a base layer, where it had to be fitted.
     """
-    record, model, size = job.coding.record, job.model, job.plan.pixels.size
-    box = _middle(job.plan.pixels.shape, size)
+    size = job.plan.pixels.size
+    box = _middle(job.plan.pixels.shape, TRIAL_SIDES[size > LARGE])
     samples, marks = job.samples(box)
-    bound = tile_bound(record, job.coding.bounds, box, 0)
+    bound = tile_bound(job.coding.record, job.coding.bounds, box, 0)
     if bound is None or (marks is not None and bool(marks.all())):
-        return None, None
+        return None, None, None
     share = samples.size / size
-    least = (bound.error if bound.map is None else float(bound.map.min())) / abs(record.bscale)
-    effort = job.options.effort
-    beside = share * (16 * len(job.pairs) + len(model.name) + SHA256_BYTES)
-
-    def total(place: int) -> float:
-        codes = job.code(box, RATIOS[place], None)
-        values, streams = job.values(box, codes), pack_codes(model, codes, model.n_stages)
-        left = job.left(box, values)
-        found = detail.fit_image(left, marks, least, record.sample_type, max_radius=MAX_RADIUS, effort=effort)
-        stream, _ = detail.code_tile(samples, marks, detail.load_predictors(found), replace(bound, base=values))
-        base = sum(len(stage) + stage_entry_bytes(len(stage)) for stage in streams)
-        return base + len(stream) + share * len(found) + beside
 
     def alone(block: bytes) -> float:
         return len(detail.code_tile(samples, marks, detail.load_predictors(block), bound)[0]) + share * len(block)
 
-    first = ordered_map(total, (START, START + 1), job.options.threads)
-    totals = dict(zip((START, START + 1), first, strict=True))
-    step = 1 if totals[START + 1] < totals[START] else -1
+    looks = job.options.rough and size <= LOOK_PIXELS
+    place, trial = _look(job, box, bound) if looks else _search(job, box, bound)
+    # Predictors of a small radius take less time, and few more bits: they decide where the choice is clear.
+    rough = alone(fit_predictors(job.plan, job.plan.pixels, job.options, ROUGH_RADIUS))
+    if trial.size_bytes < (1.0 - gain) * SURE * rough:
+        return place, trial, None
+    block = fit_predictors(job.plan, job.plan.pixels, job.options)
+    if trial.size_bytes < (1.0 - gain) * min(rough, alone(block)):
+        return place, trial, block
+    return None, None, block
+
+
+def _attempt(job: _Job, box: Box, bound: detail.TileBound, place: int) -> _Trial:
+    """Code a box on a base layer of one of the ratios; not all of its samples may be special."""
+    record, model = job.coding.record, job.model
+    samples, marks = job.samples(box)
+    share = samples.size / job.plan.pixels.size
+    least = (bound.error if bound.map is None else float(bound.map.min())) / abs(record.bscale)
+    codes = job.code(box, RATIOS[place], None)
+    values, streams = job.values(box, codes), pack_codes(model, codes, model.n_stages)
+    left = job.left(box, values)
+    effort = job.options.effort
+    found = detail.fit_image(left, marks, least, record.sample_type, max_radius=MAX_RADIUS, effort=effort)
+    stream, _ = detail.code_tile(samples, marks, detail.load_predictors(found), replace(bound, base=values))
+    base = sum(len(stage) + stage_entry_bytes(len(stage)) for stage in streams)
+    beside = len(found) + 16 * len(job.pairs) + len(model.name) + SHA256_BYTES
+    return _Trial(streams=streams, left=left, predictors=found, size_bytes=base + len(stream) + share * beside)
+
+
+def _search(job: _Job, box: Box, bound: detail.TileBound) -> tuple[int, _Trial]:
+    """Find the place of the ratio that takes the fewest bytes; sizes have one minimum."""
+    attempt = partial(_attempt, job, box, bound)
+    first = ordered_map(attempt, (START, START + 1), job.options.threads)
+    trials = dict(zip((START, START + 1), first, strict=True))
+    step = 1 if trials[START + 1].size_bytes < trials[START].size_bytes else -1
     place = START + max(step, 0)
     while 0 <= place + step < len(RATIOS):
         place += step
-        totals[place] = total(place)
-        if totals[place] >= totals[place - step]:
+        trials[place] = attempt(place)
+        if trials[place].size_bytes >= trials[place - step].size_bytes:
             break
-    best = min(totals, key=lambda place: totals[place])
-    # Predictors of a small radius take less time, and few more bits: they decide where the choice is clear.
-    rough = alone(fit_predictors(job.plan, job.plan.pixels, job.options, ROUGH_RADIUS))
-    if totals[best] < (1.0 - gain) * SURE * rough:
-        return RATIOS[best], None
-    block = fit_predictors(job.plan, job.plan.pixels, job.options)
-    return (RATIOS[best] if totals[best] < (1.0 - gain) * min(rough, alone(block)) else None), block
+    best = min(trials, key=lambda place: trials[place].size_bytes)
+    return best, trials[best]
+
+
+def _look(job: _Job, box: Box, bound: detail.TileBound) -> tuple[int, _Trial]:
+    """Find a ratio on a smaller part, upwards from the usual one, and try it on the box; go on there from a larger one.
+
+    In small images the usual ratio is mostly the best, and never one below it.
+    """
+    part, place = _middle(job.plan.pixels.shape, LOOK_SIDE), START
+    marks = job.samples(part)[1]
+    here = tile_bound(job.coding.record, job.coding.bounds, part, 0)
+    if here is not None and (marks is None or not marks.all()):
+        least = _attempt(job, part, here, place).size_bytes
+        while place + 1 < len(RATIOS) and (size := _attempt(job, part, here, place + 1).size_bytes) < least:
+            place, least = place + 1, size
+    trial = _attempt(job, box, bound, place)
+    while START < place < len(RATIOS) - 1:
+        more = _attempt(job, box, bound, place + 1)
+        if more.size_bytes >= trial.size_bytes:
+            break
+        place, trial = place + 1, more
+    return place, trial
+
+
+def _as_base(job: _Job, trial: _Trial) -> Base | None:
+    """Take a trial as the base layer of an image of one tile; None where it was on a part or of another bound."""
+    coding = job.coding
+    if coding.grid.n_tiles != 1 or trial.left.shape != job.plan.pixels.shape:
+        return None
+    bound = tile_bound(coding.record, coding.bounds, coding.grid.box(0), 0)
+    # Predictors of a map of bounds, and of dithered integers, are fitted for another step.
+    same_step = bound is not None and bound.map is None and coding.record.dither_seed is None
+    predictors = trial.predictors if same_step else None
+    streams = tuple(map(job.options.scratch.keep, trial.streams))
+    return Base(model=job.model, scaling=job.pairs, streams=(streams,), left=trial.left, predictors=predictors)
 
 
 def _whole_base(job: _Job, ratio: float) -> Base:

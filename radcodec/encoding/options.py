@@ -80,7 +80,8 @@ class EncodeOptions:
     ``hdus`` are the images of a FITS file that are not exact, where they are named; ``exact_hdus`` are some that are.
     ``fills`` are values, in physical units, that are special. ``progress`` gets the number of pixels done since its
     last call, in the caller's thread. ``scratch`` holds what grows with an image. ``clean``: tables and header
-    dictionary are those from invented data alone, and so is the default model.
+    dictionary are those from invented data alone, and so is the default model. ``rough``: only about how much a file
+    takes is asked, so that choices which change little are not tried.
     """
 
     fidelity: Fidelity = field(default_factory=Lossless)
@@ -94,6 +95,7 @@ class EncodeOptions:
     tile: TileOption
     threads: int
     verify: bool = True
+    rough: bool = False
     provenance: bool = True
     progress: Callable[[int], None] | None = field(default=None, repr=False)
     scratch: Scratch = field(default_factory=Scratch, repr=False, compare=False)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import list_distinct, median
 from radcodec.limits import MAX_CANDIDATES, MAX_PIECE_SAMPLES
 from radcodec.pixels.pieces import copied
 from radcodec.runtime.scratch import Scratch
@@ -71,12 +72,12 @@ def find_outliers(image: Pixels, special: Mask | None, scratch: Scratch | None =
 def _plane_outliers(plane: Pixels, special: Mask | None) -> Places | None:
     """Find the places [n] of the outliers of a plane [H, W], counted row by row; None where there are none."""
     height, width = plane.shape
-    looked = np.unique(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
+    looked = list_distinct(np.linspace(0, plane.size - 1, min(plane.size, LOOKED)).astype(np.int64))
     usual = _differences(plane, special, looked // width, looked % width)
     usual = usual[usual > 0]  # not a number beside special ones
     if not usual.size:
         return None
-    least = PROMINENT * float(np.median(usual))
+    least = PROMINENT * median(usual)
     found: list[Places] = []
     count = 0
     for places in _candidates(plane, special, least / (4.0 if height > 1 else 2.0)):

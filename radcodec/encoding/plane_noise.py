@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import list_distinct
 from radcodec.encoding.bound_spec import MOST_SIGMA
 from radcodec.limits import MAX_PIECE_SAMPLES
 from radcodec.pixels import noise
@@ -63,7 +64,10 @@ def compare_noise(image: BoundedImage, value: float) -> tuple[float, float]:
     All planes are looked at only where the first few have less than a tenth of ``value``.
     """
     pixels = image.pixels
-    if pixels.dtype.kind != "f" and np.unique(pixels.reshape(-1)[:: max(1, pixels.size // 65536)]).size <= MASK_VALUES:
+    if (
+        pixels.dtype.kind != "f"
+        and list_distinct(pixels.reshape(-1)[:: max(1, pixels.size // 65536)]).size <= MASK_VALUES
+    ):
         return 0.0, 0.0
     count = len(pixels)
     typical = noisiest = 0.0

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import median
 from radcodec.pixels.bounds import ImageBounds
 
 LOOK = 4096  # values that are looked at
@@ -28,7 +29,7 @@ def fit_to_spacing(
 ) -> float:
     """Find the share of its bounds, 0.5 to 1, with which a float image [P, H, W] takes the fewest bits."""
     units = _units(pixels, special, bounds, bscale)
-    if units.size == 0 or float(np.median(units)) > FINE or float(np.median(units)) < 0.5:
+    if units.size == 0 or median(units) > FINE or median(units) < 0.5:
         return 1.0
     shares = [1.0, *(1.0 - np.arange(1, TRIES // 2 + 1) / TRIES), *_half_places(units)]
     costs = [_cost(units, share, pixels.dtype.itemsize) for share in shares]

@@ -14,6 +14,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -101,10 +103,14 @@ def compile_core(out: Path, compiler: list[str], machine: str, flags: tuple[str,
             for name, extra in variants.items()
             for source in SOURCES
         ]
-        objects = []
-        for source, stem, extra in jobs:
-            objects.append(str(Path(folder) / f"{stem}.o"))
-            subprocess.run([*compiler, *common, *extra, "-c", str(HERE / source), "-o", objects[-1]], check=True)
+        objects = [str(Path(folder) / f"{stem}.o") for _, stem, _ in jobs]
+        commands = [
+            [*compiler, *common, *extra, "-c", str(HERE / source), "-o", made]
+            for (source, _, extra), made in zip(jobs, objects, strict=True)
+        ]
+        # A compiler a core: all of them take ten to twenty seconds, one after the other.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(partial(subprocess.run, check=True), commands))
         link = [*shlex.split(os.environ.get("LDFLAGS", "")), "-shared", "-o", str(out), *objects]
         subprocess.run([*compiler, *link, *([] if sys.platform == "win32" else ["-lm"])], check=True)
 

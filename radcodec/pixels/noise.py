@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from radcodec.arrays import median
+
 MAD_TO_SIGMA = 1.4826  # sigma of a Gaussian over its median absolute deviation
 CLIP = 3.0
 TURNS = 4
@@ -50,7 +52,7 @@ def measure_sigma(plane: Plane, special: Mask | None) -> float:
     if not valid.any():
         return 0.0
     level = max(QUIET_CLIPPED, float(np.quantile(clipped[valid], 0.25)))
-    return float(np.median(sigmas[valid & (clipped <= level)]))
+    return median(sigmas[valid & (clipped <= level)])
 
 
 @np.errstate(over="ignore", invalid="ignore")  # of values near the end of their range nothing finite may come out
@@ -216,8 +218,8 @@ def _correlation_length(plane: Plane, special: Mask | None) -> int:
     values = part[known]
     if values.size < MIN_SAMPLES:
         return 1
-    middle = np.median(values)
-    sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - middle)))
+    middle = median(values)
+    sigma = MAD_TO_SIGMA * median(np.abs(values - middle))
     quiet = np.where(known, np.clip(part - middle, -CLIP * sigma, CLIP * sigma), 0.0)
     # Scaled by a power of two, so that no square leaves the range of floats.
     quiet = np.ldexp(quiet, -int(np.frexp(np.abs(quiet).max(initial=0.0))[1]))

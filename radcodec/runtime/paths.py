@@ -5,15 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias, cast
 
 from radcodec.errors import InputError
-from radcodec.limits import MAX_SPOOL_MEMORY
 from radcodec.runtime.casa_folders import casa_table_type, is_casa_image
+from radcodec.runtime.spool import written_at_end
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
 # Suffixes of general-purpose compression, which is removed when reading and never restored.
@@ -170,22 +169,31 @@ def check_folder(target: str) -> None:
     OSError
         The operating system refuses a temporary file: no permission, a read-only file system.
     """
-    import tempfile  # which takes a while, and what only reads needs none
-
     final = os.path.realpath(target)
     folder = os.path.dirname(final)
     if not os.path.isdir(folder):
         number = errno.ENOTDIR if os.path.exists(folder) else errno.ENOENT
         raise OSError(number, "expected a folder to write to, found none", folder)
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        _try_file(folder)
     except OSError as error:
         text = f"expected a folder that can be written to: {error.strerror}"
         raise OSError(error.errno, text, folder) from error
     if os.path.exists(final) and not _is_replaceable(os.stat(final), os.stat(folder)):
         text = "expected your own file to replace, since in this folder only owners may; found one of another user"
         raise OSError(errno.EPERM, text, final)
+
+
+def _try_file(folder: str) -> None:
+    """Make a temporary file in a folder and remove it; OSError where the operating system refuses."""
+    with suppress(AttributeError, OSError):
+        # A file without a name, which Linux can make. What fails here is tried in the other way.
+        os.close(os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600))
+        return
+    import tempfile  # which takes a while
+
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def _is_replaceable(file: os.stat_result, folder: os.stat_result) -> bool:
@@ -304,20 +312,6 @@ def publish(temporary: str, final: str, overwrite: bool) -> None:
 
 
 @contextmanager
-def _spooled(out: BinaryIO) -> Iterator[BinaryIO]:
-    """Yield a seekable file whose content is copied to ``out`` if the block ends without an error.
-
-    Bytes written to a pipe cannot be recalled, so they are written only after all of them are checked.
-    """
-    import tempfile
-
-    with tempfile.SpooledTemporaryFile(max_size=MAX_SPOOL_MEMORY) as spool:
-        yield spool  # type: ignore[misc]  # a binary file in all that is used here
-        spool.seek(0)
-        shutil.copyfileobj(spool, out)
-
-
-@contextmanager
 def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes ``target`` if the block ends without an error; otherwise remove it.
 
@@ -336,7 +330,7 @@ def atomic_file(target: str, *, overwrite: bool, like: Times | None = None) -> I
     check_target(target, overwrite)
     if _is_special(target):
         # A device or a named pipe cannot be replaced; it is written to.
-        with open(target, "wb") as device, _spooled(device) as spool:
+        with open(target, "wb") as device, written_at_end(device) as spool:
             yield spool
         return
     final = os.path.realpath(target)
@@ -368,7 +362,7 @@ def output_file(dst: str | os.PathLike[str] | BinaryIO, *, overwrite: bool, like
         with atomic_file(os.fspath(dst), overwrite=overwrite, like=times) as file:
             yield file
         return
-    with _spooled(dst) as spool:
+    with written_at_end(dst) as spool:
         yield spool
 
 

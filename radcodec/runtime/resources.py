@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HEADER_DICTIONARY = "headers.zdict"
 #: The same from invented headers alone (docs/models.md).
 _CLEAN_DICTIONARY = "clean.zdict"
 
 
+def _models_folder() -> str | None:
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    folders = (os.path.join(package, "models_data"), os.path.join(os.path.dirname(package), "models"))
+    return next((folder for folder in folders if os.path.isdir(folder)), None)
+
+
 def find_models_folder() -> Path | None:
     """Find the folder of models, ``registry.toml`` and the header dictionary; None if none is installed."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "models_data", package.parent / "models"):
-        if folder.is_dir():
-            return folder
-    return None
+    from pathlib import Path  # which takes a while, and files without a model need none
+
+    folder = _models_folder()
+    return None if folder is None else Path(folder)
 
 
 @cache
@@ -39,9 +48,10 @@ def header_dictionaries() -> tuple[tuple[bytes, bytes], ...]:
 
 
 def _load_dictionary(name: str) -> tuple[bytes, bytes] | None:
-    folder = find_models_folder()
-    path = folder / name if folder is not None else None
-    if path is None or not path.is_file():
+    folder = _models_folder()
+    path = None if folder is None else os.path.join(folder, name)
+    if path is None or not os.path.isfile(path):
         return None
-    content = path.read_bytes()
+    with open(path, "rb") as file:
+        content = file.read()
     return content, hashlib.sha256(content).digest()

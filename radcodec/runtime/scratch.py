@@ -11,8 +11,6 @@ import errno
 import math
 import mmap
 import os
-import shutil
-import tempfile
 import threading
 from typing import Any, BinaryIO, cast
 
@@ -76,8 +74,13 @@ class Scratch:
         OSError
             If so many bytes fit neither into memory nor on the disk.
         """
+        if size_bytes <= self._memory_bytes:
+            return
+        import shutil  # which take a while, and small files need none
+        import tempfile
+
         folder = tempfile.gettempdir()
-        if size_bytes > self._memory_bytes and shutil.disk_usage(folder).free < size_bytes:
+        if shutil.disk_usage(folder).free < size_bytes:
             raise _no_room(errno.ENOSPC, size_bytes, folder)
 
     def _take(self, size_bytes: int) -> memoryview | None:
@@ -105,6 +108,8 @@ class Spool:
     """
 
     def __init__(self, memory_bytes: int = MAX_SCRATCH_MEMORY) -> None:
+        import tempfile
+
         # Closed at the end of the context.
         self._file = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=memory_bytes))  # noqa: SIM115
         self._memory_bytes = memory_bytes
@@ -143,6 +148,8 @@ def mapped(size_bytes: int) -> memoryview:
     OSError
         If there is no room.
     """
+    import tempfile
+
     folder = tempfile.gettempdir()
     with tempfile.TemporaryFile(dir=folder) as file:
         try:

@@ -107,9 +107,9 @@ def read(data: bytes) -> Restored:
     """What a file restores to; the kind is what its prelude says, an array where that cannot be read."""
     if len(data) > 10 and data[10] == 1:
         out = io.BytesIO()
-        radcodec.decompress(io.BytesIO(data), out)
+        radcodec.decompress(io.BytesIO(data), out, threads=1)
         return out.getvalue()
-    return radcodec.decode(data)
+    return radcodec.decode(data, threads=1)
 
 
 def same(one: Restored, other: Restored) -> bool:

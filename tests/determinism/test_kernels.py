@@ -6,6 +6,7 @@ the loops as plain Python, where every product and every sum is rounded.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import hashlib
 import weakref
@@ -161,12 +162,14 @@ def test_fused_products_are_noticed() -> None:
     assert core.self_check(a, a, c) == native.OK
 
 
-def test_pointers_keep_their_arrays() -> None:
+@pytest.mark.parametrize("writeable", [True, False])
+def test_pointers_keep_their_arrays(writeable: bool) -> None:
     """An array that only its pointer knows stays alive: another thread must not get its memory while C works on it."""
     array = np.arange(5.0)
+    array.flags.writeable = writeable
     watched = weakref.ref(array)
     address = native.pointer(array, np.float64)
     del array
     gc.collect()
     assert watched() is not None
-    assert [address[i] for i in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert ctypes.cast(address, ctypes.POINTER(ctypes.c_double))[:5] == [0.0, 1.0, 2.0, 3.0, 4.0]

@@ -6,6 +6,7 @@ import errno
 import gzip
 import io
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,6 @@ import radcodec
 from radcodec.fits.source import open_fits_source
 from radcodec.pixels import pieces as pixel_pieces
 from radcodec.pixels.pieces import add_marks, copied, joined, same_bits, spread
-from radcodec.runtime import scratch
 from radcodec.runtime.scratch import Scratch, Spool
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mappings are listed in /proc")
@@ -103,7 +103,7 @@ def test_what_needs_more_room_than_there_is_is_refused_first(tmp_path: Path, mon
     """A source that temporary files have no room for is refused before it is read, and nothing is written."""
     source = tmp_path / "a.fits"
     fits.PrimaryHDU(np.zeros((100, 100), np.float32)).writeto(source)
-    monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: _Usage())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: _Usage())
     monkeypatch.setattr(Scratch.__init__, "__defaults__", (1000,))
     with pytest.raises(OSError, match="temporary files") as caught:
         radcodec.compress(source, tmp_path / "a.rcz")
