@@ -17,6 +17,7 @@ from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
 from radcodec.limits import DEFAULT_TILE
 from radcodec.runtime.keywords import fill_in, spelled_out
+from radcodec.runtime.option_values import name_or_path, true_or_false
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_output, compressed_name, file_times, output_file
 
@@ -151,6 +152,7 @@ def compress(
 
     start = time.perf_counter()
     checked = make_options(options)
+    recompress = true_or_false("recompress", recompress)
     if dst is None:
         if not isinstance(src, (str, os.PathLike)):
             raise InputError("expected a name for the output of a stream, found none")
@@ -213,6 +215,6 @@ def estimate(
         return estimate_ladder(
             opened,  # type: ignore[arg-type]
             tile=parse_tile(DEFAULT_TILE if tile is None else tile),
-            model=None if model is None else os.fspath(model),
+            model=None if model is None else name_or_path("model", model),
             threads=usable_threads(threads),
         )

@@ -14,6 +14,7 @@ from typing import BinaryIO, TypeAlias, cast
 from radcodec.errors import InputError
 from radcodec.limits import MAX_SPOOL_MEMORY
 from radcodec.runtime.casa_folders import casa_table_type, is_casa_image
+from radcodec.runtime.option_values import true_or_false
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
 # Suffixes of general-purpose compression, which is removed when reading and never restored.
@@ -386,6 +387,7 @@ def check_fits_name(dst: object) -> None:
 
 def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite: bool) -> None:
     """Find a target that cannot be written before any work is done."""
+    true_or_false("overwrite", overwrite)
     if not isinstance(dst, (str, os.PathLike)):
         return
     check_target(os.fspath(dst), overwrite)
