@@ -73,7 +73,7 @@ def test_sources_that_are_no_fits_file() -> None:
 def test_targets_that_are_no_file() -> None:
     """Each function that writes refuses them before any work."""
     with (
-        (tmp_path / "t").open("w") as text,
+        Path("t").open("w") as text,
         Path("x.fits").open("rb") as reading,
         tempfile.NamedTemporaryFile("w") as t,
     ):
