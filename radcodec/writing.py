@@ -213,8 +213,8 @@ def estimate(
     from radcodec.encoding.tile_option import parse_tile
 
     # Images of astropy.nddata are arrays that have a method ``read``; a list of HDUs is no list of numbers.
-    is_file = not hasattr(src, "__array__") and not isinstance(src, Complex) and type(src) not in (list, tuple)
-    with open_fits(cast("Path", src)) if is_file else nullcontext(src) as opened:
+    is_array = hasattr(src, "__array__") or isinstance(src, Complex) or cast(Any, type(src)) in (list, tuple)
+    with nullcontext(src) if is_array else open_fits(cast("Path", src)) as opened:
         return estimate_ladder(
             opened,  # type: ignore[arg-type]
             tile=parse_tile(DEFAULT_TILE if tile is None else tile),
