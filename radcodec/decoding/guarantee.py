@@ -31,7 +31,7 @@ class Breach:
     def describe(self, place: tuple[int, ...]) -> str:
         """Say what is wrong with one of the samples."""
         off = math.nan if self.off is None else float(self.off[place])
-        return self.become or (f"is off by {off}" if 0 < off < math.inf else "differs from the original")
+        return self.become or f"differs from the original{f' by {off}' if 0 < off < math.inf else ''}"
 
 
 def _physical(samples: Pixels, record: ImageRecord) -> npt.NDArray[np.float64]:
