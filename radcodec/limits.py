@@ -77,6 +77,8 @@ MAX_ASKED_SIDE = 65535
 MAX_PREVIEW_PERCENT = 50.0
 # More threads only cost memory.
 MAX_THREADS = 256
+# Seconds that a command waits for something: a year. The system cannot sleep for 300 years.
+MAX_WAIT_S = 366.0 * 86400
 # Of posterior samples: pixels that are worked on at once (float64, a few times over), and those of all draws (float32).
 MAX_SAMPLED_PIXELS = 1 << 24
 MAX_DRAWN_PIXELS = 1 << 27

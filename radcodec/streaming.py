@@ -17,6 +17,7 @@ from radcodec.decoding.rcz_file import open_reader
 from radcodec.encoding.keywords import Path, StreamKeywords
 from radcodec.errors import BoundError, InputError, RadcodecError, TruncatedError
 from radcodec.runtime.keywords import fill_in, spelled_out
+from radcodec.runtime.option_values import name_or_path
 from radcodec.runtime.paths import atomic_file, check_output, publish, sync_folder
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def create(
             "file, so close the stream and compress the restored file with it"
         )
     return PlaneStream(
-        os.fspath(dst),
+        name_or_path("dst", dst),
         shape=shape,
         dtype=dtype,
         header=header,
@@ -259,7 +260,7 @@ def recover(src: Path, dst: Path, *, overwrite: bool = False) -> Report:
     from radcodec.container.open_file import is_open
 
     start = time.perf_counter()
-    source, target = os.fspath(src), os.fspath(dst)
+    source, target = name_or_path("src", src), name_or_path("dst", dst)
     check_output(target, source, overwrite)
     with ExitStack() as stack:
         part = stack.enter_context(open(source, "rb"))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from numbers import Complex
 from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, cast
 
 from radcodec.container.report import Report
@@ -16,7 +17,9 @@ from radcodec.encoding.keywords import CompressKeywords, EncodeKeywords, Path
 from radcodec.errors import InputError
 from radcodec.fits_input import open_fits
 from radcodec.limits import DEFAULT_TILE
+from radcodec.runtime.given_files import check_fits_source
 from radcodec.runtime.keywords import fill_in, spelled_out
+from radcodec.runtime.option_values import name_or_path, true_or_false
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.paths import check_output, compressed_name, file_times, output_file
 
@@ -151,6 +154,8 @@ def compress(
 
     start = time.perf_counter()
     checked = make_options(options)
+    recompress = true_or_false("recompress", recompress)
+    check_fits_source(src)
     if dst is None:
         if not isinstance(src, (str, os.PathLike)):
             raise InputError("expected a name for the output of a stream, found none")
@@ -207,12 +212,12 @@ def estimate(
     from radcodec.encoding.estimate import estimate_ladder
     from radcodec.encoding.tile_option import parse_tile
 
-    # Images of astropy.nddata are arrays that have a method ``read``.
-    is_file = isinstance(src, (str, os.PathLike)) or (hasattr(src, "read") and not hasattr(src, "__array__"))
-    with open_fits(cast("Path", src)) if is_file else nullcontext(src) as opened:
+    # Images of astropy.nddata are arrays that have a method ``read``; a list of HDUs is no list of numbers.
+    is_array = hasattr(src, "__array__") or isinstance(src, Complex) or cast(Any, type(src)) in (list, tuple)
+    with nullcontext(src) if is_array else open_fits(cast("Path", src)) as opened:
         return estimate_ladder(
             opened,  # type: ignore[arg-type]
             tile=parse_tile(DEFAULT_TILE if tile is None else tile),
-            model=None if model is None else os.fspath(model),
+            model=None if model is None else name_or_path("model", model),
             threads=usable_threads(threads),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 import sys
@@ -27,6 +28,19 @@ threads_option = click.option("--threads", type=click.IntRange(min=1), help="Thr
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 quiet_option = click.option("--quiet", is_flag=True, help="Print errors only.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: nan is in every range of click, and infinity in one without an end."""
+
+    name = "finite range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read a number; a usage error names the option of one that is not finite or out of range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def source_of(name: str) -> str | BinaryIO:

@@ -15,6 +15,7 @@ from radcodec.cli.errors import DONE, EXPECTED, error_line, exit_code
 from radcodec.cli.streams import say, tell
 from radcodec.container.report import Report
 from radcodec.errors import InputError, UnsupportedDataError
+from radcodec.runtime.given_files import check_target_kind
 from radcodec.runtime.paths import check_folder
 
 out_dir_option = click.option("--out-dir", metavar="DIR", help="Folder for the outputs of many files or folders.")
@@ -107,7 +108,11 @@ def with_own_outputs(jobs: Sequence[Job]) -> list[Job]:
 
 
 def make_folder(folder: str) -> None:
-    """Make a folder where it is not there; raise OSError where that cannot be, or nothing can be written to it."""
+    """Make a folder where it is not there; raise OSError where that cannot be, or nothing can be written to it.
+
+    Raises InputError for a URL.
+    """
+    check_target_kind(folder)
     try:
         os.makedirs(folder or ".", exist_ok=True)
     except FileExistsError as error:

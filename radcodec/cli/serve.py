@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import logging
 import os
 import socket
 
 import click
 
 from radcodec.cli.common import quiet_option, report_errors, threads_option
-from radcodec.cli.errors import DONE
+from radcodec.cli.errors import DONE, error_line
 from radcodec.cli.streams import say, tell
 from radcodec.limits import SERVED_CONNECTIONS
 from radcodec.runtime.extras import missing_extra
@@ -53,6 +54,7 @@ def serve(folder: str, port: int, bind: str, origins: tuple[str, ...], threads: 
             app, log_level=_LOG_LEVEL, access_log=False, server_header=False, proxy_headers=False,
             limit_concurrency=SERVED_CONNECTIONS, http="h11", ws="none",
         )  # fmt: skip
+        logging.getLogger("uvicorn.error").addFilter(_in_one_line)
         if not is_local and not quiet:
             tell(f"radcodec: warning: {bind}: all who reach this address can read the files, without a password")
         if not quiet:
@@ -60,6 +62,18 @@ def serve(folder: str, port: int, bind: str, origins: tuple[str, ...], threads: 
             say(f"serving {folder} at http://{host}:{listener.getsockname()[1]}/ (Ctrl-C ends)")
         uvicorn.Server(config).run(sockets=[listener])
     return DONE
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Log an answer that was cut off in one line, without its traceback: a filter, which keeps every record."""
+    from radcodec.integrations.serve import CutOffError
+
+    error = record.exc_info[1] if record.exc_info else None
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, CutOffError) and error.__cause__ is not None:
+        record.msg, record.args, record.exc_info = error_line(error.__cause__, str(error)), (), None
+    return True
 
 
 def _listen(bind: str, port: int) -> socket.socket:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from radcodec.cli.common import json_option, print_json, quiet_option, report_errors
+from radcodec.cli.common import FiniteRange, json_option, print_json, quiet_option, report_errors
 from radcodec.cli.errors import DONE
 from radcodec.cli.headings import GroupedCommand
 from radcodec.cli.streams import say
@@ -74,7 +74,7 @@ def train(config: Path, restart: bool, quiet: bool) -> int:
 @click.option("--model", metavar="NAME|PATH", help="Model to start from (default: the default model).")
 @click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the run (default: runs/NAME).")
 @click.option("--name", metavar="NAME", help="Name of the new model (default: MODEL-FOLDER).")
-@click.option("--minutes", type=click.FloatRange(min=0, min_open=True), metavar="M",
+@click.option("--minutes", type=FiniteRange(min=0, min_open=True), metavar="M",
               help="About how long a new run may take (default: 5).")  # fmt: skip
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Threads to use.")
 @restart_option

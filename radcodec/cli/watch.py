@@ -12,7 +12,7 @@ import click
 
 from radcodec.cli.batch import HEADINGS as BATCH_HEADINGS
 from radcodec.cli.batch import manifest_record, own_options, recorded_options
-from radcodec.cli.common import check_model_option, quiet_option, report_errors, warn
+from radcodec.cli.common import FiniteRange, check_model_option, quiet_option, report_errors, warn
 from radcodec.cli.compress import kept_options, list_outputs, summary
 from radcodec.cli.errors import DONE, error_line
 from radcodec.cli.headings import GroupedCommand
@@ -22,6 +22,7 @@ from radcodec.cli.pool import Outcome, attempt, in_processes
 from radcodec.cli.streams import say, tell
 from radcodec.cli.work import Archived, Task, archive_complete, is_passing
 from radcodec.errors import UnsupportedDataError
+from radcodec.limits import MAX_WAIT_S
 from radcodec.runtime.parallel import usable_threads
 
 _DEFAULT_SETTLE_S = 5.0
@@ -183,9 +184,9 @@ _EXAMPLES = (
 @click.command(cls=GroupedCommand, headings=_HEADINGS, examples=_EXAMPLES)
 @click.argument("folder", metavar="DIR")
 @click.option("--out-dir", metavar="DIR", required=True, help="Where the outputs go.")
-@click.option("--settle", type=click.FloatRange(min=0.0), default=_DEFAULT_SETTLE_S, show_default=True, metavar="S",
+@click.option("--settle", type=FiniteRange(0.0, MAX_WAIT_S), default=_DEFAULT_SETTLE_S, show_default=True, metavar="S",
               help="Seconds without a change after which a file is complete.")  # fmt: skip
-@click.option("--every", type=click.FloatRange(min=0.05), default=_DEFAULT_EVERY_S, show_default=True, metavar="S",
+@click.option("--every", type=FiniteRange(0.05, MAX_WAIT_S), default=_DEFAULT_EVERY_S, show_default=True, metavar="S",
               help="Seconds between two looks at the folder.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Do what is there, and end.")
 @click.option("--manifest", metavar="FILE", help="One JSON line a file is added (default: DIR/manifest.jsonl).")

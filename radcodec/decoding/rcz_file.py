@@ -18,8 +18,8 @@ from radcodec.decoding.consistency import check_consistency
 from radcodec.decoding.description import describe
 from radcodec.errors import InputError
 from radcodec.pixels.tiles import count_tiles
+from radcodec.runtime.given_files import is_url
 from radcodec.runtime.parallel import usable_threads
-from radcodec.runtime.paths import is_url
 from radcodec.runtime.resources import header_dictionaries
 from radcodec.runtime.spool import spooled
 from radcodec.types import HduKind, Kind

@@ -6,15 +6,15 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from radcodec.container.reader import Reader
 from radcodec.container.units import iter_units
 from radcodec.decoding.consistency import check_consistency
-from radcodec.decoding.guarantee import blank_breach, tile_breach
+from radcodec.decoding.guarantee import Breach, blank_breach, find_breach, special_breach
 from radcodec.decoding.image import StoredImage, decode_tiles, open_image, read_stages
 from radcodec.decoding.regions import axis_name
 from radcodec.decoding.restore import check_array, iter_fits_bytes
@@ -157,7 +157,7 @@ def _first_difference(piece: bytes | memoryview, original: FitsBuffer, position:
 
 def _place_in_hdu(hdu: Hdu, number: int, offset: int) -> str:
     """Name the pixel, or the part of an HDU, that holds a byte of its file."""
-    name = f"HDU {number} ({hdu.name or ('without a name' if number else 'PRIMARY')})"
+    name = _hdu_name(hdu, number)
     if offset < hdu.data_start:
         return f"{name}: card {(offset - hdu.header_start) // CARD_BYTES} of its header"
     if offset >= hdu.data_stop:
@@ -165,49 +165,99 @@ def _place_in_hdu(hdu: Hdu, number: int, offset: int) -> str:
     if hdu.image is None:
         return f"{name}: byte {offset - hdu.data_start} of its data"
     index = (offset - hdu.data_start) // hdu.image.sample_type.size_bytes
+    return f"{name}: {_pixel_name(hdu.image.shape, index)}"
+
+
+def _hdu_name(hdu: Hdu, number: int) -> str:
+    return f"HDU {number} ({hdu.name or ('without a name' if number else 'PRIMARY')})"
+
+
+def _pixel_name(shape: tuple[int, ...], index: int) -> str:
+    """Name a pixel by its place along each axis, x first, from its place in the file."""
     places: list[str] = []
-    for axis, length in enumerate(reversed(hdu.image.shape)):
+    for axis, length in enumerate(reversed(shape)):
         index, at = divmod(index, length)
         places.append(f"{axis_name(axis)} {at}")
-    return f"{name}: pixel {', '.join(places)}"
+    return f"pixel {', '.join(places)}"
 
 
-def _unchanged_cards(header: bytes) -> list[bytes]:
-    """Return the cards that must not change, without the blank ones that pad before END."""
-    cards = [card for card in header_cards(header) if card[:8].rstrip(b" ") not in _MAY_DIFFER]
-    while cards and not cards[-1].strip(b" "):
+def _unchanged_cards(header: bytes) -> list[tuple[int, bytes]]:
+    """Return the cards that must not change with their numbers, without the blank ones that pad before END."""
+    cards = [
+        (number, card) for number, card in enumerate(header_cards(header)) if card[:8].rstrip(b" ") not in _MAY_DIFFER
+    ]
+    while cards and not cards[-1][1].strip(b" "):
         cards.pop()
     return cards
 
 
-def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage) -> ReadBox:
+def _check_cards(restored: bytes, original: bytes, name: str) -> None:
+    """Raise GuaranteeError for the first card of an image's header that must not differ; its number counts from 0."""
+    for after, before in zip_longest(_unchanged_cards(restored), _unchanged_cards(original)):
+        if after is None or before is None or after[1] != before[1]:
+            number, card = before or after or (0, b"")
+            keyword = card[:8].decode("ascii", "replace").strip()
+            raise GuaranteeError(f"{name}: card {number} of its header ({keyword}) differs from the original")
+
+
+def _check_part(restored: bytes | memoryview, original: FitsBuffer, start: int, place: tuple[Hdu, int]) -> None:
+    """Raise GuaranteeError for the first byte of a part of an HDU that differs; ``start`` is its place in the original.
+
+    ``place`` is the HDU and its number.
+    """
+    if restored == original:
+        return
+    after, before = (np.frombuffer(part, np.uint8) for part in (restored, original[:]))
+    n_both = min(after.size, before.size)
+    different = np.flatnonzero(after[:n_both] != before[:n_both])
+    if not different.size:
+        raise GuaranteeError(f"{_hdu_name(*place)} has a part of {after.size} bytes, the original {before.size}")
+    offset = start + int(different[0])
+    raise GuaranteeError(f"{_place_in_hdu(*place, offset)} differs from the original (byte {offset} of the file)")
+
+
+def _original_pixels(original: FitsBuffer, hdu: Hdu, image: StoredImage, name: str) -> ReadBox:
     """Say how to read native samples of an HDU of the original; raises GuaranteeError for a different image."""
     record = image.coding.record
     info = hdu.image
     if info is None or info.shape != record.shape or info.sample_type is not record.sample_type:
         found = None if info is None else (info.sample_type.dtype_str, info.shape)
-        raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {found}")
+        raise GuaranteeError(
+            f"{name}: the file holds {record.sample_type.dtype_str} {record.shape}, the original {found}"
+        )
     return partial(stored_box, original, hdu)
 
 
-def _check_pixels(image: StoredImage, original: ReadBox, mode: Mode, threads: int) -> None:
-    """Raise GuaranteeError if a restored tile breaks its guarantee about the original."""
-    grid = image.coding.grid
+def _check_pixels(image: StoredImage, original: ReadBox, mode: Mode, threads: int, name: str) -> None:
+    """Raise GuaranteeError if restored tiles break their guarantee about the original.
+
+    The message says what is wrong with the first pixel, in the order of the file, of the HDU ``name``.
+    """
+    grid, record = image.coding.grid, image.coding.record
     tiles = range(grid.n_tiles)
+    first: tuple[int, str] | None = None
     for tile, restored in zip(tiles, decode_tiles(image, tiles, threads), strict=True):
         box = grid.box(tile)
-        _, _, y0, y1, x0, x1 = box
         samples = original(box)
         mask, stream = image.reader.read_tile(image.number, tile)
         special = _special(samples, mask, image)
         if mode is Mode.LOSSY and not stream:
-            same = special is None or _same_bits(samples[special], restored[special])
-            breach = "" if same else "special pixels differ from the original"
-            breach = breach or blank_breach(samples, restored, image.coding.record)
+            breach = special_breach(samples, restored, special) or blank_breach(samples, restored, record)
         else:
-            breach = tile_breach(samples, restored, special, image.coding, box)
-        if breach:
-            raise GuaranteeError(f"tile {tile} of image {image.number} (y {y0}:{y1}, x {x0}:{x1}): {breach}")
+            breach = find_breach(samples, restored, special, image.coding, box)
+        if breach is not None:
+            found = _first_of(breach, box, record.shape)
+            first = found if first is None else min(first, found)
+    if first is not None:
+        raise GuaranteeError(f"{name}: {_pixel_name(record.shape, first[0])} {first[1]}")
+
+
+def _first_of(breach: Breach, box: Box, shape: tuple[int, ...]) -> tuple[int, str]:
+    """Return the place in its image of the first sample of a breach, and what is wrong with it and in its tile."""
+    place = tuple(int(at) for at in np.unravel_index(int(np.argmax(breach.where)), breach.where.shape))
+    height, width = ((1, 1) + shape)[-2:]
+    p, y, x = (start + at for start, at in zip(box[::2], place, strict=True))
+    return (p * height + y) * width + x, f"{breach.describe(place)}; in its tile {breach.text}"
 
 
 def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
@@ -223,10 +273,6 @@ def _special(samples: Pixels, mask: bytes, image: StoredImage) -> Mask | None:
     return special
 
 
-def _same_bits(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> bool:
-    return first.tobytes() == second.tobytes()
-
-
 def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
     """Compare a bounded or lossy file with the original, unit by unit."""
     hdus = parse_fits(original)
@@ -235,20 +281,23 @@ def _check_units(reader: Reader, original: FitsBuffer, threads: int) -> None:
         raise GuaranteeError(f"the file has {len(records)} HDUs, the original {len(hdus)} or others")
     extra = memoryview(reader.read_extra())
     for plain, unit in zip(iter_plain_units(original, hdus), iter_units(reader), strict=True):
-        hdu = plain.hdu
+        hdu, name = plain.hdu, _hdu_name(plain.hdu, unit.number)
+        place = (hdu, unit.number)
         if unit.image is not None:
             image = open_image(reader, unit.image)
-            _check_pixels(image, _original_pixels(original, hdu, image), reader.prelude.mode, threads)
-            same = _unchanged_cards(unit.header) == _unchanged_cards(plain.header)
+            pixels = _original_pixels(original, hdu, image, name)
+            _check_cards(unit.header, plain.header, name)
+            _check_pixels(image, pixels, reader.prelude.mode, threads, name)
         else:
-            same = unit.header == plain.header and extra[unit.extra] == unit_data(original, hdu)
-        if not same or unit.tail != plain.tail:
-            raise GuaranteeError(f"HDU {unit.number} ({hdu.name or 'without a name'}) differs from the original")
+            _check_part(unit.header, plain.header, hdu.header_start, place)
+            _check_part(extra[unit.extra], unit_data(original, hdu), hdu.data_start, place)
+        _check_part(unit.tail, plain.tail, hdu.data_stop, place)
 
 
 def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
     """Compare a file of kind array with the physical values of the first image of a FITS file."""
-    hdu = next((hdu for hdu in parse_fits(original) if hdu.image is not None), None)
+    hdus = enumerate(parse_fits(original))
+    number, hdu = next(((number, hdu) for number, hdu in hdus if hdu.image is not None), (0, None))
     if hdu is None or hdu.image is None:
         raise UnsupportedDataError("expected an original with an image, found none")
     info = hdu.image
@@ -259,4 +308,8 @@ def _check_array(reader: Reader, original: FitsBuffer, threads: int) -> None:
         raise GuaranteeError(f"the file holds {record.sample_type.dtype_str} {record.shape}, the original {info.shape}")
     # Axes of one pixel may be missing in either.
     alike = replace(hdu, image=replace(info, shape=record.shape))
-    _check_pixels(image, lambda box: to_physical(stored_box(original, alike, box), info), reader.prelude.mode, threads)
+
+    def read(box: Box) -> Pixels:
+        return to_physical(stored_box(original, alike, box), info)
+
+    _check_pixels(image, read, reader.prelude.mode, threads, _hdu_name(hdu, number))

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from radcodec.errors import BoundError
+from radcodec.runtime.option_values import is_true_or_false, shown
 
 EXAMPLES = "2e-5, 20uJy/beam, 0.125sigma or 0.125localsigma"
 AUTO = "auto"  # instead of a bound: the smallest one whose file keeps to a bit-rate
@@ -65,8 +66,8 @@ def parse_bound(max_error: Any) -> BoundSpec:
     BoundError
         If it is none of these, is ambiguous, or its number is not finite and above 0.
     """
-    if isinstance(max_error, bool):
-        raise BoundError(f"expected a number or text for the largest error, found {max_error!r}")
+    if is_true_or_false(max_error):
+        raise BoundError(f"expected a number or text for the largest error, found {shown(max_error)}")
     if isinstance(max_error, str):
         return _parse_text(max_error)
     if hasattr(max_error, "unit") and hasattr(max_error, "value"):
@@ -74,7 +75,7 @@ def parse_bound(max_error: Any) -> BoundSpec:
     try:
         value = float(max_error)
     except (TypeError, ValueError, OverflowError) as err:
-        raise BoundError(f"expected a number or text for the largest error, found {max_error!r:.80}") from err
+        raise BoundError(f"expected a number or text for the largest error, found {shown(max_error)}") from err
     if isinstance(max_error, int) and value > max_error:
         value = math.nextafter(value, 0.0)
     return BoundSpec(kind=BoundKind.ABSOLUTE, value=_checked(value, max_error))

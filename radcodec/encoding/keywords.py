@@ -1,7 +1,7 @@
 """Every option of `radcodec.encode` and `radcodec.compress`, written once: its name, its type and its default.
 
 A new option is a line here, a check in `make_options` and a field of `EncodeOptions` or `Fidelity`. The second part of
-each ``Annotated`` is the default (`radcodec.runtime.keywords`).
+each ``Annotated`` is the default, a third one says what is expected (`radcodec.runtime.keywords`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias, TypedDict
 
-from radcodec.limits import DEFAULT_EFFORT, DEFAULT_TILE
+from radcodec.limits import DEFAULT_EFFORT, DEFAULT_TILE, MAX_EFFORT, MIN_EFFORT
 from radcodec.types import HduChoice
 
 # A number, a text such as "0.125sigma", or a quantity of astropy.units.
@@ -18,6 +18,9 @@ Bound: TypeAlias = Any
 Fill: TypeAlias = float | str
 Path: TypeAlias = str | os.PathLike[str]
 Progress: TypeAlias = Callable[[int], None]
+
+# What is expected for `effort`.
+EFFORTS = f"an effort of {MIN_EFFORT} (fast) to {MAX_EFFORT} (smallest)"
 
 
 class ImageKeywords(TypedDict, total=False):
@@ -35,7 +38,7 @@ class ImageKeywords(TypedDict, total=False):
     dither: Annotated[bool, False]
     smallest: Annotated[bool, False]
     details_on_base: Annotated[str, "auto"]
-    effort: Annotated[int, DEFAULT_EFFORT]
+    effort: Annotated[int, DEFAULT_EFFORT, EFFORTS]
     fill: Annotated[Fill | Sequence[Fill], ()]
     force: Annotated[bool, False]
     clean: Annotated[bool, False]
@@ -47,7 +50,7 @@ class StreamKeywords(TypedDict, total=False):
     max_error: Annotated[Bound | None, None]
     sigma: Annotated[float | None, None]
     dither: Annotated[bool, False]
-    effort: Annotated[int, DEFAULT_EFFORT]
+    effort: Annotated[int, DEFAULT_EFFORT, EFFORTS]
     tile: Annotated[int | str | Sequence[int], DEFAULT_TILE]
     fill: Annotated[Fill | Sequence[Fill], ()]
     force: Annotated[bool, False]

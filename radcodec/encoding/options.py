@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 import operator
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, SupportsIndex, TypeAlias, cast
 
 from radcodec.encoding.bound_spec import BoundSpec, is_auto_bound, parse_bound
-from radcodec.encoding.keywords import CompressKeywords, Fill
+from radcodec.encoding.keywords import EFFORTS, CompressKeywords, Fill
 from radcodec.encoding.tile_option import parse_tile
 from radcodec.errors import BoundError, InputError
 from radcodec.fits.select import HduSelector, parse_hdu
@@ -27,6 +26,7 @@ from radcodec.limits import (
 )
 from radcodec.pixels.tiles import TileOption
 from radcodec.runtime.keywords import fill_in
+from radcodec.runtime.option_values import is_true_or_false, name_or_path, shown
 from radcodec.runtime.parallel import usable_threads
 from radcodec.runtime.scratch import Scratch
 from radcodec.types import DetailsOnBase, HduChoice, Mode
@@ -128,13 +128,13 @@ def parse_fills(fill: Fill | Sequence[Fill]) -> tuple[float, ...]:
 def _fill_value(value: Fill) -> float:
     """Read a finite number, or text that reads as one: an int where it is written as such, so that large ones keep."""
     try:
-        if isinstance(value, bool):
+        if is_true_or_false(value):
             raise TypeError
         number: float = int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else _plain_number(value)
         if not math.isfinite(number):
             raise ValueError
     except (TypeError, ValueError, OverflowError) as err:
-        raise InputError(f"expected a fill value that is a finite number, found {value!r}") from err
+        raise InputError(f"expected a fill value that is a finite number, found {shown(value)}") from err
     return number
 
 
@@ -142,24 +142,10 @@ def _plain_number(value: Fill) -> float:
     return operator.index(value) if isinstance(value, SupportsIndex) else float(value)
 
 
-def _checked_noise(sigma: Any) -> float:
-    """Read the noise that a user gives; raises BoundError where it is no number."""
-    try:
-        return float(sigma)
-    except (TypeError, ValueError, OverflowError) as err:
-        raise BoundError(f"expected the noise as a number in the image's unit, found {sigma!r:.80}") from err
-
-
-def _checked_effort(effort: Any) -> int:
-    """Read a level of effort; raises InputError for what is none."""
-    try:
-        if isinstance(effort, bool):
-            raise TypeError
-        level = operator.index(effort)
-    except TypeError as err:
-        raise InputError(f"expected an effort of {MIN_EFFORT} to {MAX_EFFORT}, found {effort!r:.80}") from err
+def _checked_effort(level: int) -> int:
+    """Check a level of effort; raises InputError for one that is out of range."""
     if not MIN_EFFORT <= level <= MAX_EFFORT:
-        raise InputError(f"expected an effort of {MIN_EFFORT} (fast) to {MAX_EFFORT} (smallest), found {level}")
+        raise InputError(f"expected {EFFORTS}, found {level}")
     return level
 
 
@@ -171,7 +157,7 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
     TypeError
         If a keyword is not one of `CompressKeywords`.
     BoundError, InputError
-        If a value is out of range, or two options exclude each other.
+        If a value is of another type or out of range, or two options exclude each other.
     """
     given = fill_in(CompressKeywords, keywords)
     preview = given["preview"]
@@ -199,13 +185,12 @@ def make_options(keywords: Mapping[str, Any]) -> EncodeOptions:
 
 def _model_name(model: Any, *, clean: bool) -> str | None:
     """Read a name or path of a model; None is the default one."""
-    return os.fspath(model) if model is not None else CLEAN_MODEL if clean else None
+    return name_or_path("model", model) if model is not None else CLEAN_MODEL if clean else None
 
 
 def _fidelity(given: Mapping[str, Any]) -> Fidelity:
     """Read how exact an image will be; raises BoundError where the options exclude each other."""
-    max_error, bpp, n_stages = given["max_error"], given["lossy_bpp"], given["lossy_stages"]
-    sigma = None if given["sigma"] is None else _checked_noise(given["sigma"])
+    max_error, bpp, n_stages, sigma = (given[name] for name in ("max_error", "lossy_bpp", "lossy_stages", "sigma"))
     is_lossy = given["lossy"] or bpp is not None or n_stages is not None
     if max_error is not None and (given["lossy"] or n_stages is not None):
         raise BoundError("expected either a largest error or lossy mode, found both: choose one")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
 from collections.abc import Iterable, Sequence
 
 from radcodec.errors import InputError
 from radcodec.limits import MAX_AXES, MAX_PIXELS, MAX_TILE, MIN_TILE, MIN_TILE_SAMPLES
 from radcodec.pixels.tiles import TileOption
+from radcodec.runtime.option_values import whole_number
 
 _SIDES = re.compile(r"[0-9]{1,15}(x[0-9]{1,15})*", re.ASCII)
 
@@ -52,7 +52,4 @@ def _square(side: int) -> int:
 
 
 def _whole(side: object) -> int:
-    try:
-        return operator.index(side)  # type: ignore[arg-type]
-    except TypeError as err:
-        raise InputError(f"expected a tile size as a whole number, found {side!r:.80}") from err
+    return whole_number("the side of a tile", side)

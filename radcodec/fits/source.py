@@ -20,6 +20,7 @@ from radcodec.fits.parse import FitsBuffer
 from radcodec.fits.unpack import MAGIC_BYTES, READ_BYTES, ByteStream, find_packing, too_big, unpack
 from radcodec.limits import MAX_FITS_BYTES
 from radcodec.runtime.casa_folders import casa_table_type
+from radcodec.runtime.given_files import read_bytes
 from radcodec.runtime.scratch import Scratch, Spool
 
 DEFAULT_MAX_BYTES = MAX_FITS_BYTES
@@ -152,13 +153,13 @@ class _Joined:
         if self._start:
             start, self._start = self._start[:size], self._start[size:]
             return start
-        return self._rest.read(size)
+        return read_bytes(self._rest, size)
 
 
 def _read_stream(stream: ByteStream, name: str, max_bytes: int) -> memoryview:
     """Read the rest of a stream as plain FITS bytes."""
-    start = stream.read(MAGIC_BYTES)
-    while 0 < len(start) < MAGIC_BYTES and (more := stream.read(MAGIC_BYTES - len(start))):
+    start = read_bytes(stream, MAGIC_BYTES)
+    while 0 < len(start) < MAGIC_BYTES and (more := read_bytes(stream, MAGIC_BYTES - len(start))):
         start += more
     joined, packing = _Joined(start, stream), find_packing(start)
     with Spool() as plain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,13 @@ def _parse_unit(text: str) -> UnitBase:
     """Parse a unit in any spelling of FITS files; raises BoundError for an unknown one."""
     from astropy import units
 
-    for candidate in (text.strip(), _spelled(text.strip())):
-        unit = units.Unit(candidate, parse_strict="silent")
-        if not isinstance(unit, units.UnrecognizedUnit):
-            return unit
+    with warnings.catch_warnings():
+        # Several slashes have one meaning, so that there is nothing to warn of.
+        warnings.simplefilter("ignore", units.UnitsWarning)
+        for candidate in (text.strip(), _spelled(text.strip())):
+            unit = units.Unit(candidate, parse_strict="silent")
+            if not isinstance(unit, units.UnrecognizedUnit):
+                return unit
     raise BoundError(f"expected a unit that astropy knows, found {text!r}: give the bound without a unit or in sigma")
 
 

@@ -57,6 +57,10 @@ _FITS_TYPE = "application/fits"
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
+class CutOffError(Exception):
+    """The file of this name, which was being sent, cannot be decoded to its end; the cause says why."""
+
+
 class _OnlyHosts:
     """Answers requests for other hosts with 400: a page of another site could read a local server by its own name."""
 
@@ -183,7 +187,11 @@ class _Handlers:
                 if before:
                     yield before
                 for first in range(start, stop, SERVED_PIECE_BYTES):
-                    yield await self._run(self._read, place, first, min(SERVED_PIECE_BYTES, stop - first))
+                    try:
+                        piece = await self._run(self._read, place, first, min(SERVED_PIECE_BYTES, stop - first))
+                    except (RadcodecError, OSError) as error:
+                        raise CutOffError(request.path_params["path"]) from error
+                    yield piece
 
         return StreamingResponse(content(), status_code=status, headers=headers)
 

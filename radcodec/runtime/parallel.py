@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from radcodec.errors import InputError
 from radcodec.limits import MAX_THREADS
+from radcodec.runtime.option_values import shown, whole_number
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -21,13 +22,14 @@ Result = TypeVar("Result")
 
 
 def usable_threads(threads: int | None) -> int:
-    """Return the number of threads to use: all usable cores for None. Raises InputError for a number below 1."""
+    """Return the number of threads to use: all usable cores for None. Raises InputError for other than 1 or more."""
     if threads is None:
         usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         return min(usable, MAX_THREADS)
-    if threads < 1:
-        raise InputError(f"expected 1 thread or more, found {threads}")
-    return min(threads, MAX_THREADS)
+    wanted = whole_number("threads", threads)
+    if wanted < 1:
+        raise InputError(f"expected 1 thread or more, found {shown(wanted)}")
+    return min(wanted, MAX_THREADS)
 
 
 def _free_blas_control() -> None:

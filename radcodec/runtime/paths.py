@@ -12,6 +12,8 @@ from typing import BinaryIO, TypeAlias, cast
 
 from radcodec.errors import InputError
 from radcodec.runtime.casa_folders import casa_table_type, is_casa_image
+from radcodec.runtime.given_files import check_target_kind, is_url
+from radcodec.runtime.option_values import true_or_false
 from radcodec.runtime.spool import written_at_end
 
 _PLAIN_SUFFIXES = (".fits", ".fit", ".fts")
@@ -30,15 +32,6 @@ _START_BYTES = 100
 
 # Access and modification time, in nanoseconds.
 Times: TypeAlias = tuple[int, int]
-
-
-# A scheme before // or, in a chain of file systems, before ::. A single letter is a drive.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+(://|::)")
-
-
-def is_url(source: object) -> bool:
-    """Tell whether a source is a URL (``https://...``, ``s3://...``, chained by ``::``) and no file has that name."""
-    return isinstance(source, str) and _URL.match(source) is not None and not os.path.lexists(source)
 
 
 def _local_name(source: str) -> str:
@@ -380,6 +373,8 @@ def check_fits_name(dst: object) -> None:
 
 def check_output(dst: str | os.PathLike[str] | BinaryIO, src: object, overwrite: bool) -> None:
     """Find a target that cannot be written before any work is done."""
+    true_or_false("overwrite", overwrite)
+    check_target_kind(dst)
     if not isinstance(dst, (str, os.PathLike)):
         return
     check_target(os.fspath(dst), overwrite)

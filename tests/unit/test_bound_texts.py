@@ -8,7 +8,7 @@ from astropy import units
 
 import radcodec
 from radcodec.encoding.bound_spec import BoundKind, parse_bound
-from radcodec.errors import BoundError
+from radcodec.errors import BoundError, InputError
 
 
 @pytest.mark.parametrize(
@@ -106,5 +106,5 @@ def test_a_quiet_plane_among_noisy_ones_is_no_reason_to_refuse() -> None:
 def test_a_noise_that_is_no_number_is_refused() -> None:
     """A noise given as text or as a quantity is an error that says so."""
     for sigma in ("abc", 1 * units.Jy):
-        with pytest.raises(BoundError, match="noise as a number"):
+        with pytest.raises(InputError, match="sigma to be a number"):
             radcodec.encode(np.ones((8, 8)), max_error="1sigma", sigma=sigma)  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from radcodec.errors import InputError
-from radcodec.runtime.paths import is_url, restored_name
+from radcodec.runtime.given_files import is_url
+from radcodec.runtime.paths import restored_name
 
 
 @pytest.mark.parametrize(
