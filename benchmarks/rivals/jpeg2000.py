@@ -115,7 +115,9 @@ class MappedJpeg2000(MappedRival):
         head, unit = to_unit(image)
         psnr = max(1.0, 20.0 * np.log10(float(np.ptp(image)) / quality))
         levels = np.rint(unit * 65535.0).astype(np.uint16)
-        return head + bytes(jpeg2k_encode(levels, level=psnr, reversible=False, codecformat="j2k", numthreads=self.threads))
+        return head + bytes(
+            jpeg2k_encode(levels, level=psnr, reversible=False, codecformat="j2k", numthreads=self.threads)
+        )
 
     def restore(self, data: bytes, shape: tuple[int, ...]) -> Array:
         import imagecodecs

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks import machine
+from benchmarks.data.datasets import sigma
 from benchmarks.rivals.jpeg2000 import MappedJpeg2000
-from benchmarks.rivals.lossy import LossyRival, Mapping
+from benchmarks.rivals.lossy import LossyRival, Mapping, compand
 from benchmarks.rivals.ours import RadcodecBitRate, RadcodecStep
 from benchmarks.rows import append_row, rows_done
-from benchmarks.run.distortion import distortion
 from benchmarks.speed.turns import Timed, speed_cells, take_turns
 from benchmarks.types import Array, Cells
 from radcodec.simulate import simulate_image
@@ -62,8 +64,20 @@ def entry_of(rival: LossyRival, image: Array, quality: float, rate: float, threa
 
 
 def error_of(rival: LossyRival, image: Array, data: bytes) -> float:
-    """Return the companded error of a stream."""
-    return distortion(image, rival.decode(data, shape=image.shape, dtype=image.dtype)).rmse_companded
+    """Return the companded error of a stream of an image without special samples, as ``rd`` measures it."""
+    median, noise = float(np.median(image)), sigma(image)
+    decoded = rival.decode(data, shape=image.shape, dtype=image.dtype)
+    return float(np.sqrt(np.mean((compand(decoded, median, noise) - compand(image, median, noise)) ** 2)))
+
+
+def size_of(rival: LossyRival, image: Array, quality: float) -> float:
+    """Return the bytes of an image at a quality."""
+    return float(len(rival.encode(image, quality)))
+
+
+def error_at(rival: LossyRival, image: Array, quality: float) -> float:
+    """Return the companded error of an image at a quality."""
+    return error_of(rival, image, rival.encode(image, quality))
 
 
 def solve(measure: Callable[[float], float], wanted: float, start: float, power: float) -> float:
@@ -87,14 +101,9 @@ def all_entries(image: Array, rates: Sequence[float], threads: Sequence[int], mo
     for rate in rates:
         searched = entry_of(RadcodecBitRate(model, threads=most), image, rate, rate, most)
         once, theirs = RadcodecStep(model, threads=most), MappedJpeg2000(Mapping.COMPANDED, threads=most)
-        step = solve(
-            lambda step, once=once: float(len(once.encode(image, step))), len(searched.data),
-            FIRST_STEP * rate**FIRST_POWER, -1.0,
-        )  # fmt: skip
-        quality = solve(
-            lambda quality, theirs=theirs: error_of(theirs, image, theirs.encode(image, quality)), searched.rmse,
-            searched.rmse, 1.0,
-        )  # fmt: skip
+        first = FIRST_STEP * rate**FIRST_POWER
+        step = solve(partial(size_of, once, image), float(len(searched.data)), first, -1.0)
+        quality = solve(partial(error_at, theirs, image), searched.rmse, searched.rmse, 1.0)
         for n in threads:
             entries += [
                 searched if n == most else entry_of(RadcodecBitRate(model, threads=n), image, rate, rate, n),

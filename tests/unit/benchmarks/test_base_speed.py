@@ -29,7 +29,8 @@ def test_rows(tmp_path: Path) -> None:
             searched, once, theirs = some["bit-rate"], some["step"], some["RMSE of y"]
             assert float(searched["bits_per_pixel"]) <= 0.5
             assert abs(math.log(int(once["bytes"]) / int(searched["bytes"]))) < 0.03
-            assert abs(math.log(float(theirs["rmse_companded"]) / float(searched["rmse_companded"]))) < 0.06  # its control is coarse
+            errors = [float(row["rmse_companded"]) for row in (theirs, searched)]
+            assert abs(math.log(errors[0] / errors[1])) < 0.06  # the rival's control is coarse
             for row in some.values():
                 least, median, most = (float(row[f"encode_mpix_s{end}"]) for end in ("_least", "", "_most"))
                 assert 0 < least <= median <= most
