@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def digest_of(shape: tuple[int, int], code: int) -> str:
     values = np.random.default_rng(5).normal(size=shape)
     values[20:24, 30:33] += 9.0
     g = transform.geometry_of(shape, code)
-    head = empty_codes(shape, STEP)
+    head = replace(empty_codes(shape, STEP), code=code)
     steps = np.asarray(transform.analyse(values, g, STEP) / head.step, np.float32)
     steps[:, :, g.height * 3 // 4 :] *= 0.2  # cells without anything
     found = model.assign(head, steps, 0.1)
