@@ -377,8 +377,10 @@ static inline void step_paths(float *cost, const candidates *found, const float 
     for (int64_t book = 0; book < 2; book++) {
         float costs[CANDIDATES];
         for (int64_t k = 0; k < CANDIDATES; k++) {
-            float off = target - found->values[book][k];
-            costs[k] = k <= last ? off * off + weight * (bits[k] + found->bits[book][k]) : NEVER;
+            /* One by one, so that each is rounded where arithmetic is more precise, too. */
+            float off = target - found->values[book][k], square = off * off, all = bits[k] + found->bits[book][k];
+            float paid = weight * all, both = square + paid;
+            costs[k] = k <= last ? both : NEVER;
         }
         for (int64_t k = 0; k < 2; k++) {
             int64_t to = 2 * book + ((k + odd) & 1), later = costs[k + 2] < costs[k];
