@@ -146,7 +146,9 @@ class LappedModel:
             head = codes.without_content()
             pixels = self._about(codes) if pixels is None else pixels
         else:
-            head = self._head((companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, like)
+            choices = like.choices if isinstance(like, ShelvedCodes) else like
+            maker = LappedModel if type(choices) is LappedCodes else type(self)
+            head = maker._head(self, (companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, choices.code)
             pixels = self._draft(head, companded)
         target = emphasis.keep_flux(companded, pixels, bright, lambda target: self._draft(head, target))
         return self._final(head, target)
@@ -161,9 +163,8 @@ class LappedModel:
             return LappedModel.companded(self, codes) / OUTPUT_UNIT
         return dequantise.about(codes, *self._nonzero(codes, 0))
 
-    def _head(self, shape: tuple[int, int], step: float, like: LappedCodes | ShelvedCodes) -> LappedCodes:
-        """Return codes without content at a step, with the choices of others."""
-        return replace(empty_codes(shape, step), code=like.code)
+    def _head(self, shape: tuple[int, int], step: float, code: int) -> LappedCodes:
+        return replace(empty_codes(shape, step), code=code)
 
     def _final(self, like: LappedCodes, companded: F64) -> LappedCodes:
         return self._choose(like, companded)[0]

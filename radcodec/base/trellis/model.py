@@ -148,21 +148,11 @@ class TrellisModel(LappedModel):
         best = found[0] if costs[0] <= costs[1] else found[1]
         return best[0], best[1]
 
-    def _head(self, shape: tuple[int, int], step: float, like: LappedCodes | ShelvedCodes) -> LappedCodes:
-        """Return codes without content at a step, with the choices of others; they tell whether there is a trellis."""
-        if isinstance(like, ShelvedCodes):
-            like = like.choices
-        if not isinstance(like, TrellisCodes):
-            return super()._head(shape, step, like)
+    def _head(self, shape: tuple[int, int], step: float, code: int) -> LappedCodes:
         wide = empty_codes(shape, RATIO * empty_codes(shape, step).step)
+        none = wide.coefficients
         return TrellisCodes(
-            shape=shape,
-            code=like.code,
-            last=wide.last,
-            gain=wide.gain,
-            offsets=(0, 0),
-            coefficients=wide.coefficients,
-            values=wide.coefficients,
+            shape=shape, code=code, last=wide.last, gain=wide.gain, offsets=(0, 0), coefficients=none, values=none
         )
 
     def _final(self, like: LappedCodes, companded: F64) -> LappedCodes:
@@ -189,10 +179,7 @@ class TrellisModel(LappedModel):
     def _quantise(self, like: LappedCodes, steps: single.Floats) -> tuple[LappedCodes, float]:
         """Find the path of least error and bits with the block code and step of ``like``; return codes and bits.
 
-        Parameters
-        ----------
-        steps
-            Coefficients in steps [A, B, n, m], or those of the lowest frequencies alone: the others are 0.
+        ``steps`` are coefficients in steps [A, B, n, m], or those of the lowest frequencies alone: others are 0.
         """
         if isinstance(like, TrellisCodes):
             head: LappedCodes = like
@@ -202,8 +189,7 @@ class TrellisModel(LappedModel):
         whole = (g.rows, g.columns, g.height, g.width)
         scaled = np.asarray(steps * (like.step / head.step), np.float32)
         if scaled.shape != whole:
-            low, scaled = scaled, np.zeros(whole, np.float32)
-            scaled[:, :, : low.shape[2], : low.shape[3]] = low
+            scaled = np.pad(scaled, [(0, most - n) for most, n in zip(whole, scaled.shape, strict=True)])
         codes = self.assign(head, scaled, _weight(head))
         return codes, 8.0 * sum(map(len, codes.bodies))
 

@@ -57,7 +57,7 @@ def test_drafts_are_near(name: str, step: float) -> None:
     companded = 3 * np.arcsinh(values / 3)
     like = model.choices(model.encode_tile(values, 0.0, 1.0, step=step))
     codes = model.encode_tile(values, 0.0, 1.0, step=step, like=like)
-    head = model._head(values.shape, step, like)
+    head = model._head(values.shape, step, like.code)
     assert (type(head), head.step) == (type(codes), codes.step)
     apart = model._draft(head, companded) - model.companded(codes) / 64
     assert np.std(apart) < 0.02 * step
