@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.rivals.base import IntegerRival, Plane, Unsupported, safe_error, tall
-from benchmarks.rivals.lossy import MappedRival, from_unit, ladder, to_unit
+from benchmarks.rivals.lossy import MappedRival, Mapping, from_unit, ladder, to_unit
 from benchmarks.types import F64, Array
 
 
@@ -94,9 +94,13 @@ class MappedJpeg2000(MappedRival):
     """
 
     name = "jpeg2000"
-    setting = "9/7, 16 bits, 1 thread"
     knob = "RMSE of y"
     qualities = (0.01, 0.02, 0.03, *ladder(0.05, 3.0, 18))
+
+    def __init__(self, mapping: Mapping, *, threads: int = 1) -> None:
+        super().__init__(mapping)
+        self.threads = threads
+        self.setting = f"9/7, 16 bits, {threads} thread{'s' if threads > 1 else ''}"
 
     def version(self) -> str:
         import imagecodecs
@@ -111,9 +115,11 @@ class MappedJpeg2000(MappedRival):
         head, unit = to_unit(image)
         psnr = max(1.0, 20.0 * np.log10(float(np.ptp(image)) / quality))
         levels = np.rint(unit * 65535.0).astype(np.uint16)
-        return head + bytes(jpeg2k_encode(levels, level=psnr, reversible=False, codecformat="j2k", numthreads=1))
+        return head + bytes(
+            jpeg2k_encode(levels, level=psnr, reversible=False, codecformat="j2k", numthreads=self.threads)
+        )
 
     def restore(self, data: bytes, shape: tuple[int, ...]) -> Array:
         import imagecodecs
 
-        return from_unit(data[:8], np.asarray(imagecodecs.jpeg2k_decode(data[8:], numthreads=1)) / 65535.0)
+        return from_unit(data[:8], np.asarray(imagecodecs.jpeg2k_decode(data[8:], numthreads=self.threads)) / 65535.0)

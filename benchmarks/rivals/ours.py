@@ -125,3 +125,21 @@ class RadcodecBitRate(RadcodecLossy):
 
     def options(self, quality: float) -> dict[str, Any]:
         return {"lossy_bpp": quality}
+
+
+class RadcodecStep(RadcodecLossy):
+    """The same at a fixed step, in units of the noise: what coding costs where no step is searched."""
+
+    knob = "step"
+
+    def encode(self, array: Array, quality: float) -> bytes:
+        from dataclasses import replace
+
+        from radcodec.encoding.array_file import encode_array
+        from radcodec.encoding.keywords import EncodeKeywords
+        from radcodec.encoding.options import Lossy, make_options
+        from radcodec.runtime.keywords import fill_in
+
+        given: Any = {"lossy": True, "model": self.model, "threads": self.threads, "verify": False}
+        options = make_options(fill_in(EncodeKeywords, given))
+        return bytes(encode_array(array, replace(options, fidelity=Lossy(step=quality))).to_bytes())

@@ -18,6 +18,7 @@ DEFAULT_CODECS = (
 THREADS = (1, 2)
 ESTIMATE_SETS, ESTIMATE_SIDES = ("first/test", "telescopes"), (1024, 4096)
 MEMORY_SIDES = (4096, 8192)
+LOSSY_SIDES = (2048, 4096)
 COLD_SETS, COLD_SIDE = ("first/test", "telescopes/atca-scorpio-extended.fits"), 2048
 
 
@@ -30,9 +31,7 @@ def add_commands(commands: Commands) -> None:
     speeds.add_argument("--divisor", type=float, default=8.0, help="bounded: E = sigma / DIVISOR (default: 8)")
     speeds.add_argument("--rivals", default=",".join(DEFAULT_CODECS), help="default: %(default)s")
     speeds.add_argument("--no-memory", action="store_true", help="do not measure memory, which takes many processes")
-    bases = commands.add_parser("base-speed", help="speed of the base layer beside OpenJPEG on a simulated image")
-    bases.add_argument("--side", type=int, default=2048, help="of the image, pixels (default: %(default)s)")
-    bases.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
+    bases = _add_base_speed(commands)
     for command in (speeds, bases):
         command.add_argument(
             "--threads", type=int, action="append", help="of codecs that have threads; may be repeated (default: 1, 2)"
@@ -79,6 +78,19 @@ def add_commands(commands: Commands) -> None:
     for command in (speeds, bases, colds):
         add_repeat(command, 5)
         add_output(command)
+
+
+def _add_base_speed(commands: Commands) -> argparse.ArgumentParser:
+    """Add the command for the lossy mode."""
+    bases = commands.add_parser("base-speed", help="speed of the lossy mode beside OpenJPEG at equal error")
+    bases.add_argument(
+        "--side", type=int, action="append", help="of simulated images, pixels; may be repeated (default: 2048, 4096)"
+    )
+    bases.add_argument(
+        "--rate", type=float, action="append", help="bits a pixel; may be repeated (default: 0.25, 0.5, 1)"
+    )
+    bases.add_argument("--model", help="of radcodec: name or weights file (default: the default model)")
+    return bases
 
 
 def cube_sides(text: str) -> tuple[int, int, int]:
@@ -131,11 +143,12 @@ def run_command(options: argparse.Namespace, out: Path, commit: str) -> list[str
             side=options.side, count=options.planes, threads=threads, effort=options.effort, out=out, commit=commit
         )
     if options.command == "base-speed":
-        from benchmarks.speed.base import run_base_speed
+        from benchmarks.speed.base import BIT_RATES, run_base_speed
 
         return run_base_speed(
-            side=options.side, threads=threads, repeats=options.repeat, model=options.model, out=out, commit=commit
-        )
+            sides=options.side or LOSSY_SIDES, rates=options.rate or BIT_RATES, threads=threads,
+            repeats=options.repeat, model=options.model, out=out, commit=commit,
+        )  # fmt: skip
     from benchmarks.rivals.registry import all_rivals
     from benchmarks.speed.simulated import Plan, run_speed
 

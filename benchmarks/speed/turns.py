@@ -12,24 +12,31 @@ from benchmarks.types import Cells
 
 @dataclass(slots=True, kw_only=True)
 class Timed:
-    """A codec at one setting as two calls, and the seconds that each took in every round."""
+    """A codec at one setting as two calls, and the seconds that each took in every round.
+
+    ``encode_cpu_s`` and ``decode_cpu_s`` are CPU seconds of all threads.
+    """
 
     encode: Callable[[], object]
     decode: Callable[[], object]
     encode_s: list[float] = field(default_factory=list)
     decode_s: list[float] = field(default_factory=list)
+    encode_cpu_s: list[float] = field(default_factory=list)
+    decode_cpu_s: list[float] = field(default_factory=list)
 
 
 def take_turns(entries: Sequence[Timed], repeats: int) -> None:
     """Time both calls of every entry once in each of ``repeats`` rounds."""
     for _ in range(repeats):
         for entry in entries:
-            start = time.perf_counter()
-            entry.encode()
-            middle = time.perf_counter()
-            entry.decode()
-            entry.decode_s.append(time.perf_counter() - middle)
-            entry.encode_s.append(middle - start)
+            for call, seconds, cpu_seconds in (
+                (entry.encode, entry.encode_s, entry.encode_cpu_s),
+                (entry.decode, entry.decode_s, entry.decode_cpu_s),
+            ):
+                cpu, start = time.process_time(), time.perf_counter()
+                call()
+                seconds.append(time.perf_counter() - start)
+                cpu_seconds.append(time.process_time() - cpu)
 
 
 def speed_cells(entry: Timed, pixels: int) -> Cells:

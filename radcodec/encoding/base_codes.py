@@ -49,8 +49,8 @@ def normalise(coded: CodedImage, model: Model, enough: int = ENOUGH_SAMPLES) -> 
     )
 
 
-def add_base(coded: CodedImage, model: Model, options: EncodeOptions) -> CodedImage:
-    """Code the base layer of every tile that it can hold, at the finest step; `add_stages` makes streams of the codes.
+def add_base(coded: CodedImage, model: Model, options: EncodeOptions, step: float | None = None) -> CodedImage:
+    """Code the base layer of every tile that it can hold, at a step (None: the finest); `add_stages` makes streams.
 
     In lossy mode a tile in a plane without noise, where a base layer has nothing to show, is coded exactly. A preview
     needs no codes for a tile that is its planes' offset everywhere.
@@ -61,7 +61,7 @@ def add_base(coded: CodedImage, model: Model, options: EncodeOptions) -> CodedIm
     coded, held = _find_base(coded, model)
 
     def one(tile: int, like: Codes | None) -> Codes | None:
-        return _code_tile(coded, tile, options, None, like) if held[tile] else None
+        return _code_tile(coded, tile, options, step, like) if held[tile] else None
 
     codes: list[Codes | None] = []
     for tile, found in enumerate(in_groups(one, grid.n_tiles, base_threads(model, options))):

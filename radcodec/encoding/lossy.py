@@ -87,7 +87,7 @@ def finish_lossy(coded: Sequence[CodedImage], model: Model | None, options: Enco
         if stepped and is_stepped(model):
             coded = [plan_base(image, model, options) if image.is_lossy else image for image in coded]
         else:
-            coded = [add_base(image, model, options) if image.is_lossy else image for image in coded]
+            coded = [add_base(image, model, options, asked.step) if image.is_lossy else image for image in coded]
         has_base = any(codes is not None for image in coded for codes in image.codes)
         if has_base and not stepped:
             coded = [_with_stages(image, model, n_stages, options) for image in coded]

@@ -63,11 +63,15 @@ class Bounded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lossy:
-    """Base layer only: at most ``bpp`` bits a pixel, or ``n_stages`` stages, or all stages."""
+    """Base layer only: at most ``bpp`` bits a pixel, or ``n_stages`` stages, or all stages.
+
+    ``step``, in units of the noise, is what a search for ``bpp`` would find, for measurements; None is the finest.
+    """
 
     mode: ClassVar[Mode] = Mode.LOSSY
     bpp: float | None = None
     n_stages: int | None = None
+    step: float | None = None
 
 
 Fidelity: TypeAlias = Lossless | Bounded | Lossy

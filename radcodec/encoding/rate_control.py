@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from radcodec.base.normalise import MAX_STEP, MIN_STEP, Normalisation, code_base, pack_codes
@@ -29,6 +29,7 @@ PROBE_TILES = 4
 PROBE_SIDE = 160  # px; of tiles of up to four times as many pixels everything is looked at
 PROBE_CLOSE = 0.9  # of a budget: what is near enough for a guess
 SHIFT = 0.08  # of the logarithm of a step: what a tile's step may differ by from that of others, about
+MOST_CHOSEN = 0.5  # share of pixels of tiles that choose up to which these are not coded again
 SLOPE, SLOPE_POWER = 1.1, 0.33  # first guess of the power of sizes that steps go with, times this power of bits a pixel
 SLOPES = (0.4, 4.0)  # least and greatest power of sizes that steps go with, as long as only one side is known
 AIM, CLOSE = 0.985, 0.965  # of a budget: what is aimed at, and what is near enough
@@ -80,7 +81,7 @@ def search_step(
                 break
         aim = max(AIM * budget, 1.0)
         if last is not None and last[1] != size:
-            slope = min(max(math.log(step / last[0]) / math.log(last[1] / max(size, 1)), SLOPES[0]), SLOPES[1])
+            slope = _slope_between(last, (step, size), slope)
         last = (step, size)
         if fits is None or breaks is None:
             step *= (size / aim) ** slope
@@ -96,11 +97,12 @@ class Filling:
     """Images with the streams of their base layers, and the steps of these.
 
     ``levels`` are logarithms of the steps of all tiles with a base layer. ``n_shifted`` counts the tiles that were
-    coded again so far: other ones come next.
+    coded again so far: other ones come next. ``slope`` is the power of sizes that steps go with.
     """
 
     images: Sequence[CodedImage] = field(repr=False)
     levels: Sequence[float] = field(repr=False)
+    slope: float
     n_shifted: int = 0
 
 
@@ -115,7 +117,7 @@ def fill_budget(
         return None
     filling = start if isinstance(start, Filling) else _first_filling(start, model, options, budget)
     step = math.exp(math.fsum(filling.levels) / len(filling.levels))
-    first, slope = step, _guess_slope(budget, _count_pixels(filling.images))
+    first = step
 
     def measure(step: float) -> tuple[Filling, int]:
         nonlocal filling
@@ -123,14 +125,13 @@ def fill_budget(
             filling = _shift(filling, model, options, step)
         return filling, base_bytes(filling.images)
 
-    return search_step(measure, budget, step, TURNS, slope=slope)[1]
+    return search_step(measure, budget, step, TURNS, slope=filling.slope)[1]
 
 
 def _first_filling(coded: Sequence[CodedImage], model: Model, options: EncodeOptions, budget: int) -> Filling:
     """Choose transforms and codes of all tiles at about the step of a budget."""
-    step, made_at, is_done = _guess_step(coded, model, options, budget), 0.0, False
+    (step, slope), made_at, is_done = _guess_step(coded, model, options, budget), 0.0, False
     pixels = _count_pixels(coded)
-    slope = _guess_slope(budget, pixels)
     for _ in range(ROUNDS):
         if step / FAR <= made_at <= step * FAR:
             break
@@ -148,30 +149,84 @@ def _first_filling(coded: Sequence[CodedImage], model: Model, options: EncodeOpt
         for image in made:
             for tile in _own(image):
                 report_progress(options, image.coding.grid.box(tile))
-    else:
-        made = [code_again(image, options, dict.fromkeys(_own(image), step), report=True) for image in coded]
-        made = [add_stages(image, model, model.n_stages, options) for image in made]
-    return Filling(images=made, levels=[math.log(step)] * sum(len(_own(image)) for image in made))
+        levels = [math.log(step)] * sum(len(_own(image)) for image in made)
+        return Filling(images=made, levels=levels, slope=slope)
+    left = _step_of_others(made_at, size, budget, _count_pixels(coded, leaders) / pixels, slope)
+    steps = (step if left is None else left, made_at)
+    images, levels = _code_others(made, leaders, steps, model, options, keep=left is not None)
+    return Filling(images=images, levels=levels, slope=slope)
 
 
-def _guess_step(coded: Sequence[CodedImage], model: Model, options: EncodeOptions, budget: int) -> float:
-    """Guess the step of a budget by the middles of a few tiles."""
+def _step_of_others(made_at: float, size: int, budget: int, share: float, slope: float) -> float | None:
+    """Give the step of all other tiles if those that have chosen keep theirs; None where it is not near enough.
+
+    ``size`` is that of the streams of the tiles that have chosen, ``share`` their share of the pixels.
+    """
+    room = AIM * budget - size
+    if share > MOST_CHOSEN or room <= 0 or size == 0:
+        return None
+    step = made_at * (size * (1.0 - share) / share / room) ** slope
+    return step if MIN_STEP < step < MAX_STEP and abs(math.log(step / made_at)) <= SHIFT else None
+
+
+def _code_others(
+    made: Sequence[CodedImage],
+    leaders: Sequence[Sequence[int]],
+    steps: tuple[float, float],
+    model: Model,
+    options: EncodeOptions,
+    *,
+    keep: bool,
+) -> tuple[list[CodedImage], list[float]]:
+    """Code tiles at the first of two steps; ``keep``: but those that have chosen stay as they are, at the second.
+
+    Return the images, and the logarithms of all steps.
+    """
+    step, made_at = steps
+    images: list[CodedImage] = []
+    levels: list[float] = []
+    for image, chosen in zip(made, leaders, strict=True):
+        kept = frozenset(chosen if keep else ())
+        own = {tile: step for tile in _own(image) if tile not in kept}
+        for tile in kept:
+            report_progress(options, image.coding.grid.box(tile))
+        coded = code_again(image, options, own, report=True)
+        images.append(add_stages(coded, model, model.n_stages, options, list(own)))
+        levels += [math.log(made_at if tile in kept else step) for tile in _own(image)]
+    return images, levels
+
+
+def _guess_step(coded: Sequence[CodedImage], model: Model, options: EncodeOptions, budget: int) -> tuple[float, float]:
+    """Guess the step of a budget by the middles of a few tiles, and the power of sizes that steps go with."""
     tiles = [(image, tile) for image in coded for tile in _own(image)]
     every = -(-len(tiles) // PROBE_TILES)
     crops = [_middle(image, tile) for image, tile in tiles[every // 2 :: every]]
     likes: list[Codes | None] = [None] * len(crops)
     pixels = _count_pixels(coded)
 
+    tried: list[tuple[float, int]] = []
+
     def measure(step: float) -> tuple[None, int]:
         size = 0
         for k, (samples, special, pairs) in enumerate(crops):
             codes = code_base(model, samples, special, pairs, step, likes[k], keep_flux=True)
             size, likes[k] = size + sum(map(len, pack_codes(model, codes, model.n_stages))), codes
+        tried.append((step, size))
         return None, size
 
     share = max(1, budget * sum(samples.size for samples, _, _ in crops) // pixels)
     step = min(max(START_STEP * (8 * max(budget, 1) / pixels) ** START_POWER, MIN_STEP), MAX_STEP)
-    return search_step(measure, share, step, PROBE_TURNS, slope=_guess_slope(budget, pixels), close=PROBE_CLOSE)[0]
+    slope = _guess_slope(budget, pixels)
+    step = search_step(measure, share, step, PROBE_TURNS, slope=slope, close=PROBE_CLOSE)[0]
+    return step, _slope_between(tried[-2], tried[-1], slope) if len(tried) > 1 else slope
+
+
+def _slope_between(first: tuple[float, int], second: tuple[float, int], slope: float) -> float:
+    """Return the power of sizes that steps go with, by two steps and their sizes; a guess where these are the same."""
+    if first[1] == second[1]:
+        return slope
+    found = math.log(second[0] / first[0]) / math.log(first[1] / max(second[1], 1))
+    return min(max(found, SLOPES[0]), SLOPES[1])
 
 
 def _guess_slope(budget: int, pixels: int) -> float:
@@ -219,7 +274,7 @@ def _shift(filling: Filling, model: Model, options: EncodeOptions, step: float) 
         add_stages(code_again(image, options, own), model, model.n_stages, options, list(own)) if own else image
         for image, own in zip(filling.images, steps, strict=True)
     ]
-    return Filling(images=images, levels=levels, n_shifted=filling.n_shifted + count)
+    return replace(filling, images=images, levels=levels, n_shifted=filling.n_shifted + count)
 
 
 def base_bytes(coded: Sequence[CodedImage]) -> int:

@@ -11,7 +11,6 @@
 #define N_WIDE 22 /* inputs in pairs */
 #define N_HIDDEN 16
 #define LEVELS 5
-#define N_BUCKETS 48
 #define ZN_ROWS N_BUCKETS
 #define NN_ROWS (ZN_ROWS + N_BUCKETS * 2 * LEVELS)
 #define FLAG_ROWS (NN_ROWS + 2 * LEVELS * LEVELS)
@@ -19,59 +18,64 @@
 
 int64_t RCZ(plane_bytes)(int64_t blocks, int64_t n, int64_t m) { return context_bytes(blocks, n, m); }
 
-/* Bring known and recent up to date with the phases of the plane before one. */
-static void look_at(const rcz_plane *pl, context *c, int64_t phase) {
-    int64_t h = c->h, w = c->w;
-    for (int64_t b = 0; b < pl->blocks; b++) {
-        int64_t parity = parity_of(pl, b);
-        int32_t *known = c->known + b * h * w;
-        for (int64_t k = 0; k < h; k++) {
-            const int32_t *q = pl->q + ((b * pl->n + k) * pl->m) * 2;
-            for (int64_t j = 0; j < w; j++) {
-                int64_t sum = (int64_t)q[2 * j] + q[2 * j + 1];
-                known[k * w + j] = phase_of(k, j, parity) < phase ? (int32_t)min_i(sum, MAX_LEVEL) : 0;
-            }
-        }
-        box_sums(known, c->recent, b * h * w, c->tmp, h, w, RECENT_FAR);
-    }
-}
+#define SLOTS (N_WIDE / 2)
+#define HIDDEN_SLOTS (N_HIDDEN / 2)
+#define FRESH 9 /* slot of the input that says whether a cell is new */
 
-/* The network in 16 bits, its inputs and its layers for a chunk. */
+/* The network in 16 bits, two weights in a number; its inputs and its layers for a chunk. */
 typedef struct {
-    int16_t weight0[N_HIDDEN * N_WIDE], weight1[N_HIDDEN * N_HIDDEN], weight2[N_HIDDEN];
-    int16_t x[N_WIDE * CHUNK], one[N_HIDDEN * CHUNK], two[N_HIDDEN * CHUNK];
-    int32_t out[4 * CHUNK], bucket[CHUNK];
+    int32_t weight0[N_HIDDEN * SLOTS], weight1[N_HIDDEN * HIDDEN_SLOTS], weight2[2 * HIDDEN_SLOTS], bias2[2];
+    int16_t x[SLOTS * STRIDE * 2], one[N_HIDDEN * STRIDE], two[N_HIDDEN * STRIDE];
+    int32_t out[2 * STRIDE], bucket[CHUNK];
 } narrow;
 
-static int32_t shorten(const int32_t *from, int64_t rows, int64_t columns, int64_t stride, int16_t *to) {
+static int32_t shorten(const int32_t *from, int64_t rows, int64_t columns, int64_t slots, int32_t *to) {
     for (int64_t o = 0; o < rows; o++)
-        for (int64_t i = 0; i < stride; i++) {
-            int32_t weight = i < columns ? from[o * columns + i] : 0;
-            if (weight < INT16_MIN || weight > INT16_MAX) return RCZ_BAD_ARGUMENT;
-            to[o * stride + i] = (int16_t)weight;
+        for (int64_t i = 0; i < slots; i++) {
+            int16_t both[2] = {0, 0};
+            for (int64_t t = 0; t < 2 && 2 * i + t < columns; t++) {
+                int32_t weight = from[o * columns + 2 * i + t];
+                if (weight < INT16_MIN || weight > INT16_MAX) return RCZ_BAD_ARGUMENT;
+                both[t] = (int16_t)weight;
+            }
+            to[o * slots + i] = packed_two(both);
         }
     return RCZ_OK;
 }
 
 static int32_t prepare(const rcz_network *net, narrow *at) {
-    int32_t status = shorten(net->weight0, N_HIDDEN, N_INPUTS, N_WIDE, at->weight0);
-    if (status == RCZ_OK) status = shorten(net->weight1, N_HIDDEN, N_HIDDEN, N_HIDDEN, at->weight1);
-    if (status == RCZ_OK) status = shorten(net->weight2, 1, N_HIDDEN, N_HIDDEN, at->weight2);
-    memset(at->x, 0, sizeof at->x);
-    memset(at->one, 0, sizeof at->one);
-    memset(at->two, 0, sizeof at->two);
+    memset(at, 0, sizeof *at);
+    int32_t status = shorten(net->weight0, N_HIDDEN, N_INPUTS, SLOTS, at->weight0);
+    if (status == RCZ_OK) status = shorten(net->weight1, N_HIDDEN, N_HIDDEN, HIDDEN_SLOTS, at->weight1);
+    if (status == RCZ_OK) status = shorten(net->weight2, 1, N_HIDDEN, HIDDEN_SLOTS, at->weight2);
+    at->bias2[0] = net->bias2[0];
     return status;
+}
+
+/* Fill the inputs of pairs [count] of a phase that are not the same for all. */
+static void fill_inputs(const rcz_plane *pl, const context *c, const int32_t *logs, int64_t phase, const int64_t *where,
+                        int64_t count, int16_t *x) {
+    place row = {0};
+    int32_t size = log_of(logs, 16 * pl->m) - 64;
+    for (int64_t i = 0, n; i < count; i += n) {
+        if (i == 0 || where[i] - row.first >= pl->m) find_place(pl, where[i], &row);
+        int64_t j = where[i] - row.first;
+        const int32_t *before = pl->before + (c->cell_row[row.k] + 1) * EDGE + 1;
+        n = run_of(pl, &row, where + i, count - i);
+        copy_slots(c, &row, j, phase, i, x);
+        for (int64_t t = 0; t < n; t++) {
+            uint32_t both = two(before[c->cell_column[j + 2 * t]] == 0 ? 32 : 0, size);
+            memcpy(x + (FRESH * STRIDE + i + t) * 2, &both, sizeof both);
+        }
+    }
 }
 
 /* Fill bucket [n] from the inputs. */
 static void run_network(const rcz_network *net, narrow *at, int64_t n) {
-    hidden_layer(at->x, n, at->weight0, net->bias0, net->shift0, N_WIDE, N_HIDDEN, at->one);
-    hidden_layer(at->one, n, at->weight1, net->bias1, net->shift1, N_HIDDEN, N_HIDDEN, at->two);
-    four_rows(at->two, n, at->weight2, net->bias2, net->shift2, N_HIDDEN, 1, at->out);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t y = floor_div((((int64_t)at->out[i] >> 1) + 160) * N_BUCKETS, 208);
-        at->bucket[i] = (int32_t)clamp_i(y, 0, N_BUCKETS - 1);
-    }
+    hidden_layer(at->x, n, at->weight0, net->bias0, net->shift0, SLOTS, N_HIDDEN, at->one);
+    hidden_layer(at->one, n, at->weight1, net->bias1, net->shift1, HIDDEN_SLOTS, N_HIDDEN, at->two);
+    two_rows(at->two, n, at->weight2, at->bias2, net->shift2, HIDDEN_SLOTS, at->out);
+    for (int64_t i = 0; i < n; i++) at->bucket[i] = bucket_of(at->out[i]);
 }
 
 /* Add the bits of both choices of pairs [count]. */
@@ -162,19 +166,17 @@ int32_t RCZ(walk_plane)(int32_t mode, const rcz_plane *pl, const rcz_network *ne
     if (status != RCZ_OK) return status;
     status = prepare(net, &at);
     if (status != RCZ_OK) return status;
-    put_inputs(at.x, 14, 16 * (pl->s - 6));
-    put_inputs(at.x, 15, 32 * pl->final);
-    put_inputs(at.x, N_LATE + 1, log_of(net->log_table, 16 * pl->m) - 64);
-    put_inputs(at.x, N_LATE + 2, log_of(net->log_table, 16 * pl->blocks) >> 2);
+    for (int64_t s = KNOWN_SLOT; s < MAP_SLOTS; s++) put_all(at.x, s, net->log_table[0], net->log_table[0]);
+    put_all(at.x, 7, 16 * (pl->s - 6), 32 * pl->final);
+    put_all(at.x, FRESH + 1, log_of(net->log_table, 16 * pl->blocks) >> 2, 0);
     for (int64_t phase = 0; phase < 3; phase++) {
-        if (phase > 0) look_at(pl, &c, phase);
-        put_inputs(at.x, 16, phase == 1 ? 32 : 0);
-        put_inputs(at.x, 17, phase == 2 ? 32 : 0);
+        if (phase > 0) look_at(pl, &c, net->log_table, phase, NULL);
+        put_all(at.x, 8, phase == 1 ? 32 : 0, phase == 2 ? 32 : 0);
         int64_t found = list_pairs(pl, &c, phase);
         for (int64_t first = 0; first < found && status == RCZ_OK; first += CHUNK) {
             int64_t count = min_i(CHUNK, found - first), last = 1 - pl->final;
             const int64_t *where = c.where + first;
-            fill_inputs(pl, &c, net->log_table, phase, where, count, N_LATE, at.x);
+            fill_inputs(pl, &c, net->log_table, phase, where, count, at.x);
             run_network(net, &at, count);
             if (mode == RCZ_COST)
                 price(pl, prices, last, at.bucket, where, count);

@@ -51,6 +51,14 @@ class LappedCodes:
         """Put in the arrays of ``contents``."""
         return replace(self, coefficients=arrays[0].astype(np.int32))
 
+    def like_coefficients(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """Give the coefficients, and what else there is for each of them."""
+        return (self.coefficients,)
+
+    def with_coefficients(self, arrays: Sequence[npt.NDArray[np.int32]]) -> LappedCodes:
+        """Put in arrays of some of the coefficients, as those of ``like_coefficients``."""
+        return replace(self, coefficients=arrays[0])
+
     def without_content(self) -> LappedCodes:
         """Give the choices alone: block length, step and offsets."""
         return replace(self, coefficients=np.zeros((0, 0, 0, 0), np.int32))

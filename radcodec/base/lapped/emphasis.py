@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.base.companding import KNEE
+from radcodec.base.lapped.single import Floats
 
 Mask = npt.NDArray[np.bool_]
 
@@ -41,7 +42,7 @@ def bright_parts(companded: F64) -> Mask | None:
     return bright
 
 
-def keep_flux(companded: F64, restored: F64, bright: Mask, draft: Callable[[F64], F64]) -> F64:
+def keep_flux(companded: F64, restored: Floats, bright: Mask, draft: Callable[[F64], Floats]) -> F64:
     """Raise the bright samples by about what coding leaves out of them, in one turn or two.
 
     Parameters
@@ -60,12 +61,12 @@ def keep_flux(companded: F64, restored: F64, bright: Mask, draft: Callable[[F64]
     return target
 
 
-def kept_shares(companded: F64, restored: F64, bright: Mask) -> F64:
+def kept_shares(companded: F64, restored: Floats, bright: Mask) -> F64:
     """Return the share of the flux around each bright sample that is left, [n].
 
     ``companded`` and ``restored`` are companded values [h, w], before coding and decoded.
     """
-    before, after = (np.sinh(values[bright] * (1.0 / KNEE)) for values in (companded, restored))
+    before, after = (np.sinh(values[bright].astype(np.float64) * (1.0 / KNEE)) for values in (companded, restored))
     there, left = (_sums(values, bright) for values in (np.abs(before), after * np.sign(before)))
     return np.divide(left, there, out=np.ones_like(left), where=there > 0.0)
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
-from radcodec.base.lapped import contexts, emphasis, planes, quick, search, transform
+from radcodec.base.lapped import contexts, dequantise, emphasis, planes, quick, search, single, transform
 from radcodec.base.lapped.answer import check_answer, known_answer
 from radcodec.base.lapped.cells import nearest_cells
 from radcodec.base.lapped.codes import (
@@ -43,7 +43,6 @@ from radcodec.errors import InputError
 from radcodec.types import Stream
 
 CUT_OFFSET = 28  # offset of coefficients with unread planes, in 64ths
-COEFFICIENT_LIMIT = 1 << 25
 DEFAULT_STEP = 0.35
 CUT = 2.0  # factor of the default step for comparing transforms when stages may be dropped
 
@@ -110,14 +109,22 @@ class LappedModel:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
         companded = compand(values, offset, scale)
         bright = emphasis.bright_parts(companded) if keep_flux else None
+        if like is None and step is not None:
+            like = self._like_middle(companded, step)
         if bright is None:
             return self._first_codes(companded, step, like)[0]
         return self._with_flux(companded, bright, step, like)
 
+    def _like_middle(self, companded: F64, step: float) -> LappedCodes | None:
+        """Choose as for the middle of a large tile; None for others, and where longer blocks may be best."""
+        middle = search.middle_of(companded, step)
+        chosen = None if middle is None else self._first_codes(middle, step, None)[0]
+        return None if chosen is None or chosen.code == search.LONGEST_LOOK else chosen.without_content()
+
     def _first_codes(
         self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None
-    ) -> tuple[LappedCodes, F64 | None]:
-        """Choose codes by error and bits alone; return them, and their pixels if transforms were compared."""
+    ) -> tuple[LappedCodes, single.Floats | None]:
+        """Choose codes by error and bits alone; return them, and about their pixels if transforms were compared."""
         real = empty_codes((companded.shape[0], companded.shape[1]), DEFAULT_STEP if step is None else step)
         codes, pixels = real, None
         if like is not None:
@@ -137,16 +144,24 @@ class LappedModel:
         if like is None:
             codes, pixels = self._first_codes(companded, step, None)
             head = codes.without_content()
-            pixels = self.companded(codes) / OUTPUT_UNIT if pixels is None else pixels
+            pixels = self._about(codes) if pixels is None else pixels
         else:
-            head = self._head((companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, like.code)
+            choices = like.choices if isinstance(like, ShelvedCodes) else like
+            maker = LappedModel if type(choices) is LappedCodes else type(self)
+            head = maker._head(self, (companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, choices.code)
             pixels = self._draft(head, companded)
         target = emphasis.keep_flux(companded, pixels, bright, lambda target: self._draft(head, target))
         return self._final(head, target)
 
-    def _draft(self, like: LappedCodes, companded: F64) -> F64:
+    def _draft(self, like: LappedCodes, companded: F64) -> single.Floats:
         """Return about the companded samples that codes of companded pixels stand for."""
-        return self.companded(self._choose(like, companded)[0]) / OUTPUT_UNIT
+        return self._about(self._choose(like, companded)[0])
+
+    def _about(self, codes: LappedCodes) -> single.Floats:
+        """Return about the companded samples [h, w] that codes stand for: as ``companded``, without its rounding."""
+        if codes.code == transform.WAVELET:
+            return LappedModel.companded(self, codes) / OUTPUT_UNIT
+        return dequantise.about(codes, *self._nonzero(codes, 0))
 
     def _head(self, shape: tuple[int, int], step: float, code: int) -> LappedCodes:
         return replace(empty_codes(shape, step), code=code)
@@ -157,7 +172,7 @@ class LappedModel:
     def spectrum(
         self, values: npt.NDArray[np.float32], shape: tuple[int, int], *, step: float, code: int | None = None
     ) -> quick.Spectrum:
-        """Transform a tile for ``quick_codes``.
+        """Transform a tile for ``quick_codes``; raises InputError for shapes that do not go together.
 
         Parameters
         ----------
@@ -169,38 +184,22 @@ class LappedModel:
             Where averages choose the block code; as in ``encode_tile``.
         code
             Block code of the tile at another step, or of one nearby, which is kept.
-
-        Raises
-        ------
-        InputError
-            The shapes do not go together, or the tile is empty.
         """
-        expected = tuple(-(-n // transform.AVERAGED) for n in shape)
-        if values.shape not in (expected, shape) or values.size == 0:
-            raise InputError(f"base layer: expected values of shape {shape} or {expected}, found {values.shape}")
-        companded = quick.compand_quickly(values)
-        if code is None:
-            averaged = companded.shape == expected
-            code, chosen = quick.choose_code(
-                companded if averaged else quick.averages_of(companded), shape, empty_codes(shape, step).step
-            )
-            if averaged:
-                return chosen
-        return quick.spectrum_of(companded, shape, code)
+        return quick.find_spectrum(values, shape, empty_codes(shape, step).step, code)
 
     def quick_codes(self, spectrum: quick.Spectrum, step: float) -> LappedCodes:
         """Code a tile at a step from its spectrum, without a search and without a trellis."""
         return quick.quantise(spectrum, step)
 
-    def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, F64 | None]:
-        """Choose the best transform; return its codes, and their pixels if several were compared."""
+    def _least(self, companded: F64, empty: LappedCodes) -> tuple[LappedCodes, single.Floats | None]:
+        """Choose the best transform; return its codes, and about their pixels if several were compared."""
         tried = search.choose_blocks(companded, empty.step)
         if len(tried) == 1:
             return replace(empty, code=tried[0]), None
         found = []
         for code in tried:
             codes, bits = self._choose(replace(empty, code=code), companded)
-            pixels = self.companded(codes) / OUTPUT_UNIT
+            pixels = self._about(codes)
             found.append((search.cost(pixels - companded, empty.step, bits), codes, pixels))
         _, codes, pixels = min(found, key=lambda one: one[0])
         return codes, pixels
@@ -208,9 +207,9 @@ class LappedModel:
     def _choose(self, like: LappedCodes, companded: F64) -> tuple[LappedCodes, float]:
         """Quantise companded pixels with the block code and step of ``like``; return the codes and about their bits."""
         g = transform.geometry_of(like.shape, like.code)
-        return self._quantise(like, transform.analyse(companded, g, like.step) * (1.0 / like.step))
+        return self._quantise(like, single.analyse(companded, g, like.step) * (1.0 / like.step))
 
-    def _quantise(self, like: LappedCodes, steps: F64) -> tuple[LappedCodes, float]:
+    def _quantise(self, like: LappedCodes, steps: single.Floats) -> tuple[LappedCodes, float]:
         """Quantise coefficients with the block code and step of ``like``; return the codes and about their bits.
 
         A magnitude is lowered by one if that reduces squared error plus weighted bits, with fixed contexts.
@@ -338,13 +337,14 @@ class LappedModel:
 
     def _samples(self, codes: LappedCodes, left_out: int) -> Ints:
         """Return the samples of all blocks in units of 2^-10."""
-        wide = self._magnitudes(codes, left_out) * (256 + codes.gain) << left_out
-        if codes.last > 4:
-            wide += 1 << (codes.last - 5)
-        wide = wide >> (codes.last - 4) if codes.last > 4 else wide << (4 - codes.last)
-        wide = np.where(codes.coefficients != 0, np.minimum(wide, COEFFICIENT_LIMIT), 0)
-        g = transform.geometry_of(codes.shape, codes.code)
-        return transform.inverse(np.where(codes.coefficients < 0, -wide, wide), g)
+        return dequantise.exactly(codes, *self._nonzero(codes, left_out), left_out)
+
+    def _nonzero(self, codes: LappedCodes, left_out: int) -> tuple[npt.NDArray[np.intp], Ints]:
+        """Return the places of coefficients that are not 0, and what they stand for, in 64ths of a step."""
+        places = np.flatnonzero(codes.coefficients)
+        some = [array.reshape(-1)[places] if array.size else array for array in codes.like_coefficients()]
+        wide = self._magnitudes(codes.with_coefficients(some), left_out)
+        return places, np.where(some[0] < 0, -wide, wide)
 
     def _magnitudes(self, codes: LappedCodes, left_out: int) -> Ints:
         """Return what magnitudes that are not 0 stand for, in 64ths of a step of the last plane read."""

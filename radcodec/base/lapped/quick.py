@@ -8,16 +8,16 @@ takes the place of the search for the best path. What a step keeps can be counte
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from radcodec.base.companding import KNEE, OUTPUT_LIMIT, OUTPUT_UNIT
-from radcodec.base.lapped import search, transform
+from radcodec.base.lapped import search, single, transform
 from radcodec.base.lapped.codes import LappedCodes, empty_codes
-from radcodec.base.lapped.transform import AVERAGED, ONE, Geometry, geometry_of
+from radcodec.base.lapped.transform import AVERAGED, Geometry, geometry_of
+from radcodec.errors import InputError
 
 ZONE = 0.6  # of a step: smaller coefficients become 0
 BIT_WEIGHT = 0.14  # squared steps that a bit is worth
@@ -72,12 +72,34 @@ def averages_of(values: npt.NDArray[np.floating]) -> npt.NDArray[Any]:
     return np.asarray(averages)
 
 
+def find_spectrum(values: F32, shape: tuple[int, int], step: float, code: int | None) -> Spectrum:
+    """Transform normalised pixels of a tile [h, w], or averages of squares of them; they are overwritten.
+
+    Without a block code, averages choose it at a step.
+
+    Raises
+    ------
+    InputError
+        The shapes do not go together, or the tile is empty.
+    """
+    expected = tuple(-(-n // AVERAGED) for n in shape)
+    if values.shape not in (expected, shape) or values.size == 0:
+        raise InputError(f"base layer: expected values of shape {shape} or {expected}, found {values.shape}")
+    companded = compand_quickly(values)
+    if code is None:
+        averaged = companded.shape == expected
+        code, chosen = choose_code(companded if averaged else averages_of(companded), shape, step)
+        if averaged:
+            return chosen
+    return spectrum_of(companded, shape, code)
+
+
 def spectrum_of(companded: F32, shape: tuple[int, int], code: int) -> Spectrum:
     """Transform companded samples of a tile [h, w], or their averages; ``code`` is that of blocks, not of wavelets."""
     g, scale = geometry_of(shape, code), 1.0
     if companded.shape != shape:
         g, scale = Geometry(g.rows, g.columns, g.height // AVERAGED, g.width // AVERAGED), float(AVERAGED)
-    return Spectrum(shape=shape, code=code, low=_forward(_extended(companded, g), g, scale))
+    return Spectrum(shape=shape, code=code, low=single.forward(_extended(companded, g), g, scale))
 
 
 def choose_code(averages: F32, shape: tuple[int, int], step: float) -> tuple[int, Spectrum]:
@@ -157,39 +179,3 @@ def _extended(samples: F32, g: Geometry) -> F32:
         extra = ((0, height - samples.shape[0]), (0, width - samples.shape[1]))
         samples = np.pad(samples, extra, mode="symmetric")
     return np.array(samples, order="C")
-
-
-@lru_cache(maxsize=32)
-def _matrices(n: int, scale: float) -> tuple[F32, F32, F32, F32]:
-    """Return the matrices of a block and of the last one, times ``scale``, and the window at a border."""
-    common, last = ((transform.matrix(n, which) * (scale / ONE)).astype(np.float32) for which in (False, True))
-    keep, swap = ((part / ONE).astype(np.float32) for part in transform.window(n))
-    return common, last, keep, swap
-
-
-def _forward(samples: F32, g: Geometry, scale: float) -> F32:
-    """Transform samples [rows * height, columns * width], which are overwritten, to [rows, columns, height, width]."""
-    common, last, keep, swap = _matrices(g.height, scale)
-    x = samples.reshape(g.rows, g.height, -1)
-    _fold(x[:-1, : g.height - 1 - g.height // 2 : -1], x[1:, : g.height // 2], keep[:, None], swap[:, None])
-    lines = np.empty_like(x)
-    np.matmul(common, x[:-1], out=lines[:-1])
-    np.matmul(last, x[-1], out=lines[-1])
-    common, last, keep, swap = _matrices(g.width, 1.0)
-    x = lines.reshape(-1, g.columns, g.width)
-    _fold(x[:, :-1, : g.width - 1 - g.width // 2 : -1], x[:, 1:, : g.width // 2], keep, swap)
-    if g.columns > 1:
-        out = (x.reshape(-1, g.width) @ common.T).reshape(x.shape)
-        out[:, -1] = x[:, -1] @ last.T
-    else:
-        out = (x.reshape(-1, g.width) @ last.T).reshape(x.shape)
-    return np.ascontiguousarray(out.reshape(g.rows, g.height, g.columns, g.width).transpose(0, 2, 1, 3))
-
-
-def _fold(low: F32, high: F32, keep: F32, swap: F32) -> None:
-    """Fold the two sides of borders in place."""
-    before = low.copy()
-    low *= keep
-    low -= swap * high
-    high *= keep
-    high += swap * before

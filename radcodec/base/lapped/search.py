@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
-from radcodec.base.lapped.transform import NOMINAL, WAVELET, analyse, geometry_of
+from radcodec.base.lapped.single import Floats, analyse
+from radcodec.base.lapped.transform import NOMINAL, WAVELET, geometry_of
 
 MAX_LAST = 14
 MAX_OFFSET = 31
@@ -18,6 +19,10 @@ CHOICE_RATE = 0.12  # squared steps a bit, for comparing transforms of a tile: t
 CLOSE = 1.04  # factor of the promised bits above which another length is skipped
 WAVELET_SHARE = 0.95  # factor of the bits promised by blocks up to which wavelets are tried: their errors are larger
 LOOK_SIDE = 512  # side of the part of a tile that decides the block length
+EVEN_CODE = 2  # block code that shows whether a tile is the same everywhere
+UNEVEN = 1.05  # factor of promised bits
+QUICK_SIDE = 256  # side of the middle of a tile of at least twice the side that decides everything at a given step
+LONGEST_LOOK = NOMINAL.index(QUICK_SIDE)  # block code of the middle; a whole tile may have longer blocks
 
 
 def split_step(step: float) -> tuple[int, int, float]:
@@ -33,22 +38,47 @@ def rate_weight(step: float) -> float:
     return FINE_RATE + (COARSE_RATE - FINE_RATE) * share
 
 
-def promised_bits(coefficients: F64, step: float) -> float:
+def promised_bits(coefficients: Floats, step: float) -> float:
     """Return the sum of log2(1 + (c / 0.7 D)^2)."""
-    scaled = coefficients * (1.0 / (COSTLY * step))
+    return float(_bits(coefficients, step).sum(dtype=np.float64))
+
+
+def _bits(coefficients: Floats, step: float) -> Floats:
+    """Return log2(1 + (c / 0.7 D)^2)."""
+    scaled = coefficients * coefficients.dtype.type(1.0 / (COSTLY * step))
     scaled *= scaled
     scaled += 1.0
-    return float(np.log2(scaled, out=scaled).sum())
+    return np.log2(scaled, out=scaled)
 
 
-def cost(errors: F64, step: float, bits: float) -> float:
+def cost(errors: Floats, step: float, bits: float) -> float:
     """Return the cost of a transform: squared errors of samples plus weighted bits, in squared steps.
 
     Errors are those of samples, since wavelets are not orthonormal: theirs exceed the coefficients' by a tenth to a
     third. At a fine step D the theoretical change of error with bits is 2 ln 2 / 12 = 0.116 D^2. Measured values are
     0.12 to 0.16.
     """
-    return float(np.vdot(errors, errors)) / step**2 + CHOICE_RATE * bits
+    flat = errors.reshape(-1)
+    return float(np.dot(flat, flat)) / step**2 + CHOICE_RATE * bits
+
+
+def middle_of(companded: F64, step: float) -> F64 | None:
+    """Return the middle that decides for a tile; None for tiles that are too small, or not the same everywhere.
+
+    Blocks of the middle and of each quarter promise the same bits but for UNEVEN, by their medians: sources are few.
+    """
+    if min(companded.shape) < 2 * QUICK_SIDE:
+        return None
+    g = geometry_of((companded.shape[0], companded.shape[1]), EVEN_CODE)
+    bits = _bits(analyse(companded, g, step), step).sum(axis=(2, 3))
+    (top, bottom), (left, right) = ((slice(n // 2), slice(n // 2, n)) for n in bits.shape)
+    inner = tuple(slice(n // 4, n - n // 4) for n in bits.shape)
+    parts = [bits[inner], bits[top, left], bits[top, right], bits[bottom, left], bits[bottom, right]]
+    medians = [float(np.median(part)) for part in parts]
+    if max(medians) > UNEVEN * min(medians):
+        return None
+    y, x = ((n - QUICK_SIDE) // 2 for n in companded.shape)
+    return np.ascontiguousarray(companded[y : y + QUICK_SIDE, x : x + QUICK_SIDE])
 
 
 def choose_blocks(companded: F64, step: float) -> list[int]:
@@ -81,15 +111,22 @@ def choose_blocks(companded: F64, step: float) -> list[int]:
     return out
 
 
-def quantise(steps: F64, weight: float) -> npt.NDArray[np.int32]:
+def quantise(steps: Floats, weight: float) -> npt.NDArray[np.int32]:
     """Quantise coefficients to magnitudes in steps, with a zone around zero wider than a step."""
     return np.floor(np.abs(steps) + (0.45 - 0.3 * weight)).astype(np.int32)
 
 
-def choose_offsets(steps: F64, magnitudes: npt.NDArray[np.int32]) -> tuple[int, int]:
+def choose_offsets(steps: Floats, magnitudes: npt.NDArray[np.int32]) -> tuple[int, int]:
     """Return the mean place of magnitude 1, and of larger ones, within their cells, in 64ths of a step."""
-    size, found = np.abs(steps), []
+    places = np.flatnonzero(magnitudes)
+    kept = magnitudes.reshape(-1)[places]
+    return mean_offsets(np.abs(steps.reshape(-1)[places]) - kept, kept)
+
+
+def mean_offsets(within: Floats, magnitudes: npt.NDArray[np.int32]) -> tuple[int, int]:
+    """Return the means, in 64ths, of places within cells: those of magnitude 1, and of larger ones."""
+    found = []
     for chosen in (magnitudes == 1, magnitudes > 1):
-        mean = float((size[chosen] - magnitudes[chosen]).mean()) if chosen.any() else 0.0
+        mean = float(within[chosen].mean(dtype=np.float64)) if chosen.any() else 0.0
         found.append(int(np.clip(np.rint(OFFSET_UNIT * mean), -MAX_OFFSET - 1, MAX_OFFSET)))
     return found[0], found[1]

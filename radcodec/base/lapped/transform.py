@@ -134,10 +134,13 @@ def _forward_lines(x: F64) -> F64:
     return _blocks(out, x.shape[1], transposed=False)
 
 
-def inverse(coefficients: npt.NDArray[np.int64], g: Geometry) -> npt.NDArray[np.int64]:
-    """Transform coefficients [rows, columns, height, width] to samples [rows * height, columns * width] in 2^-10."""
+def inverse(coefficients: npt.NDArray[np.int64] | F64, g: Geometry) -> npt.NDArray[np.int64]:
+    """Transform coefficients [rows, columns, height, width] to samples [rows * height, columns * width] in 2^-10.
+
+    Coefficients are integers, also as floats.
+    """
     if g.wavelet:
-        return wavelet.inverse(coefficients[0, 0])
+        return wavelet.inverse(coefficients[0, 0].astype(np.int64, copy=False))
     used: npt.NDArray[np.bool_] = np.asarray(coefficients.any(axis=(0, 1)))
     height, width = (int(np.flatnonzero(used.any(axis=axis))[-1:].sum()) + 1 for axis in (1, 0))
     x = coefficients[:, :, :height, :width].transpose(0, 2, 1, 3).astype(np.float64, order="C")

@@ -46,6 +46,14 @@ class TrellisCodes(LappedCodes):
         coefficients, values, atoms = (array.astype(np.int32) for array in (coefficients, values, atoms))
         return replace(self, coefficients=coefficients, values=values, bodies=bodies, atoms=atoms)
 
+    def like_coefficients(self) -> tuple[npt.NDArray[np.int32], ...]:
+        """Give the indices, and what they stand for."""
+        return self.coefficients, self.values
+
+    def with_coefficients(self, arrays: Sequence[npt.NDArray[np.int32]]) -> TrellisCodes:
+        """Put in arrays of some of the indices, as those of ``like_coefficients``."""
+        return replace(self, coefficients=arrays[0], values=arrays[1])
+
     def without_content(self) -> TrellisCodes:
         """Give the choices alone: block length, quantiser, step and offsets."""
         nothing = np.zeros((0, 0, 0, 0), np.int32)

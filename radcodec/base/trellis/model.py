@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
-from radcodec.base.lapped import contexts, emphasis, planes, search, transform
+from radcodec.base.lapped import contexts, emphasis, planes, search, single, transform
 from radcodec.base.lapped.codes import (
     HEADER,
     LappedCodes,
@@ -129,16 +129,18 @@ class TrellisModel(LappedModel):
 
     def _first_codes(
         self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None
-    ) -> tuple[LappedCodes, F64 | None]:
-        """Choose codes by error and bits alone, with a trellis unless that costs more; return them and their pixels."""
+    ) -> tuple[LappedCodes, single.Floats | None]:
+        """Choose codes as a lapped model, with a trellis unless that costs more; return them and about their pixels."""
+        if like is not None and not isinstance(like, TrellisCodes):
+            return self.scalar._first_codes(companded, step, like)
         codes, pixels = super()._first_codes(companded, step, like)
         if like is not None:
             return codes, pixels
         plain = replace(empty_codes(codes.shape, 1.0), code=codes.code)
         other, _ = self.scalar._first_codes(companded, step, plain)
         found = [
-            (codes, self.companded(codes) / OUTPUT_UNIT if pixels is None else pixels, self.stage_streams(codes)),
-            (other, self.scalar.companded(other) / OUTPUT_UNIT, self.scalar.stage_streams(other)),
+            (codes, self._about(codes) if pixels is None else pixels, self.stage_streams(codes)),
+            (other, self.scalar._about(other), self.scalar.stage_streams(other)),
         ]
         costs = [
             search.cost(values - companded, other.step, 8.0 * sum(map(len, streams))) for _, values, streams in found
@@ -148,14 +150,9 @@ class TrellisModel(LappedModel):
 
     def _head(self, shape: tuple[int, int], step: float, code: int) -> LappedCodes:
         wide = empty_codes(shape, RATIO * empty_codes(shape, step).step)
+        none = wide.coefficients
         return TrellisCodes(
-            shape=shape,
-            code=code,
-            last=wide.last,
-            gain=wide.gain,
-            offsets=(0, 0),
-            coefficients=wide.coefficients,
-            values=wide.coefficients,
+            shape=shape, code=code, last=wide.last, gain=wide.gain, offsets=(0, 0), coefficients=none, values=none
         )
 
     def _final(self, like: LappedCodes, companded: F64) -> LappedCodes:
@@ -165,38 +162,35 @@ class TrellisModel(LappedModel):
         """Quantise companded pixels with the block code and step of ``like``; return the codes and their bits."""
         g = transform.geometry_of(like.shape, like.code)
         scalar_step = like.step / RATIO if isinstance(like, TrellisCodes) else like.step
-        return self._quantise(like, transform.analyse(companded, g, scalar_step) * (1.0 / like.step))
+        return self._quantise(like, single.analyse(companded, g, scalar_step) * (1.0 / like.step))
 
-    def _draft(self, like: LappedCodes, companded: F64) -> F64:
+    def _draft(self, like: LappedCodes, companded: F64) -> single.Floats:
         """Return about the companded samples that codes of companded pixels stand for, without making streams."""
         if not isinstance(like, TrellisCodes):
             return self.scalar._draft(like, companded)
         g = transform.geometry_of(like.shape, like.code)
-        steps = transform.analyse(companded, g, like.step / RATIO) * (1.0 / like.step)
+        steps = single.analyse(companded, g, like.step / RATIO) * (1.0 / like.step)
         target, values = np.ascontiguousarray(np.abs(steps), np.float32), np.zeros(steps.shape, np.int32)
         sizes, _ = self._path(like, g, target, _weight(like), values)
-        drafted = replace(like, coefficients=np.where(steps < 0, -sizes, sizes), values=values)
-        return super().companded(replace(drafted, offsets=_offsets(target, sizes, values))) / OUTPUT_UNIT
+        np.negative(sizes, out=sizes, where=steps < 0)
+        drafted = replace(like, coefficients=sizes, values=values)
+        return self._about(replace(drafted, offsets=_offsets(target, sizes, values)))
 
-    def _quantise(self, like: LappedCodes, steps: F64) -> tuple[LappedCodes, float]:
+    def _quantise(self, like: LappedCodes, steps: single.Floats) -> tuple[LappedCodes, float]:
         """Find the path of least error and bits with the block code and step of ``like``; return codes and bits.
 
-        Parameters
-        ----------
-        steps
-            Coefficients in steps [A, B, n, m], or those of the lowest frequencies alone: the others are 0.
+        ``steps`` are coefficients in steps [A, B, n, m], or those of the lowest frequencies alone: others are 0.
         """
         if isinstance(like, TrellisCodes):
             head: LappedCodes = like
         else:
             head = replace(empty_codes(like.shape, RATIO * like.step), code=like.code)
         g = transform.geometry_of(head.shape, head.code)
-        low = (..., slice(steps.shape[2]), slice(steps.shape[3]))
-        target = np.zeros((g.rows, g.columns, g.height, g.width), np.float32)
-        target[low] = np.abs(steps) * (like.step / head.step)
-        negative = np.zeros(target.shape, np.bool_)
-        negative[low] = steps < 0
-        codes = self.assign(head, np.where(negative, -target, target), _weight(head))
+        whole = (g.rows, g.columns, g.height, g.width)
+        scaled = np.asarray(steps * (like.step / head.step), np.float32)
+        if scaled.shape != whole:
+            scaled = np.pad(scaled, [(0, most - n) for most, n in zip(whole, scaled.shape, strict=True)])
+        codes = self.assign(head, scaled, _weight(head))
         return codes, 8.0 * sum(map(len, codes.bodies))
 
     def assign(self, head: LappedCodes, steps: npt.NDArray[np.floating], weight: float) -> TrellisCodes:
@@ -214,7 +208,8 @@ class TrellisModel(LappedModel):
         g = transform.geometry_of(head.shape, head.code)
         target = np.ascontiguousarray(np.abs(steps), np.float32)
         sizes, cells = self._path(head, g, target, weight)
-        codes = self._coded(head, g, np.where(steps < 0, -sizes, sizes), cells)
+        np.negative(sizes, out=sizes, where=steps < 0)
+        codes = self._coded(head, g, sizes, cells)
         return replace(codes, offsets=_offsets(target, sizes, codes.values))
 
     def _path(
@@ -229,7 +224,7 @@ class TrellisModel(LappedModel):
 
         ``values`` is filled with about what they stand for, in 64ths of a step.
         """
-        sizes = np.floor(target + np.float32(START)).astype(np.int32)
+        sizes = (target + np.float32(START)).astype(np.int32)
         count = int(sizes.max(initial=0)).bit_length()
         asked = Search(self._wide_prices, target, weight)
         walk = TrellisWalk(self._wide_network, planes.Coder(self.cumulative), g)
@@ -393,7 +388,9 @@ def _weight(head: LappedCodes) -> float:
 
 
 def _offsets(
-    target: npt.NDArray[np.float32], sizes: npt.NDArray[np.int32], values: npt.NDArray[np.int32]
+    target: npt.NDArray[np.float32], signed: npt.NDArray[np.int32], values: npt.NDArray[np.int32]
 ) -> tuple[int, int]:
     """Return the offsets that bring what indices stand for to the mean of their targets."""
-    return search.choose_offsets(target.astype(np.float64) - (values - 64 * sizes) / 64.0, sizes)
+    places = np.flatnonzero(signed)
+    kept = np.abs(signed.reshape(-1)[places])
+    return search.mean_offsets(target.reshape(-1)[places] - values.reshape(-1)[places] / 64.0, kept)

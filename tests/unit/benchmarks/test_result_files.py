@@ -189,7 +189,7 @@ def test_report_of_own_base_speeds(
     path = write(tmp_path / "mine.csv", KINDS["base-speed"].columns, [row])
     text = shown(monkeypatch, capsys, "--only", str(path))
     speed = "4.00 (3.00 to 5.00)"
-    assert f"| radcodec, a-model | stages 4 | 1 | 0.500 | {speed} | {speed} |" in text
+    assert f"| 8x8 | radcodec, a-model | stages 4 | 1 | 0.500 | - | {speed} | {speed} | - | - |" in text
 
 
 @pytest.mark.parametrize(
