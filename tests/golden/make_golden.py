@@ -323,8 +323,8 @@ def fits_cases() -> Iterator[Case]:
     points = simulate_image((64, 90), seed=8) + (80 * SIGMA * 2.0 ** (-(at**2).sum(axis=0) / 3)).sum(axis=0).astype(
         "f4"
     )
-    yield "fits_atoms", pack_fits(points), {"lossy_bpp": 1.5, "model": "vqvae-v3"}
-    yield "fits_atoms_tiles", pack_fits(points), {"lossy_bpp": 2.5, "model": "vqvae-v3", "tile": 45}
+    yield "fits_atoms", pack_fits(points), {"lossy_bpp": 1.2, "model": "vqvae-v3"}
+    yield "fits_atoms_tiles", pack_fits(points), {"lossy_bpp": 1.2, "model": "vqvae-v3", "tile": 45}
     yield "fits_box_lossy", fits_cube(cube), {"lossy_stages": 6, "model": "lapped-v2", "tile": "30x20x4"}
     local = {"max_error": "0.5localsigma", "preview": 0, "tile": "52x16x2"}
     yield "fits_box_localsigma", fits_cube(cube), local
