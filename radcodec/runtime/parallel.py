@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+GIVE_BACK_EVERY = 32  # results
 
 
 def usable_threads(threads: int | None) -> int:
@@ -89,11 +91,20 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threa
     """Yield results of ``function`` for each item, in order; only a few more items than threads are in work.
 
     With one thread everything runs in the caller's thread. If the caller stops early or an item fails, items not yet
-    started are dropped.
+    started are dropped. Memory that was freed goes back to the system from time to time.
     """
-    if threads == 1:
-        yield from map(function, items)
-        return
+    results = map(function, items) if threads == 1 else _in_pool(function, items, threads)
+    try:
+        for number, result in enumerate(results, start=1):
+            yield result
+            if number % GIVE_BACK_EVERY == 0:
+                give_back()
+    finally:
+        if isinstance(results, Generator):
+            results.close()
+
+
+def _in_pool(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
     from concurrent.futures import ThreadPoolExecutor  # which one thread, and what only looks, needs not
 
     pool = ThreadPoolExecutor(threads, thread_name_prefix="radcodec")
@@ -107,3 +118,16 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], threa
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def give_back() -> None:
+    """Give freed memory back to the system; only the C library of Linux (glibc) has to be asked.
+
+    It keeps what lies between pieces in use. Arrays of tiles come and go by the thousand, so that the pieces spread.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
