@@ -109,10 +109,11 @@ class TrellisModel(LappedModel):
         for some in (NO_ATOMS, atoms):
             drawn = self._atom_units(some, (companded.shape[0], companded.shape[1])) / OUTPUT_UNIT
             choose = super()._first_codes if len(some) else self._first_codes  # atoms need a trellis
-            codes = choose(companded - drawn, step, like)[0]
+            codes, rest = choose(companded - drawn, step, like)
+            owner = self if isinstance(codes, TrellisCodes) else self.scalar
+            pixels = drawn + (owner._about(codes) if rest is None else rest)
             if isinstance(codes, TrellisCodes):
                 codes = replace(codes, atoms=some)
-            pixels = self.companded(codes) / OUTPUT_UNIT
             bits = 8.0 * sum(map(len, self.stage_streams(codes)))
             cost = search.cost(pixels - companded, empty_codes(codes.shape, step).step, bits)
             found.append((cost, codes, pixels, drawn))
