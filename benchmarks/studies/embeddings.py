@@ -10,7 +10,6 @@ An image is first put into one of two ``POSES``:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -141,10 +140,9 @@ def convolutional_features(model: Any) -> Describe:
 
 def trellis_features(model: Any) -> Describe:
     """Return what describes an image by the indices of a trellis model, in blocks of 30 x 30 samples."""
-    from radcodec.base.lapped.codes import empty_codes
     from radcodec.base.lapped.model import LappedModel
 
-    blocks = replace(empty_codes((1, 1), STEP), code=BLOCK)
+    blocks = model._head((1, 1), STEP, BLOCK)
     n_entries = model.wide.points.size
 
     def describe(image: Ratio) -> dict[str, Vector]:

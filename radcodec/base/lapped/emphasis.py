@@ -3,8 +3,8 @@
 A compact source is spread over all coefficients of its block, where noise dominates it. A coarse quantiser keeps the
 same share of the source as of the noise: at a quarter bit a pixel two thirds of the flux. Codes are chosen once to
 find this share. Then the samples are multiplied by its inverse, and codes are chosen again. What is left out then is
-found and made up for in the same way once more. Errors elsewhere grow little, as sources are few. Samples fainter than
-BRIGHT do not change, since raising them would raise noise.
+found and made up for in the same way once more. Errors elsewhere grow little, as sources are few: where they are not,
+nothing is done. Samples fainter than BRIGHT do not change, since raising them would raise noise.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from radcodec.base.lapped.single import Floats
 Mask = npt.NDArray[np.bool_]
 
 BRIGHT = KNEE * math.asinh(5.0 / KNEE)  # 5 sigma
+MOST_BRIGHT = 0.2  # share of a tile; emission that fills more of it keeps its flux by itself, as it is smooth
 MARGIN = 2  # px around bright samples that change, too
 REACH = 1  # px; a flux is the sum over a square of 2 REACH + 1 around a sample, so that shapes come back, too
 LEAST, MOST = 0.5, 3.0  # factors of one turn
@@ -30,7 +31,7 @@ NEAR = 0.12  # mean distance of shares from 1 up to which one turn is enough
 
 
 def bright_parts(companded: F64) -> Mask | None:
-    """Mark the companded samples [h, w] in or next to bright sources; None if there are none."""
+    """Mark the companded samples [h, w] in or next to bright sources; None if there are none, or too many."""
     bright = np.abs(companded) > BRIGHT
     if not bright.any():
         return None
@@ -39,7 +40,7 @@ def bright_parts(companded: F64) -> Mask | None:
         for k in range(1, MARGIN + 1):
             behind[k:] |= ahead[:-k]
             behind[:-k] |= ahead[k:]
-    return bright
+    return bright if bright.mean() <= MOST_BRIGHT else None
 
 
 def keep_flux(companded: F64, restored: Floats, bright: Mask, draft: Callable[[F64], Floats]) -> F64:

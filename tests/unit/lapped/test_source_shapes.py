@@ -61,3 +61,18 @@ def test_drafts_are_near(name: str, step: float) -> None:
     assert (type(head), head.step) == (type(codes), codes.step)
     apart = model._draft(head, companded) - model.companded(codes) / 64
     assert np.std(apart) < 0.02 * step
+
+
+@pytest.mark.parametrize("step", [1.0, 3.0])
+def test_a_tile_full_of_emission_pays_nothing_for_its_flux(step: float) -> None:
+    """Emission that fills a quarter of a tile is smooth: it keeps its flux, and raising it would cost bits."""
+    model = load_model(None)
+    y, x = np.mgrid[:256, :256]
+    shape = 200.0 * np.exp(-((y - 128.0) ** 2 + (x - 110.0) ** 2) / (2 * 30.0**2)) * (1 + 0.5 * np.sin(x / 9))
+    values = field(4, 0.0)[0] + shape
+    plain, kept = (model.encode_tile(values, 0.0, 1.0, step=step, keep_flux=flux) for flux in (False, True))
+    assert model.stage_streams(kept) == model.stage_streams(plain)
+    bright = values > 5.0
+    assert 0.2 < bright.mean() < 0.5
+    restored = model.restore_codes(kept, 0.0, 1.0)
+    assert restored[bright].sum() / values[bright].sum() == pytest.approx(1.0, abs=0.01)
