@@ -264,6 +264,7 @@ def _attempt(job: _Job, box: Box, bound: detail.TileBound, place: int) -> _Trial
     left = job.left(box, values)
     effort = job.options.effort
     found = detail.fit_image(left, marks, least, record.sample_type, max_radius=MAX_RADIUS, effort=effort)
+    found = detail.with_clean_tables(found) if job.options.clean else found
     stream, _ = detail.code_tile(samples, marks, detail.load_predictors(found), replace(bound, base=values))
     base = sum(len(stage) + stage_entry_bytes(len(stage)) for stage in streams)
     beside = len(found) + 16 * len(job.pairs) + len(model.name) + SHA256_BYTES

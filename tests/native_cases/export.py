@@ -86,7 +86,9 @@ class Recorder:
         _, special, taps, *earlier = tile._kept
         gain, dither, loop = more if more else (None, None, False)
         gain, dither = (None if a is None or not a.size else a for a in (gain, dither))
-        which = next(i for i, one in enumerate(self.shapes) if np.array_equal(one, streams.cumulative))
+        same = [i for i, one in enumerate(self.shapes) if np.array_equal(one, streams.cumulative)]
+        if not same:  # of another table set, which the programs do not have
+            return
         flags = (
             (special is not None)
             + 2 * (gain is not None)
@@ -96,7 +98,7 @@ class Recorder:
         )
         head = (p.planes, p.height, p.width, p.level, p.clamp, p.quantum, p.mantissa, p.fill)
         sizes = (streams.words.size, streams.n_bits // 8)
-        case = struct.pack("<6B", kind, flags, which, taps.radius, taps.border, taps.reach)
+        case = struct.pack("<6B", kind, flags, same[0], taps.radius, taps.border, taps.reach)
         case += struct.pack("<3H3hBd2I", *head, *sizes) + little(streams.words, "<u4")
         case += streams.raw[: sizes[1]].tobytes() + little(special, "u1") + little(gain, "<f8") + little(dither, "<f8")
         case += b"".join(little(array, "<f8") for array in (taps.own, taps.left, taps.right, taps.above))

@@ -233,13 +233,13 @@ def test_cutting_an_array_opens_its_source_once(
     path = tmp_path / "a.rcz"
     path.write_bytes(radcodec.encode(values))
     opened: list[Any] = []
-    original = Path.open
+    original = open
 
-    def counted(self: Path, *args: Any, **options: Any) -> Any:
-        opened.append(original(self, *args, **options))
+    def counted(*args: Any, **options: Any) -> Any:
+        opened.append(original(*args, **options))
         return opened[-1]
 
-    monkeypatch.setattr(Path, "open", counted)
+    monkeypatch.setattr("builtins.open", counted)
     radcodec.cutout(path, tmp_path / "c.fits", "0:4,0:4", threads=1)
     assert [file.closed for file in opened if file.name == str(path)] == [True]
 
