@@ -22,7 +22,7 @@ from radcodec.base.lapped.single import Floats
 Mask = npt.NDArray[np.bool_]
 
 BRIGHT = KNEE * math.asinh(5.0 / KNEE)  # 5 sigma
-MOST_BRIGHT = 0.2  # share of a tile; emission that fills more of it keeps its flux by itself, as it is smooth
+MOST_BRIGHT = 0.2  # share of a tile; emission that fills more of it is smooth, and keeps its flux by itself
 MARGIN = 2  # px around bright samples that change, too
 REACH = 1  # px; a flux is the sum over a square of 2 REACH + 1 around a sample, so that shapes come back, too
 LEAST, MOST = 0.5, 3.0  # factors of one turn
