@@ -14,8 +14,8 @@ from radcodec.container.layout import entry_bytes, stage_entry_bytes
 from radcodec.container.meta import ImageRecord, ParamBlocks
 from radcodec.container.writer import TileStreams
 from radcodec.decoding.tile import ImageCoding, Pixels, pixel_crc
+from radcodec.encoding.coded_tile import made_missing
 from radcodec.encoding.image_plan import ImagePlan
-from radcodec.encoding.missing import made_missing
 from radcodec.encoding.options import EncodeOptions, Lossy
 from radcodec.pixels.masks import encode_mask
 from radcodec.pixels.pieces import same_bits

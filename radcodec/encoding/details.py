@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,29 +14,15 @@ from radcodec.container.meta import ImageRecord
 from radcodec.decoding.guarantee import tile_breach
 from radcodec.decoding.tile import ImageCoding, Pixels, base_values
 from radcodec.encoding.coded_image import CodedImage, report_progress
+from radcodec.encoding.coded_tile import CodedTile, code_smallest
 from radcodec.encoding.image_plan import ImagePlan
 from radcodec.encoding.marking import part_of
-from radcodec.encoding.missing import code_apart
 from radcodec.encoding.options import EncodeOptions
 from radcodec.errors import GuaranteeError
 from radcodec.pixels.bounds import tile_bound
 from radcodec.pixels.masks import Mask, always_special, encode_mask
 from radcodec.pixels.tiles import slices
 from radcodec.runtime.parallel import one_blas_thread, ordered_map
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CodedTile:
-    """Streams of a tile, its special samples, and what it restores to but for these."""
-
-    mask: bytes
-    stream: bytes
-    special: Mask | None
-    restored: Pixels
-
-    def size_bytes(self) -> int:
-        """Count the bytes of both streams."""
-        return len(self.mask) + len(self.stream)
 
 
 def _smallest_step(plan: ImagePlan) -> float | detail.TileBound | None:
@@ -125,22 +111,22 @@ def with_predictors(coded: CodedImage, block: bytes) -> CodedImage:
     )
 
 
-def _code_as(coded: CodedImage, tile: int, special: Mask | None) -> _CodedTile:
+def _code_as(coded: CodedImage, tile: int, special: Mask | None) -> CodedTile:
     """Code a tile with these special samples."""
     record, coding = coded.record, coded.coding
     box = coding.grid.box(tile)
     samples = np.ascontiguousarray(coded.plan.pixels[slices(box)])
     mask = encode_mask(samples, special)
     if special is not None and special.all():
-        return _CodedTile(mask=mask, stream=b"", special=special, restored=samples)
+        return CodedTile(mask=mask, detail=b"", special=special, restored=samples)
     bound = tile_bound(record, coding.bounds, box, tile)
     if bound is not None and (stages := coded.base[tile] if record.on_base else ()):
         bound = replace(bound, base=base_values(coding, box, list(map(bytes, stages))))
     stream, restored = detail.code_tile(samples, special, coding.shared.predictors, bound)
-    return _CodedTile(mask=mask, stream=stream, special=special, restored=restored)
+    return CodedTile(mask=mask, detail=stream, special=special, restored=restored)
 
 
-def _code_tile(coded: CodedImage, tile: int, options: EncodeOptions) -> _CodedTile:
+def _code_tile(coded: CodedImage, tile: int, options: EncodeOptions) -> CodedTile:
     """Code a tile with its doubtful samples marked or not, whichever is smaller; special ones are restored too.
 
     Raises
@@ -152,23 +138,19 @@ def _code_tile(coded: CodedImage, tile: int, options: EncodeOptions) -> _CodedTi
     samples = np.ascontiguousarray(plan.pixels[slices(box)])
     special = part_of(plan.special, box)
     code, place = partial(_code_as, coded, tile), (coded.coding, box)
-    best = code_apart(code, samples, special, plan.missing, place)
     doubtful = None if coded.record.on_base else part_of(plan.doubtful, box)
-    if special is not None and doubtful is not None:
-        sure = special & ~doubtful
-        fewer = code_apart(code, samples, sure if sure.any() else None, plan.missing, place)
-        best = min(best, fewer, key=_CodedTile.size_bytes)
+    best = code_smallest(code, samples, (special, doubtful), plan.missing, place)
     if coded.record.bound is None and special is not None and always_special(samples, coded.record.blank) is None:
         # A fill value is often the usual one of its tile.
         predictors = coded.coding.shared.predictors
         order = detail.AS_IT_IS if predictors is None else predictors.order
         turned = samples.transpose(order)
         counted, filled = detail.encode_counted(turned), None
-        if best.stream and not options.preview_percent:  # a preview needs the mask
-            filled = detail.encode_filled(turned, special.transpose(order), best.stream, predictors)
+        if best.detail and not options.preview_percent:  # a preview needs the mask
+            filled = detail.encode_filled(turned, special.transpose(order), best.detail, predictors)
         for stream in (counted, filled):
             if stream is not None and len(stream) < best.size_bytes():
-                best = _CodedTile(mask=b"", stream=stream, special=None, restored=samples)
+                best = CodedTile(mask=b"", detail=stream, special=None, restored=samples)
     if best.special is not None:
         best = replace(best, restored=np.where(best.special, samples, best.restored))
     if options.verify:
@@ -196,7 +178,7 @@ def add_details(coded: CodedImage, options: EncodeOptions, tiles: Sequence[int])
     with one_blas_thread() if coded.record.on_base else nullcontext():
         found = ordered_map(lambda tile: _code_tile(coded, tile, options), tiles, options.threads)
         for tile, streams in zip(tiles, found, strict=True):
-            masks[tile], details[tile] = keep(streams.mask), keep(streams.stream)
+            masks[tile], details[tile] = keep(streams.mask), keep(streams.detail)
             if not is_exact:
                 restored[slices(grid.box(tile))] = streams.restored
             report_progress(options, grid.box(tile))

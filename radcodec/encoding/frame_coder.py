@@ -18,11 +18,11 @@ from radcodec.container.meta import ImageRecord
 from radcodec.container.writer import TileStreams
 from radcodec.decoding.guarantee import tile_breach
 from radcodec.decoding.tile import ImageCoding, Pixels, SharedParts, pixel_crc, restore_tile
+from radcodec.encoding.coded_tile import CodedTile, code_smallest
 from radcodec.encoding.exact_probe import may_be_smaller
 from radcodec.encoding.frame_bounds import FrameBoundPlanner, FrameBounds
 from radcodec.encoding.frame_sets import SetChoice
 from radcodec.encoding.marking import mark_special, part_of
-from radcodec.encoding.missing import code_apart
 from radcodec.encoding.options import Bounded, EncodeOptions, Lossless
 from radcodec.encoding.special import all_marks
 from radcodec.errors import GuaranteeError
@@ -251,29 +251,15 @@ def _tile_bytes(tiles: Sequence[TileStreams]) -> list[int]:
     return [len(tile.mask) + len(tile.detail) for tile in tiles]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _CodedTile:
-    """Streams of a tile, its special samples, and what it restores to."""
-
-    mask: bytes
-    detail: bytes
-    special: Mask | None
-    restored: Pixels
-
-    def size_bytes(self) -> int:
-        """Count the bytes of both streams."""
-        return len(self.mask) + len(self.detail)
-
-
-def _code_as(frame: _Frame, tile: int, samples: Pixels, special: Mask | None) -> _CodedTile:
+def _code_as(frame: _Frame, tile: int, samples: Pixels, special: Mask | None) -> CodedTile:
     """Code a tile with these special samples."""
     coding, mask = frame.coding, encode_mask(samples, special)
     if special is not None and bool(special.all()):
-        return _CodedTile(mask=mask, detail=b"", special=special, restored=samples)
+        return CodedTile(mask=mask, detail=b"", special=special, restored=samples)
     bound = tile_bound(coding.record, coding.bounds, coding.grid.box(tile), tile)
     stream, restored = detail.code_tile(samples, special, coding.shared.predictors, bound)
     restored = restored if special is None else np.where(special, samples, restored)
-    return _CodedTile(mask=mask, detail=stream, special=special, restored=restored)
+    return CodedTile(mask=mask, detail=stream, special=special, restored=restored)
 
 
 def _code_tile(frame: _Frame, verify: bool, tile: int) -> tuple[TileStreams, Pixels]:
@@ -288,11 +274,7 @@ def _code_tile(frame: _Frame, verify: bool, tile: int) -> tuple[TileStreams, Pix
     samples = np.ascontiguousarray(frame.pixels[slices(box)])
     special, doubtful = part_of(frame.special, box), part_of(frame.doubtful, box)
     code, place = partial(_code_as, frame, tile, samples), (coding, box)
-    coded = code_apart(code, samples, special, frame.missing, place)
-    if special is not None and doubtful is not None:
-        sure = special & ~doubtful
-        fewer = code_apart(code, samples, sure if sure.any() else None, frame.missing, place)
-        coded = min(coded, fewer, key=_CodedTile.size_bytes)
+    coded = code_smallest(code, samples, (special, doubtful), frame.missing, place)
     number = frame.first_tile + tile
     if verify:
         breach = tile_breach(samples, coded.restored, coded.special, coding, box)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import reference_decoder
 
 import radcodec
-from radcodec.encoding import coded_image, missing
+from radcodec.encoding import coded_image, coded_tile
 
 Pixels = npt.NDArray[Any]
 
@@ -108,7 +109,7 @@ def test_planes_of_a_stream_do_not_become_blank(tmp_path: Path) -> None:
 @pytest.mark.parametrize("options", [{"max_error": 2.0}, {"lossy": True}], ids=str)
 def test_verify_finds_pixels_that_became_blank(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A file whose encoder let valid pixels become BLANK does not verify."""
-    for module in (missing, coded_image):
+    for module in (coded_tile, coded_image):
         monkeypatch.setattr(module, "made_missing", lambda *given: None)
     image = counts("i4", 0)
     image[:20, :20] = 0
@@ -120,9 +121,23 @@ def test_verify_finds_pixels_that_became_blank(options: dict[str, Any], monkeypa
 
 def test_the_encoder_finds_pixels_that_became_blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check before a bounded file is written knows BLANK."""
-    monkeypatch.setattr(missing, "made_missing", lambda *given: None)
+    monkeypatch.setattr(coded_tile, "made_missing", lambda *given: None)
     image = counts("i4", 0)
     image[:20, :20] = 0
     source = fits_of(image, f"{'BLANK':8}= {0:20d}")
     with pytest.raises(radcodec.GuaranteeError, match="pixels have become BLANK"):
         radcodec.compress(io.BytesIO(source), io.BytesIO(), preview=0, max_error=2.0)
+
+
+@pytest.mark.parametrize(("tile", "stages"), [(16, 1), (16, 2), (512, 1)])
+def test_tiles_whose_samples_would_all_become_blank(tile: int, stages: int) -> None:
+    """A coarse base layer that says BLANK everywhere gives way to the samples; both decoders read the file."""
+    image = np.random.default_rng(1).normal(0, 2, (48, 48)).round().astype("i2")
+    image[image == 0] = 2
+    source, packed = fits_of(image, f"{'BLANK':8}= {0:20d}"), io.BytesIO()
+    back = there_and_back(source, image, tile=tile, lossy_stages=stages)
+    assert np.array_equal(back == 0, image == 0)
+    radcodec.compress(io.BytesIO(source), packed, preview=0, tile=tile, lossy_stages=stages)
+    restored = io.BytesIO()
+    radcodec.decompress(io.BytesIO(packed.getvalue()), restored)
+    assert reference_decoder.decode_file(packed.getvalue()) == restored.getvalue()

@@ -187,7 +187,7 @@ def test_bit_of_atoms_is_refused_without_a_codebook_or_a_trellis(model: TrellisM
 
 
 def test_flipped_bits_give_an_error_or_pixels_of_the_right_shape(model: TrellisModel) -> None:
-    """Nothing that a damaged list says leads to a crash or to pixels out of range."""
+    """A damaged list of atoms gives an error or pixels within range, never a crash."""
     codes = coded_with(model, SHAPE, 3)
     streams = model.stage_streams(codes)
     rng, refused = np.random.default_rng(4), 0
