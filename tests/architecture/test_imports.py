@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from child_commands import RUN_COMMAND
 
 HEAVY = ("torch", "numba", "astropy")
 TRIES = 5
@@ -26,16 +27,6 @@ start = time.process_time()
 {code}
 elapsed = time.process_time() - start
 print(json.dumps({{"seconds": elapsed, "heavy": [m for m in {heavy!r} if m in sys.modules]}}), file=sys.stderr)
-"""
-
-# The command in the same process, so that its imports can be listed when it has ended.
-COMMAND = """
-from radcodec.cli import main
-sys.argv = {argv!r}
-try:
-    main()
-except SystemExit as stop:
-    assert not stop.code, stop.code
 """
 
 
@@ -75,7 +66,7 @@ def probe(code: str, tries: int = TRIES) -> Probe:
 
 def probe_command(*arguments: str) -> Probe:
     """Best times and heavy imports of ``radcodec ARGUMENTS``."""
-    return probe(COMMAND.format(argv=["radcodec", *arguments]))
+    return probe(RUN_COMMAND.format(argv=["radcodec", *arguments]))
 
 
 @pytest.fixture(scope="module")

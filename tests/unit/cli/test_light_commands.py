@@ -8,23 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from child_commands import RUN_COMMAND
 
 import radcodec
 from radcodec.simulate import simulate_fits
 
 # Of the standard library: what takes a tenth of the time of `radcodec info` together.
 SLOW_TO_IMPORT = ("pathlib", "urllib.parse", "tempfile", "shutil", "random", "logging", "tomllib", "fractions")
-
-COMMAND = """
-import sys
-from radcodec.cli import main
-sys.argv = {argv!r}
-try:
-    main()
-except SystemExit as stop:
-    assert not stop.code, stop.code
-print(sorted(sys.modules))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def modules_after(folder: Path, *arguments: str) -> set[str]:
     """Return the modules that a fresh process has imported when a command has ended."""
-    code = COMMAND.format(argv=["radcodec", *arguments])
+    code = "import sys" + RUN_COMMAND.format(argv=["radcodec", *arguments]) + "print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     return set(ast.literal_eval(done.stdout.splitlines()[-1]))
