@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.base.companding import KNEE
+from radcodec.base.lapped.emphasis import BRIGHT
 from radcodec.base.trellis.atoms import MOST_BITS, RADIUS, SIDE, AtomArrays, AtomBook
 from radcodec.base.trellis.pursuit import Pursuit
 from radcodec.errors import InputError
@@ -32,6 +33,8 @@ ROUNDS = 25
 FIRST_LEVEL, OCTAVE, N_LEVELS = 3.0, 4, 64
 #: Steps of a scalar quantiser at which searches count entries.
 STEPS = (1.5, 2.5, 4.0)
+#: Squared steps that an atom has to take off for each of its bits, so that it is counted.
+COST = 3.5
 
 Floats = npt.NDArray[np.float64]
 
@@ -130,7 +133,7 @@ def _peak_one(shapes: Floats) -> Floats:
 
 def _counted(arrays: AtomArrays, images: Sequence[Image], sinh: Floats) -> AtomArrays:
     """Return the codebook with lengths of codes by how often a search of the images takes each entry and level."""
-    pursuit = Pursuit(AtomBook(arrays, sinh))
+    pursuit = Pursuit(AtomBook(arrays, sinh), cost=COST, faintest=BRIGHT)
     index, level = np.ones(len(arrays.patches)), np.full(arrays.levels.size, 0.05)
     for number, image in enumerate(images):
         found = pursuit.find(np.asarray(image, np.float64), STEPS[number % len(STEPS)])

@@ -139,7 +139,7 @@ def pack_index(
     entries: Sequence[Sequence[int]], gaps: Sequence[int] = (), *, short: bool = False, masks: Sequence[int] = ()
 ) -> bytes:
     """INDEX of entries as ``ref.read_entry`` gives them; gaps are those of a late file, masks the CRCs of 5.2."""
-    out, width = b"", 2 if short else 4
+    out, width = bytearray(), 2 if short else 4
     for tile, (mask, detail, crc, pixel_crc, *stages) in enumerate(entries):
         out += leb(gaps[tile]) if gaps else b""
         out += leb(mask) + leb(detail) + (struct.pack("<I", crc) if (mask and not masks) or detail else b"")
@@ -147,7 +147,7 @@ def pack_index(
         for size, stage_crc in zip(stages[::2], stages[1::2], strict=True):
             out += leb(size) + (struct.pack("<I", stage_crc)[:width] if size else b"")
         out += struct.pack("<I", masks[tile]) if masks and mask else b""
-    return out
+    return bytes(out)
 
 
 def repair_index(parts: Parts) -> Parts:

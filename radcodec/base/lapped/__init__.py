@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from radcodec.base.lapped.codes import LappedCodes
-    from radcodec.base.lapped.model import LappedModel, load_bytes
+    from radcodec.base.lapped.load import load_bytes
+    from radcodec.base.lapped.model import LappedModel
     from radcodec.base.lapped.weights import is_lapped
 
 __all__ = ["LappedCodes", "LappedModel", "is_lapped", "load_bytes"]
 
+_MODULES = {"LappedCodes": "codes", "LappedModel": "model", "is_lapped": "weights", "load_bytes": "load"}
+
 
 def __getattr__(name: str) -> Any:
     """Return a public name from its module; the one of the model loads the native core."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'weights' if name == 'is_lapped' else 'model'}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

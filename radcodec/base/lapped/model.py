@@ -21,7 +21,6 @@ import numpy.typing as npt
 from radcodec.arrays import F64
 from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
 from radcodec.base.lapped import contexts, dequantise, emphasis, planes, quick, search, single, transform
-from radcodec.base.lapped.answer import check_answer, known_answer
 from radcodec.base.lapped.cells import nearest_cells
 from radcodec.base.lapped.codes import (
     HEADER,
@@ -38,7 +37,6 @@ from radcodec.base.lapped.codes import (
 from radcodec.base.lapped.spec import LappedArrays, LappedSpec
 from radcodec.base.lapped.tables import cumulative_counts, price_tables
 from radcodec.base.lapped.walk import Walk
-from radcodec.base.lapped.weights import unpack_model
 from radcodec.errors import InputError
 from radcodec.types import Stream
 
@@ -143,15 +141,30 @@ class LappedModel:
         """Choose codes for a target whose bright sources are raised by what codes leave out of them."""
         if like is None:
             codes, pixels = self._first_codes(companded, step, None)
-            head = codes.without_content()
-            pixels = self._about(codes) if pixels is None else pixels
         else:
             choices = like.choices if isinstance(like, ShelvedCodes) else like
             maker = LappedModel if type(choices) is LappedCodes else type(self)
-            head = maker._head(self, (companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, choices.code)
-            pixels = self._draft(head, companded)
-        target = emphasis.keep_flux(companded, pixels, bright, lambda target: self._draft(head, target))
-        return self._final(head, target)
+            codes = maker._head(self, (companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, choices.code)
+            pixels = None
+        return self._correct(codes, pixels, companded, bright)
+
+    def _correct(
+        self,
+        codes: LappedCodes,
+        pixels: single.Floats | None,
+        companded: F64,
+        bright: emphasis.Mask,
+        drawn: F64 | None = None,
+    ) -> LappedCodes:
+        """Code again for a target whose bright sources are raised; ``drawn`` [h, w] is what codes need not hold.
+
+        ``pixels`` are about what first codes stand for, with what is drawn; None for codes without content.
+        """
+        head, over = codes.without_content(), np.zeros(()) if drawn is None else drawn
+        if pixels is None:
+            pixels = over + (self._about(codes) if codes.coefficients.size else self._draft(head, companded - over))
+        target = emphasis.keep_flux(companded, pixels, bright, lambda target: over + self._draft(head, target - over))
+        return self._final(head, target - over)
 
     def _draft(self, like: LappedCodes, companded: F64) -> single.Floats:
         """Return about the companded samples that codes of companded pixels stand for."""
@@ -384,17 +397,3 @@ class LappedModel:
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Return the same pixels as ``decode_tile``, for display."""
         return self.decode_tile(streams, shape, offset, scale)
-
-
-def load_bytes(data: bytes, where: str) -> LappedModel:
-    """Load the model in the bytes of a weights file and check its known answer.
-
-    Raises
-    ------
-    ModelMismatchError
-        The bytes are not a lapped model, or this machine's arithmetic is not exact.
-    """
-    spec, arrays, expected = unpack_model(data, where)
-    model = LappedModel(spec, arrays, hashlib.sha256(data).hexdigest())
-    check_answer(model, known_answer(model), expected)
-    return model

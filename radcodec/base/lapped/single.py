@@ -68,6 +68,36 @@ def forward(samples: F32, g: Geometry, scale: float) -> F32:
     return np.ascontiguousarray(out.reshape(g.rows, g.height, g.columns, g.width).transpose(0, 2, 1, 3))
 
 
+def window_matrix(blocks: int, n: int, low: int, start: int, count: int) -> tuple[int, F32]:
+    """Return the first block that samples of a line reach, and what each adds to low coefficients of that and the next.
+
+    Parameters
+    ----------
+    blocks, n
+        Of the line: their number and their length.
+    low
+        Coefficients of each block.
+    start, count
+        Of the samples; those outside the line add nothing.
+
+    Returns
+    -------
+    first : int
+    matrix : float32 [reached blocks, low, count]
+    """
+    common, last, keep, swap = _matrices(n, 1.0)
+    first, end = max(0, (start - n // 2) // n), min(blocks, (start + count - 1 + n // 2) // n + 1)
+    samples = np.arange(max(0, start), min(blocks * n, start + count))
+    x = np.zeros((end - first, n, count), np.float32)
+    x[samples // n - first, samples % n, samples - start] = 1.0
+    _fold(x[:-1, : n - 1 - n // 2 : -1], x[1:, : n // 2], keep[:, None], swap[:, None])
+    used = np.flatnonzero(x.any(axis=(0, 2)))
+    out = common[:low, used] @ x[:, used]
+    if end == blocks:
+        out[-1] = last[:low, used] @ x[-1, used]
+    return first, out
+
+
 def _fold(low: F32, high: F32, keep: F32, swap: F32) -> None:
     """Fold the two sides of borders in place."""
     before = low.copy()

@@ -33,6 +33,7 @@ from radcodec.base.lapped.codes import (
 )
 from radcodec.base.lapped.model import CUT_OFFSET, Ints, LappedModel
 from radcodec.base.lapped.spec import LappedArrays, LappedSpec
+from radcodec.base.trellis.atom_search import AtomSearch
 from radcodec.base.trellis.atoms import AtomBook, Atoms
 from radcodec.base.trellis.codes import ATOM_BIT, NO_ATOMS, TRELLIS_BIT, TrellisCodes
 from radcodec.base.trellis.planes import (
@@ -45,7 +46,6 @@ from radcodec.base.trellis.planes import (
     cumulative_of,
     price_tables,
 )
-from radcodec.base.trellis.pursuit import Pursuit
 from radcodec.base.trellis.spec import WideArrays
 
 #: Step of a codebook over that of a scalar quantiser of about the same error: two codebooks are half a step apart.
@@ -76,7 +76,7 @@ class TrellisModel(LappedModel):
         self.cumulative = cumulative_of(wide)
         self._wide_prices = price_tables(wide)
         self.book = None if wide.atoms is None else AtomBook(wide.atoms, arrays.sinh)
-        self._pursuit = None if self.book is None else Pursuit(self.book)
+        self._atom_search = None if self.book is None else AtomSearch(self.book)
 
     def encode_tile(
         self,
@@ -96,37 +96,32 @@ class TrellisModel(LappedModel):
             like = like.choices
         if like is not None and not isinstance(like, TrellisCodes):
             return self.scalar.encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
-        if keep_flux and step is not None and self._pursuit is not None and values.ndim == 2 and values.size:
+        if keep_flux and step is not None and self._atom_search is not None and values.ndim == 2 and values.size:
             companded = compand(values, offset, scale)
-            atoms = self._pursuit.find(companded, step)
+            atoms = self._atom_search.find(companded, step, None if like is None else like.code)
             if len(atoms):
                 return self._with_atoms(companded, atoms, step, like)
         return super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
 
     def _with_atoms(self, companded: F64, atoms: Atoms, step: float, like: LappedCodes | None) -> LappedCodes:
-        """Code what atoms leave of a tile, unless the whole costs less; look after the flux of bright sources."""
-        found: list[tuple[float, LappedCodes, F64, F64]] = []
-        for some in (NO_ATOMS, atoms):
-            drawn = self._atom_units(some, (companded.shape[0], companded.shape[1])) / OUTPUT_UNIT
-            choose = super()._first_codes if len(some) else self._first_codes  # atoms need a trellis
-            codes, rest = choose(companded - drawn, step, like)
-            owner = self if isinstance(codes, TrellisCodes) else self.scalar
-            pixels = drawn + (owner._about(codes) if rest is None else rest)
-            if isinstance(codes, TrellisCodes):
-                codes = replace(codes, atoms=some)
-            bits = 8.0 * sum(map(len, self.stage_streams(codes)))
-            cost = search.cost(pixels - companded, empty_codes(codes.shape, step).step, bits)
-            found.append((cost, codes, pixels, drawn))
-        _, codes, pixels, drawn = min(found, key=lambda one: one[0])
+        """Code what atoms leave of a tile, with a trellis; look after the flux of bright sources."""
+        shape = (companded.shape[0], companded.shape[1])
+        drawn = self._atom_units(atoms, shape) / OUTPUT_UNIT
+        rest, pixels = companded - drawn, None
+        if like is None:
+            like = self._like_middle(rest, step)
+        if like is None:
+            codes, about = super()._first_codes(rest, step, None)
+            pixels = None if about is None else drawn + about
+        else:
+            codes = self._head(shape, step, like.code)
         bright = emphasis.bright_parts(companded)
-        if bright is None:
-            return codes
-        head = codes.without_content()
-        target = emphasis.keep_flux(companded, pixels, bright, lambda target: drawn + self._draft(head, target - drawn))
-        final = self._final(head, target - drawn)
-        if isinstance(codes, TrellisCodes) and isinstance(final, TrellisCodes):
-            return replace(final, atoms=codes.atoms)
-        return final
+        if bright is not None:
+            codes = self._correct(codes, pixels, companded, bright, drawn)
+        elif not codes.coefficients.size:
+            codes = self._choose(codes, rest)[0]
+        assert isinstance(codes, TrellisCodes)
+        return replace(codes, atoms=atoms)
 
     def _first_codes(
         self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None

@@ -1,8 +1,7 @@
 """Find the atoms of a tile: a greedy search that weighs what each takes off the squared error against its bits.
 
 Candidates are local maxima of what earlier atoms leave. The codebook entry and level of each are those of the least
-companded error. Then `TrellisModel` codes the tile with the atoms and without them, and keeps what is better.
-docs/format.md leaves all this to the encoder.
+companded error. `Refinement` then improves them. docs/format.md leaves all this to the encoder.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import numpy as np
 
 from radcodec.arrays import F64
 from radcodec.base.companding import KNEE
-from radcodec.base.lapped.emphasis import BRIGHT
 from radcodec.base.trellis.atoms import RADIUS, SIDE, UNIT, AtomBook, Atoms, most_atoms, ordered
 
-COST = 3.5  # squared steps of a scalar quantiser a bit: a share of what an atom takes off would cost no bits anyway
+COST = 1.0  # squared steps of a scalar quantiser a bit: a share of what an atom takes off would cost no bits anyway
+FAINTEST = KNEE * math.asinh(4.0 / KNEE)  # 4 sigma
 TURNS = 6  # over all maxima
 SCREENED = 4  # entries whose companded error is computed
 REACH = 4  # px on each side of a maximum whose squared error tells whether an atom may pay
@@ -36,10 +35,18 @@ class _State:
 
 
 class Pursuit:
-    """Searches tiles for the atoms of one codebook. It is immutable."""
+    """Searches tiles for the atoms of one codebook. It is immutable.
 
-    def __init__(self, book: AtomBook) -> None:
-        self._book = book
+    Parameters
+    ----------
+    cost
+        Squared steps that an atom has to take off for each of its bits.
+    faintest
+        Companded height of a maximum.
+    """
+
+    def __init__(self, book: AtomBook, *, cost: float = COST, faintest: float = FAINTEST) -> None:
+        self._cost, self._faintest = cost, faintest
         positive = np.flatnonzero(book.levels > 0)
         order = np.argsort(book.levels[positive], kind="stable")
         self._numbers = positive[order]
@@ -51,9 +58,9 @@ class Pursuit:
 
     def find(self, companded: F64, step: float) -> Atoms:
         """Return the atoms of a companded tile [h, w], for about a step of a scalar quantiser, int32 [N, 4]."""
-        if not (companded > BRIGHT).any() or not self._levels.size:
+        if not (companded > self._faintest).any() or not self._levels.size:
             return ordered([])
-        cost, most = COST * step**2, most_atoms((companded.shape[0], companded.shape[1]))
+        cost, most = self._cost * step**2, most_atoms((companded.shape[0], companded.shape[1]))
         place_bits = math.log2(companded.size) - 2.0  # of about ten atoms, in order
         padded = np.pad(companded, RADIUS)
         nothing = np.zeros_like(padded)
@@ -76,12 +83,11 @@ class Pursuit:
                     found.append((y, x, *atom))
         return ordered(found)
 
-    @staticmethod
-    def _maxima(state: _State, least: float) -> list[tuple[int, int]]:
+    def _maxima(self, state: _State, least: float) -> list[tuple[int, int]]:
         """Return bright local maxima of what is left, the brightest first, around which enough error is left."""
         rest = (state.companded - state.drawn)[RADIUS:-RADIUS, RADIUS:-RADIUS]
         wide = np.pad(rest, 1, constant_values=-np.inf)
-        y, x = np.nonzero(rest > BRIGHT)
+        y, x = np.nonzero(rest > self._faintest)
         height = rest[y, x]
         kept = np.ones(len(y), np.bool_)
         for down, right in ((0, 0), (0, 1), (0, 2), (1, 0)):

@@ -16,7 +16,8 @@ from radcodec.base.lapped import model as module
 from radcodec.base.lapped import planes, transform
 from radcodec.base.lapped.answer import known_answer
 from radcodec.base.lapped.codes import LappedCodes
-from radcodec.base.lapped.model import LappedModel, load_bytes
+from radcodec.base.lapped.load import load_bytes
+from radcodec.base.lapped.model import LappedModel
 from radcodec.base.lapped.transform import WAVELET
 from radcodec.base.lapped.walk import Walk
 from radcodec.base.lapped.weights import is_lapped, pack_model, unpack_model
