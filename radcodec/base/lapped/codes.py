@@ -36,7 +36,7 @@ class LappedCodes:
     @property
     def n_planes(self) -> int:
         """Planes that the largest magnitude needs."""
-        return int(np.abs(self.coefficients).max(initial=0)).bit_length()
+        return max(int(self.coefficients.max(initial=0)), -int(self.coefficients.min(initial=0))).bit_length()
 
     @property
     def step(self) -> float:

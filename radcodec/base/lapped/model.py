@@ -69,6 +69,7 @@ class LappedModel:
         )
         self._cumulative = cumulative_counts(arrays)
         self._price_tables = price_tables(arrays)
+        self._expansion = np.concatenate([-arrays.sinh[:0:-1], arrays.sinh])
 
     takes_step = True
 
@@ -105,13 +106,25 @@ class LappedModel:
         """
         if values.ndim != 2 or values.size == 0:
             raise InputError(f"base layer: expected a non-empty 2-D tile, found shape {values.shape}")
-        companded = compand(values, offset, scale)
+        return self._encode(compand(values, offset, scale), step, like, keep_flux=keep_flux)
+
+    def _encode(
+        self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None, *, keep_flux: bool
+    ) -> LappedCodes:
+        """Encode companded samples [h, w]; see ``encode_tile``."""
         bright = emphasis.bright_parts(companded) if keep_flux else None
         if like is None and step is not None:
             like = self._like_middle(companded, step)
         if bright is None:
             return self._first_codes(companded, step, like)[0]
-        return self._with_flux(companded, bright, step, like)
+        if like is None:
+            codes, pixels = self._first_codes(companded, step, None)
+        else:
+            choices = like.choices if isinstance(like, ShelvedCodes) else like
+            maker = LappedModel if type(choices) is LappedCodes else type(self)
+            shape = (companded.shape[0], companded.shape[1])
+            codes, pixels = maker._head(self, shape, step or DEFAULT_STEP, choices.code), None
+        return self._correct(codes, pixels, companded, bright)
 
     def _like_middle(self, companded: F64, step: float) -> LappedCodes | None:
         """Choose as for the middle of a large tile; None for others, and where longer blocks may be best."""
@@ -134,19 +147,6 @@ class LappedModel:
         if not codes.coefficients.size:
             codes = self._choose(codes, companded)[0]
         return codes, pixels
-
-    def _with_flux(
-        self, companded: F64, bright: emphasis.Mask, step: float | None, like: LappedCodes | ShelvedCodes | None
-    ) -> LappedCodes:
-        """Choose codes for a target whose bright sources are raised by what codes leave out of them."""
-        if like is None:
-            codes, pixels = self._first_codes(companded, step, None)
-        else:
-            choices = like.choices if isinstance(like, ShelvedCodes) else like
-            maker = LappedModel if type(choices) is LappedCodes else type(self)
-            codes = maker._head(self, (companded.shape[0], companded.shape[1]), step or DEFAULT_STEP, choices.code)
-            pixels = None
-        return self._correct(codes, pixels, companded, bright)
 
     def _correct(
         self,
@@ -337,8 +337,9 @@ class LappedModel:
 
     def companded(self, codes: LappedCodes, left_out: int = 0) -> Ints:
         """Return pixels in units of 1/64 companded unit, int64 [h, w], within +-3071."""
-        units = (self._samples(codes, left_out)[: codes.shape[0], : codes.shape[1]] + 8) >> 4
-        return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
+        units = self._samples(codes, left_out)[: codes.shape[0], : codes.shape[1]] + 8
+        units >>= 4
+        return np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT, out=units)
 
     def canvas(self, codes: LappedCodes, left_out: int = 0) -> F64:
         """Return what whole blocks decode to, also beyond the image, in companded units without rounding."""
@@ -391,8 +392,8 @@ class LappedModel:
 
     def _expanded(self, units: Ints, offset: float, scale: float) -> F64:
         """Expand pixels from units of 1/64 companded unit."""
-        magnitude = self.arrays.sinh[np.abs(units)]
-        return np.asarray(offset + scale * np.where(units < 0, -magnitude, magnitude), dtype=np.float64)
+        values: F64 = offset + scale * self._expansion
+        return values.take(units + OUTPUT_LIMIT, mode="clip")
 
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Return the same pixels as ``decode_tile``, for display."""

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from radcodec.arrays import F64
-from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT, compand
+from radcodec.base.companding import OUTPUT_LIMIT, OUTPUT_UNIT
 from radcodec.base.lapped import contexts, emphasis, planes, search, single, transform
 from radcodec.base.lapped.codes import (
     HEADER,
@@ -78,32 +78,23 @@ class TrellisModel(LappedModel):
         self.book = None if wide.atoms is None else AtomBook(wide.atoms, arrays.sinh)
         self._atom_search = None if self.book is None else AtomSearch(self.book)
 
-    def encode_tile(
-        self,
-        values: F64,
-        offset: float,
-        scale: float,
-        *,
-        step: float | None = None,
-        like: LappedCodes | ShelvedCodes | None = None,
-        keep_flux: bool = False,
+    def _encode(
+        self, companded: F64, step: float | None, like: LappedCodes | ShelvedCodes | None, *, keep_flux: bool
     ) -> LappedCodes:
-        """Encode a tile as coefficients, with a trellis unless that costs more; see ``LappedModel.encode_tile``.
-
-        ``like`` decides between the two, too.
-        """
+        """Encode companded samples [h, w], with a trellis unless that costs more; ``like`` decides on that, too."""
         if isinstance(like, ShelvedCodes):
             like = like.choices
         if like is not None and not isinstance(like, TrellisCodes):
-            return self.scalar.encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
-        if keep_flux and step is not None and self._atom_search is not None and values.ndim == 2 and values.size:
-            companded = compand(values, offset, scale)
+            return self.scalar._encode(companded, step, like, keep_flux=keep_flux)
+        if step is not None and self._atom_search is not None:
             atoms = self._atom_search.find(companded, step, None if like is None else like.code)
             if len(atoms):
-                return self._with_atoms(companded, atoms, step, like)
-        return super().encode_tile(values, offset, scale, step=step, like=like, keep_flux=keep_flux)
+                return self._with_atoms(companded, atoms, step, like, keep_flux=keep_flux)
+        return super()._encode(companded, step, like, keep_flux=keep_flux)
 
-    def _with_atoms(self, companded: F64, atoms: Atoms, step: float, like: LappedCodes | None) -> LappedCodes:
+    def _with_atoms(
+        self, companded: F64, atoms: Atoms, step: float, like: LappedCodes | None, *, keep_flux: bool
+    ) -> LappedCodes:
         """Code what atoms leave of a tile, with a trellis; look after the flux of bright sources."""
         shape = (companded.shape[0], companded.shape[1])
         drawn = self._atom_units(atoms, shape) / OUTPUT_UNIT
@@ -115,7 +106,7 @@ class TrellisModel(LappedModel):
             pixels = None if about is None else drawn + about
         else:
             codes = self._head(shape, step, like.code)
-        bright = emphasis.bright_parts(companded)
+        bright = emphasis.bright_parts(companded) if keep_flux else None
         if bright is not None:
             codes = self._correct(codes, pixels, companded, bright, drawn)
         elif not codes.coefficients.size:
@@ -329,7 +320,7 @@ class TrellisModel(LappedModel):
         if not isinstance(codes, TrellisCodes) or not len(codes.atoms):
             return units
         units += self._atom_units(codes.atoms, codes.shape)
-        return np.asarray(np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT), np.int64)
+        return np.clip(units, -OUTPUT_LIMIT, OUTPUT_LIMIT, out=units)
 
     def drawn(self, codes: LappedCodes) -> F64:
         """Return what the atoms of codes add to the companded samples [h, w]."""
