@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from radcodec.base.companding import KNEE
 from radcodec.base.lapped.emphasis import BRIGHT
-from radcodec.base.trellis.atoms import MOST_BITS, RADIUS, SIDE, AtomArrays, AtomBook
+from radcodec.base.trellis.atoms import MOST_BITS, RADIUS, SIDE, AtomArrays, AtomBook, most_atoms
 from radcodec.base.trellis.pursuit import Pursuit
 from radcodec.errors import InputError
 from radcodec.training.datasets import Image
@@ -133,11 +133,13 @@ def _peak_one(shapes: Floats) -> Floats:
 
 def _counted(arrays: AtomArrays, images: Sequence[Image], sinh: Floats) -> AtomArrays:
     """Return the codebook with lengths of codes by how often a search of the images takes each entry and level."""
-    pursuit = Pursuit(AtomBook(arrays, sinh), cost=COST, faintest=BRIGHT)
+    pursuit = Pursuit(AtomBook(arrays, sinh), cost=COST, source_cost=COST, faintest=BRIGHT)
     index, level = np.ones(len(arrays.patches)), np.full(arrays.levels.size, 0.05)
     for number, image in enumerate(images):
         found = pursuit.find(np.asarray(image, np.float64), STEPS[number % len(STEPS)])
-        share = 1.0 / max(1.0, len(found) / IMAGE_PATCHES)  # images full of emission do not decide
+        if len(found) == most_atoms((image.shape[0], image.shape[1])):  # full of emission
+            continue
+        share = 1.0 / max(1.0, len(found) / IMAGE_PATCHES)  # images with much emission do not decide
         np.add.at(index, found[:, 2], share)
         np.add.at(level, found[:, 3], share)
     return AtomArrays(

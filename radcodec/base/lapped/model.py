@@ -63,10 +63,8 @@ class LappedModel:
         self.name, self.n_stages = spec.name, spec.stages
         layers = [arrays.layers[f"layer{k}"] for k in range(3)]
         parts = [arrays.log_table, *(part for layer in layers for part in (layer.weight, layer.bias))]
-        self._network = planes.Network(
-            tuple(np.ascontiguousarray(part, np.int32) for part in parts),
-            (layers[0].shift, layers[1].shift, layers[2].shift),
-        )
+        numbers = tuple(np.ascontiguousarray(part, np.int32) for part in parts)
+        self._network = planes.Network(numbers, (layers[0].shift, layers[1].shift, layers[2].shift))
         self._cumulative = cumulative_counts(arrays)
         self._price_tables = price_tables(arrays)
         self._expansion = np.concatenate([-arrays.sinh[:0:-1], arrays.sinh])
@@ -119,6 +117,7 @@ class LappedModel:
             return self._first_codes(companded, step, like)[0]
         if like is None:
             codes, pixels = self._first_codes(companded, step, None)
+            pixels = self._about(codes) if pixels is None else pixels
         else:
             choices = like.choices if isinstance(like, ShelvedCodes) else like
             maker = LappedModel if type(choices) is LappedCodes else type(self)
@@ -158,13 +157,15 @@ class LappedModel:
     ) -> LappedCodes:
         """Code again for a target whose bright sources are raised; ``drawn`` [h, w] is what codes need not hold.
 
-        ``pixels`` are about what first codes stand for, with what is drawn; None for codes without content.
+        ``pixels`` are about what the codes stand for, with what is drawn; where they are None a draft gives them.
         """
-        head, over = codes.without_content(), np.zeros(()) if drawn is None else drawn
-        if pixels is None:
-            pixels = over + (self._about(codes) if codes.coefficients.size else self._draft(head, companded - over))
-        target = emphasis.keep_flux(companded, pixels, bright, lambda target: over + self._draft(head, target - over))
-        return self._final(head, target - over)
+        head = codes.without_content()
+
+        def draft(target: F64) -> single.Floats:
+            return self._draft(head, target) if drawn is None else drawn + self._draft(head, target - drawn)
+
+        target = emphasis.keep_flux(companded, draft(companded) if pixels is None else pixels, bright, draft)
+        return self._final(head, target if drawn is None else target - drawn)
 
     def _draft(self, like: LappedCodes, companded: F64) -> single.Floats:
         """Return about the companded samples that codes of companded pixels stand for."""
@@ -392,8 +393,7 @@ class LappedModel:
 
     def _expanded(self, units: Ints, offset: float, scale: float) -> F64:
         """Expand pixels from units of 1/64 companded unit."""
-        values: F64 = offset + scale * self._expansion
-        return values.take(units + OUTPUT_LIMIT, mode="clip")
+        return np.asarray((offset + scale * self._expansion).take(units + OUTPUT_LIMIT, mode="clip"), np.float64)
 
     def preview_tile(self, streams: Sequence[bytes], shape: tuple[int, int], offset: float, scale: float) -> F64:
         """Return the same pixels as ``decode_tile``, for display."""

@@ -35,6 +35,7 @@ from radcodec.base.lapped.model import CUT_OFFSET, Ints, LappedModel
 from radcodec.base.lapped.spec import LappedArrays, LappedSpec
 from radcodec.base.trellis.atom_search import AtomSearch
 from radcodec.base.trellis.atoms import AtomBook, Atoms
+from radcodec.base.trellis.cells import CUT_SHIFT, nearest_cells
 from radcodec.base.trellis.codes import ATOM_BIT, NO_ATOMS, TRELLIS_BIT, TrellisCodes
 from radcodec.base.trellis.planes import (
     CODE,
@@ -52,7 +53,7 @@ from radcodec.base.trellis.spec import WideArrays
 RATIO = 1.45
 START = 0.5  # what is added to targets, in steps, before they are rounded down for the first contexts
 RATE_SHARE = 0.8  # of the weight that a bit has for a scalar quantiser: paths find what is worth it
-CUT_SHIFT = 48  # what the half step between the codebooks takes off the offset of cut magnitudes, in 64ths
+SOURCE_SHARE = 0.02  # of the bits of a tile, which showing its sources may cost
 
 
 class TrellisModel(LappedModel):
@@ -86,15 +87,36 @@ class TrellisModel(LappedModel):
             like = like.choices
         if like is not None and not isinstance(like, TrellisCodes):
             return self.scalar._encode(companded, step, like, keep_flux=keep_flux)
-        if step is not None and self._atom_search is not None:
-            atoms = self._atom_search.find(companded, step, None if like is None else like.code)
-            if len(atoms):
-                return self._with_atoms(companded, atoms, step, like, keep_flux=keep_flux)
-        return super()._encode(companded, step, like, keep_flux=keep_flux)
+        without: LappedCodes | None = None
+        for keep_sources in (True, False) if keep_flux else (False,):
+            if step is None or self._atom_search is None:
+                break
+            code = None if like is None else like.code
+            found = self._atom_search.find(companded, step, code, keep_sources=keep_sources)
+            if not len(found.atoms):
+                break
+            codes: LappedCodes = self._with_atoms(companded, found.atoms, step, like, keep_flux=keep_flux)
+            if found.is_sure:
+                return codes
+            if without is None:
+                without = super()._encode(companded, step, like, keep_flux=keep_flux)
+            (cost, _), (least, bits) = (self._cost(one, companded, step) for one in (codes, without))
+            if cost <= least + search.CHOICE_RATE * min(found.free_bits, SOURCE_SHARE * bits):
+                return codes
+            if not found.free_bits:
+                break
+        return super()._encode(companded, step, like, keep_flux=keep_flux) if without is None else without
+
+    def _cost(self, codes: LappedCodes, companded: F64, step: float) -> tuple[float, float]:
+        """Return the cost of codes in squared steps of a scalar quantiser, by about their pixels, and their bits."""
+        owner = self if isinstance(codes, TrellisCodes) else self.scalar
+        bits = 8.0 * sum(map(len, owner.stage_streams(codes)))
+        errors = self.drawn(codes) + owner._about(codes) - companded
+        return search.cost(errors, empty_codes(codes.shape, step).step, bits), bits
 
     def _with_atoms(
         self, companded: F64, atoms: Atoms, step: float, like: LappedCodes | None, *, keep_flux: bool
-    ) -> LappedCodes:
+    ) -> TrellisCodes:
         """Code what atoms leave of a tile, with a trellis; look after the flux of bright sources."""
         shape = (companded.shape[0], companded.shape[1])
         drawn = self._atom_units(atoms, shape) / OUTPUT_UNIT
@@ -103,7 +125,7 @@ class TrellisModel(LappedModel):
             like = self._like_middle(rest, step)
         if like is None:
             codes, about = super()._first_codes(rest, step, None)
-            pixels = None if about is None else drawn + about
+            pixels = drawn + (self._about(codes) if about is None else about)
         else:
             codes = self._head(shape, step, like.code)
         bright = emphasis.bright_parts(companded) if keep_flux else None
@@ -346,16 +368,7 @@ class TrellisModel(LappedModel):
         """
         if not isinstance(codes, TrellisCodes):
             return self.scalar.cells(codes, left_out)
-        sizes = np.abs(codes.coefficients).astype(np.int64)
-        if left_out:
-            least, most = (64 * (n << left_out) - CUT_SHIFT for n in (sizes, sizes + 1))
-        else:
-            middle = self._magnitudes(codes, 0)
-            least, most = np.where(sizes == 1, middle // 2, middle - 32), np.where(sizes > 0, middle + 32, 32)
-        ends = np.where(sizes > 0, np.maximum(least, 0), -most), most
-        negative = codes.coefficients < 0
-        lower, upper = np.where(negative, -ends[1], ends[0]), np.where(negative, -ends[0], ends[1])
-        return lower * (codes.step / 64), upper * (codes.step / 64)
+        return nearest_cells(codes, left_out, self._magnitudes(codes, 0))
 
     def _magnitudes(self, codes: LappedCodes, left_out: int) -> Ints:
         """Return what magnitudes that are not 0 stand for, in 64ths of a step of the last plane read."""

@@ -13,9 +13,11 @@ import numpy as np
 
 from radcodec.arrays import F64
 from radcodec.base.companding import KNEE
+from radcodec.base.lapped.emphasis import BRIGHT
 from radcodec.base.trellis.atoms import RADIUS, SIDE, UNIT, AtomBook, Atoms, most_atoms, ordered
 
-COST = 1.0  # squared steps of a scalar quantiser a bit: a share of what an atom takes off would cost no bits anyway
+COST = 0.5  # squared steps of a scalar quantiser a bit: a share of what an atom takes off would cost no bits anyway
+SOURCE_COST = 0.12  # the same above 5 sigma
 FAINTEST = KNEE * math.asinh(4.0 / KNEE)  # 4 sigma
 TURNS = 6  # over all maxima
 SCREENED = 4  # entries whose companded error is computed
@@ -39,14 +41,16 @@ class Pursuit:
 
     Parameters
     ----------
-    cost
-        Squared steps that an atom has to take off for each of its bits.
+    cost, source_cost
+        Squared steps that an atom has to take off for each of its bits; the second above 5 sigma.
     faintest
         Companded height of a maximum.
     """
 
-    def __init__(self, book: AtomBook, *, cost: float = COST, faintest: float = FAINTEST) -> None:
-        self._cost, self._faintest = cost, faintest
+    def __init__(
+        self, book: AtomBook, *, cost: float = COST, source_cost: float = SOURCE_COST, faintest: float = FAINTEST
+    ) -> None:
+        self._costs, self._faintest = (cost, source_cost), faintest
         positive = np.flatnonzero(book.levels > 0)
         order = np.argsort(book.levels[positive], kind="stable")
         self._numbers = positive[order]
@@ -60,7 +64,7 @@ class Pursuit:
         """Return the atoms of a companded tile [h, w], for about a step of a scalar quantiser, int32 [N, 4]."""
         if not (companded > self._faintest).any() or not self._levels.size:
             return ordered([])
-        cost, most = self._cost * step**2, most_atoms((companded.shape[0], companded.shape[1]))
+        most = most_atoms((companded.shape[0], companded.shape[1]))
         place_bits = math.log2(companded.size) - 2.0  # of about ten atoms, in order
         padded = np.pad(companded, RADIUS)
         nothing = np.zeros_like(padded)
@@ -70,12 +74,12 @@ class Pursuit:
         found: list[tuple[int, int, int, int]] = []
         given_up: set[tuple[int, int]] = set()
         for _ in range(TURNS):
-            places = [place for place in self._maxima(state, cost * (place_bits + NEAR_BITS)) if place not in given_up]
+            places = [place for place in self._maxima(state, step, place_bits + NEAR_BITS) if place[:2] not in given_up]
             if not places:
                 break
-            for y, x in places:
-                if len(found) == most:  # full of emission, on which atoms save nothing
-                    return ordered([])
+            for y, x, cost in places:
+                if len(found) == most:
+                    return ordered(found)
                 atom = self._best(state, y, x, cost, place_bits)
                 if atom is None:
                     given_up.add((y, x))
@@ -83,8 +87,11 @@ class Pursuit:
                     found.append((y, x, *atom))
         return ordered(found)
 
-    def _maxima(self, state: _State, least: float) -> list[tuple[int, int]]:
-        """Return bright local maxima of what is left, the brightest first, around which enough error is left."""
+    def _maxima(self, state: _State, step: float, bits: float) -> list[tuple[int, int, float]]:
+        """Return bright local maxima of what is left, the brightest first, and what bits cost there.
+
+        Enough error for ``bits`` is left around them.
+        """
         rest = (state.companded - state.drawn)[RADIUS:-RADIUS, RADIUS:-RADIUS]
         wide = np.pad(rest, 1, constant_values=-np.inf)
         y, x = np.nonzero(rest > self._faintest)
@@ -97,8 +104,9 @@ class Pursuit:
         for k in np.argsort(-height, kind="stable").tolist():
             row, column = int(y[k]), int(x[k])
             near = rest[max(0, row - REACH) : row + REACH + 1, max(0, column - REACH) : column + REACH + 1]
-            if float(np.square(np.maximum(near, 0.0)).sum()) > least:
-                places.append((row, column))
+            cost = self._costs[bool(height[k] > BRIGHT)] * step**2
+            if float(np.square(np.maximum(near, 0.0)).sum()) > cost * bits:
+                places.append((row, column, cost))
         return places
 
     def _best(self, state: _State, y: int, x: int, cost: float, place_bits: float) -> tuple[int, int] | None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.base.companding import KNEE
@@ -21,9 +22,11 @@ from radcodec.base.lapped.single import F32, analyse, window_matrix
 from radcodec.base.lapped.transform import Geometry
 from radcodec.base.trellis.atoms import RADIUS, SIDE, UNIT, AtomBook, Atoms, ordered
 
-CODED = 0.3  # squared steps that a coded coefficient costs, and CHOICE_RATE times log2(1 + x^2)
+CODED, CODED_SLOPE = 0.3, 0.12  # squared steps that a coded coefficient costs, and for each doubling of 1 + x^2
+SURE = 3.0  # times the price of atoms that they have to save, so that no streams need be compared,
+SURE_STEP = 0.5  # at this step or a coarser one: at finer ones the estimate promises too much
 CORNER_SHARE = 0.98  # of coded coefficients, which the corner of low frequencies has
-ROUNDS = 8  # over atoms that changed, and those near them
+ROUNDS = 5  # over atoms that changed, and those near them
 REFINED = 24  # atoms of a tile, the brightest, that are changed; others stay or are left out
 SIMILAR = 3  # entries that an atom is exchanged for
 MOVES = ((0, 1), (1, 0), (0, -1), (-1, 0))
@@ -32,6 +35,24 @@ WINDOW = 2 * MARGIN + 1
 AT_ONCE = 1 << 19  # coefficients of all options that are estimated together
 
 Atom = tuple[int, int, int, int]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Atoms of a tile.
+
+    atoms : int32 [N, 4]
+        Row, column, index and level.
+    free_bits : float
+        About the bits of those that cost nothing, as they show sources.
+    is_sure : bool
+        Whether they save so much that streams need not be compared.
+    """
+
+    atoms: Atoms
+    free_bits: float = 0.0
+    is_sure: bool = False
 
 
 class Refinement:
@@ -48,7 +69,7 @@ class Refinement:
         distances = np.array([np.square(flat - one).sum(axis=1) for one in flat])
         self._similar = np.argsort(distances, axis=1, kind="stable")[:, 1 : 1 + SIMILAR].tolist()
 
-    def refine(self, companded: F64, atoms: Atoms, g: Geometry, step: float) -> Atoms:
+    def refine(self, companded: F64, atoms: Atoms, g: Geometry, step: float, peaks: Mask | None = None) -> Found:
         """Return atoms that cost less, perhaps none.
 
         Parameters
@@ -57,32 +78,35 @@ class Refinement:
         atoms : int32 [N, 4]
             Row, column, index and level.
         g
-            Blocks of the tile. Where they are wavelets nothing changes.
+            Blocks of the tile, not of wavelets.
         step
             Of a scalar quantiser, in companded units.
+        peaks : bool [h, w]
+            Where atoms show sources, so that their bits do not count.
         """
-        if g.wavelet or not len(atoms):
-            return atoms
         weakest_first = sorted(map(_atom, atoms.tolist()), key=lambda atom: float(self._levels[atom[3]]))
         tile = _Tile(companded, self._draw(weakest_first, companded.shape), g, step)
-        place_bits = math.log2(companded.size) - 2.0  # of about ten atoms, in order
+        prices = _Prices(self._atom_bits, self._level_bits, math.log2(companded.size) - 2.0, peaks)
         found: dict[int, Atom] = dict(enumerate(weakest_first))
         for k, atom in enumerate(weakest_first[:-REFINED]):
-            if self._change(tile, atom, [None], place_bits) is None:
+            if self._change(tile, atom, [None], prices) is None:
                 del found[k]
         turn = list(found)[-REFINED:]
         for _ in range(ROUNDS):
             changed = []
             for k in turn:
                 before = found.pop(k)
-                after = self._change(tile, before, self._options(before, companded.shape), place_bits)
+                after = self._change(tile, before, self._options(before, companded.shape), prices)
                 if after is not None:
                     found[k] = after
                 if after != before:
                     changed.append(before)
             turn = [k for k in turn if k in found and any(_are_near(found[k], other) for other in changed)]
-        bits = sum(self._bits(atom, place_bits) for atom in found.values())
-        return ordered(list(found.values()) if tile.gain > CHOICE_RATE * bits else [])
+        bits, counted = (sum(map(count, found.values())) for count in (prices.bits, prices.counted))
+        if tile.gain <= CHOICE_RATE * counted:
+            return Found(ordered([]))
+        is_sure = step >= SURE_STEP and tile.gain > SURE * CHOICE_RATE * bits
+        return Found(ordered(list(found.values())), bits - counted, is_sure)
 
     def _draw(self, atoms: Sequence[Atom], shape: tuple[int, ...]) -> F64:
         """Return the sum of atoms in noises, with a border of MARGIN."""
@@ -90,9 +114,6 @@ class Refinement:
         for y, x, index, level in atoms:
             sums[y + 1 : y + 1 + SIDE, x + 1 : x + 1 + SIDE] += self._levels[level] * self._patches[index]
         return sums
-
-    def _bits(self, atom: Atom, place_bits: float) -> float:
-        return place_bits + float(self._atom_bits[atom[2]] + self._level_bits[atom[3]])
 
     def _options(self, atom: Atom, shape: tuple[int, ...]) -> list[Atom | None]:
         """List what to try instead of an atom; None is to leave it out."""
@@ -107,20 +128,38 @@ class Refinement:
             *((y, x, other, level) for other in self._similar[index]),
         ]
 
-    def _change(self, tile: _Tile, atom: Atom, options: Sequence[Atom | None], place_bits: float) -> Atom | None:
+    def _change(self, tile: _Tile, atom: Atom, options: Sequence[Atom | None], prices: _Prices) -> Atom | None:
         """Change an atom of a tile to the best of some options, if that lowers the cost; return what it is then."""
         y, x, index, level = atom
         others = tile.sums[y : y + WINDOW, x : x + WINDOW].copy()
         others[1:-1, 1:-1] -= self._levels[level] * self._patches[index]
         sums = np.repeat(others[None], len(options), axis=0)
-        bits = np.full(len(options), -self._bits(atom, place_bits))
+        bits = np.full(len(options), -prices.counted(atom))
         for k, option in enumerate(options):
             if option is not None:
                 v, u = option[0] - y + 1, option[1] - x + 1
                 sums[k, v : v + SIDE, u : u + SIDE] += self._levels[option[3]] * self._patches[option[2]]
-                bits[k] += self._bits(option, place_bits)
+                bits[k] += prices.counted(option)
         best = tile.change(y, x, sums, CHOICE_RATE * bits)
         return atom if best is None else options[best]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """About the bits of atoms."""
+
+    atom_bits: F64
+    level_bits: F64
+    place_bits: float  # of about ten atoms, in order
+    peaks: Mask | None
+
+    def bits(self, atom: Atom) -> float:
+        """Return the bits of an atom."""
+        return self.place_bits + float(self.atom_bits[atom[2]] + self.level_bits[atom[3]])
+
+    def counted(self, atom: Atom) -> float:
+        """Return the bits of an atom that count: none for those on peaks."""
+        return 0.0 if self.peaks is not None and self.peaks[atom[0], atom[1]] else self.bits(atom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +211,13 @@ class _Tile:
         costs = np.square(rest - more).sum(axis=(1, 2)) - float(np.square(rest).sum()) + prices
         best, least, lowest = None, 0.0, low
         some = max(1, AT_ONCE // low.size)
-        before = _saved(low[None])[0]
+        before = _savings(low).reshape(1, -1)
         for first in range(0, len(sums), some):
             after = window.down @ more[first : first + some].astype(np.float32) @ window.right
             np.subtract(low.reshape(after.shape[1:]), after, out=after)
-            costs[first : first + some] -= _saved(after) - before
+            saved = _savings(after).reshape(len(after), -1)
+            saved -= before
+            costs[first : first + some] -= saved.sum(axis=1, dtype=np.float64)
             k = first + int(costs[first : first + some].argmin())
             if costs[k] < least:
                 best, least, lowest = k, float(costs[k]), after[k - first].reshape(low.shape)
@@ -210,22 +251,17 @@ def _are_near(atom: Atom, other: Atom) -> bool:
     return max(abs(atom[0] - other[0]), abs(atom[1] - other[1])) <= SIDE
 
 
-def _saved(low: F32) -> F64:
-    """Return by how much less coefficients [K, ...] cost than their squares, in squared steps: a sum for each of K."""
-    return np.asarray(_savings(low).reshape(len(low), -1).sum(axis=1), np.float64)
-
-
 def _cost(coefficients: F32, low: F32) -> float:
     """Return about what a tile costs in squared steps; only low coefficients may be coded."""
-    flat = coefficients.reshape(-1)
-    return float(np.dot(flat, flat)) - float(_saved(low[None])[0])
+    flat = coefficients.reshape(-1).astype(np.float64)
+    return float(np.dot(flat, flat)) - float(_savings(low).sum(dtype=np.float64))
 
 
 def _savings(low: F32) -> F32:
     """Return by how much less coefficients cost than their squares, in squared steps."""
     squares = np.square(low)
     prices = np.log2(squares + np.float32(1.0))
-    prices *= np.float32(-CHOICE_RATE)
+    prices *= np.float32(-CODED_SLOPE)
     prices -= np.float32(CODED)
     prices += squares
     return np.maximum(prices, np.float32(0.0), out=prices)

@@ -17,7 +17,7 @@ from reference_lapped import lapped_units
 
 import radcodec
 from radcodec.base.companding import OUTPUT_UNIT, compand
-from radcodec.base.lapped import search
+from radcodec.base.lapped import search, transform
 from radcodec.base.lapped.codes import empty_codes, unshelve
 from radcodec.base.store import load_model
 from radcodec.base.trellis import weights
@@ -231,26 +231,38 @@ def test_the_known_answer_covers_the_atoms(model: TrellisModel) -> None:
         load_bytes(weights.pack_model(model.spec, model.arrays, other, trellis_answer(model)), "here")
 
 
-@pytest.mark.parametrize("step", [0.3, 1.0, 2.5, 4.0])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_atoms_do_not_cost_more_than_none(shipped: TrellisModel, step: float, seed: int) -> None:
-    """By error and bits of the streams a tile costs no more than without atoms; flux correction is left out of it."""
-    image = fields(seed)
+def emission(seed: int) -> npt.NDArray[np.float64]:
+    """Return noise of a round beam, and a ring and a disc with knots of 5 to 40 noises, in noises."""
+    rng = np.random.default_rng(seed)
+    image = simulate_image((128, 128), seed=seed, noise_rms=1.0, n_sources=0, beam_fwhm_px=(3.6, 3.6))
+    y, x = np.indices(image.shape)
+    away = np.hypot(y - 60, x - 66)
+    shape = np.exp(-0.5 * ((away - 26.0) / 3.0) ** 2) + (np.hypot(y - 100, x - 100) < 12)
+    return np.asarray(image + shape * (5.0 + 35.0 * rng.random(image.shape) ** 3), np.float64)
+
+
+@pytest.mark.parametrize("step", [0.3, 1.0, 2.5, 4.0, 6.0])
+@pytest.mark.parametrize("make", [fields, emission])
+@pytest.mark.parametrize("like", [None, 2, transform.WAVELET])
+def test_atoms_do_not_cost_more_than_sources_may(
+    shipped: TrellisModel, step: float, make: Callable[[int], npt.NDArray[np.float64]], like: int | None
+) -> None:
+    """By error and bits of the streams a tile costs at most 2 % of its bits more than without atoms, for its sources.
+
+    Without care for sources it costs no more.
+    """
+    image = make(2)
     companded = compand(image, 0.0, 1.0)
     plain = TrellisModel(shipped.spec, shipped.arrays, replace(shipped.wide, atoms=None), "")
-    assert shipped._atom_search is not None
-    atoms = shipped._atom_search.find(companded, step, None)
-    costs = []
-    for model, given in ((plain, atoms[:0]), (shipped, atoms)):
-        codes = model._first_codes(companded - model._atom_units(given, image.shape) / OUTPUT_UNIT, step, None)[0]
-        codes = replace(codes, atoms=given) if isinstance(codes, TrellisCodes) else codes
-        bits = 8.0 * sum(map(len, model.stage_streams(codes)))
-        errors = model.companded(codes) / OUTPUT_UNIT - companded
-        costs.append(search.cost(errors, empty_codes(codes.shape, step).step, bits))
-    assert costs[1] <= 1.002 * costs[0]
-    kept = shipped.encode_tile(image, 0.0, 1.0, step=step, keep_flux=True)
-    assert isinstance(kept, TrellisCodes)
-    np.testing.assert_array_equal(kept.atoms, atoms)
+    given = None if like is None else plain._head((128, 128), step, like)
+    for keep in (False, True):
+        costs, sizes = [], []
+        for model in (plain, shipped):
+            codes = model.encode_tile(image, 0.0, 1.0, step=step, like=given, keep_flux=keep)
+            sizes.append(8.0 * sum(map(len, model.stage_streams(codes))))
+            errors = model.companded(codes) / OUTPUT_UNIT - companded
+            costs.append(search.cost(errors, empty_codes(codes.shape, step).step, sizes[-1]))
+        assert costs[1] <= 1.001 * costs[0] + (0.02 * search.CHOICE_RATE * sizes[0] if keep else 0.0)
 
 
 def test_a_tile_without_bright_sources_has_the_bytes_that_it_had(shipped: TrellisModel) -> None:

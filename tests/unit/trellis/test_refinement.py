@@ -11,7 +11,8 @@ from radcodec.base.lapped.single import analyse, window_matrix
 from radcodec.base.lapped.transform import WAVELET, geometry_of
 from radcodec.base.store import load_model
 from radcodec.base.trellis import TrellisModel, refinement
-from radcodec.base.trellis.atoms import UNIT, AtomBook, Atoms, ordered
+from radcodec.base.trellis.atom_search import AtomSearch
+from radcodec.base.trellis.atoms import UNIT, AtomBook, Atoms, most_atoms, ordered
 from radcodec.base.trellis.pursuit import Pursuit
 from radcodec.base.trellis.refinement import Refinement
 
@@ -77,7 +78,7 @@ def test_refined_atoms_cost_less_than_those_found_and_than_none(
     planted = ordered([(20, 30, 3, 20), (60, 64, 9, 24), (80, 12, 40, 16), (3, 90, 7, 18)])
     companded = tile_of(book, planted, shape)
     found = Pursuit(book, cost=0.3).find(companded, STEP)
-    refined = Refinement(book).refine(companded, found, geometry_of(shape, code), STEP)
+    refined = Refinement(book).refine(companded, found, geometry_of(shape, code), STEP).atoms
     costs = [cost_of(book, companded, atoms, code) for atoms in (refined, found, found[:0])]
     assert 0 < len(refined) <= len(found)
     assert costs[0] <= 1.001 * min(costs)
@@ -88,16 +89,40 @@ def test_atoms_that_lie_beside_their_source_move_there(book: AtomBook) -> None:
     """One pixel off and a level too low, an atom finds the place and about the level that were drawn."""
     planted, shape = ordered([(48, 50, 5, 28)]), (96, 96)
     companded = tile_of(book, planted, shape, noise=0.05)
-    found = Refinement(book).refine(companded, ordered([(47, 51, 5, 26)]), geometry_of(shape, 4), STEP)
+    found = Refinement(book).refine(companded, ordered([(47, 51, 5, 26)]), geometry_of(shape, 4), STEP).atoms
     assert found[0].tolist()[:3] == [48, 50, 5]
     assert abs(int(found[0, 3]) - 28) <= 1
 
 
 def test_atoms_on_noise_are_left_out(book: AtomBook) -> None:
-    """Atoms where there is no source cost bits and error."""
-    companded = tile_of(book, ordered([]), (96, 96))
+    """Atoms where there is no source cost bits and error, even if their bits do not count."""
+    companded, g = tile_of(book, ordered([]), (96, 96)), geometry_of((96, 96), 4)
     atoms = ordered([(10, 10, 3, 4), (50, 40, 9, 8), (50, 41, 9, 8)])
-    assert len(Refinement(book).refine(companded, atoms, geometry_of((96, 96), 4), STEP)) == 0
+    for peaks in (None, np.ones((96, 96), np.bool_)):
+        assert len(Refinement(book).refine(companded, atoms, g, STEP, peaks).atoms) == 0
+
+
+def test_atoms_on_peaks_cost_nothing(book: AtomBook) -> None:
+    """A source that is not worth the bits of an atom has one on a peak; its bits are named."""
+    planted, shape, step = ordered([(48, 50, 5, 4)]), (96, 96), 20.0
+    companded, g = tile_of(book, planted, shape, noise=0.05), geometry_of((96, 96), 4)
+    peaks = np.zeros(shape, np.bool_)
+    peaks[48, 50] = True
+    priced = Refinement(book).refine(companded, planted, g, step)
+    free = Refinement(book).refine(companded, planted, g, step, peaks)
+    assert len(priced.atoms) == 0
+    np.testing.assert_array_equal(free.atoms[:, :2], planted[:, :2])
+    assert 15.0 < free.free_bits < 40.0
+    assert not free.is_sure
+
+
+def test_bright_sources_are_sure_to_pay(book: AtomBook) -> None:
+    """Atoms that save many times their bits need no comparison of streams."""
+    planted, shape = ordered([(48, 50, 5, 28)]), (96, 96)
+    companded = tile_of(book, planted, shape, noise=0.05)
+    found = Refinement(book).refine(companded, planted, geometry_of(shape, 4), STEP)
+    assert found.is_sure
+    assert found.free_bits == 0.0
 
 
 def test_options_in_parts_give_what_they_give_together(book: AtomBook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,12 +132,20 @@ def test_options_in_parts_give_what_they_give_together(book: AtomBook, monkeypat
     found, g = Pursuit(book, cost=0.3).find(companded, STEP), geometry_of(shape, 4)
     together = Refinement(book).refine(companded, found, g, STEP)
     monkeypatch.setattr(refinement, "AT_ONCE", 1)
-    np.testing.assert_array_equal(Refinement(book).refine(companded, found, g, STEP), together)
+    np.testing.assert_array_equal(Refinement(book).refine(companded, found, g, STEP).atoms, together.atoms)
 
 
-def test_nothing_changes_where_there_is_nothing_to_change(book: AtomBook) -> None:
-    """No atoms stay none, and blocks of wavelets keep what was found."""
-    companded, atoms = tile_of(book, ordered([]), (32, 32)), ordered([(9, 9, 1, 9)])
-    refine = Refinement(book).refine
-    assert len(refine(companded, atoms[:0], geometry_of((32, 32), 1), STEP)) == 0
-    np.testing.assert_array_equal(refine(companded, atoms, geometry_of((32, 32), WAVELET), STEP), atoms)
+def test_a_tile_with_more_sources_than_atoms_keeps_atoms(book: AtomBook) -> None:
+    """The search ends at the largest number of atoms; those found, the brightest, are refined."""
+    rng, shape = np.random.default_rng(3), (128, 128)
+    planted = ordered([(int(y), int(x), 5, 12) for y, x in rng.integers(4, 124, (40, 2))])
+    companded = tile_of(book, planted, shape, noise=0.05)
+    found = AtomSearch(book).find(companded, STEP, 4, keep_sources=False)
+    assert 8 <= len(found.atoms) <= most_atoms(shape) == 17
+
+
+def test_wavelets_have_no_atoms(book: AtomBook) -> None:
+    """Blocks of wavelets are for emission: nothing is searched there."""
+    companded = tile_of(book, ordered([(48, 50, 5, 28)]), (96, 96))
+    assert len(AtomSearch(book).find(companded, STEP, WAVELET, keep_sources=True).atoms) == 0
+    assert len(AtomSearch(book).find(companded, STEP, None, keep_sources=True).atoms) > 0
