@@ -23,8 +23,10 @@ from radcodec.base.lapped.transform import Geometry
 from radcodec.base.trellis.atoms import RADIUS, SIDE, UNIT, AtomBook, Atoms, ordered
 
 CODED, CODED_SLOPE = 0.3, 0.12  # squared steps that a coded coefficient costs, and for each doubling of 1 + x^2
+CODED_BITS = 6.0  # about the bits of a coded coefficient
 SURE = 3.0  # times the price of atoms that they have to save, so that no streams need be compared,
-SURE_STEP = 0.5  # at this step or a coarser one: at finer ones the estimate promises too much
+SURE_STEP = 0.5  # at this step or a coarser one, as the estimate promises too much at finer ones,
+SURE_FREE = 0.01  # where those that cost nothing have about this share of the bits of a tile
 CORNER_SHARE = 0.98  # of coded coefficients, which the corner of low frequencies has
 ROUNDS = 5  # over atoms that changed, and those near them
 REFINED = 24  # atoms of a tile, the brightest, that are changed; others stay or are left out
@@ -105,7 +107,8 @@ class Refinement:
         bits, counted = (sum(map(count, found.values())) for count in (prices.bits, prices.counted))
         if tile.gain <= CHOICE_RATE * counted:
             return Found(ordered([]))
-        is_sure = step >= SURE_STEP and tile.gain > SURE * CHOICE_RATE * bits
+        are_few = bits - counted <= SURE_FREE * tile.bits
+        is_sure = step >= SURE_STEP and are_few and tile.gain > SURE * CHOICE_RATE * counted
         return Found(ordered(list(found.values())), bits - counted, is_sure)
 
     def _draw(self, atoms: Sequence[Atom], shape: tuple[int, ...]) -> F64:
@@ -181,6 +184,8 @@ class _Tile:
         Of atoms, in noises.
     gain : float
         By how much less the rest costs than the tile itself, in squared steps.
+    bits : float
+        About those of the rest, at the start.
     """
 
     def __init__(self, companded: F64, sums: F64, g: Geometry, step: float) -> None:
@@ -198,6 +203,7 @@ class _Tile:
         self._low = np.ascontiguousarray(rest[:, :, :n, :m].transpose(0, 2, 1, 3))
         before, after = (_cost(part, part[:, :, :n, :m]) for part in (whole, rest))
         self.gain = before - after
+        self.bits = CODED_BITS * int(np.count_nonzero(_savings(self._low)))
 
     def change(self, y: int, x: int, sums: F64, prices: F64) -> int | None:
         """Take the best of some sums of atoms [K, WINDOW, WINDOW] around a pixel, if it lowers the cost; return which.
