@@ -224,8 +224,13 @@ class AtomBook:
 
     def companded(self, sums: Ints) -> Ints:
         """Return sums of atoms in units of 1/64 of a companded unit."""
-        sizes = np.searchsorted(self._sinh, np.abs(sums) / UNIT, side="right")
-        return np.where(sums < 0, -sizes, sizes).astype(np.int64)
+        flat = np.ascontiguousarray(sums).reshape(-1)
+        places = np.flatnonzero(flat)  # atoms are few
+        some = flat[places]
+        sizes = np.searchsorted(self._sinh, np.abs(some) / UNIT, side="right")
+        units = np.zeros(sums.shape, np.int64)
+        units.reshape(-1)[places] = np.where(some < 0, -sizes, sizes)
+        return units
 
     def units(self, atoms: Atoms, shape: tuple[int, int]) -> Ints:
         """Return what atoms add to the pixels, in units of 1/64 of a companded unit, int64 [h, w]."""
