@@ -20,7 +20,7 @@ import numpy.typing as npt
 from radcodec.base.companding import KNEE
 from radcodec.base.lapped.emphasis import BRIGHT
 from radcodec.base.trellis.atoms import MOST_BITS, RADIUS, SIDE, AtomArrays, AtomBook, most_atoms
-from radcodec.base.trellis.pursuit import Pursuit
+from radcodec.base.trellis.pursuit import Pursuit, local_maxima
 from radcodec.errors import InputError
 from radcodec.training.datasets import Image
 
@@ -71,9 +71,8 @@ def _patches_of(images: Sequence[Image], rng: np.random.Generator) -> Floats:
     found: list[Floats] = []
     for image in images:
         values = KNEE * np.sinh(np.asarray(image, np.float64) / KNEE)
-        places = [
-            place for place in _maxima(values) if all(_inside(at, n) for at, n in zip(place, values.shape, strict=True))
-        ]
+        maxima = zip(*(part.tolist() for part in local_maxima(values, LEAST_SNR)), strict=True)
+        places = [place for place in maxima if all(_inside(at, n) for at, n in zip(place, values.shape, strict=True))]
         if len(places) > IMAGE_PATCHES:
             places = [places[k] for k in np.sort(rng.choice(len(places), IMAGE_PATCHES, replace=False))]
         found += [values[y - RADIUS : y + RADIUS + 1, x - RADIUS : x + RADIUS + 1] for y, x in places]
@@ -84,17 +83,6 @@ def _patches_of(images: Sequence[Image], rng: np.random.Generator) -> Floats:
 
 def _inside(at: int, n: int) -> bool:
     return RADIUS <= at < n - RADIUS
-
-
-def _maxima(values: Floats) -> list[tuple[int, int]]:
-    """Return the local maxima of [h, w] above LEAST_SNR."""
-    wide = np.pad(values, 1, constant_values=-np.inf)
-    kept = values > LEAST_SNR
-    height, width = values.shape
-    for down, right in ((0, 0), (0, 1), (0, 2), (1, 0)):
-        kept &= values > wide[down : down + height, right : right + width]
-        kept &= values >= wide[2 - down : 2 - down + height, 2 - right : 2 - right + width]
-    return [(int(y), int(x)) for y, x in zip(*np.nonzero(kept), strict=True)]
 
 
 def _turned(patches: Floats) -> Floats:

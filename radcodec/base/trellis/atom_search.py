@@ -11,7 +11,7 @@ from radcodec.base.lapped.search import choose_blocks
 from radcodec.base.lapped.transform import WAVELET, geometry_of
 from radcodec.base.trellis.atoms import AtomBook
 from radcodec.base.trellis.codes import NO_ATOMS
-from radcodec.base.trellis.pursuit import Pursuit
+from radcodec.base.trellis.pursuit import Pursuit, local_maxima
 from radcodec.base.trellis.refinement import Found, Mask, Refinement
 
 
@@ -47,10 +47,6 @@ def _peaks(companded: F64) -> Mask | None:
     """Mark local maxima of bright sources [h, w]; None where there are none, or emission fills the tile."""
     if bright_parts(companded) is None:
         return None
-    wide = np.pad(companded, 1, constant_values=-np.inf)
-    peaks = companded > BRIGHT
-    height, width = companded.shape
-    for down in range(3):
-        for right in range(3):
-            peaks &= companded >= wide[down : down + height, right : right + width]
+    peaks = np.zeros(companded.shape, np.bool_)
+    peaks[local_maxima(companded, BRIGHT)] = True
     return peaks

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from radcodec.arrays import F64
 from radcodec.base.companding import KNEE
@@ -23,6 +24,8 @@ TURNS = 6  # over all maxima
 SCREENED = 4  # entries whose companded error is computed
 REACH = 4  # px on each side of a maximum whose squared error tells whether an atom may pay
 NEAR_BITS = 6.0  # about the least bits of index and level
+
+Places = npt.NDArray[np.intp]
 
 
 @dataclass(slots=True)
@@ -93,13 +96,8 @@ class Pursuit:
         Enough error for ``bits`` is left around them.
         """
         rest = (state.companded - state.drawn)[RADIUS:-RADIUS, RADIUS:-RADIUS]
-        wide = np.pad(rest, 1, constant_values=-np.inf)
-        y, x = np.nonzero(rest > self._faintest)
+        y, x = local_maxima(rest, self._faintest)
         height = rest[y, x]
-        kept = np.ones(len(y), np.bool_)
-        for down, right in ((0, 0), (0, 1), (0, 2), (1, 0)):
-            kept &= (height > wide[y + down, x + right]) & (height >= wide[y + 2 - down, x + 2 - right])
-        y, x, height = y[kept], x[kept], height[kept]
         places = []
         for k in np.argsort(-height, kind="stable").tolist():
             row, column = int(y[k]), int(x[k])
@@ -139,3 +137,14 @@ class Pursuit:
         state.atoms[part] += (self._levels[level] * self._patches[index]).reshape(SIDE, SIDE)
         state.drawn[part] = KNEE * np.arcsinh(state.atoms[part] / KNEE)
         return index, int(self._numbers[level])
+
+
+def local_maxima(values: F64, least: float) -> tuple[Places, Places]:
+    """Return rows and columns of the local maxima of values [h, w] above ``least``; of equal neighbours one counts."""
+    wide = np.pad(values, 1, constant_values=-np.inf)
+    y, x = np.nonzero(values > least)
+    height = values[y, x]
+    kept = np.ones(len(y), np.bool_)
+    for down, right in ((0, 0), (0, 1), (0, 2), (1, 0)):
+        kept &= (height > wide[y + down, x + right]) & (height >= wide[y + 2 - down, x + 2 - right])
+    return y[kept], x[kept]

@@ -61,6 +61,7 @@ class Refinement:
     """Improves atoms of one codebook. It is immutable."""
 
     def __init__(self, book: AtomBook) -> None:
+        self._book = book
         self._patches = book.samples / 127.0**2
         self._levels = book.levels * (127**2 / UNIT)
         lengths = book.arrays.atom_lengths, book.arrays.level_lengths
@@ -87,7 +88,8 @@ class Refinement:
             Where atoms show sources, so that their bits do not count.
         """
         weakest_first = sorted(map(_atom, atoms.tolist()), key=lambda atom: float(self._levels[atom[3]]))
-        tile = _Tile(companded, self._draw(weakest_first, companded.shape), g, step)
+        drawn = self._book.draw(atoms, (companded.shape[0], companded.shape[1])) / UNIT
+        tile = _Tile(companded, np.pad(drawn, MARGIN), g, step)
         prices = _Prices(self._atom_bits, self._level_bits, math.log2(companded.size) - 2.0, peaks)
         found: dict[int, Atom] = dict(enumerate(weakest_first))
         for k, atom in enumerate(weakest_first[:-REFINED]):
@@ -110,13 +112,6 @@ class Refinement:
         are_few = bits - counted <= SURE_FREE * tile.bits
         is_sure = step >= SURE_STEP and are_few and tile.gain > SURE * CHOICE_RATE * counted
         return Found(ordered(list(found.values())), bits - counted, is_sure)
-
-    def _draw(self, atoms: Sequence[Atom], shape: tuple[int, ...]) -> F64:
-        """Return the sum of atoms in noises, with a border of MARGIN."""
-        sums = np.zeros((shape[0] + 2 * MARGIN, shape[1] + 2 * MARGIN))
-        for y, x, index, level in atoms:
-            sums[y + 1 : y + 1 + SIDE, x + 1 : x + 1 + SIDE] += self._levels[level] * self._patches[index]
-        return sums
 
     def _options(self, atom: Atom, shape: tuple[int, ...]) -> list[Atom | None]:
         """List what to try instead of an atom; None is to leave it out."""
@@ -181,7 +176,7 @@ class _Tile:
     Attributes
     ----------
     sums : float64 [h + 2 MARGIN, w + 2 MARGIN]
-        Of atoms, in noises.
+        Of atoms, in noises; what they are outside the tile does not matter.
     gain : float
         By how much less the rest costs than the tile itself, in squared steps.
     bits : float
